@@ -1,0 +1,55 @@
+# karyoflow: `make help` lists what there is to do.
+PYTHON ?= python3.11
+EXTRAS ?= dev
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types floors up clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "karyoflow needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-%: pyproject.toml constraints.txt $(VENV)/.installed-run
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+setup: $(VENV)/.installed-run ## Build .venv with everything karyoflow needs to run
+
+demo: setup ## Simulate two small cases, karyotype them through the whole stack, compare with the truth
+	$(BIN)/karyo demo
+
+test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests
+	$(BIN)/pytest
+
+lint: format-check types floors
+
+format-check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/.installed-dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev ## Type-check with mypy
+	$(BIN)/mypy
+
+floors: $(VENV)/.installed-dev ## Check that rooms import only from floors below them
+	$(BIN)/lint-imports
+
+train-setup: $(VENV)/.installed-train ## Add what training needs (torch)
+
+up: setup ## Run everything on this machine in the foreground
+	$(BIN)/karyo up
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
