@@ -1,5 +1,5 @@
 # karyoflow: `make help` lists what there is to do.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 EXTRAS ?= dev
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -1,1 +1,1 @@
-"""The science of karyotyping on NumPy arrays. Knows no database, queue or network; reaches models through ``models``."""
+"""The science of karyotyping on NumPy arrays. No database, queue or network; reaches networks through ``models``."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-from pycocotools import mask as rle
-
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as rle
 
 CLASS_NAMES: tuple[str, ...] = (*(str(n) for n in range(1, 23)), "X", "Y")
 """Names of the 24 human chromosome classes; the category id of ``CLASS_NAMES[i]`` is ``i + 1``."""
@@ -18,7 +17,9 @@ X, Y = 23, 24
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
 Orientation = Literal["p_up", "p_down", "unknown"]
 ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain", "bent"]
-QualityFlag = Literal["out_of_focus", "low_contrast", "too_few", "too_many", "crowded", "cut_by_border", "unsure_classes"]
+QualityFlag = Literal[
+    "out_of_focus", "low_contrast", "too_few", "too_many", "crowded", "cut_by_border", "unsure_classes"
+]
 
 
 def class_name(class_id: int | None) -> str:
@@ -45,7 +46,9 @@ def encode_mask(mask: NDArray[np.bool_]) -> RunLengths:
 
 def decode_mask(lengths: RunLengths) -> NDArray[np.bool_]:
     """The (H, W) mask of ``lengths``."""
-    decoded: NDArray[np.bool_] = rle.decode({"size": lengths["size"], "counts": lengths["counts"].encode()}).astype(bool)
+    decoded: NDArray[np.bool_] = rle.decode({"size": lengths["size"], "counts": lengths["counts"].encode()}).astype(
+        bool
+    )
     return decoded
 
 

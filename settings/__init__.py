@@ -16,7 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_WELL_KNOWN_PASSWORDS = frozenset({"", "postgres", "password", "karyo", "karyoflow", "changeme", "redis", "admin", "secret"})
+_WELL_KNOWN_PASSWORDS = frozenset(
+    {"", "postgres", "password", "karyo", "karyoflow", "changeme", "redis", "admin", "secret"}
+)
 _LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
