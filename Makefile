@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types floors up clean
+.PHONY: help setup demo test lint format-check format types floors train-setup up clean lock
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,3 +53,10 @@ up: setup ## Run everything on this machine in the foreground
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+lock: ## Refresh constraints.txt with the newest versions that pyproject.toml allows
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev]'
+	@{ echo "# Exact versions that karyoflow is tested with; refresh with: make lock"; \
+	   build/lock/bin/pip freeze --exclude karyoflow; } > constraints.txt
+	@rm -rf build/lock
