@@ -1,0 +1,203 @@
+"""One engine class on ONNX Runtime: TensorRT (FP16), CUDA or CPU, and never another than the one it says."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from models.providers import INSTALL, PROVIDERS, EngineUnavailable, Placement, Profile, provider_chain
+
+__all__ = ["Engine", "EngineUnavailable", "InputInvalid", "OnnxEngine", "Placement", "Profile", "load_engine"]
+
+log = logging.getLogger(__name__)
+
+CHOICES = ("auto", *PROVIDERS)
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(bool)": np.dtype(np.bool_),
+}
+_ERRORS_ONLY = 3
+"""ONNX Runtime's log severity: a provider that fails to load is our own error, not a line on stderr."""
+
+
+class InputInvalid(ValueError):
+    """Arrays given to an engine do not fit its model; the message names the input and what it wants."""
+
+
+class Engine(Protocol):
+    """A network that runs: arrays by name in, arrays by name out, the first dimension being the batch."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model file, hexadecimal."""
+        ...
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The execution providers that the session really has, the one that does the work first."""
+        ...
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network on one batch; raises ``InputInvalid`` for arrays that do not fit."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Contract of one input or output: ``shape`` leaves the batch dimension out."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+class OnnxEngine:
+    """An ``Engine`` on one ONNX Runtime session. Not shared between processes: load it after the fork."""
+
+    def __init__(self, session: ort.InferenceSession, digest: str, largest_batch: int) -> None:
+        self._session = session
+        self._largest_batch = largest_batch
+        self.digest = digest
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.inputs = tuple(_tensor(node, "input") for node in session.get_inputs())
+        self.outputs = tuple(_tensor(node, "output") for node in session.get_outputs())
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the network on a batch of any size, an empty one included.
+
+        Args:
+            inputs: for every input of the model an array (N, ...) of its dtype and shape.
+
+        Raises:
+            InputInvalid: a name is missing or unknown, or a dtype, shape or batch size does not fit.
+        """
+        batch = self._check(inputs)
+        names = [output.name for output in self.outputs]
+        slices = [
+            self._session.run(
+                names, {name: array[start : start + self._largest_batch] for name, array in inputs.items()}
+            )
+            for start in range(0, batch, self._largest_batch)
+        ]
+        if not slices:
+            return {output.name: np.zeros((0, *output.shape), output.dtype) for output in self.outputs}
+        return {name: np.concatenate([part[k] for part in slices]) for k, name in enumerate(names)}
+
+    def _check(self, inputs: Mapping[str, NDArray[Any]]) -> int:
+        wanted = {tensor.name for tensor in self.inputs}
+        if set(inputs) != wanted:
+            raise InputInvalid(f"the model takes inputs {sorted(wanted)}, got {sorted(inputs)}")
+        for tensor in self.inputs:
+            array = inputs[tensor.name]
+            if array.dtype != tensor.dtype or array.shape[1:] != tensor.shape or array.ndim == 0:
+                wants = f"{tensor.dtype} of shape (N, {', '.join(map(str, tensor.shape))})"
+                raise InputInvalid(f"input {tensor.name!r} must be {wants}, got {array.dtype} of shape {array.shape}")
+        sizes = {len(array) for array in inputs.values()}
+        if len(sizes) != 1:
+            raise InputInvalid(f"all inputs must have one batch size, got {sorted(sizes)}")
+        return sizes.pop()
+
+
+def load_engine(path: Path, choice: str = "auto", placement: Placement | None = None) -> OnnxEngine:
+    """Load a model on the engine asked for.
+
+    Args:
+        path: ONNX file whose inputs and outputs have a dynamic first dimension, the batch, and no other.
+        choice: ``tensorrt``, ``cuda`` or ``cpu``: that one or an error; ``auto``: the fastest that works here,
+            with a warning for each one that is installed and does not.
+        placement: GPU, CPU threads, batch sizes and cache folder.
+
+    Raises:
+        EngineUnavailable: that engine cannot run here, or the file is no such model.
+        ValueError: ``choice`` is none of the four.
+    """
+    if choice not in CHOICES:
+        raise ValueError(f"engine must be one of {', '.join(CHOICES)}, got {choice!r}")
+    try:
+        model = path.read_bytes()
+    except OSError as problem:
+        raise EngineUnavailable(f"the model {path} cannot be read: {problem.strerror}") from problem
+    place = placement or Placement()
+    if choice != "auto":
+        return _open(model, path.name, choice, place)
+    for kind in ("tensorrt", "cuda"):
+        if PROVIDERS[kind] in ort.get_available_providers():
+            try:
+                return _open(model, path.name, kind, place)
+            except EngineUnavailable as problem:
+                log.warning("engine auto passes over %s: %s", kind, problem)
+    return _open(model, path.name, "cpu", place)
+
+
+def _open(model: bytes, name: str, kind: str, placement: Placement) -> OnnxEngine:
+    digest = hashlib.sha256(model).hexdigest()
+    shapes: dict[str, tuple[int, ...]] = {}
+    if kind == "tensorrt":  # its profiles want the shapes before the session that could tell them exists
+        cpu = OnnxEngine(_session(model, name, "cpu", [(PROVIDERS["cpu"], {})], 1), digest, 1)
+        shapes = {tensor.name: tensor.shape for tensor in cpu.inputs}
+    chain = provider_chain(kind, digest, shapes, placement)
+    session = _session(model, name, kind, chain, placement.cpu_threads)
+    return OnnxEngine(session, digest, placement.profile.largest)
+
+
+def _session(
+    model: bytes, name: str, kind: str, chain: list[tuple[str, dict[str, str]]], threads: int
+) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several workers share a machine's cores
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        session = ort.InferenceSession(model, options, providers=chain, enable_fallback=0)
+    except Exception as problem:  # the errors of ONNX Runtime have no common base class
+        raise EngineUnavailable(f"{name} does not load on {kind}: {problem}") from problem
+    refuse_fallback(session, kind)
+    return session
+
+
+def refuse_fallback(session: ort.InferenceSession, kind: str) -> None:
+    """Compare what ``session`` really runs on with what was asked for.
+
+    ONNX Runtime drops a provider whose libraries do not load, and gives a provider none of the operators it does not
+    know, both without an error.
+
+    Raises:
+        EngineUnavailable: the provider of ``kind`` is not the session's first, or executes no operator.
+    """
+    wanted, actual = PROVIDERS[kind], session.get_providers()
+    if actual[0] != wanted:
+        raise EngineUnavailable(
+            f"{wanted} was asked for and did not load; ONNX Runtime offers {', '.join(actual)} instead: {INSTALL[kind]}"
+        )
+    working = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    if working and wanted not in working:
+        raise EngineUnavailable(
+            f"{wanted} loaded but executes no operator of the model, {', '.join(sorted(working))} would: "
+            f"export the model with operators that {kind} supports, or choose another engine"
+        )
+
+
+def _tensor(node: Any, role: str) -> Tensor:
+    batch, *shape = node.shape or [None]
+    if isinstance(batch, int) or not all(isinstance(side, int) for side in shape) or node.type not in _DTYPES:
+        raise EngineUnavailable(
+            f"{role} {node.name!r} is {node.type} of shape {node.shape}; an engine serves a dynamic first dimension "
+            "and fixed others: export the model so"
+        )
+    return Tensor(node.name, _DTYPES[node.type], tuple(shape))

@@ -1,0 +1,182 @@
+"""How each ONNX Runtime execution provider is set up: its libraries, its options and what it needs installed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import importlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnxruntime as ort
+
+PROVIDERS = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+"""ONNX Runtime's name of each engine choice, fastest first: the order in which ``auto`` tries them."""
+
+INSTALL = {
+    "tensorrt": "install the extra `gpu` (`pip install 'karyoflow[gpu]'`) after `pip uninstall onnxruntime`, whose "
+    "files it replaces, and use an NVIDIA driver for CUDA 13; or choose `cuda` or `cpu`",
+    "cuda": "install the extra `gpu` (`pip install 'karyoflow[gpu]'`) after `pip uninstall onnxruntime`, whose "
+    "files it replaces, and use an NVIDIA driver for CUDA 13; or choose `cpu`",
+    "cpu": "reinstall onnxruntime (`pip install --force-reinstall onnxruntime`)",
+}
+
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
+"""``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
+
+
+class EngineUnavailable(Exception):
+    """The engine asked for cannot serve the model here; the message says why and what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Batch sizes that an engine is built for; larger batches are served in slices of ``largest``."""
+
+    smallest: int = 1
+    usual: int = 64
+    largest: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where and how an engine runs."""
+
+    device: int = 0
+    """Index of the GPU."""
+    threads: int | None = None
+    """CPU threads of one inference; None for as many as this process may use."""
+    profile: Profile = field(default_factory=Profile)
+    cache: Path | None = None
+    """Folder for TensorRT's engines and timings; None for ``$XDG_CACHE_HOME/karyoflow/engines``."""
+
+    @property
+    def cpu_threads(self) -> int:
+        """The number of CPU threads, counted from the process's CPU affinity unless it is given."""
+        return self.threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+    @property
+    def cache_folder(self) -> Path:
+        """The folder for TensorRT's engines and timings."""
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return self.cache or Path(base).expanduser() / "karyoflow" / "engines"
+
+
+def provider_chain(
+    kind: str, digest: str, shapes: Mapping[str, tuple[int, ...]], placement: Placement
+) -> list[tuple[str, dict[str, str]]]:
+    """Providers and their options for a session of ``kind``, the one asked for first.
+
+    Args:
+        kind: a key of ``PROVIDERS``.
+        digest: SHA-256 of the model, part of the key of TensorRT's cache.
+        shapes: shape of every input after its batch dimension.
+        placement: GPU, batch sizes and cache folder.
+
+    Raises:
+        EngineUnavailable: a library that the provider needs is missing.
+    """
+    if PROVIDERS[kind] not in ort.get_available_providers():
+        raise EngineUnavailable(
+            f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS[kind]}: {INSTALL[kind]}"
+        )
+    cpu: list[tuple[str, dict[str, str]]] = [(PROVIDERS["cpu"], {})]
+    if kind == "cpu":
+        return cpu
+    architecture = gpu_architecture(placement.device)
+    cuda = [(PROVIDERS["cuda"], {"device_id": str(placement.device)}), *cpu]
+    if kind == "cuda":
+        preload_cuda()
+        return cuda
+    version = import_tensorrt()
+    preload_cuda()
+    profile = profile_options(shapes, placement.profile)
+    folder = placement.cache_folder / cache_key(digest, architecture, version, "fp16", profile)
+    return [(PROVIDERS["tensorrt"], tensorrt_options(profile, folder, placement.device)), *cuda]
+
+
+def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> dict[str, str]:
+    """Options of the TensorRT provider: FP16, one optimisation profile, engine and timing cache in ``folder``.
+
+    Source: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "device_id": str(device),
+        "trt_fp16_enable": "1",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+        **profile,
+    }
+
+
+def profile_options(shapes: Mapping[str, tuple[int, ...]], profile: Profile) -> dict[str, str]:
+    """Shapes of every input at the smallest, usual and largest batch, as the TensorRT provider wants them.
+
+    >>> profile_options({"stain": (1, 64, 64)}, Profile())["trt_profile_opt_shapes"]
+    'stain:64x1x64x64'
+    """
+    batches = {"min": profile.smallest, "opt": profile.usual, "max": profile.largest}
+    return {
+        f"trt_profile_{name}_shapes": ",".join(
+            f"{tensor}:{'x'.join(map(str, (batch, *shape)))}" for tensor, shape in sorted(shapes.items())
+        )
+        for name, batch in batches.items()
+    }
+
+
+def cache_key(digest: str, architecture: str, tensorrt_version: str, precision: str, profile: Mapping[str, str]) -> str:
+    """Name of the folder that holds one engine: nothing that changes the engine shares a folder."""
+    parts = (digest, architecture, tensorrt_version, precision, *profile.values())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def import_tensorrt() -> str:
+    """Make TensorRT's libraries findable, which only its import does, and give its version.
+
+    Raises:
+        EngineUnavailable: TensorRT is not installed.
+    """
+    try:
+        return str(importlib.import_module("tensorrt").__version__)
+    except (ImportError, OSError) as problem:
+        raise EngineUnavailable(f"TensorRT cannot be imported ({problem}): {INSTALL['tensorrt']}") from problem
+
+
+def preload_cuda() -> str:
+    """Load the CUDA and cuDNN libraries of the NVIDIA wheels, and give what ONNX Runtime says about it."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return said.getvalue().strip()
+
+
+def gpu_architecture(device: int = 0) -> str:
+    """Compute capability of a GPU such as ``"sm90"``, asked of the CUDA driver.
+
+    Raises:
+        EngineUnavailable: no NVIDIA driver, or no such GPU.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as problem:
+        raise EngineUnavailable("no NVIDIA driver here (libcuda.so.1 is missing): choose `cpu`") from problem
+    handle, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    failed = (
+        driver.cuInit(0)
+        or driver.cuDeviceGet(ctypes.byref(handle), device)
+        or driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, handle)
+        or driver.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, handle)
+    )
+    if failed:
+        raise EngineUnavailable(f"the NVIDIA driver offers no GPU {device} (CUDA error {failed}): choose `cpu`")
+    return f"sm{major.value}{minor.value}"

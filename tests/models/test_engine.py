@@ -1,0 +1,120 @@
+"""The engine on a model of two operators, and its refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from models import providers
+from models.engine import EngineUnavailable, InputInvalid, OnnxEngine, Placement, Profile, load_engine, refuse_fallback
+
+GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
+needs_gpu = pytest.mark.skipif(not GPU_WHEEL, reason="needs an NVIDIA GPU and the extra `gpu`")
+needs_cpu_wheel = pytest.mark.skipif(GPU_WHEEL, reason="about the ONNX Runtime wheel without GPU providers")
+
+
+def write_model(path: Path, batch: str | int = "batch") -> Path:
+    """y = relu(a) + b, both (N, 3) float32."""
+    onnx = pytest.importorskip("onnx", reason="the extra `train` brings onnx")
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    tensors = [helper.make_tensor_value_info(name, float32, [batch, 3]) for name in "aby"]
+    nodes = [helper.make_node("Relu", ["a"], ["positive"]), helper.make_node("Add", ["positive", "b"], ["y"])]
+    graph = helper.make_graph(nodes, "tiny", tensors[:2], tensors[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> OnnxEngine:
+    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, profile=Profile(1, 2, 4)))
+
+
+def batch_of(size: int) -> dict[str, Any]:
+    values = np.arange(3 * size, dtype=np.float32).reshape(size, 3) - 4
+    return {"a": values, "b": np.ones_like(values)}
+
+
+@pytest.mark.parametrize("size", [0, 1, 4, 11], ids=["empty", "one", "full", "in slices"])
+def test_any_batch_size_gives_one_row_per_row(engine: OnnxEngine, size: int) -> None:
+    inputs = batch_of(size)
+    outputs = engine.infer(inputs)
+    assert list(outputs) == ["y"]
+    assert outputs["y"].dtype == np.float32
+    np.testing.assert_array_equal(outputs["y"], np.maximum(inputs["a"], 0) + 1)
+
+
+def test_it_says_what_it_is(engine: OnnxEngine, tmp_path: Path) -> None:
+    assert engine.providers == ("CPUExecutionProvider",)
+    assert len(engine.digest) == 64
+    assert load_engine(tmp_path / "tiny.onnx", "cpu").digest == engine.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: {"a": x["a"]}, r"takes inputs \['a', 'b'\], got \['a'\]"),
+        (lambda x: {**x, "c": x["a"]}, "got"),
+        (lambda x: {**x, "a": x["a"].astype(np.float64)}, "'a' must be float32 .* got float64"),
+        (lambda x: {**x, "b": x["b"][:, :2]}, r"'b' must be float32 of shape \(N, 3\)"),
+        (lambda x: {**x, "b": x["b"][:1]}, "one batch size"),
+    ],
+    ids=["missing", "unknown", "dtype", "shape", "batch"],
+)
+def test_arrays_that_do_not_fit_are_refused(engine: OnnxEngine, change: Any, message: str) -> None:
+    with pytest.raises(InputInvalid, match=message):
+        engine.infer(change(batch_of(2)))
+
+
+def test_unreadable_models_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="cannot be read"):
+        load_engine(tmp_path / "none.onnx", "cpu")
+    (tmp_path / "broken.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(EngineUnavailable, match=r"broken\.onnx does not load on cpu"):
+        load_engine(tmp_path / "broken.onnx", "cpu")
+    with pytest.raises(EngineUnavailable, match="dynamic first dimension"):
+        load_engine(write_model(tmp_path / "fixed.onnx", batch=8), "cpu")
+    with pytest.raises(ValueError, match="engine must be one of"):
+        load_engine(tmp_path / "none.onnx", "gpu")
+
+
+@needs_cpu_wheel
+@pytest.mark.parametrize("choice", ["tensorrt", "cuda"])
+def test_a_missing_provider_is_an_error_that_says_what_to_install(tmp_path: Path, choice: str) -> None:
+    with pytest.raises(EngineUnavailable, match=r"has no \w+ExecutionProvider: install the extra `gpu`"):
+        load_engine(write_model(tmp_path / "tiny.onnx"), choice)
+
+
+@needs_cpu_wheel
+def test_auto_takes_what_is_there(tmp_path: Path) -> None:
+    assert load_engine(write_model(tmp_path / "tiny.onnx")).providers == ("CPUExecutionProvider",)
+
+
+def session_on(offered: list[str], working: set[str]) -> Any:
+    """What a session of ONNX Runtime tells about itself."""
+    parts = [SimpleNamespace(ep_name=name) for name in working]
+    return SimpleNamespace(get_providers=lambda: offered, get_provider_graph_assignment_info=lambda: parts)
+
+
+def test_a_silent_fallback_is_refused() -> None:
+    tensorrt, cuda, cpu = providers.PROVIDERS.values()
+    refuse_fallback(session_on([tensorrt, cuda, cpu], {tensorrt, cpu}), "tensorrt")
+    with pytest.raises(EngineUnavailable, match=f"{tensorrt} was asked for .* offers {cuda}, {cpu} instead"):
+        refuse_fallback(session_on([cuda, cpu], {cuda}), "tensorrt")
+    with pytest.raises(EngineUnavailable, match=f"executes no operator of the model, {cpu} would"):
+        refuse_fallback(session_on([cuda, cpu], {cpu}), "cuda")
+
+
+@needs_gpu
+@pytest.mark.gpu
+@pytest.mark.parametrize("choice", ["tensorrt", "cuda"])
+def test_gpu_engines_agree_with_the_cpu(tmp_path: Path, choice: str) -> None:
+    path, inputs = write_model(tmp_path / "tiny.onnx"), batch_of(300)
+    fast = load_engine(path, choice, Placement(cache=tmp_path / "cache"))
+    assert fast.providers[0] == providers.PROVIDERS[choice]
+    np.testing.assert_allclose(fast.infer(inputs)["y"], load_engine(path, "cpu").infer(inputs)["y"], rtol=2e-3)

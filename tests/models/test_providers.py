@@ -1,0 +1,79 @@
+"""The options that reach ONNX Runtime, and the key of TensorRT's cache."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from models.providers import (
+    EngineUnavailable,
+    Placement,
+    Profile,
+    cache_key,
+    gpu_architecture,
+    import_tensorrt,
+    preload_cuda,
+    profile_options,
+    provider_chain,
+    tensorrt_options,
+)
+
+SHAPES = {"stain": (1, 64, 64), "geometry": (6,)}
+HAS_DRIVER = ctypes.util.find_library("cuda") is not None
+HAS_TENSORRT = importlib.util.find_spec("tensorrt") is not None
+
+
+def test_tensorrt_is_given_fp16_one_profile_and_its_own_cache(tmp_path: Path) -> None:
+    options = tensorrt_options(profile_options(SHAPES, Profile(1, 8, 32)), tmp_path / "key", device=1)
+    assert options["trt_fp16_enable"] == "1"
+    assert options["trt_profile_min_shapes"] == "geometry:1x6,stain:1x1x64x64"
+    assert options["trt_profile_max_shapes"] == "geometry:32x6,stain:32x1x64x64"
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path / "key")
+    assert (tmp_path / "key").is_dir()
+
+
+def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
+    base = ("model", "sm90", "10.13", "fp16", profile_options(SHAPES, Profile()))
+    others = [
+        ("other", *base[1:]),
+        (base[0], "sm89", *base[2:]),
+        (*base[:2], "10.14", *base[3:]),
+        (*base[:3], "fp32", base[4]),
+        (*base[:4], profile_options(SHAPES, Profile(1, 8, 256))),
+    ]
+    assert cache_key(*base) == cache_key(*base)
+    assert len({cache_key(*key) for key in [base, *others]}) == 6
+
+
+def test_the_cpu_needs_nothing() -> None:
+    assert provider_chain("cpu", "digest", SHAPES, Placement()) == [("CPUExecutionProvider", {})]
+    assert preload_cuda() == ""
+
+
+def test_threads_follow_the_affinity_unless_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert Placement(threads=3).cpu_threads == 3
+    assert Placement().cpu_threads >= 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert Placement().cache_folder == tmp_path / "karyoflow" / "engines"
+
+
+@pytest.mark.skipif(HAS_DRIVER, reason="there is an NVIDIA driver here")
+def test_no_driver_is_a_sentence() -> None:
+    with pytest.raises(EngineUnavailable, match="no NVIDIA driver here"):
+        gpu_architecture()
+
+
+@pytest.mark.skipif(HAS_TENSORRT, reason="TensorRT is installed")
+def test_no_tensorrt_is_a_sentence() -> None:
+    with pytest.raises(EngineUnavailable, match=r"TensorRT cannot be imported .* install the extra `gpu`"):
+        import_tensorrt()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not HAS_DRIVER, reason="needs an NVIDIA GPU")
+def test_the_driver_names_the_architecture() -> None:
+    assert re.fullmatch(r"sm\d{2,3}", gpu_architecture())
