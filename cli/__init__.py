@@ -1,0 +1,1 @@
+"""`karyo`, the one command, and the embedded stack that it starts."""
