@@ -75,7 +75,8 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> Measured:
     reach = max(3, round(0.9 * int(part.sum()) / max(length, 1.0)))
     coverage = cross_sections(part.astype(np.float32), rows, reach)
     inside = inner_run(coverage > 0.5)
-    sections = cross_sections(np.where(part, stain, 0.0), rows, reach) / np.maximum(coverage, 0.25)
+    sections = cross_sections(np.where(part, stain, np.float32(0)), rows, reach)
+    sections /= np.maximum(coverage, np.float32(0.25))  # what a sample takes from outside is not stain
     widths = inside.sum(axis=1).astype(np.float64)
     density = _along(_middle_mean(sections, inside))
     low, high = np.percentile(density, [5, 95])

@@ -44,7 +44,7 @@ def draw(
     nearest = distance.argmin(axis=1)
     at_tip = np.isin(nearest, [0, distance.shape[1] - 1])
     share = t[::5][nearest] / length
-    mask = (distance.min(axis=1) <= width / 2 * waist(share)) & ~(at_tip & (distance.min(axis=1) > 1.0))
+    mask = (distance.min(axis=1) <= width / 2 * waist(share)) & ~(at_tip & (distance.min(axis=1) > 0.3))
     stain = np.where(mask, bands(share), 0.0)
     return stain.reshape(rows, columns).astype(np.float32), mask.reshape(rows, columns)
 
