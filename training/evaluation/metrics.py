@@ -1,0 +1,108 @@
+"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7, confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.matching import ImageMatches
+
+Figures = dict[str, float]
+
+_COCO_LEVELS = np.linspace(0, 1, 101)
+_EQ6_LEVELS = np.linspace(0, 1, 11)
+
+
+def detection(matches: Sequence[ImageMatches]) -> Figures:
+    """How well results ranked by score find the instances.
+
+    ``AP50``, ``AP75`` and ``mAP`` (IoU .50:.95) interpolate precision at 101 levels of recall as COCO does,
+    ``AP50_eq6`` and ``mAP_eq6`` at 11 levels (Eq. 6 of the paper); ``mAR`` is the recall of all results, averaged over
+    IoU .50:.95.
+    NaN where there is nothing to find.
+    """
+    truth = sum(image.truth for image in matches)
+    scores = np.concatenate([image.scores for image in matches])
+    order = np.argsort(-scores, kind="stable")
+    hit = np.concatenate([image.hit for image in matches], axis=1)[:, order]
+    excused = np.concatenate([image.excused for image in matches], axis=1)[:, order]
+    true, false = np.cumsum(hit, axis=1), np.cumsum(~hit & ~excused, axis=1)
+    recall = true / truth if truth else np.full(true.shape, np.nan)
+    precision = true / np.maximum(true + false, 1)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # the best precision at this recall or more
+    coco, eq6 = (_interpolated(recall, best, levels, truth) for levels in (_COCO_LEVELS, _EQ6_LEVELS))
+    reached = recall[:, -1] if recall.shape[1] else np.full(len(recall), 0.0 if truth else np.nan)
+    return {
+        "AP50": float(coco[0]),
+        "AP75": float(coco[5]),
+        "mAP": float(coco.mean()),
+        "mAR": float(reached.mean()),
+        "AP50_eq6": float(eq6[0]),
+        "mAP_eq6": float(eq6.mean()),
+    }
+
+
+def _interpolated(
+    recall: NDArray[np.float64], precision: NDArray[np.float64], levels: NDArray[np.float64], truth: int
+) -> NDArray[np.float64]:
+    if not truth:
+        return np.full(len(recall), np.nan)
+    padded = np.pad(precision, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
+    return np.array([row[np.searchsorted(reach, levels)].mean() for reach, row in zip(recall, padded, strict=True)])
+
+
+def outcomes(image: ImageMatches, min_score: float) -> tuple[int, int, int, int]:
+    """TP, FP, FN at IoU .5 and how many of the TP have the right class, among results of at least ``min_score``."""
+    counted = (image.scores >= min_score) & ~image.excused[0]
+    true = int((image.hit[0] & counted).sum())
+    return true, int(counted.sum()) - true, image.truth - true, int((image.right_class & counted).sum())
+
+
+def enumeration(matches: Sequence[ImageMatches], min_score: float) -> Figures:
+    """The paper's Eq. 7 at IoU .5, the agreement of counts, and the classes of what was found.
+
+    ``WCR``: share of images without FP and FN. ``count_exact``: share of images with as many results as instances.
+    ``class_accuracy``: share of the matched results that have their instance's class.
+    """
+    table = np.array([outcomes(image, min_score) for image in matches]).reshape(-1, 4)
+    true, false, missed, right = table.sum(axis=0)
+    surplus = table[:, 1] - table[:, 2]
+    return {
+        "WCR": float(np.mean((table[:, 1] == 0) & (table[:, 2] == 0))),
+        "AER": _ratio(false + missed, true + missed),
+        "Acc": _ratio(true, true + false + missed),
+        "precision": _ratio(true, true + false),
+        "recall": _ratio(true, true + missed),
+        "count_exact": float(np.mean(surplus == 0)),
+        "count_error": float(np.mean(np.abs(surplus))),
+        "count_bias": float(np.mean(surplus)),
+        "class_accuracy": _ratio(right, true),
+        "TP": int(true),
+        "FP": int(false),
+        "FN": int(missed),
+    }
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def bootstrap(
+    matches: Sequence[ImageMatches],
+    figures: Callable[[Sequence[ImageMatches]], Figures],
+    *,
+    resamples: int,
+    seed: int,
+) -> dict[str, list[float]]:
+    """95 % percentile intervals ``[low, high]`` of ``figures``, resampling whole images (Efron 1979).
+
+    Images are the unit because the chromosomes of one cell share its stain, focus and crowding.
+    """
+    random = np.random.default_rng(seed)
+    draws = [figures([matches[i] for i in random.integers(0, len(matches), len(matches))]) for _ in range(resamples)]
+    return {
+        name: [float(bound) for bound in np.nanpercentile([draw[name] for draw in draws], [2.5, 97.5])]
+        for name in draws[0]
+    }
