@@ -1,0 +1,209 @@
+"""One chromosome, drawn from its ideogram.
+
+The drawing is a function of two coordinates: ``s`` along the axis, from the p telomere (0) to the q telomere
+(length), and ``t`` across it. A random smooth axis is laid into the plane, every pixel near it is given its
+``(s, t)``, and the two chromatids are evaluated there; so a bent chromosome is drawn without resampling a straight one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import KDTree
+
+from karyotyping.ideogram import Banding, Resolution, bands, centromere_index, density, relative_length
+from training.simulation.look import Look, draw
+from training.simulation.noise import smooth_noise
+
+_STEP = 0.5
+"""Distance of samples along the axis, pixels."""
+_EDGE = 0.45
+"""Width of a chromatid's soft edge before the optics, pixels."""
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A chromosome alone, on nothing."""
+
+    class_id: int
+    stain: Values
+    """(h, w) absorbance, or brightness in fluorescence; 0 outside."""
+    mask: NDArray[np.bool_]
+    """(h, w) its body, whatever its bands."""
+    axis: Values
+    """(K, 2) x, y of the medial axis in the patch, from the p telomere to the q telomere."""
+    centromere: int
+    """Index into ``axis``."""
+
+
+def chromosome_length(class_id: int, first_length: float) -> float:
+    """Mean length of a class in a cell whose chromosome 1 measures ``first_length``."""
+    return first_length * relative_length(class_id) / relative_length(1)
+
+
+def draw_chromosome(
+    class_id: int,
+    rng: np.random.Generator,
+    *,
+    cell: Mapping[str, float] | None = None,
+    angle: float | None = None,
+    resolution: Resolution = 550,
+    banding: Banding = "G",
+) -> Patch:
+    """Draw a chromosome of a class.
+
+    Args:
+        cell: one value of every range of :class:`Look`, shared by the chromosomes of a cell; drawn if None.
+        angle: mean direction from the p telomere to the q telomere in radians (0 = right, pi/2 = down); any if None.
+    """
+    cell = draw(Look(), rng) if cell is None else cell
+    angle = float(rng.uniform(0, 2 * np.pi)) if angle is None else angle
+    length = chromosome_length(class_id, cell["first_length"]) * rng.lognormal(0, cell["length_jitter"])
+    size = relative_length(class_id) / relative_length(1)
+    width = cell["width"] * (1 - cell["small_narrow"] * (1 - size)) * rng.lognormal(0, cell["width_jitter"])
+    length = max(length, 1.1 * width)
+    centromere = centromere_index(class_id, resolution)
+
+    axis = _axis(angle, length=length, width=width, centromere=centromere, cell=cell, rng=rng)
+    margin = 0.5 * width * (1 + cell["gap"] + cell["splay"]) + 4
+    axis -= np.floor(axis.min(axis=0) - margin)
+    columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + margin))
+    s, t = _along_and_across(axis, (rows, columns), reach=margin)
+
+    half, gap, waist = _outline(class_id, resolution, length=length, width=width, cell=cell)
+    profile = _stain_profile(class_id, resolution, banding, length=length, cell=cell, rng=rng)
+    grid = np.linspace(0, length, len(half))
+    shift = rng.normal(0, cell["skew"]) / 2
+    stain = np.zeros_like(s)
+    body = np.zeros_like(s)
+    inner = np.interp(s, grid, gap)
+    radius = np.interp(s, grid, half)
+    beyond = np.maximum(0, np.maximum(-s, s - length))
+    for side in (-1, 1):
+        across = np.hypot(t - side * inner, beyond)  # ends are round: beyond the axis only distance counts
+        cover = 1 / (1 + np.exp(np.clip((across - radius) / _EDGE, -30, 30)))
+        thickness = np.sqrt(np.clip(1.15 - (across / np.maximum(radius, 0.5)) ** 2, 0.15, 1))
+        stain += cover * thickness * np.interp(s + side * shift, grid, profile)
+        body = np.maximum(body, cover)
+    # Chromatids that lie on each other are not twice as dark: there they share one thread of chromatin.
+    stain *= np.interp(s, grid, 1 / (1 + waist))
+    stain *= 1 + cell["granularity"] * smooth_noise(s.shape, 1.2, rng)
+    stain *= rng.lognormal(0, cell["stain_jitter"])
+    stain = np.maximum(stain, 0)
+    stain[body < 0.02] = 0
+    mask = cv2.morphologyEx((body >= 0.5).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    box = cv2.boundingRect((stain > 0).astype(np.uint8))
+    x, y, w, h = box
+    crop = np.s_[y : y + h, x : x + w]
+    return Patch(
+        class_id=class_id,
+        stain=np.ascontiguousarray(stain[crop], np.float32),
+        mask=np.ascontiguousarray(mask[crop]),
+        axis=(axis - (x, y)).astype(np.float32),
+        centromere=round(centromere * (len(axis) - 1)),
+    )
+
+
+def _axis(
+    angle: float,
+    *,
+    length: float,
+    width: float,
+    centromere: float,
+    cell: Mapping[str, float],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """(K, 2) points ``_STEP`` apart: the integral of a heading that turns smoothly, sharper at the centromere."""
+    n = max(8, int(length / _STEP))
+    u = np.linspace(0, 1, n)
+    freedom = np.clip((length / width - 1.5) / 6, 0, 1)  # short and thick chromosomes are stiff
+    turn = np.clip(rng.normal(0, cell["bend"]), -2.4, 2.4) * freedom
+    wave = rng.normal(0, 0.35 * cell["bend"]) * freedom
+    kink = np.clip(rng.normal(0, cell["kink"]), -0.9, 0.9) * freedom
+    heading = (
+        angle
+        + turn * (u - 0.5)
+        + wave * np.cos(2 * np.pi * (u + rng.uniform()))
+        + kink * 0.5 * np.tanh((u - centromere) * length / width)
+    )
+    steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * (length / (n - 1))
+    return np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
+
+
+def _along_and_across(
+    axis: NDArray[np.float64], shape: tuple[int, int], reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(H, W) coordinates along and across the axis of every pixel; far pixels lie at ``t = 1e3``."""
+    rows, columns = np.indices(shape)
+    pixels = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
+    distance, nearest = KDTree(axis).query(pixels, distance_upper_bound=reach)
+    near = np.isfinite(distance)
+    tangent = np.gradient(axis, axis=0)
+    step = np.linalg.norm(tangent, axis=1)
+    tangent /= step[:, None]
+    foot = nearest[near]
+    offset = pixels[near] - axis[foot]
+    s = np.zeros(len(pixels))
+    t = np.full(len(pixels), 1e3)
+    s[near] = foot * float(step.mean()) + (offset * tangent[foot]).sum(axis=1)
+    t[near] = offset[:, 1] * tangent[foot, 0] - offset[:, 0] * tangent[foot, 1]
+    return s.reshape(shape), t.reshape(shape)
+
+
+def _outline(
+    class_id: int, resolution: Resolution, *, length: float, width: float, cell: Mapping[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Half-width of a chromatid, its distance from the axis, and the waist (0..1), at each sample along the axis."""
+    n = max(8, int(2 * length))
+    u = np.linspace(0, 1, n)
+    distance = (u - centromere_index(class_id, resolution)) * length
+    waist = np.exp(-0.5 * (distance / (cell["waist_extent"] * width)) ** 2)
+    half = 0.5 * width * (1 - cell["waist"] * waist)
+    for band in bands(class_id, resolution):
+        if band.stain == "stalk":
+            half *= 1 - 0.35 * np.exp(-0.5 * ((u - (band.start + band.stop) / 2) * length / (0.2 * width)) ** 2)
+    end = np.clip(np.minimum(u, 1 - u) * length / (0.5 * width), 0, 1)
+    half *= 0.72 + 0.28 * np.sqrt(1 - (1 - end) ** 2)
+    apart = np.tanh(np.abs(distance) / width)
+    open_ = cell["gap"] + cell["splay"] * np.clip(np.abs(distance) / (0.5 * length), 0, 1) ** 2
+    # Each chromatid has half the width when fused side by side; the share below keeps the whole as wide as told.
+    chromatid = half * (1 - 0.42 * apart * np.clip(0.35 + open_, 0, 1))
+    gap = (half - chromatid) + 0.25 * half * np.clip(open_ - 0.3, 0, None) * apart
+    return chromatid, gap, waist
+
+
+def _stain_profile(
+    class_id: int,
+    resolution: Resolution,
+    banding: Banding,
+    *,
+    length: float,
+    cell: Mapping[str, float],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Stain along the axis, as many samples as :func:`_outline` has, with this homolog's own heterochromatin."""
+    n = max(8, int(2 * length))
+    stripes = bands(class_id, resolution)
+    sizes = np.array([band.stop - band.start for band in stripes])
+    densities = np.array([density(class_id, band, banding) for band in stripes])
+    variable = np.array([band.stain == "gvar" for band in stripes])
+    low = max(0.0, 2 - cell["heterochromatin"])
+    factor = rng.uniform(min(low, cell["heterochromatin"]), max(low, cell["heterochromatin"]), 2)
+    sizes[variable] *= factor[0]
+    densities[variable] *= factor[1]
+    edges = np.concatenate([[0.0], np.cumsum(sizes)]) / sizes.sum()
+    knots = np.linspace(0, 1, 7)
+    warp = np.interp(edges, knots, np.concatenate([[0], rng.normal(0, cell["band_warp"], 5), [0]]))
+    edges = np.maximum.accumulate(np.clip(edges + warp, 0, 1))
+    integral = np.concatenate([[0.0], np.cumsum(densities * np.diff(edges))])
+    profile = np.diff(np.interp(np.linspace(0, 1, n + 1), edges, integral)) * n
+    blurred = gaussian_filter1d(profile, 2 * cell["band_blur"] * cell["first_length"], mode="nearest")
+    stained: NDArray[np.float64] = cell["stain"] * (cell["light_stain"] + (1 - cell["light_stain"]) * blurred)
+    return stained

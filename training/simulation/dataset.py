@@ -1,0 +1,188 @@
+"""Simulated cases on disk: images, the manifest that ingest reads, and the truth to compare with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from karyotyping.cell import CLASS_NAMES, encode_mask
+from karyotyping.iscn import format_iscn, parse_iscn
+from training.simulation.look import Contrast
+from training.simulation.metaphase import SimulatedMetaphase, simulate
+
+ImageFormat = Literal["png", "tiff"]
+MANIFEST = ("path", "case", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What :func:`write_dataset` wrote: paths, and the image paths relative to ``folder``."""
+
+    folder: Path
+    manifest: Path
+    truth: Path
+    coco: Path
+    images: tuple[str, ...] = field(default=())
+
+
+def simulate_case(
+    accession: str,
+    karyotype: str,
+    cells: int,
+    *,
+    seed: int,
+    contrast: Contrast = "bright_field",
+    touching: tuple[int, int] = (0, 0),
+    overlapping: tuple[int, int] = (0, 0),
+    **options: Any,
+) -> Iterator[SimulatedMetaphase]:
+    """The cells of one case, each with its own look; the cells of a case do not depend on what other cases there are.
+
+    Args:
+        touching, overlapping: least and most such chromosomes in a cell.
+        options: passed on to :func:`simulate`.
+    """
+    for cell in range(cells):
+        entropy = (seed, zlib.crc32(accession.encode()), cell)
+        rng = np.random.default_rng(entropy)
+        yield simulate(
+            karyotype,
+            seed=entropy,
+            contrast=contrast,
+            touching=int(rng.integers(touching[0], touching[1] + 1)),
+            overlapping=int(rng.integers(overlapping[0], overlapping[1] + 1)),
+            **{"nuclei": int(rng.integers(0, 4)), "debris": int(rng.integers(0, 16)), **options},
+        )
+
+
+def write_dataset(
+    folder: Path,
+    cases: Mapping[str, str],
+    cells_per_case: int,
+    *,
+    seed: int,
+    contrast: Contrast = "bright_field",
+    image_format: ImageFormat = "png",
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Written:
+    """Write ``folder/<case>/<case>_<cell>.png``, ``manifest.csv``, ``truth.csv`` and ``coco.json``.
+
+    Args:
+        cases: karyotype by accession number; an accession names a folder, so it may hold no path separator.
+        progress: called with the number of images done and the number of all, after each image.
+        options: passed on to :func:`simulate_case`.
+
+    Raises:
+        ValueError: an accession that is no file name, or a karyotype that does not parse; before anything is written.
+    """
+    for accession, karyotype in cases.items():
+        if not accession or accession in {".", ".."} or Path(accession).name != accession:
+            raise ValueError(f"accession {accession!r} cannot name a folder: use letters, digits, - and _")
+        parse_iscn(karyotype)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, object]] = []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    total = len(cases) * cells_per_case
+    for accession, karyotype in cases.items():
+        (folder / accession).mkdir(exist_ok=True)
+        cells = simulate_case(accession, karyotype, cells_per_case, seed=seed, contrast=contrast, **options)
+        for number, metaphase in enumerate(cells, start=1):
+            path = f"{accession}/{accession}_{number:03d}.{image_format}"
+            if not cv2.imwrite(str(folder / path), metaphase.pixels):
+                raise OSError(f"cannot write {folder / path}: is the disk full or the folder read-only?")
+            rows.append(
+                dict(
+                    zip(
+                        MANIFEST,
+                        (path, accession, f"{accession}-1", "simulated", metaphase.banding, "simulator", "", 0),
+                        strict=True,
+                    )
+                )
+            )
+            images.append(coco_image(metaphase, len(images) + 1, path))
+            annotations.extend(coco_annotations(metaphase, len(images), len(annotations) + 1))
+            if progress is not None:
+                progress(len(images), total)
+    written = Written(
+        folder,
+        folder / "manifest.csv",
+        folder / "truth.csv",
+        folder / "coco.json",
+        tuple(str(row["path"]) for row in rows),
+    )
+    _write_csv(written.manifest, MANIFEST, rows)
+    truth = [
+        {
+            "case": accession,
+            "karyotype": format_iscn(parse_iscn(karyotype)),
+            "cells": cells_per_case,
+            "contrast": contrast,
+        }
+        for accession, karyotype in cases.items()
+    ]
+    _write_csv(written.truth, ("case", "karyotype", "cells", "contrast"), truth)
+    written.coco.write_text(json.dumps(coco_document(images, annotations)), encoding="utf-8")
+    return written
+
+
+def coco_document(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A COCO ground truth over the 24 classes."""
+    categories = [
+        {"id": class_id, "name": name, "supercategory": "chromosome"}
+        for class_id, name in enumerate(CLASS_NAMES, start=1)
+    ]
+    info = {"description": "Metaphases simulated by karyoflow", "version": "1"}
+    return {"info": info, "images": list(images), "annotations": list(annotations), "categories": categories}
+
+
+def coco_image(metaphase: SimulatedMetaphase, image_id: int, file_name: str) -> dict[str, Any]:
+    """The COCO entry of an image, with its karyotype, copies by class name, and boxes of chromosomes without truth."""
+    height, width = metaphase.pixels.shape
+    counts = {name: metaphase.classes.count(class_id) for class_id, name in enumerate(CLASS_NAMES, start=1)}
+    return {
+        "id": image_id,
+        "file_name": file_name,
+        "width": width,
+        "height": height,
+        "iscn": metaphase.iscn,
+        "counts": counts,
+        "verdict": "clean",
+        "unlabelled": [list(box) for box in metaphase.neighbours],
+    }
+
+
+def coco_annotations(metaphase: SimulatedMetaphase, image_id: int, first_id: int) -> Iterator[dict[str, Any]]:
+    """The COCO entries of an image's chromosomes; ``overlap_px`` counts pixels shared with other chromosomes."""
+    taken = metaphase.masks.sum(axis=0, dtype=np.uint8)
+    for number, (mask, box, class_id) in enumerate(
+        zip(metaphase.masks, metaphase.boxes, metaphase.classes, strict=True)
+    ):
+        shared = int((taken[mask] > 1).sum())
+        yield {
+            "id": first_id + number,
+            "image_id": image_id,
+            "category_id": class_id,
+            "segmentation": encode_mask(mask),
+            "bbox": list(box),
+            "area": int(mask.sum()),
+            "iscrowd": 0,
+            "overlap": shared > 0,
+            "overlap_px": shared,
+        }
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)

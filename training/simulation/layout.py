@@ -1,0 +1,181 @@
+"""Where the chromosomes of a spread lie: a round field of chromosomes apart, touching, or across each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation.chromosome import Patch
+
+Contact = Literal["apart", "touching", "overlapping"]
+_APART = 7
+"""Pixels that chromosomes lie apart at least, so that no blur joins them."""
+_TRIES = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A patch whose upper left pixel lies at ``x``, ``y`` of the canvas, and how it came to lie there."""
+
+    patch: Patch
+    x: int
+    y: int
+    contact: Contact = "apart"
+
+
+class Canvas:
+    """Which pixels are taken, and by which chromosome."""
+
+    def __init__(self, shape: tuple[int, int], margin: int = 10) -> None:
+        self.shape = shape
+        self.margin = margin
+        self.near = np.zeros(shape, dtype=bool)
+        """Pixels within ``_APART`` of what has been placed."""
+        self.placed: list[Placed] = []
+
+    def inside(self, patch: Patch, x: int, y: int) -> bool:
+        """Does the patch keep clear of the border?"""
+        h, w = patch.mask.shape
+        low, (bottom, right) = self.margin, (self.shape[0] - self.margin, self.shape[1] - self.margin)
+        return low <= x and low <= y and x + w <= right and y + h <= bottom
+
+    def free(self, mask: NDArray[np.bool_], x: int, y: int, near: NDArray[np.bool_] | None = None) -> bool:
+        """Does the mask keep its distance from everything (or from ``near``)?"""
+        h, w = mask.shape
+        near = self.near if near is None else near
+        return not bool((near[y : y + h, x : x + w] & mask).any())
+
+    def add(self, placed: Placed) -> None:
+        """Take the pixels of ``placed``."""
+        self.placed.append(placed)
+        self.near |= self.around([placed])
+
+    def around(self, placed: Sequence[Placed]) -> NDArray[np.bool_]:
+        """(H, W) pixels within ``_APART`` of some chromosomes."""
+        taken = np.zeros(self.shape, dtype=np.uint8)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _APART + 1, 2 * _APART + 1))
+        for item in placed:
+            h, w = item.patch.mask.shape
+            padded = np.asarray(cv2.dilate(np.pad(item.patch.mask, _APART).astype(np.uint8), disc), np.uint8)
+            top, left = max(0, item.y - _APART), max(0, item.x - _APART)
+            bottom, right = min(self.shape[0], item.y + h + _APART), min(self.shape[1], item.x + w + _APART)
+            if bottom > top and right > left:
+                oy, ox = top - (item.y - _APART), left - (item.x - _APART)
+                taken[top:bottom, left:right] |= padded[oy : oy + bottom - top, ox : ox + right - left]
+        return taken > 0
+
+
+def arrange(
+    draw: Callable[[int], Patch],
+    count: int,
+    canvas: Canvas,
+    rng: np.random.Generator,
+    *,
+    touching: int = 0,
+    overlapping: int = 0,
+) -> list[Placed]:
+    """Place ``count`` chromosomes, ``touching`` and ``overlapping`` of them on one that lies there already.
+
+    Args:
+        draw: draws the i-th chromosome; called again, with another turn and bend, where one does not fit.
+
+    Raises:
+        ValueError: more contacts than ``count - 1``, or a canvas too small for so many chromosomes.
+    """
+    if min(touching, overlapping) < 0 or touching + overlapping > max(0, count - 1):
+        raise ValueError(
+            f"{touching} touching and {overlapping} overlapping chromosomes asked for, but only {max(0, count - 1)} of "
+            f"{count} can lie on another"
+        )
+    contacts: list[Contact] = ["apart"] * count
+    chosen = rng.permutation(np.arange(1, count))[: touching + overlapping]
+    for k, i in enumerate(chosen):
+        contacts[i] = "overlapping" if k < overlapping else "touching"
+    order = sorted(range(count), key=lambda i: contacts[i] != "apart")  # contacts need something to lie on
+    by_index: dict[int, Placed] = {}
+    centre = np.array(canvas.shape[::-1]) / 2 + rng.normal(0, 0.02 * min(canvas.shape), 2)
+    radius = 0.5 * min(canvas.shape) * rng.uniform(0.7, 0.85)
+    for i in order:
+        by_index[i] = _place(lambda i=i: draw(i), contacts[i], canvas, centre=centre, radius=radius, rng=rng)  # type: ignore[misc]
+        canvas.add(by_index[i])
+    return [by_index[i] for i in range(count)]
+
+
+def _place(
+    draw: Callable[[], Patch],
+    contact: Contact,
+    canvas: Canvas,
+    *,
+    centre: NDArray[np.float64],
+    radius: float,
+    rng: np.random.Generator,
+) -> Placed:
+    for attempt in range(_TRIES):
+        patch = draw()
+        if contact == "apart":
+            reach = radius * (1 + 0.02 * attempt)
+            found = _apart(patch, canvas, centre, reach, rng)
+        else:
+            found = _on_another(patch, contact, canvas, rng)
+        if found is not None:
+            return found
+    raise ValueError(
+        f"no room for another {contact} chromosome on a canvas of {canvas.shape[1]} x {canvas.shape[0]} pixels: "
+        "enlarge the canvas or ask for fewer chromosomes"
+    )
+
+
+def _apart(
+    patch: Patch, canvas: Canvas, centre: NDArray[np.float64], radius: float, rng: np.random.Generator
+) -> Placed | None:
+    h, w = patch.mask.shape
+    for _ in range(_TRIES):
+        angle, distance = rng.uniform(0, 2 * np.pi), radius * np.sqrt(rng.uniform())
+        x = int(centre[0] + distance * np.cos(angle) - w / 2)
+        y = int(centre[1] + distance * np.sin(angle) - h / 2)
+        if canvas.inside(patch, x, y) and canvas.free(patch.mask, x, y):
+            return Placed(patch, x, y)
+    return None
+
+
+def _on_another(patch: Patch, contact: Contact, canvas: Canvas, rng: np.random.Generator) -> Placed | None:
+    host = canvas.placed[int(rng.integers(len(canvas.placed)))]
+    others = canvas.around([item for item in canvas.placed if item is not host])
+    host_mask = np.zeros(canvas.shape, dtype=bool)
+    h, w = host.patch.mask.shape
+    host_mask[host.y : host.y + h, host.x : host.x + w] = host.patch.mask
+    find = _across if contact == "overlapping" else _beside
+    for _ in range(_TRIES // 8):
+        x, y = find(patch, host, host_mask, rng)
+        if canvas.inside(patch, x, y) and canvas.free(patch.mask, x, y, others):
+            shared = int((host_mask[y : y + patch.mask.shape[0], x : x + patch.mask.shape[1]] & patch.mask).sum())
+            if (shared > 0.03 * patch.mask.sum()) if contact == "overlapping" else shared == 0:
+                return Placed(patch, x, y, contact)
+    return None
+
+
+def _across(patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
+    """A position at which a point of the axis lies on a point of the host's axis."""
+    ours = patch.axis[int(rng.uniform(0.1, 0.9) * (len(patch.axis) - 1))]
+    theirs = host.patch.axis[int(rng.uniform(0.1, 0.9) * (len(host.patch.axis) - 1))]
+    x, y = np.round(theirs - ours + np.array((host.x, host.y))).astype(int)
+    return int(x), int(y)
+
+
+def _beside(patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
+    """The last position before the host when the patch slides towards a point of the host's axis."""
+    x, y = _across(patch, host, host_mask, rng)
+    angle = rng.uniform(0, 2 * np.pi)
+    h, w = patch.mask.shape
+    for step in range(200):
+        px, py = round(x + step * float(np.cos(angle))), round(y + step * float(np.sin(angle)))
+        if px < 0 or py < 0 or px + w > host_mask.shape[1] or py + h > host_mask.shape[0]:
+            return -1, -1
+        if not (host_mask[py : py + h, px : px + w] & patch.mask).any():
+            return px, py
+    return -1, -1

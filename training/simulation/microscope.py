@@ -1,0 +1,49 @@
+"""From stain to grey levels: light, lens, camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.simulation.look import Contrast
+from training.simulation.noise import Plane, blur
+
+
+def photograph(
+    stain: Plane, optics: Mapping[str, float], contrast: Contrast, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The 8-bit image of an (H, W) stain.
+
+    In bright field, absorbances add along the light's way (Beer and Lambert): ``I = I0 exp(-stain)``. Fluorescent light
+    simply adds: ``I = dark + scale * stain``. Blur acts on light, not on stain.
+    """
+    light = _illumination(stain.shape, optics, rng)
+    if contrast == "bright_field":
+        image: Plane = np.float32(optics["background"]) * np.exp(-stain)
+        image = _scatter(blur(image, optics["blur"]), optics["haze"]) * light
+    else:
+        image = np.float32(optics["full_scale"]) * np.minimum(stain, 4)
+        image = _scatter(blur(image, optics["blur"]), optics["haze"]) * light + optics["background"]
+    variance = optics["noise"] ** 2 + optics["shot_noise"] * image
+    image = image + np.sqrt(np.maximum(variance, 0)) * rng.standard_normal(stain.shape, dtype=np.float32)
+    if optics["sharpening"] > 0:
+        image = image + optics["sharpening"] * (image - blur(image, 2.0))
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Plane:
+    rows, columns = shape
+    y, x = np.linspace(-1, 1, rows, dtype=np.float32)[:, None], np.linspace(-1, 1, columns, dtype=np.float32)[None]
+    angle = rng.uniform(0, 2 * np.pi)
+    slope = optics["slope"] * 0.5 * (np.cos(angle) * x + np.sin(angle) * y)
+    return np.asarray(1 - optics["vignetting"] * 0.5 * (x**2 + y**2) + slope, np.float32)
+
+
+def _scatter(image: Plane, share: float) -> Plane:
+    """Part of the light goes astray by up to some ten pixels; computed at a quarter of the size."""
+    small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    far = cv2.resize(blur(small, 4), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray((1 - share) * image + share * far, np.float32)

@@ -1,0 +1,22 @@
+"""Blur and smooth noise, typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[np.float32]
+
+
+def blur(plane: NDArray[Any], sigma: float) -> Plane:
+    """(H, W) Gaussian blur with a standard deviation of ``sigma`` pixels."""
+    return np.asarray(cv2.GaussianBlur(np.asarray(plane, np.float32), (0, 0), sigma), np.float32)
+
+
+def smooth_noise(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> Plane:
+    """(H, W) noise of zero mean and unit variance, smooth over ``grain`` pixels."""
+    noise = blur(rng.standard_normal(shape, dtype=np.float32), max(0.5, grain))
+    return np.asarray(noise / max(float(noise.std()), 1e-6), np.float32)
