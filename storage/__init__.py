@@ -1,0 +1,36 @@
+"""Where images and artefacts lie: S3 or a directory behind one interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from storage.directory import DirectoryStore
+from storage.objects import ObjectCorrupt, ObjectMissing, ObjectStore, StorageError, StoreUnavailable, key_of
+from storage.s3 import S3Store
+
+__all__ = [
+    "DirectoryStore",
+    "ObjectCorrupt",
+    "ObjectMissing",
+    "ObjectStore",
+    "S3Store",
+    "StorageError",
+    "StoreUnavailable",
+    "key_of",
+    "open_store",
+]
+
+
+def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
+    """The store at ``s3://bucket/prefix`` or ``file:///directory``. Nothing is contacted yet; see ``check``.
+
+    Raises:
+        ValueError: ``url`` is neither.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "s3" and parts.netloc:
+        return S3Store(parts.netloc, parts.path, endpoint_url=endpoint_url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
+        return DirectoryStore(Path(unquote(parts.path)))
+    raise ValueError(f"{url!r} is no object store; write s3://bucket/prefix or file:///directory")

@@ -1,0 +1,124 @@
+"""An object store in a bucket of S3, or of anything that speaks its protocol."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from storage.objects import ObjectMissing, StoreUnavailable, checked_bytes, checked_key, key_of
+
+_ABSENT = {"404", "NoSuchKey"}
+_EXISTS = {"412", "PreconditionFailed"}
+_CONDITION_NOT_DECIDED = {"409", "ConditionalRequestConflict", "501", "NotImplemented"}
+
+
+class S3Store:
+    """Objects ``PREFIX/sha256/ab/cdef...`` in ``bucket``; credentials come from where AWS tools look for them.
+
+    Args:
+        endpoint_url: address of an S3-compatible service; without it, AWS.
+        multipart_bytes: objects at least this large travel in parts.
+    """
+
+    def __init__(
+        self, bucket: str, prefix: str = "", *, endpoint_url: str | None = None, multipart_bytes: int = 64 * 2**20
+    ) -> None:
+        self.bucket = bucket
+        self.prefix = f"{prefix.strip('/')}/".lstrip("/")
+        self._transfer = TransferConfig(
+            multipart_threshold=multipart_bytes, multipart_chunksize=max(multipart_bytes // 4, 5 * 2**20)
+        )
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=endpoint_url,
+            config=Config(
+                connect_timeout=3,
+                read_timeout=30,
+                retries={"mode": "adaptive", "total_max_attempts": 3},
+                max_pool_connections=32,
+                # Services of one's own seldom have a DNS name for each bucket.
+                s3={"addressing_style": "path" if endpoint_url else "auto"},
+            ),
+        )
+
+    def put(self, data: bytes) -> str:
+        key = key_of(data)
+        if len(data) >= self._transfer.multipart_threshold:
+            self._put_large(key, data)
+            return key
+        with self._explained("write"):
+            try:
+                self._client.put_object(**self._at(key), Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if _code(error) in _CONDITION_NOT_DECIDED:  # writing the same bytes twice does no harm
+                    self._client.put_object(**self._at(key), Body=data)
+                elif _code(error) not in _EXISTS:
+                    raise
+        return key
+
+    def _put_large(self, key: str, data: bytes) -> None:
+        if not self.has(key):
+            with self._explained("write"):
+                self._client.upload_fileobj(io.BytesIO(data), self.bucket, self.prefix + key, Config=self._transfer)
+
+    def get(self, key: str) -> bytes:
+        with self._explained("read"):
+            try:
+                data: bytes = self._client.get_object(**self._at(checked_key(key)))["Body"].read()
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    raise ObjectMissing(key) from None
+                raise
+        return checked_bytes(key, data)
+
+    def has(self, key: str) -> bool:
+        with self._explained("read"):
+            try:
+                self._client.head_object(**self._at(checked_key(key)))
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    return False
+                raise
+        return True
+
+    def delete(self, key: str) -> None:
+        with self._explained("delete"):
+            self._client.delete_object(**self._at(checked_key(key)))
+
+    def keys(self) -> Iterator[str]:
+        with self._explained("list"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}sha256/"
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield item["Key"].removeprefix(self.prefix)
+
+    def check(self) -> None:
+        with self._explained("reach"):
+            self._client.head_bucket(Bucket=self.bucket)
+
+    def _at(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self.prefix + key}
+
+    @contextmanager
+    def _explained(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (BotoCoreError, Boto3Error, ClientError) as error:
+            raise StoreUnavailable(
+                f"Cannot {verb} the object store s3://{self.bucket}/{self.prefix}: {error}. "
+                "Check its address, the bucket's name and the credentials."
+            ) from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
