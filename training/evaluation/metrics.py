@@ -102,7 +102,9 @@ def bootstrap(
     """
     random = np.random.default_rng(seed)
     draws = [figures([matches[i] for i in random.integers(0, len(matches), len(matches))]) for _ in range(resamples)]
-    return {
-        name: [float(bound) for bound in np.nanpercentile([draw[name] for draw in draws], [2.5, 97.5])]
-        for name in draws[0]
-    }
+    return {name: _interval(np.array([draw[name] for draw in draws])) for name in draws[0]}
+
+
+def _interval(values: NDArray[np.float64]) -> list[float]:
+    defined = values[~np.isnan(values)]
+    return [float(bound) for bound in np.percentile(defined, [2.5, 97.5])] if len(defined) else [np.nan, np.nan]
