@@ -77,7 +77,7 @@ def draw_chromosome(
     columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + margin))
     s, t = _along_and_across(axis, (rows, columns), reach=margin)
 
-    half, gap, waist = _outline(class_id, resolution, length=length, width=width, cell=cell)
+    half, gap = _outline(class_id, resolution, length=length, width=width, cell=cell)
     profile = _stain_profile(class_id, resolution, banding, length=length, cell=cell, rng=rng)
     grid = np.linspace(0, length, len(half))
     shift = rng.normal(0, cell["skew"]) / 2
@@ -90,10 +90,9 @@ def draw_chromosome(
         across = np.hypot(t - side * inner, beyond)  # ends are round: beyond the axis only distance counts
         cover = 1 / (1 + np.exp(np.clip((across - radius) / _EDGE, -30, 30)))
         thickness = np.sqrt(np.clip(1.15 - (across / np.maximum(radius, 0.5)) ** 2, 0.15, 1))
-        stain += cover * thickness * np.interp(s + side * shift, grid, profile)
+        # Where the chromatids lie on each other they are one body, not twice as dark.
+        stain = np.maximum(stain, cover * thickness * np.interp(s + side * shift, grid, profile))
         body = np.maximum(body, cover)
-    # Chromatids that lie on each other are not twice as dark: there they share one thread of chromatin.
-    stain *= np.interp(s, grid, 1 / (1 + waist))
     stain *= 1 + cell["granularity"] * smooth_noise(s.shape, 1.2, rng)
     stain *= rng.lognormal(0, cell["stain_jitter"])
     stain = np.maximum(stain, 0)
@@ -159,8 +158,8 @@ def _along_and_across(
 
 def _outline(
     class_id: int, resolution: Resolution, *, length: float, width: float, cell: Mapping[str, float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Half-width of a chromatid, its distance from the axis, and the waist (0..1), at each sample along the axis."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Half-width of a chromatid and the distance of its axis from the chromosome's, at each sample along the axis."""
     n = max(8, int(2 * length))
     u = np.linspace(0, 1, n)
     distance = (u - centromere_index(class_id, resolution)) * length
@@ -170,13 +169,13 @@ def _outline(
         if band.stain == "stalk":
             half *= 1 - 0.35 * np.exp(-0.5 * ((u - (band.start + band.stop) / 2) * length / (0.2 * width)) ** 2)
     end = np.clip(np.minimum(u, 1 - u) * length / (0.5 * width), 0, 1)
-    half *= 0.72 + 0.28 * np.sqrt(1 - (1 - end) ** 2)
-    apart = np.tanh(np.abs(distance) / width)
-    open_ = cell["gap"] + cell["splay"] * np.clip(np.abs(distance) / (0.5 * length), 0, 1) ** 2
-    # Each chromatid has half the width when fused side by side; the share below keeps the whole as wide as told.
-    chromatid = half * (1 - 0.42 * apart * np.clip(0.35 + open_, 0, 1))
-    gap = (half - chromatid) + 0.25 * half * np.clip(open_ - 0.3, 0, None) * apart
-    return chromatid, gap, waist
+    half *= 0.8 + 0.2 * np.sqrt(1 - (1 - end) ** 2)
+    # At the centromere both chromatids are one body of the whole width; away from it each takes its side.
+    apart = np.tanh((distance / (0.6 * width)) ** 2)
+    beside = np.clip(0.3 + 0.5 * cell["gap"] + cell["splay"] * np.abs(distance) / length, 0, 1) * apart
+    chromatid = half * (1 - 0.5 * beside)
+    gap = (half - chromatid) * (1 + 0.25 * cell["splay"])
+    return chromatid, gap
 
 
 def _stain_profile(

@@ -71,14 +71,14 @@ def write_dataset(
     seed: int,
     contrast: Contrast = "bright_field",
     image_format: ImageFormat = "png",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
     **options: Any,
 ) -> Written:
     """Write ``folder/<case>/<case>_<cell>.png``, ``manifest.csv``, ``truth.csv`` and ``coco.json``.
 
     Args:
         cases: karyotype by accession number; an accession names a folder, so it may hold no path separator.
-        progress: called with the number of images done and the number of all, after each image.
+        progress: called after each image with the number of images done, the number of all, and the path.
         options: passed on to :func:`simulate_case`.
 
     Raises:
@@ -112,7 +112,7 @@ def write_dataset(
             images.append(coco_image(metaphase, len(images) + 1, path))
             annotations.extend(coco_annotations(metaphase, len(images), len(annotations) + 1))
             if progress is not None:
-                progress(len(images), total)
+                progress(len(images), total, path)
     written = Written(
         folder,
         folder / "manifest.csv",

@@ -23,17 +23,17 @@ class Look:
 
     first_length: Range = (88, 112)
     """Length of a chromosome 1 of this cell: its condensation."""
-    width: Range = (11.5, 14.5)
+    width: Range = (12.0, 15.0)
     length_jitter: Range = (0.03, 0.06)
     """Relative standard deviation of length between chromosomes, beyond their classes."""
     width_jitter: Range = (0.03, 0.07)
-    small_narrow: Range = (0.08, 0.2)
+    small_narrow: Range = (0.02, 0.1)
     """How much narrower the shortest chromosome is than the longest."""
-    waist: Range = (0.3, 0.55)
+    waist: Range = (0.2, 0.42)
     """Share of the width that is missing at the centromere."""
     waist_extent: Range = (0.22, 0.4)
     """Standard deviation of the waist along the axis, in widths."""
-    gap: Range = (0.0, 0.7)
+    gap: Range = (0.0, 1.0)
     """How far the two chromatids lie apart, in chromatid half-widths; 0 fuses them."""
     splay: Range = (0.0, 0.3)
     """How much further apart they lie at the telomeres."""
@@ -41,9 +41,9 @@ class Look:
     """Standard deviation of the turn between both ends of a chromosome 1; shorter ones bend less."""
     kink: Range = (0.0, 0.35)
     """Standard deviation of the angle between the arms at the centromere."""
-    stain: Range = (0.9, 1.4)
+    stain: Range = (1.3, 2.1)
     """Stain of the darkest band (absorbance in bright field; brightness over exposure in fluorescence)."""
-    light_stain: Range = (0.28, 0.45)
+    light_stain: Range = (0.15, 0.35)
     """Stain of an unstained band as a share of the darkest."""
     stain_jitter: Range = (0.03, 0.1)
     band_blur: Range = (0.008, 0.016)
@@ -63,11 +63,11 @@ class Look:
         if contrast == "bright_field":
             return cls()
         return cls(
-            waist=(0.15, 0.4),
+            waist=(0.1, 0.3),
             gap=(0.0, 0.35),
             bend=(0.2, 0.9),
-            stain=(0.55, 0.85),
-            light_stain=(0.45, 0.6),
+            stain=(1.0, 1.6),
+            light_stain=(0.3, 0.45),
             stain_jitter=(0.06, 0.15),
             granularity=(0.05, 0.12),
         )

@@ -24,9 +24,9 @@ def add_nuclei(
     rows, columns = stain.shape
     boxes = []
     for _ in range(count):
+        radius = float(chromosome_length * rng.uniform(0.5, 1.1))
+        patch = _nucleus(radius, contrast, rng)
         for _ in range(_TRIES):
-            radius = float(chromosome_length * rng.uniform(0.5, 1.1))
-            patch = _nucleus(radius, contrast, rng)
             x = int(rng.uniform(-0.8 * radius, columns - 1.2 * radius))
             y = int(rng.uniform(-0.8 * radius, rows - 1.2 * radius))
             if _paste(stain, taken, patch, x, y):

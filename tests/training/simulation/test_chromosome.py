@@ -1,0 +1,39 @@
+"""A single drawn chromosome against its class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from karyotyping.ideogram import centromere_index
+from training.simulation.chromosome import chromosome_length, draw_chromosome
+from training.simulation.look import Look, draw
+
+
+@pytest.mark.parametrize("class_id", range(1, 25))
+def test_a_patch_is_tight_and_its_body_is_stained(class_id: int) -> None:
+    patch = draw_chromosome(class_id, np.random.default_rng(class_id))
+    assert patch.stain.shape == patch.mask.shape
+    assert patch.stain[patch.mask].min() > 0
+    assert patch.stain[patch.mask].sum() > 0.9 * patch.stain.sum()
+    assert (patch.stain[0] > 0).any()
+    assert (patch.stain[:, -1] > 0).any()
+
+
+def test_the_axis_runs_from_the_p_telomere_the_way_it_was_told() -> None:
+    straight = Look(bend=(0, 0), kink=(0, 0), length_jitter=(0, 0), width_jitter=(0, 0))
+    rng = np.random.default_rng(0)
+    cell = draw(straight, rng)
+    patch = draw_chromosome(4, rng, cell=cell, angle=np.pi / 2)
+    assert patch.axis[-1, 1] - patch.axis[0, 1] == pytest.approx(chromosome_length(4, cell["first_length"]), rel=0.02)
+    assert patch.centromere / len(patch.axis) == pytest.approx(centromere_index(4), abs=0.02)
+    widths = patch.mask.sum(axis=1)
+    waist = round(float(patch.axis[patch.centromere, 1]))
+    assert widths[waist] < 0.85 * np.median(widths)
+
+
+def test_homologs_differ() -> None:
+    rng = np.random.default_rng(0)
+    cell = draw(Look(), rng)
+    first, second = (draw_chromosome(1, rng, cell=cell, angle=0).stain for _ in range(2))
+    assert first.shape != second.shape or not np.array_equal(first, second)
