@@ -13,7 +13,7 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,31 +178,27 @@ def _decode_tiff(data: bytes, limits: Limits) -> NDArray[Any]:
         segments = zip(page.dataoffsets, page.databytecounts, strict=False)
         if not page.dataoffsets or any(offset + count > len(data) for offset, count in segments):
             raise ImageRejected("truncated")
-        if page.bitspersample == 16:
-            return _decode_deep_tiff(data, page)
-        try:
-            return _pixels(_open(data, "TIFF"))
-        except UnidentifiedImageError as error:
-            raise _unusual_layout(page) from error
+        if page.bitspersample == 8:
+            with suppress(UnidentifiedImageError):
+                return _pixels(_open(data, "TIFF"))
+        return _decode_without_pillow(data, page)
 
 
-def _decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
-    """Sixteen bits, which Pillow reads only in some layouts, and as eight if in colour."""
+def _decode_without_pillow(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
+    """Sixteen bits, which Pillow reads only in some layouts and as eight if in colour, and its other gaps."""
     apart = page.samplesperpixel > 1 and page.planarconfig == _PLANES_APART
     if int(page.compression) in _TIFFFILE_COMPRESSIONS:
         pixels: NDArray[Any] = page.asarray(maxworkers=1)
-        pixels = np.ascontiguousarray(np.moveaxis(pixels, 0, -1) if apart else pixels, dtype=np.uint16)
-    elif apart or page.samplesperpixel == 2:
-        raise _unusual_layout(page)
+        pixels = np.moveaxis(pixels, 0, -1) if apart else pixels
+        pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    elif apart or page.samplesperpixel == 2 or page.bitspersample == 8:
+        kind = f"{page.samplesperpixel} channels in an unusual layout"
+        raise ImageRejected("unsupported_pixel_type", kind=kind)
     else:
         pixels = _decode_with_opencv(data)
     if page.photometric == _MIN_IS_WHITE:
-        pixels = np.iinfo(np.uint16).max - pixels
+        pixels = np.iinfo(pixels.dtype).max - pixels
     return _flatten(pixels)
-
-
-def _unusual_layout(page: tifffile.TiffPage) -> ImageRejected:
-    return ImageRejected("unsupported_pixel_type", kind=f"{page.samplesperpixel} channels in an unusual layout")
 
 
 def _check_tiff_pixels(page: tifffile.TiffPage) -> None:
