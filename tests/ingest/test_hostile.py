@@ -1,0 +1,241 @@
+"""Image files that no microscope wrote: each ends as its named reason, and the good ones beside it are taken in."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from sqlalchemy import select
+
+from db import schema
+from db.engine import SessionFactory
+from ingest import ingest_folder
+from ingest.verdict import printable
+from karyotyping.image import ImageRejected, decode
+from storage import DirectoryStore
+
+GREY = np.random.default_rng(7).integers(0, 256, (96, 128), dtype=np.uint8)
+RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
+
+
+def encode(pixels: Any, kind: str, **options: Any) -> bytes:
+    """``pixels``, an array or a Pillow image, as a file of ``kind``."""
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def tiff(pixels: Any, **options: Any) -> bytes:
+    """``pixels`` as tifffile writes them."""
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, pixels, **options)
+    return stream.getvalue()
+
+
+def png(width: int, height: int, *more: tuple[bytes, bytes], colour_type: int = 0, rows: bytes | None = None) -> bytes:
+    """A PNG of that header, with the chunks ``more`` before its rows (nothing but black, unless given)."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0))
+    body = zlib.compress(bytes((width + 1) * height) if rows is None else rows)
+    chunks = b"".join(chunk(name, content) for name, content in more)
+    return b"\x89PNG\r\n\x1a\n" + header + chunks + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def tiff_directory(
+    width: int, height: int, *, tags: int | None = None, following: int = 0, strip_count: int = 1
+) -> bytes:
+    """A little-endian TIFF that is one directory and few bytes of image; ``tags`` and ``following`` may lie."""
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, strip_count, 200),
+        (277, 3, 1, 1),
+        (278, 4, 1, height),
+        (279, 4, 1, 100),
+    ]
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return struct.pack("<4sIH", b"II*\0", 8, tags or len(entries)) + packed + struct.pack("<I", following) + bytes(300)
+
+
+def tiff_circle() -> bytes:
+    """Two pages of a TIFF of which each names the other as the next."""
+    data = bytearray(tiff(np.stack([GREY, GREY]), photometric="minisblack"))
+    first = struct.unpack_from("<I", data, 4)[0]
+    link = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
+    second = struct.unpack_from("<I", data, link)[0]
+    struct.pack_into("<I", data, second + 2 + 12 * struct.unpack_from("<H", data, second)[0], first)
+    return bytes(data)
+
+
+def bmp(width: int, height: int) -> bytes:
+    """An 8-bit BMP with that header and a few bytes of image."""
+    header = struct.pack("<2sIHHI", b"BM", 1078, 0, 0, 54)
+    return header + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 2835, 2835, 0, 0) + bytes(1024)
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """A small JPEG whose header claims that size."""
+    data = bytearray(encode(GREY, "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    struct.pack_into(">HH", data, frame + 5, height, width)
+    return bytes(data)
+
+
+def broken_checksum() -> bytes:
+    """A PNG of which one bit of the pixels' checksum is wrong."""
+    data = bytearray(encode(GREY, "PNG"))
+    data[data.index(b"IEND") - 5] ^= 1
+    return bytes(data)
+
+
+_TRUE_TIFF, _TRUE_PNG, _TRUE_JPEG, _TRUE_BMP = (encode(GREY, kind) for kind in ("TIFF", "PNG", "JPEG", "BMP"))
+_PAGES = [Image.fromarray(GREY), Image.fromarray(GREY.T.copy())]
+_HOLES = np.dstack([RGB, GREY])
+
+FILES: dict[str, tuple[str, bytes]] = {
+    "zero bytes.tif": ("empty_file", b""),
+    "text.tif": ("not_an_image", b"Dear colleague, the metaphases are attached.\n"),
+    "zeros.png": ("not_an_image", bytes(4096)),
+    "noise.jpg": ("not_an_image", np.random.default_rng(1).bytes(4096)),
+    "pdf.png": ("unsupported_format", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),
+    "zip.tif": ("unsupported_format", b"PK\x03\x04" + bytes(64)),
+    "gif.gif": ("unsupported_format", encode(GREY, "GIF")),
+    "gif.png": ("unsupported_format", encode(GREY, "GIF")),
+    "webp.webp": ("unsupported_format", encode(RGB, "WEBP")),
+    "heic.jpg": ("unsupported_format", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)),
+    "dicom.dcm": ("unsupported_format", bytes(128) + b"DICM" + bytes(64)),
+    "truncated.tif": ("truncated", _TRUE_TIFF[: len(_TRUE_TIFF) // 2]),
+    "truncated lzw.tif": ("truncated", (lzw := encode(GREY, "TIFF", compression="tiff_lzw"))[: len(lzw) // 2]),
+    "truncated.png": ("truncated", _TRUE_PNG[: len(_TRUE_PNG) // 2]),
+    "truncated.jpg": ("truncated", _TRUE_JPEG[: len(_TRUE_JPEG) // 2]),
+    "truncated.bmp": ("truncated", _TRUE_BMP[: len(_TRUE_BMP) // 2]),
+    "only magic.tif": ("truncated", b"II*\0"),
+    "only magic.png": ("damaged", b"\x89PNG\r\n\x1a\n"),
+    "only magic.jpg": ("damaged", b"\xff\xd8\xff\xe0"),
+    "only magic.bmp": ("truncated", b"BM"),
+    "wrong checksum.png": ("damaged", broken_checksum()),
+    "wrong stream.png": ("damaged", png(128, 96, rows=b"").replace(b"IDATx", b"IDATy")),
+    "many tags.tif": ("damaged", tiff_directory(128, 96, tags=65_535)),
+    "many strips.tif": ("truncated", tiff_directory(128, 96, strip_count=2**32 - 1)),
+    "no height.tif": ("damaged", tiff_directory(128, 0)),
+    "circle.tif": ("multi_page", tiff_circle()),
+    "huge.png": ("too_many_pixels", png(60_000, 60_000, rows=b"")),
+    "huge.tif": ("too_many_pixels", tiff_directory(60_000, 60_000)),
+    "huge.jpg": ("too_many_pixels", jpeg(65_500, 65_500)),
+    "huge.bmp": ("too_many_pixels", bmp(60_000, 60_000)),
+    "largest.tif": ("too_many_pixels", tiff_directory(2**32 - 1, 2**32 - 1)),
+    "bomb.png": ("too_many_pixels", png(9_000, 9_000)),
+    "bomb in text.png": ("damaged", png(128, 96, (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))))),
+    "negative width.bmp": ("damaged", bmp(-128, 96)),
+    "negative height.bmp": ("truncated", bmp(128, -96)),
+    "one pixel.png": ("too_small", encode(GREY[:1, :1], "PNG")),
+    "a line.tif": ("too_small", encode(GREY[:1], "TIFF")),
+    "cmyk.jpg": ("unsupported_colour", encode(Image.fromarray(RGB).convert("CMYK"), "JPEG")),
+    "cmyk.tif": ("unsupported_colour", encode(Image.fromarray(RGB).convert("CMYK"), "TIFF")),
+    "lab.tif": ("unsupported_colour", encode(Image.fromarray(RGB).convert("LAB"), "TIFF")),
+    "float.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.float32))),
+    "nan.tif": ("unsupported_pixel_type", tiff(np.full_like(GREY, np.nan, dtype=np.float64))),
+    "signed.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.int16))),
+    "32 bit.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.uint32))),
+    "complex.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.complex64))),
+    "black or white.png": ("unsupported_pixel_type", encode(Image.fromarray(GREY).convert("1"), "PNG")),
+    "palette.png": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "PNG")),
+    "palette.tif": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "TIFF")),
+    "palette.bmp": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "BMP")),
+    "holes.png": ("transparent_image", encode(_HOLES, "PNG")),
+    "pages.tif": ("multi_page", encode(_PAGES[0], "TIFF", save_all=True, append_images=_PAGES[1:])),
+    "film.png": ("multi_page", encode(_PAGES[0], "PNG", save_all=True, append_images=[_PAGES[0].rotate(180)])),
+}
+"""Hostile files by name: the reason that each must get, and its content."""
+
+GOOD = {
+    "good.tif": encode(GREY, "TIFF", compression="tiff_lzw"),
+    "good.png": encode(np.uint16(257) * GREY, "PNG"),
+    "good.jpg": encode(RGB, "JPEG"),
+    "good.bmp": encode(GREY, "BMP"),
+    "a png named so.tif": encode(RGB, "PNG"),
+}
+
+
+def _link(target: str) -> Callable[[Path], None]:
+    return lambda path: path.symlink_to(target)
+
+
+def _unreadable(path: Path) -> None:
+    path.write_bytes(GOOD["good.tif"])
+    path.chmod(0)
+
+
+PLACES: dict[str | bytes, tuple[str, Callable[[Path], None]]] = {
+    "link out.tif": ("symlink_outside_folder", _link("../outside.tif")),
+    "folder out": ("symlink_outside_folder", _link("..")),
+    "dangling.tif": ("broken_symlink", _link("nowhere.tif")),
+    "ouroboros.tif": ("broken_symlink", _link("ouroboros.tif")),
+    "folder.png": ("not_a_file", Path.mkdir),
+    "pipe.tif": ("not_a_file", os.mkfifo),
+    "new\nline.tif": ("unsafe_name", lambda path: path.write_bytes(GOOD["good.tif"]) and None),
+    b"latin-1 \xe9.tif": ("unsafe_name", lambda path: path.write_bytes(GOOD["good.tif"]) and None),
+    "right\u202eto left.tif": ("unsafe_name", lambda path: path.write_bytes(GOOD["good.tif"]) and None),
+}
+"""Hostile things that are not files of bytes: the reason that each must get, and how it is made."""
+
+if os.geteuid():
+    PLACES["forbidden.tif"] = ("unreadable_file", _unreadable)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hostile_bytes_get_their_reason(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    expected, data = FILES[name]
+    with pytest.raises(ImageRejected) as caught:
+        decode(data)
+    assert caught.value.reason == expected
+    assert caught.value.sentence.endswith(".")
+    assert "{" not in caught.value.sentence
+    assert capfd.readouterr() == ("", "")
+
+
+def test_hostile_files_stop_nobody_else(tmp_path: Path, session_factory: SessionFactory, pipeline_id: int) -> None:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    (tmp_path / "outside.tif").write_bytes(GOOD["good.tif"])
+    expected: dict[str, str] = {}
+    for name, (reason, data) in FILES.items():
+        (folder / name).write_bytes(data)
+        expected[name] = reason
+    for place, (reason, make) in PLACES.items():
+        make(Path(os.fsdecode(os.fsencode(folder) + b"/" + os.fsencode(place))))
+        expected[printable(os.fsdecode(place))] = reason
+    for name, data in GOOD.items():
+        (folder / name).write_bytes(data)
+    (folder / "notes.txt").write_text("not looked at")
+    (folder / ".hidden.tif").write_text("not looked at")
+    store = DirectoryStore(tmp_path / "objects")
+
+    summary = ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id)
+
+    assert len(expected) >= 30
+    assert {one.name: one.reason for one in summary.rejected} == expected
+    assert (summary.new, summary.duplicate) == (len(GOOD), 0)
+    with session_factory() as session:
+        assert set(session.scalars(select(schema.Image.file_name))) == set(GOOD)
+        assert set(session.scalars(select(schema.Analysis.image_id))) == set(summary.image_ids)
+        Row = schema.Rejection
+        rows = session.execute(select(Row.file_name, Row.reason, Row.sentence)).tuples().all()
+        assert sorted(rows) == sorted(tuple(one) for one in summary.rejected)
+        assert set(store.keys()) == set(session.scalars(select(schema.Image.object_key)))
