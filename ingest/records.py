@@ -102,7 +102,7 @@ class Batch:
             upsert = new.on_conflict_do_update(
                 index_elements=[Case.accession], set_={"tissue": func.coalesce(Case.tissue, new.excluded.tissue)}
             )
-            found |= dict(session.execute(upsert.returning(Case.accession, Case.id)).tuples().all())
+            found |= dict(session.execute(upsert.returning(Case.accession, Case.id)).all())
         return found
 
     def _insert_images(
@@ -127,9 +127,9 @@ class Batch:
             inserted = session.execute(
                 statement.on_conflict_do_nothing(index_elements=[Image.sha256]).returning(Image.sha256, Image.id)
             )
-            written.image_ids |= dict(inserted.tuples().all())
+            written.image_ids |= dict(inserted.all())
             written.new |= set(written.image_ids.values())
         known = {one.sha256 for one in stored} - written.image_ids.keys()
         if known:
             found = session.execute(select(Image.sha256, Image.id).where(Image.sha256.in_(known)))
-            written.image_ids |= dict(found.tuples().all())
+            written.image_ids |= dict(found.all())

@@ -236,6 +236,6 @@ def test_hostile_files_stop_nobody_else(tmp_path: Path, session_factory: Session
         assert set(session.scalars(select(schema.Image.file_name))) == set(GOOD)
         assert set(session.scalars(select(schema.Analysis.image_id))) == set(summary.image_ids)
         Row = schema.Rejection
-        rows = session.execute(select(Row.file_name, Row.reason, Row.sentence)).tuples().all()
+        rows = session.execute(select(Row.file_name, Row.reason, Row.sentence)).all()
         assert sorted(rows) == sorted(tuple(one) for one in summary.rejected)
         assert set(store.keys()) == set(session.scalars(select(schema.Image.object_key)))

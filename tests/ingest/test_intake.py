@@ -1,0 +1,157 @@
+"""A batch on its way into the store and the database."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from sqlalchemy import delete, func, select
+
+from db.engine import SessionFactory
+from db.schema import PRIORITIES, Analysis, Case, Image, IngestBatch
+from ingest import IngestError, IngestSummary, ingest_folder, ingest_manifest
+from storage import DirectoryStore, StoreUnavailable
+
+
+def picture(seed: int) -> bytes:
+    stream = io.BytesIO()
+    Picture.fromarray(np.random.default_rng(seed).integers(0, 256, (70, 80), dtype=np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two cases of two and one images, one image beside them, and a copy of one."""
+    root = tmp_path / "monday"
+    for number, name in enumerate(["A/cell 10.png", "A/cell 9.png", "B/slide 2/cell 1.png", "loose.png"]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(picture(number))
+    (root / "B" / "again.png").write_bytes(picture(0))
+    return root
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "objects")
+
+
+def rows(sessions: SessionFactory, *columns: Any) -> set[Any]:
+    with sessions() as session:
+        return {tuple(row) for row in session.execute(select(*columns))}
+
+
+def test_a_folder_goes_in(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    told: list[tuple[int, int, str]] = []
+    summary = ingest_folder(
+        session_factory, store, folder, pipeline_id=pipeline_id, progress=lambda *event: told.append(event)
+    )
+    assert told == [
+        (1, 5, "new A/cell 9.png"),
+        (2, 5, "new A/cell 10.png"),
+        (3, 5, "duplicate B/again.png"),
+        (4, 5, "new B/slide 2/cell 1.png"),
+        (5, 5, "new loose.png"),
+    ]
+    assert (summary.new, summary.duplicate, summary.rejected, summary.enqueued) == (4, 1, [], 4)
+    with session_factory() as session:
+        joined = session.execute(select(Image.file_name, Case.accession).join(Case, Case.id == Image.case_id))
+        assert dict(tuple(row) for row in joined) == {
+            "A/cell 9.png": "A",
+            "A/cell 10.png": "A",
+            "B/slide 2/cell 1.png": "B/slide 2",
+            "loose.png": "monday",
+        }
+        for image in session.scalars(select(Image)):
+            assert store.get(image.object_key) == (folder / image.file_name).read_bytes()
+            assert (image.width, image.height, image.bit_depth, image.format) == (80, 70, 8, "PNG")
+        batch = session.get_one(IngestBatch, summary.batch_id)
+        assert (batch.kind, batch.new_count, batch.duplicate_count, batch.rejected_count) == ("folder", 4, 1, 0)
+        assert batch.finished_at is not None
+    assert rows(session_factory, Analysis.image_id) == {(one,) for one in summary.image_ids}
+    assert json.loads(json.dumps(summary.to_json()))["new"] == 4
+
+
+def test_a_second_run_knows_everything_and_queues_what_is_missing(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    def run() -> IngestSummary:
+        return ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id)
+
+    first = run()
+    with session_factory.begin() as session:
+        session.execute(delete(Analysis).where(Analysis.image_id == first.image_ids[0]))
+    second = run()
+    assert (second.new, second.duplicate, second.enqueued) == (0, 5, 1)
+    assert second.image_ids == first.image_ids
+    assert run().enqueued == 0
+
+
+def test_one_case_for_all(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id, case="24-1234", priority=PRIORITIES["stat"])
+    assert rows(session_factory, Case.accession) == {("24-1234",)}
+    assert rows(session_factory, Analysis.priority) == {(PRIORITIES["stat"],)}
+
+
+def test_more_images_than_one_transaction_takes(
+    tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(70):
+        (tmp_path / "many" / f"{number}.png").write_bytes(picture(number % 60))
+    summary = ingest_folder(session_factory, store, tmp_path / "many", pipeline_id=pipeline_id)
+    assert (summary.new, summary.duplicate, len(summary.image_ids)) == (60, 10, 60)
+    with session_factory() as session:
+        assert session.scalar(select(func.count()).select_from(Analysis)) == 60
+
+
+def test_a_store_that_fails_stops_the_batch_and_the_next_run_resumes_it(
+    folder: Path, tmp_path: Path, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreUnavailable):
+        ingest_folder(session_factory, DirectoryStore(tmp_path / "file"), folder, pipeline_id=pipeline_id)
+    assert rows(session_factory, Image.id) == set()
+    assert rows(session_factory, IngestBatch.finished_at) == {(None,)}
+    summary = ingest_folder(session_factory, DirectoryStore(tmp_path / "good"), folder, pipeline_id=pipeline_id)
+    assert summary.new == 4
+
+
+def test_a_folder_that_is_none_starts_no_batch(
+    tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    with pytest.raises(IngestError) as caught:
+        ingest_folder(session_factory, store, tmp_path / "absent", pipeline_id=pipeline_id)
+    assert caught.value.reason == "folder_not_found"
+    assert rows(session_factory, IngestBatch.id) == set()
+
+
+def test_a_manifest_goes_in(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    manifest = folder / "manifest.csv"
+    manifest.write_text(
+        "path,case,slide,tissue,banding,microscope,captured_at,priority\n"
+        "A/cell 9.png,24-1,s1,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
+        "loose.png,,,,,,,\n"
+    )
+    summary = ingest_manifest(session_factory, store, manifest, pipeline_id=pipeline_id, case="24-9")
+    assert summary.new == 2
+    with session_factory() as session:
+        image = session.get_one(Image, summary.image_ids[0])
+        assert (image.slide, image.banding, image.microscope) == ("s1", "GTG", "Axio")
+        assert image.captured_at is not None
+        assert image.captured_at.isoformat() == "2024-05-31T12:30:00+00:00"
+    assert rows(session_factory, Case.accession, Case.tissue) == {("24-1", "blood"), ("24-9", None)}
+    assert rows(session_factory, Analysis.image_id, Analysis.priority) == {
+        (summary.image_ids[0], PRIORITIES["stat"]),
+        (summary.image_ids[1], PRIORITIES["routine"]),
+    }
