@@ -193,12 +193,10 @@ class Schedule(Base):
     name: Mapped[str] = mapped_column(unique=True)
     cron: Mapped[str]
     timezone: Mapped[str] = mapped_column(server_default=text("'UTC'"))
-    pipeline: Mapped[str]
-    """Alias, name or digest, resolved when due."""
+    pipeline: Mapped[str] = mapped_column(doc="Alias, name or digest, resolved when due.")
     filters: Mapped[dict[str, Any]]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
-    last_due_at: Mapped[datetime]
-    """The latest due time that has been acted on; starts at creation."""
+    last_due_at: Mapped[datetime] = mapped_column(doc="The latest due time that has been acted on; starts at creation.")
     created_at: Mapped[datetime] = _created()
 
 
@@ -213,10 +211,10 @@ class Campaign(Base):
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"))
     filters: Mapped[dict[str, Any]]
     priority: Mapped[int] = mapped_column(SmallInteger)
-    image_count: Mapped[int] = mapped_column(server_default=text("0"))
-    """Images that matched."""
-    enqueued_count: Mapped[int] = mapped_column(server_default=text("0"))
-    """Images that had no analysis by this pipeline yet."""
+    image_count: Mapped[int] = mapped_column(server_default=text("0"), doc="Images that matched.")
+    enqueued_count: Mapped[int] = mapped_column(
+        server_default=text("0"), doc="Images that had no analysis by this pipeline yet."
+    )
     schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedules.id", ondelete="SET NULL"))
     due_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = _created()
@@ -233,6 +231,7 @@ class Analysis(Base):
         CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease_expires"),
         CheckConstraint(f"({one_of('state', ENDED)}) = (finished_at IS NOT NULL)", name="ended_is_finished"),
         CheckConstraint("state NOT IN ('failed', 'quarantined') OR reason IS NOT NULL", name="failure_has_reason"),
+        CheckConstraint("state <> 'done' OR attempts > 0", name="done_was_begun"),
         Index("ix_analyses_pending", "priority", "id", postgresql_where=text("state = 'pending'")),
         Index("ix_analyses_queued", "queued_at", postgresql_where=text("state = 'queued'")),
         Index("ix_analyses_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
@@ -246,22 +245,20 @@ class Analysis(Base):
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id", ondelete="SET NULL"))
     state: Mapped[str] = mapped_column(server_default=text("'pending'"))
     priority: Mapped[int] = mapped_column(SmallInteger)
-    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
-    """Counted, and committed, before the work of each attempt starts."""
-    lease_token: Mapped[uuid.UUID | None]
-    """Fencing token: only its holder may write results."""
+    attempts: Mapped[int] = mapped_column(
+        SmallInteger, server_default=text("0"), doc="Counted, and committed, before the work of each attempt starts."
+    )
+    lease_token: Mapped[uuid.UUID | None] = mapped_column(doc="Fencing token: only its holder may write results.")
     lease_expires_at: Mapped[datetime | None]
     worker: Mapped[str | None]
     queued_at: Mapped[datetime | None]
-    started_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None] = mapped_column(doc="When work under the present lease began; empty before")
     finished_at: Mapped[datetime | None]
     seconds: Mapped[float | None]
     iscn: Mapped[str | None]
     reason: Mapped[str | None]
-    error: Mapped[str | None]
-    """The human sentence that goes with ``reason``."""
-    artefacts: Mapped[dict[str, Any] | None]
-    """Object keys by name: ``karyogram``, ``overlay``."""
+    error: Mapped[str | None] = mapped_column(doc="The human sentence that goes with ``reason``.")
+    artefacts: Mapped[dict[str, Any] | None] = mapped_column(doc="Object keys by name: ``karyogram``, ``overlay``.")
     created_at: Mapped[datetime] = _created()
 
 
@@ -277,10 +274,8 @@ class Chromosome(Base):
 
     analysis_id: Mapped[int] = mapped_column(ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True)
     ordinal: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    box: Mapped[list[int]] = mapped_column(ARRAY(Integer))
-    """x, y, width, height in pixels of the image."""
-    mask: Mapped[str]
-    """Counts of the COCO compressed run lengths; the size is the image's."""
+    box: Mapped[list[int]] = mapped_column(ARRAY(Integer), doc="x, y, width, height in pixels of the image.")
+    mask: Mapped[str] = mapped_column(doc="Counts of the COCO compressed run lengths; the size is the image's.")
     class_id: Mapped[int | None] = mapped_column(SmallInteger)
     class_score: Mapped[float]
     score: Mapped[float]
@@ -290,8 +285,7 @@ class Chromosome(Base):
     width: Mapped[float]
     centromere_index: Mapped[float | None]
     orientation: Mapped[str]
-    embedding: Mapped[bytes | None]
-    """float16, little-endian."""
+    embedding: Mapped[bytes | None] = mapped_column(doc="float16, little-endian.")
     flags: Mapped[list[str]]
 
 
@@ -299,6 +293,9 @@ class QcMetrics(Base):
     """Quality control of one analysis; the columns are the fields of ``karyotyping.cell.Quality``."""
 
     __tablename__ = "qc_metrics"
+    __table_args__ = (
+        CheckConstraint(one_of("contrast_polarity", ("dark_on_light", "light_on_dark")), name="contrast_polarity"),
+    )
 
     analysis_id: Mapped[int] = mapped_column(ForeignKey("analyses.id", ondelete="CASCADE"), primary_key=True)
     chromosome_count: Mapped[int] = mapped_column(SmallInteger)
@@ -325,23 +322,24 @@ class CaseResult(Base):
     __tablename__ = "case_results"
     __table_args__ = (
         CheckConstraint(one_of("state", ("stale", "done")), name="state"),
-        Index("ix_case_results_stale", "id", postgresql_where=text("state = 'stale'")),
+        Index("ix_case_results_stale", "updated_at", postgresql_where=text("state = 'stale'")),
     )
 
     case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), primary_key=True)
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"), primary_key=True)
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     state: Mapped[str] = mapped_column(server_default=text("'stale'"))
-    revision: Mapped[int] = mapped_column(server_default=text("1"))
-    """Grows whenever an analysis of the case ends; a summary made from an older revision is not written."""
-    sent_at: Mapped[datetime | None]
-    """When a message asking for the summary was last sent."""
+    revision: Mapped[int] = mapped_column(
+        server_default=text("1"),
+        doc="Grows whenever an analysis of the case ends; a summary made from an older revision is not written.",
+    )
+    sent_at: Mapped[datetime | None] = mapped_column(doc="When a message asking for the summary was last sent.")
     image_count: Mapped[int | None]
     cell_count: Mapped[int | None]
     modal_count: Mapped[int | None] = mapped_column(SmallInteger)
     iscn: Mapped[str | None]
-    summary: Mapped[dict[str, Any] | None]
-    """``karyotyping.case.CaseSummary`` as JSON: count distribution, consensus copies, ranking of the images."""
+    summary: Mapped[dict[str, Any] | None] = mapped_column(
+        doc="``karyotyping.case.CaseSummary`` as JSON: count distribution, consensus copies, ranking of the images."
+    )
     artefacts: Mapped[dict[str, Any] | None]
     updated_at: Mapped[datetime] = _created()
 

@@ -1,0 +1,60 @@
+"""Connections to PostgreSQL."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+SessionFactory = sessionmaker[Session]
+
+
+def parse_url(url: str) -> URL:
+    """``url`` with the psycopg driver, whichever of PostgreSQL's usual spellings it came in.
+
+    Raises:
+        ValueError: it is not a PostgreSQL address.
+
+    >>> parse_url("postgres://karyo@db/karyo").drivername
+    'postgresql+psycopg'
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError(f"karyoflow keeps its records in PostgreSQL; {parsed.drivername}:// is not a PostgreSQL URL")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def make_engine(
+    url: str,
+    *,
+    application_name: str = "karyo",
+    statement_timeout_seconds: float = 60.0,
+    lock_timeout_seconds: float = 10.0,
+    pool_size: int = 5,
+) -> Engine:
+    """A connection pool whose sessions run in UTC and give up rather than hang.
+
+    Make one per process and after forking: connections do not survive a fork.
+    """
+    settings = {
+        "timezone": "UTC",
+        "statement_timeout": f"{round(statement_timeout_seconds * 1000)}",
+        "lock_timeout": f"{round(lock_timeout_seconds * 1000)}",
+        # A client that hangs inside a transaction would keep its row locks from everybody else.
+        "idle_in_transaction_session_timeout": f"{round(statement_timeout_seconds * 1000)}",
+    }
+    return create_engine(
+        parse_url(url),
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": 10,
+            "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+        },
+    )
+
+
+def make_sessions(engine: Engine) -> SessionFactory:
+    """Sessions on ``engine`` whose rows stay readable after commit; use as ``with factory.begin() as session``."""
+    return sessionmaker(engine, expire_on_commit=False)

@@ -1,0 +1,54 @@
+"""Migrations on real databases."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from db.migrate import SchemaMismatch, check, current, downgrade, head, upgrade
+
+
+def tables(url: str, schema: str = "karyo") -> set[str]:
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema]).fetchall()
+    return {name for (name,) in rows}
+
+
+def test_up_down_to_nothing_and_up_again(empty_postgres_url: str) -> None:
+    assert current(empty_postgres_url) is None
+    upgrade(empty_postgres_url)
+    everything = tables(empty_postgres_url)
+    assert current(empty_postgres_url) == head()
+    assert len([name for name in everything if name.startswith("chromosomes_p")]) == 16
+
+    downgrade(empty_postgres_url, "base")
+    assert tables(empty_postgres_url) == {"alembic_version"}
+    assert current(empty_postgres_url) is None
+
+    upgrade(empty_postgres_url)
+    assert tables(empty_postgres_url) == everything
+
+
+def test_live_tables_match_their_declaration(postgres_url: str) -> None:
+    check(postgres_url)
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("ALTER TABLE karyo.images DROP COLUMN microscope")
+    with pytest.raises(SchemaMismatch, match="microscope"):
+        check(postgres_url)
+
+
+def test_missing_migrations_are_named(empty_postgres_url: str) -> None:
+    with pytest.raises(SchemaMismatch, match="karyo db upgrade"):
+        check(empty_postgres_url)
+
+
+def test_many_starters_migrate_once(empty_postgres_url: str) -> None:
+    # Processes, as in life: Alembic's context is global to one.
+    command = [sys.executable, "-c", "import sys; from db.migrate import upgrade; upgrade(sys.argv[1])"]
+    starters = [subprocess.Popen([*command, empty_postgres_url]) for _ in range(3)]
+    assert [starter.wait(120) for starter in starters] == [0, 0, 0]
+    assert current(empty_postgres_url) == head()
+    check(empty_postgres_url)
