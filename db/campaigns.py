@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ def _filters(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
         BadFilter: with the filters that there are.
     """
     in_production = select(PipelineAlias.pipeline_id).where(PipelineAlias.alias == PRODUCTION).scalar_subquery()
-    conditions = {
+    conditions: dict[str, Callable[[str], ColumnElement[bool]]] = {
         "case": lambda value: Case.accession == value,
         "lab": lambda value: Case.lab == value,
         "tissue": lambda value: Case.tissue == value,
@@ -58,7 +58,7 @@ def _filters(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
     return found
 
 
-def matching(filters: Mapping[str, str]) -> Select[tuple[int]]:
+def matching(filters: Mapping[str, str]) -> Select[int]:
     """Ids of the images that match all ``filters``; of all images if there are none.
 
     Raises:
@@ -104,7 +104,7 @@ def create(
 
 
 def progress(session: Session, campaign_id: int) -> dict[str, Any] | None:
-    """How far a campaign is: its analyses by state, the share that ended, and seconds left at the pace of the last hour."""
+    """How far a campaign is: its analyses by state, and the seconds left at the pace of the last hour."""
     row = session.execute(
         select(Campaign, Pipeline.name, Pipeline.digest).join(Pipeline).where(Campaign.id == campaign_id)
     ).first()
@@ -112,10 +112,8 @@ def progress(session: Session, campaign_id: int) -> dict[str, Any] | None:
         return None
     campaign, pipeline, digest = row
     mine = Analysis.campaign_id == campaign_id
-    states = {
-        state: count
-        for state, count in session.execute(select(Analysis.state, func.count()).where(mine).group_by(Analysis.state))
-    }
+    by_state = select(Analysis.state, func.count()).where(mine).group_by(Analysis.state)
+    states: dict[str, int] = dict(session.execute(by_state).all())  # type: ignore[arg-type]
     ended = sum(states.get(state, 0) for state in ENDED)
     recent, span = session.execute(
         select(

@@ -87,8 +87,8 @@ def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
 def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     """Create the campaigns of all schedules that are due, in the caller's transaction.
 
-    A row lock lets one scheduler at a time act on a schedule, ``last_due_at`` tells the next one that it is done, and the
-    unique (schedule, due time) of ``campaigns`` makes a second campaign impossible.
+    A row lock lets one scheduler at a time act on a schedule, ``last_due_at`` tells the next one that it is done, and
+    the unique (schedule, due time) of ``campaigns`` makes a second campaign impossible.
     """
     moment = now or session.scalars(select(func.now())).one()
     enabled = select(Schedule).where(Schedule.enabled).with_for_update(skip_locked=True)
