@@ -44,7 +44,7 @@ def _filters(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
         "flag": lambda value: Image.id.in_(
             select(Analysis.image_id)
             .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
-            .where(Analysis.pipeline_id == in_production, QcMetrics.flags.any(value))
+            .where(Analysis.pipeline_id == in_production, literal(value) == QcMetrics.flags.any_())
         ),
     }
     found = []
@@ -113,7 +113,7 @@ def progress(session: Session, campaign_id: int) -> dict[str, Any] | None:
     campaign, pipeline, digest = row
     mine = Analysis.campaign_id == campaign_id
     by_state = select(Analysis.state, func.count()).where(mine).group_by(Analysis.state)
-    states: dict[str, int] = dict(session.execute(by_state).all())  # type: ignore[arg-type]
+    states: dict[str, int] = dict(session.execute(by_state).all())
     ended = sum(states.get(state, 0) for state in ENDED)
     recent, span = session.execute(
         select(

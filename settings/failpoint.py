@@ -1,0 +1,25 @@
+"""Sudden death on purpose, so that a test can kill a process at an exact step of its work.
+
+``KARYO_FAILPOINT=step`` kills the process with SIGKILL whenever it reaches ``failpoint("step")``;
+``KARYO_FAILPOINT=step:subject`` only for that subject, such as a file name. With ``KARYO_FAILPOINT_ONCE=FILE`` it dies
+only if it can remove FILE, so that a file buys exactly one death however many processes run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+
+def failpoint(step: str, subject: str = "") -> None:
+    """Die here if the environment says so; otherwise do nothing."""
+    armed, _, wanted = os.environ.get("KARYO_FAILPOINT", "").partition(":")
+    if armed != step or (wanted and wanted != subject):
+        return
+    if once := os.environ.get("KARYO_FAILPOINT_ONCE"):
+        try:
+            Path(once).unlink()
+        except FileNotFoundError:
+            return
+    os.kill(os.getpid(), signal.SIGKILL)
