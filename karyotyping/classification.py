@@ -106,18 +106,17 @@ def classify(measured: Sequence[Measured], contrast: ContrastPolarity | None = N
     if not measured:
         return ()
     candidates = [name for polarity, names in BANDINGS.items() if contrast in (None, polarity) for name in names]
-    joints = [_joint(measured, banding) for banding in candidates]
-    likeliest = max(joints, key=lambda joint: float(logsumexp(joint, axis=(1, 2)).sum()))
-    flat = log_softmax(likeliest.reshape(len(measured), -1), axis=1)
-    return tuple(Classified(joint) for joint in flat.reshape(likeliest.shape))
+    evidence = {banding: _band_evidence(measured, reference(banding)) for banding in candidates}
+    cautious = WEIGHTS["DAPI"]  # bandings can only be compared by one and the same measure
+    banding = max(candidates, key=lambda name: _total(_joint(measured, reference(name), cautious, evidence[name])))
+    joint = _joint(measured, reference(banding), WEIGHTS[banding], evidence[banding])
+    flat = log_softmax(joint.reshape(len(measured), -1), axis=1)
+    return tuple(Classified(ways) for ways in flat.reshape(joint.shape))
 
 
-def _joint(measured: Sequence[Measured], banding: Banding) -> Floats:
-    """(N, 24, 2) log-likelihoods, up to a constant that is common to the bandings."""
-    weights = WEIGHTS[banding]
-    known = reference(banding)
+def _joint(measured: Sequence[Measured], known: Reference, weights: Weights, bands: Floats) -> Floats:
+    """(N, 24, 2) log-likelihoods, up to a constant for each chromosome."""
     likelihood = weights.centromere * _centromere_evidence(measured, known)
-    bands = _band_evidence(measured, known)
     if len(measured) < _FEWEST_IN_A_CELL:
         return likelihood + (weights.bands + weights.bands_by_length / 2) * bands
     lengths = np.array([item.length for item in measured])
@@ -134,8 +133,13 @@ def _joint(measured: Sequence[Measured], banding: Banding) -> Floats:
             likelihood - weights.length * _length_error(lengths / (typical * scale), known, offset)[..., None]
             for scale, offset in product(_SCALES, _LENGTH_OFFSETS)
         ),
-        key=lambda joint: float(logsumexp(joint, axis=(1, 2)).sum()),
+        key=_total,
     )
+
+
+def _total(joint: Floats) -> float:
+    """Log-likelihood of the cell, whatever its classes are."""
+    return float(logsumexp(joint, axis=(1, 2)).sum())
 
 
 def _band_evidence(measured: Sequence[Measured], known: Reference) -> Floats:

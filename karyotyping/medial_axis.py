@@ -18,7 +18,6 @@ Floats = NDArray[np.float64]
 Pixel = tuple[int, int]
 
 _MARGIN = 3
-_RECENTRING_ROUNDS = 2
 _NEIGHBOURS = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
@@ -38,8 +37,7 @@ def medial_axis(mask: NDArray[np.bool_]) -> Floats:
     if arc_length(path)[-1] < 1.5 * half_width:
         path = _principal_axis(solid, half_width)
     axis = _prolong(_smooth(resample(path, 1.0), half_width), solid, half_width)
-    for _ in range(_RECENTRING_ROUNDS):
-        axis = _prolong(_smooth(_recentre(axis, solid, half_width), half_width), solid, half_width)
+    axis = _prolong(_smooth(_recentre(axis, solid, half_width), half_width), solid, half_width)
     along = axis[-1] - axis[0]
     if (along[1], along[0]) < (0.0, 0.0):
         axis = axis[::-1]
