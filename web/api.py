@@ -114,7 +114,7 @@ def _take_in(context: Context, files: list[UploadFile], case: str, priority: int
     with context.sessions() as session:
         pipeline_id = queries.production_pipeline(session)
     if pipeline_id is None:
-        raise HTTPException(503, "No pipeline is in production yet; run `karyo models promote`.")
+        raise HTTPException(503, "No pipeline is in production yet; `karyo models --help` tells how to put one there.")
     settings = context.settings
     with TemporaryDirectory(prefix="karyo-upload-") as folder:
         for number, file in enumerate(files):

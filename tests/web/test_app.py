@@ -55,7 +55,7 @@ def quality(analysis_id: int, score: float) -> QcMetrics:
     return QcMetrics(
         analysis_id=analysis_id,
         chromosome_count=47,
-        contrast_polarity="bright_field",
+        contrast_polarity="dark_on_light",
         focus=1.0,
         contrast=1.0,
         noise=0.1,

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import importlib.util
+import re
+import socket
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = sorted((ROOT / "infra" / "docker").glob("Dockerfile.*"))
+
+
+def instructions(file: Path) -> Iterator[tuple[str, str]]:
+    """Instruction and argument of every line, continuation lines joined."""
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        if line.strip() and not line.startswith("#"):
+            word, _, rest = line.partition(" ")
+            yield word, rest.strip()
+
+
+def test_there_is_one_for_cpu_and_one_for_cuda() -> None:
+    assert [file.suffix for file in FILES] == [".cpu", ".cuda"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.suffix)
+def test_bases_are_pinned(file: Path) -> None:
+    defaults = dict(rest.split("=", 1) for word, rest in instructions(file) if word == "ARG")
+    bases = [rest.split()[0] for word, rest in instructions(file) if word == "FROM"]
+    assert len(bases) == 2
+    for base in bases:
+        image = defaults[base[2:-1]] if base.startswith("${") else base
+        assert re.search(r":\d+\.\d+\.\d+-", image), image
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.suffix)
+def test_runs_as_an_ordinary_user_and_fetches_nothing_unpinned(file: Path) -> None:
+    lines = list(instructions(file))
+    last_stage = lines[max(number for number, (word, _) in enumerate(lines) if word == "FROM") :]
+    users = [rest for word, rest in last_stage if word == "USER"]
+    assert users == ["10001:10001"]
+    assert "HEALTHCHECK" in {word for word, _ in last_stage}
+    assert "ADD" not in {word for word, _ in lines}
+    commands = " ".join(rest for word, rest in lines if word == "RUN")
+    assert "-c constraints.txt" in commands
+    assert "curl" not in commands
+    assert "wget" not in commands
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.suffix)
+def test_every_room_is_copied_and_nothing_is_ignored_that_is(file: Path) -> None:
+    copied = {path for word, rest in instructions(file) if word == "COPY" for path in rest.split()[:-1]}
+    sources = {path for path in copied if not path.startswith(("--", "/"))}
+    rooms = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
+    assert set(rooms) <= sources
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert sources <= kept
+
+
+@pytest.fixture
+def health() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("health", ROOT / "infra" / "docker" / "health.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_health_sees_a_connection_while_it_lasts(health: ModuleType) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not health.healthy(str(port))
+        with socket.create_connection(("127.0.0.1", port)):
+            assert health.healthy(str(port))
+    assert not health.healthy(f"http://127.0.0.1:{port}/readyz")
