@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,18 @@ from karyotyping.assignment import assign
 from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, ChromosomeFlag, encode_mask
 from karyotyping.chromosome import Measured, measure
 from karyotyping.classification import Classified, classify
-from karyotyping.contours import Contour, ContourParameters
+from karyotyping.contours import Contour
 from karyotyping.iscn import format_iscn
 from karyotyping.normalise import Mask, Normalised, normalise
 from karyotyping.quality import measure_quality
 from karyotyping.routing import ROUTER
-from karyotyping.splitting import SplitParameters
 from karyotyping.stream import Instance, Segmentation, StreamParameters, segment
 from models import registry
 from models.engine import Engine, load_engine
 
 Photo = NDArray[np.uint8] | NDArray[np.uint16]
+
+T = TypeVar("T")
 
 NAME = "classical"
 _BENT = 1.3
@@ -43,14 +44,7 @@ class Pipeline:
     def __init__(self, document: Mapping[str, Any], engine: str = "auto") -> None:
         self.document = dict(document)
         self._engine = engine
-        parameters = document["parameters"]
-        self._stream = StreamParameters(
-            **{
-                **parameters["stream"],
-                "contours": ContourParameters(**parameters["stream"]["contours"]),
-                "splitting": SplitParameters(**parameters["stream"]["splitting"]),
-            }
-        )
+        self._stream = from_dict(StreamParameters, document["parameters"]["stream"])
 
     @classmethod
     def default(cls, engine: str = "auto") -> Self:
@@ -186,3 +180,18 @@ def _on_image(instance: Instance, shape: tuple[int, int]) -> Mask:
     inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
     whole[y[inside], x[inside]] = True
     return whole
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
+    """The dataclass, nested ones included, that ``dataclasses.asdict`` turned into ``values``.
+
+    Raises:
+        TypeError: a name that ``kind`` does not know.
+    """
+    kinds = get_type_hints(kind)
+    return kind(
+        **{
+            name: from_dict(kinds[name], value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+        }
+    )

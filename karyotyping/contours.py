@@ -1,0 +1,166 @@
+"""Contours of a normalised photograph: binarise, take out nuclei and debris, keep what may hold chromosomes.
+
+The contour separation of KaryoXpert (Chen et al. 2024, section 3.3.1). Every size is measured in chromosome widths or
+in median chromosome areas of the cell at hand, so that objectives and cameras do not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from karyotyping.normalise import Grey, Mask, Normalised
+
+
+@dataclass(frozen=True, slots=True)
+class ContourParameters:
+    """Thresholds are in units of stain; lengths in chromosome widths."""
+
+    floor: float = 0.3
+    """Least stain of a foreground pixel."""
+    reach: float = 0.8
+    """Radius of the window whose darkest and brightest stain the local threshold lies between."""
+    fraction: float = 0.5
+    """Where it lies between them."""
+    nucleus_stain: float = 0.55
+    """Least stain of a nucleus, blurred."""
+    nucleus_depth: float = 2.3
+    """A disc of this radius fits into a nucleus, and into no chromosome."""
+    nucleus_margin: float = 0.4
+    """How far beyond its outline the blurred rim of a nucleus reaches."""
+    debris_area: float = 0.2
+    """Contours smaller than this many median chromosome areas are debris."""
+    min_strength: float = 0.45
+    """Contours whose brightest tenth is fainter than this are debris or halo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """A connected region cut out of the image with a margin of background."""
+
+    mask: Mask
+    """(h, w)"""
+    origin: tuple[int, int]
+    """x, y of the crop's upper left corner in the image; may be -1, for the margin."""
+
+    @property
+    def area(self) -> int:
+        """Pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    def crop(self, image: NDArray[np.float32]) -> Grey:
+        """The same window of an image, 0 beyond its border."""
+        x, y = self.origin
+        h, w = self.mask.shape
+        result = np.zeros((h, w), np.float32)
+        x0, y0, x1, y1 = max(0, x), max(0, y), min(image.shape[1], x + w), min(image.shape[0], y + h)
+        result[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
+        return result
+
+    def touches_border(self, shape: tuple[int, int]) -> bool:
+        """Whether the region reaches the border of an image of this shape."""
+        y, x = np.nonzero(self.mask)
+        x, y = x + self.origin[0], y + self.origin[1]
+        return bool(x.min() <= 0 or y.min() <= 0 or x.max() >= shape[1] - 1 or y.max() >= shape[0] - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Contours:
+    """What was found in one image."""
+
+    regions: tuple[Contour, ...]
+    """May hold chromosomes, from the upper left to the lower right."""
+    nuclei: int
+    debris: int
+    typical_area: float
+    """Median area of the contours that look like one chromosome, pixels."""
+
+
+def separate(normalised: Normalised, parameters: ContourParameters) -> Contours:
+    """Cut a normalised photograph into contours."""
+    stain, width = normalised.stain, normalised.width
+    nuclei_mask, nuclei = find_nuclei(stain, width, parameters)
+    foreground = binarise(stain, width, parameters) & ~nuclei_mask
+    found = cut_out(foreground, least=max(8.0, 0.1 * width**2))
+    typical = typical_area(found, width)
+    regions = []
+    debris = 0
+    for contour in found:
+        strength = float(np.quantile(contour.crop(stain)[contour.mask], 0.9))
+        if contour.area < parameters.debris_area * typical or strength < parameters.min_strength:
+            debris += 1
+        else:
+            regions.append(contour)
+    return Contours(tuple(regions), nuclei, debris, typical)
+
+
+def binarise(stain: Grey, width: float, parameters: ContourParameters) -> Mask:
+    """Foreground by the local mid-grey (Bernsen 1986), which follows bright and faint chromosomes alike.
+
+    The local contrast that Bernsen asks for is asked of the stain itself: a pixel below ``floor`` is background.
+    """
+    radius = max(2, round(parameters.reach * width))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    smooth = cv2.GaussianBlur(stain, (0, 0), max(0.5, 0.05 * width))
+    low, high = cv2.erode(smooth, disc), cv2.dilate(smooth, disc)
+    # Both envelopes are blocky; smoothing keeps the outline from following the window's shape.
+    low, high = (cv2.GaussianBlur(a, (0, 0), 0.5 * radius) for a in (low, high))
+    threshold = low + parameters.fraction * (high - low)
+    foreground = (smooth > np.maximum(threshold, parameters.floor)).astype(np.uint8)
+    return np.asarray(_fill_pinholes(foreground, 0.1 * width**2), bool)
+
+
+def _fill_pinholes(foreground: NDArray[np.uint8], largest: float) -> NDArray[np.uint8]:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - foreground, connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < largest
+    small[0] = False
+    return foreground | small[labels].astype(np.uint8) if count > 1 else foreground
+
+
+def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tuple[Mask, int]:
+    """Interphase nuclei: whatever a disc wider than any chromosome fits into, regrown to its rim; and their number.
+
+    Blurred first by a good part of a chromosome's width: that closes the texture of nuclei and thins out chromosomes.
+    """
+    smooth = cv2.GaussianBlur(stain, (0, 0), 0.4 * width, borderType=cv2.BORDER_REPLICATE)
+    solid = ndimage.binary_fill_holes(smooth > parameters.nucleus_stain).astype(np.uint8)
+    margin = round(3.0 * width)  # a nucleus cut by the border goes on behind it
+    padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    radius = parameters.nucleus_depth * width
+    core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
+    if not core.any():
+        return np.zeros(stain.shape, bool), 0
+    reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+    grown = (reach < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
+    count, _ = cv2.connectedComponents(grown.astype(np.uint8))
+    return grown, count - 1
+
+
+def cut_out(foreground: Mask, least: float = 1.0) -> list[Contour]:
+    """The 8-connected components of at least ``least`` pixels, each in its own crop with a margin of one pixel."""
+    padded = np.pad(foreground, 1).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)
+    result = []
+    for label in range(1, count):
+        x, y, w, h, area = (int(n) for n in stats[label])
+        if area >= least:
+            mask = labels[y - 1 : y + h + 1, x - 1 : x + w + 1] == label
+            result.append(Contour(mask, (x - 2, y - 2)))
+    return result
+
+
+def typical_area(contours: list[Contour], width: float) -> float:
+    """Median area of the contours that are compact enough to be one chromosome; three squared widths if none is."""
+    areas = []
+    for contour in contours:
+        outline = max(
+            cv2.findContours(contour.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len
+        )
+        hull = cv2.contourArea(cv2.convexHull(outline))
+        if contour.area > 0.7 * width**2 and cv2.contourArea(outline) > 0.75 * hull:
+            areas.append(contour.area)
+    return float(np.median(areas)) if len(areas) >= 3 else 3.0 * width**2
