@@ -1,0 +1,61 @@
+"""``karyo analyse``: the pipeline alone, without services."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import err, fail, progress_bar
+from cli.export import CELL_COLUMNS, cell_row, coco_items
+from ingest.discovery import image_files
+from karyotyping.cell import AnalysisError
+from karyotyping.image import ImageRejected, Limits, decode
+from karyotyping.pipeline import Pipeline
+from settings import Settings
+from worker.results import to_result
+
+
+def analyse(
+    path: Annotated[Path, typer.Argument(exists=True, help="An image, or a folder of images.")],
+    coco: Annotated[Path | None, typer.Option(help="Write chromosomes to this file as a COCO results list.")] = None,
+    cells: Annotated[Path | None, typer.Option(help="Write one row per image to this CSV file.")] = None,
+) -> None:
+    """Karyotype images with the pipeline alone: no database, no queue, the same results.
+
+    Leaves with 0 if every image was analysed or rejected for a named reason.
+    """
+    files = image_files(path)
+    if not files:
+        fail(f"no image files in {path}")
+    settings = Settings()
+    limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    pipeline = Pipeline.default(settings.engine)
+    items: list[dict[str, object]] = []
+    rows: list[dict[str, object]] = []
+    with progress_bar() as progress:
+        task = progress.add_task("analysing", total=len(files), note="")
+        for image_id, file in enumerate(files, start=1):
+            try:
+                photograph = decode(file.path.read_bytes(), limits)
+                cell = pipeline.analyse(photograph.pixels)
+            except (ImageRejected, AnalysisError) as problem:
+                err.print(f"[yellow]{file.name}[/]: {problem.reason}: {problem.sentence}", soft_wrap=True)
+                rows.append(cell_row(file.name, reason=problem.reason))
+            else:
+                result = to_result(cell, sum(cell.seconds.values()), artefacts={})
+                items += coco_items(file.name, image_id, cell.shape, result.chromosomes)
+                rows.append(cell_row(file.name, iscn=cell.iscn, qc=result.qc))
+            progress.update(task, advance=1, note=file.name)
+    if coco:
+        coco.write_text(json.dumps(items))
+    if cells:
+        with cells.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, CELL_COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+    analysed = sum(row["iscn"] is not None for row in rows)
+    err.print(f"{analysed} of {len(files)} images analysed, {len(items)} chromosomes found")

@@ -1,0 +1,208 @@
+"""What a person takes home from the database: COCO results, tables, pictures and a report, in one folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.schema import Analysis, Case, CaseResult, Chromosome, Image, QcMetrics
+from karyotyping.cell import class_name
+from storage import ObjectStore
+
+CELL_COLUMNS = (
+    "file_name", "count", "iscn", "quality", "focus", "contrast", "noise", "spread", "chromosome_width", "clusters",
+    "overlaps", "nuclei", "debris", "edge_contacts", "class_confidence", "flags", "rejected",
+)  # fmt: skip
+CASE_COLUMNS = ("case", "images", "cells", "modal_count", "iscn", "pipeline")
+
+
+def coco_items(
+    file_name: str, image_id: int, shape: tuple[int, int], rows: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """COCO results of one image.
+
+    Args:
+        file_name: name of the image, as its truth would give it.
+        image_id: id of the image in this file.
+        shape: (H, W) of the image in pixels.
+        rows: rows of table ``chromosomes``.
+    """
+    return [
+        {
+            "file_name": file_name,
+            "image_id": image_id,
+            "category_id": row["class_id"] or row["top5_classes"][0],
+            "bbox": list(row["box"]),
+            "segmentation": {"size": list(shape), "counts": row["mask"]},
+            "score": round(row["score"], 4),
+            "class_score": round(row["class_score"], 4),
+        }
+        for row in rows
+    ]
+
+
+def cell_row(
+    file_name: str, *, iscn: str | None = None, qc: Mapping[str, Any] | None = None, reason: str | None = None
+) -> dict[str, Any]:
+    """One image as a row of ``CELL_COLUMNS``; ``qc`` is a row of table ``qc_metrics``."""
+    row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS) | {"file_name": file_name, "iscn": iscn, "rejected": reason}
+    if qc is not None:
+        row |= {
+            "count": qc["chromosome_count"],
+            "quality": round(qc["score"], 4),
+            **{name: round(qc[name], 4) for name in ("focus", "contrast", "noise", "spread", "chromosome_width")},
+            "clusters": qc["cluster_count"],
+            "overlaps": qc["overlap_count"],
+            "nuclei": qc["nucleus_count"],
+            "debris": qc["debris_count"],
+            "edge_contacts": qc["edge_contact_count"],
+            "class_confidence": round(qc["class_confidence"], 4),
+            "flags": " ".join(sorted(qc["flags"])),
+        }
+    return row
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as a CSV file with a header."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedImage:
+    """One analysed image of the report; pictures are paths relative to the report, or None if there are none."""
+
+    file_name: str
+    case: str
+    state: str
+    iscn: str | None
+    reason: str | None
+    sentence: str | None
+    karyogram: str | None
+    overlay: str | None
+    cell: Mapping[str, Any]
+
+
+def _columns(row: object) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in row.__table__.columns}  # type: ignore[attr-defined]
+
+
+def export(
+    session: Session,
+    store: ObjectStore,
+    folder: Path,
+    *,
+    image_ids: Sequence[int],
+    pipeline_id: int,
+    rejected: Sequence[Any],
+) -> list[ExportedImage]:
+    """Write everything that one pipeline found in ``image_ids`` to ``folder``.
+
+    Args:
+        session: an open session.
+        store: where the artefacts are.
+        folder: is created; files of an earlier report in it are overwritten.
+        image_ids: images, in the order in which the report should show them.
+        pipeline_id: whose results to write.
+        rejected: ``ingest`` rejections, listed in the report.
+
+    Raises:
+        StorageError: an artefact could not be read.
+    """
+    for part in ("karyograms", "overlays"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    query = (
+        select(Image, Case, Analysis, QcMetrics)
+        .join(Case, Image.case_id == Case.id)
+        .join(Analysis, Analysis.image_id == Image.id)
+        .outerjoin(QcMetrics, QcMetrics.analysis_id == Analysis.id)
+        .where(Image.id.in_(image_ids), Analysis.pipeline_id == pipeline_id)
+    )
+    found = {image.id: (image, case, analysis, qc) for image, case, analysis, qc in session.execute(query)}
+    images: list[ExportedImage] = []
+    items: list[dict[str, Any]] = []
+    chromosome_rows: list[dict[str, Any]] = []
+    for number, image_id in enumerate((i for i in image_ids if i in found), start=1):
+        image, case, analysis, qc = found[image_id]
+        rows = [
+            _columns(row)
+            for row in session.scalars(
+                select(Chromosome).where(Chromosome.analysis_id == analysis.id).order_by(Chromosome.ordinal)
+            )
+        ]
+        items += coco_items(image.file_name, number, (image.height, image.width), rows)
+        chromosome_rows += [_parquet_row(image.file_name, case.accession, row) for row in rows]
+        stem = f"{case.accession}_{Path(image.file_name).stem}".replace("/", "_")
+        pictures = {
+            name: _save(store, (analysis.artefacts or {}).get(name), folder, f"{name}s/{stem}_{image.sha256[:6]}.png")
+            for name in ("karyogram", "overlay")
+        }
+        images.append(
+            ExportedImage(
+                file_name=image.file_name,
+                case=case.accession,
+                state=analysis.state,
+                iscn=analysis.iscn,
+                reason=analysis.reason,
+                sentence=analysis.error,
+                karyogram=pictures["karyogram"],
+                overlay=pictures["overlay"],
+                cell=cell_row(
+                    image.file_name, iscn=analysis.iscn, qc=_columns(qc) if qc else None, reason=analysis.reason
+                ),
+            )
+        )
+    cases = _case_rows(session, {image.case_id for image, *_ in found.values()}, pipeline_id)
+    (folder / "coco.json").write_text(json.dumps(items))
+    write_csv(folder / "cells.csv", CELL_COLUMNS, (image.cell for image in images))
+    write_csv(folder / "cases.csv", CASE_COLUMNS, cases)
+    if chromosome_rows:
+        pq.write_table(pa.Table.from_pylist(chromosome_rows), folder / "chromosomes.parquet")
+    environment = Environment(loader=PackageLoader("cli"), autoescape=True, undefined=StrictUndefined)
+    page = environment.get_template("report.html").render(cases=cases, images=images, rejected=rejected)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    return images
+
+
+def _save(store: ObjectStore, key: str | None, folder: Path, name: str) -> str | None:
+    if key is None:
+        return None
+    (folder / name).write_bytes(store.get(key))
+    return name
+
+
+def _parquet_row(file_name: str, accession: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in row.items() if name != "embedding"}
+    return {"file_name": file_name, "case": accession, "class": class_name(row["class_id"]), **kept}
+
+
+def _case_rows(session: Session, case_ids: set[int], pipeline_id: int) -> list[dict[str, Any]]:
+    query = (
+        select(Case, CaseResult)
+        .join(CaseResult, CaseResult.case_id == Case.id)
+        .where(Case.id.in_(case_ids), CaseResult.pipeline_id == pipeline_id)
+        .order_by(Case.accession)
+    )
+    return [
+        {
+            "case": case.accession,
+            "images": result.image_count,
+            "cells": result.cell_count,
+            "modal_count": result.modal_count,
+            "iscn": result.iscn,
+            "pipeline": result.pipeline_id,
+        }
+        for case, result in session.execute(query)
+    ]

@@ -1,0 +1,67 @@
+"""The long-running processes: everything at once on one machine, or each on its own in production."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+import scheduler as scheduling
+import worker as working
+from cli.console import err, fail
+from cli.embedded import EmbeddedStack
+from cli.services import connect, promote_shipped_pipeline
+from settings import Settings
+from web import create_app
+
+
+def _configured() -> Settings:
+    settings = Settings()
+    if not settings.is_configured:
+        fail(
+            "this process needs KARYO_DATABASE_URL, KARYO_BROKER_URL and KARYO_OBJECT_STORE; "
+            "to run everything on this machine instead, use `karyo up`",
+            code=2,
+        )
+    return settings
+
+
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, help="Worker processes: one per GPU, or per free core.")] = 1,
+) -> None:
+    """Analyse images: take chunks from the broker until told to stop (SIGTERM finishes the image in hand)."""
+    working.main(_configured(), concurrency=concurrency)
+
+
+def scheduler() -> None:
+    """Decide what runs when: dispatch, recover lost work, start campaigns by the clock. Any number may run at once."""
+    settings = _configured()
+    scheduling.main(settings, working.publisher(settings))
+
+
+def web(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+) -> None:
+    """Serve the pages and the HTTP API."""
+    uvicorn.run(create_app(_configured()), host=host, port=port, log_level="warning")
+
+
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages and the API.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+) -> None:
+    """Run everything on this machine, in the foreground, until Ctrl-C."""
+    settings = Settings()
+    if settings.is_configured:
+        fail("KARYO_DATABASE_URL is set: run `karyo worker`, `karyo scheduler` and `karyo web` instead", code=2)
+    with EmbeddedStack(settings.home_path, workers=workers, scheduler=True) as stack:
+        promote_shipped_pipeline(connect(stack.settings))
+        err.print(
+            f"karyoflow is up: [bold]http://127.0.0.1:{port}[/]  (state and logs in {settings.home_path}; Ctrl-C stops)"
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(stack.settings), host="127.0.0.1", port=port, log_level="warning")
+        )
+        server.run()

@@ -1,0 +1,65 @@
+"""The database and object store that a command talks to: the configured ones, or the embedded stack's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from cli.embedded import EmbeddedStack
+from db import pipelines
+from db.engine import make_engine, make_sessions
+from karyotyping.pipeline import Pipeline
+from models import registry
+from settings import Settings
+from storage import ObjectStore, open_store
+
+PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Open connections of one command."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    store: ObjectStore
+
+
+def connect(settings: Settings) -> Services:
+    """Connect to configured services."""
+    engine = make_engine(str(settings.database_url))
+    store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
+    return Services(settings, make_sessions(engine), store)
+
+
+@contextmanager
+def services(*, workers: int = 0) -> Iterator[Services]:
+    """Services for one command.
+
+    Without a configuration the embedded stack is started, or joined if it already runs, and stopped again at the end.
+
+    Args:
+        workers: worker processes that the embedded stack should run; 0 for commands that only look or enqueue.
+    """
+    settings = Settings()
+    if settings.is_configured:
+        yield connect(settings)
+        return
+    with EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack:
+        found = connect(stack.settings)
+        promote_shipped_pipeline(found)
+        yield found
+
+
+def promote_shipped_pipeline(found: Services) -> int:
+    """Register the pipeline that this version ships and let ``production`` point to it; its id."""
+    pipeline = Pipeline.default()
+    weights = [registry.by_digest(sha256) for sha256 in pipeline.document["models"].values()]
+    models = [{"sha256": item.sha256, "name": item.name, "card": dict(item.card)} for item in weights]
+    with found.sessions.begin() as session:
+        pipeline_id = pipelines.register(session, pipeline.document, pipeline.digest, models)
+        pipelines.set_alias(session, PRODUCTION, pipeline_id)
+    return pipeline_id

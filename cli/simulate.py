@@ -1,0 +1,58 @@
+"""``karyo simulate`` and ``karyo train``: make images with known truth, and learn from them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import err, fail, progress_bar
+from training.simulation import write_dataset
+
+train_app = typer.Typer(help="Train the networks (needs the `train` extra).", no_args_is_help=True)
+
+
+class Contrast(StrEnum):
+    """How the simulated microscope shows stain."""
+
+    BRIGHT_FIELD = "bright_field"
+    FLUORESCENCE = "fluorescence"
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    karyotype: Annotated[
+        list[str] | None, typer.Option(help="ISCN karyotype of a case; repeat for more cases.")
+    ] = None,
+    cells: Annotated[int, typer.Option(min=1, help="Images per case.")] = 5,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same images.")] = 1,
+    contrast: Annotated[Contrast, typer.Option()] = Contrast.BRIGHT_FIELD,
+) -> None:
+    """Draw metaphase images of any numerical karyotype from ideograms, with exact truth beside them."""
+    karyotypes = karyotype or ["46,XX"]
+    cases = {f"SIM-{number:03d}": text for number, text in enumerate(karyotypes, start=1)}
+    with progress_bar() as progress:
+        task = progress.add_task("drawing", total=len(cases) * cells, note="")
+        try:
+            write_dataset(
+                out, cases, cells_per_case=cells, seed=seed, contrast=contrast.value,
+                progress=lambda done, total, name: progress.update(task, completed=done, total=total, note=name),
+            )  # fmt: skip
+        except ValueError as problem:
+            fail(str(problem))
+    err.print(f"{len(cases) * cells} images, manifest.csv, truth.csv and coco.json in [bold]{out}[/]")
+
+
+@train_app.command()
+def router(
+    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/router.toml"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the exported ONNX file.")] = Path("runs/router"),
+) -> None:
+    """Train the contour router (single, cluster, chromosome with noise, noise)."""
+    try:
+        from training.router import train  # noqa: PLC0415 - torch is an extra
+    except ModuleNotFoundError as problem:
+        fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    train(config, out)
