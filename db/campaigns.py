@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from db import queue
 from db.schema import ENDED, PRIORITIES, Analysis, Campaign, Case, CaseResult, Image, Pipeline, PipelineAlias, QcMetrics
 
 PRODUCTION = "production"
@@ -95,11 +96,8 @@ def create(
     campaign_id = session.scalar(upsert(Campaign).values(**values).on_conflict_do_nothing().returning(Campaign.id))
     if campaign_id is None:
         return None
-    chosen = images.subquery()
-    pairs = select(chosen.c.id, literal(pipeline_id), literal(campaign_id), literal(priority))
-    missing = upsert(Analysis).from_select(["image_id", "pipeline_id", "campaign_id", "priority"], pairs)
-    enqueued = session.execute(missing.on_conflict_do_nothing().returning(Analysis.id)).all()
-    session.execute(update(Campaign).where(Campaign.id == campaign_id).values(enqueued_count=len(enqueued)))
+    enqueued = queue.enqueue_selected(session, images, pipeline_id, priority, campaign_id)
+    session.execute(update(Campaign).where(Campaign.id == campaign_id).values(enqueued_count=enqueued))
     return session.get(Campaign, campaign_id, populate_existing=True)
 
 

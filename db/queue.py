@@ -12,7 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, null, or_, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
@@ -23,13 +38,6 @@ _WORKER_LOST_SENTENCE = (
     "The worker died or fell silent on every attempt while it worked on this image; "
     "look at the worker's log, then `karyo retry --reason worker_lost`."
 )
-
-
-class Claimed(NamedTuple):
-    """An analysis that is about to be published."""
-
-    analysis_id: int
-    priority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +84,41 @@ def _seconds(value: float) -> ColumnElement[Any]:
 _FREE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
 
 
+def _pending_or_quarantined(last: ColumnElement[bool]) -> dict[str, Any]:
+    """Values of an analysis whose attempt failed; ``last`` says whether it had no other."""
+    return {
+        "state": case((last, "quarantined"), else_="pending"),
+        "finished_at": case((last, func.now()), else_=null()),
+        **_FREE,
+    }
+
+
 def enqueue(
     session: Session, image_ids: Sequence[int], pipeline_id: int, priority: int, campaign_id: int | None = None
 ) -> int:
     """Make the missing (image, pipeline) pairs pending; how many were missing."""
-    if not image_ids:
-        return 0
+    # One array parameter: a list of rows would soon need more parameters than a statement may have.
+    images = func.unnest(literal(sorted(set(image_ids)), ARRAY(BigInteger))).column_valued("image_id")
+    return enqueue_selected(session, select(images), pipeline_id, priority, campaign_id)
+
+
+def enqueue_selected(
+    session: Session, images: Select[int], pipeline_id: int, priority: int, campaign_id: int | None = None
+) -> int:
+    """``enqueue`` for the image ids that a query yields, however many."""
+    chosen = images.subquery()
     values = {"pipeline_id": pipeline_id, "priority": priority, "campaign_id": campaign_id}
-    missing = upsert(Analysis).values([{"image_id": image_id, **values} for image_id in sorted(set(image_ids))])
-    return len(session.scalars(missing.on_conflict_do_nothing().returning(Analysis.id)).all())
+    pairs = select(chosen.c[0], *(literal(value, BigInteger) for value in values.values())).order_by(chosen.c[0])
+    missing = upsert(Analysis).from_select(["image_id", *values], pairs).on_conflict_do_nothing()
+    inserted = missing.returning(Analysis.id).cte("inserted")
+    return session.scalars(select(func.count()).select_from(inserted)).one()
 
 
-def claim(session: Session, limit: int, max_queued: int) -> list[Claimed]:
-    """Take up to ``limit`` pending analyses, the most urgent first, while fewer than ``max_queued`` are queued."""
+def claim(session: Session, limit: int, max_queued: int) -> list[int]:
+    """Take up to ``limit`` pending analyses, the most urgent first, while fewer than ``max_queued`` are queued.
+
+    Schedulers that claim at the same instant count before they see each other, so each may fill the same room.
+    """
     queued = session.scalars(select(func.count()).where(Analysis.state == "queued")).one()
     room = min(limit, max_queued - queued)
     if room <= 0:
@@ -101,13 +131,8 @@ def claim(session: Session, limit: int, max_queued: int) -> list[Claimed]:
         .with_for_update(skip_locked=True)
         .cte("chosen")
     )
-    claimed = session.execute(
-        update(Analysis)
-        .where(Analysis.id == chosen.c.id)
-        .values(state="queued", queued_at=func.now())
-        .returning(Analysis.id, Analysis.priority)
-    )
-    return sorted((Claimed(*row) for row in claimed), key=lambda item: (item.priority, item.analysis_id))
+    claimed = update(Analysis).where(Analysis.id == chosen.c.id).values(state="queued", queued_at=func.now())
+    return sorted(session.scalars(claimed.returning(Analysis.id)))
 
 
 def unclaim(session: Session, analysis_ids: Sequence[int]) -> int:
@@ -208,24 +233,20 @@ def release(
         session: an open transaction.
         leased: what to give back.
         max_attempts: failures after which an image is quarantined.
-        reason: why the attempt failed; None if it did not, as when a worker is told to stop.
+        reason: why the attempt failed; None if it did not, as when a worker is told to stop: then it does not count.
         sentence: the same for people.
 
     Returns:
         False if the lease is lost.
     """
-    last = and_(literal(reason is not None), Analysis.started_at.is_not(None), Analysis.attempts >= max_attempts)
-    released = (
-        update(Analysis)
-        .where(_held(leased))
-        .values(
-            state=case((last, "quarantined"), else_="pending"),
-            finished_at=case((last, func.now()), else_=null()),
-            reason=reason,
-            error=sentence,
-            **_FREE,
-        )
-    )
+    begun = Analysis.started_at.is_not(None)
+    if reason is None:
+        uncounted = case((begun, Analysis.attempts - 1), else_=Analysis.attempts)
+        values: dict[str, Any] = {"state": "pending", "attempts": uncounted, **_FREE}
+    else:
+        values = _pending_or_quarantined(and_(begun, Analysis.attempts >= max_attempts))
+        values |= {"reason": reason, "error": sentence}
+    released = update(Analysis).where(_held(leased)).values(values)
     state = session.scalar(released.returning(Analysis.state))
     if state == "quarantined":
         _mark_stale(session, [leased.analysis_id])
@@ -248,11 +269,9 @@ def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> 
         update(Analysis)
         .where(Analysis.id == expired.c.id)
         .values(
-            state=case((last, "quarantined"), else_="pending"),
-            finished_at=case((last, func.now()), else_=null()),
+            **_pending_or_quarantined(last),
             reason=case((last, WORKER_LOST), else_=Analysis.reason),
             error=case((last, _WORKER_LOST_SENTENCE), else_=Analysis.error),
-            **_FREE,
         )
         .returning(Analysis.id, Analysis.state)
     ).all()

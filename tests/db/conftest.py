@@ -1,0 +1,151 @@
+"""A small laboratory to test the queue with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from db import pipelines, queue
+from db.engine import SessionFactory
+from db.queue import AnalysisResult, Leased
+from db.schema import Analysis, Case, Image
+
+QC: dict[str, Any] = {
+    "chromosome_count": 46,
+    "contrast_polarity": "dark_on_light",
+    "focus": 0.5,
+    "contrast": 0.6,
+    "noise": 0.01,
+    "background_unevenness": 0.02,
+    "spread": 3.0,
+    "chromosome_width": 12.5,
+    "cluster_count": 4,
+    "overlap_count": 1,
+    "nucleus_count": 0,
+    "debris_count": 2,
+    "edge_contact_count": 0,
+    "class_confidence": 0.8,
+    "score": 0.7,
+    "flags": ["crowded"],
+}
+
+
+def chromosome(ordinal: int) -> dict[str, Any]:
+    """A row of ``chromosomes`` with a mask as long as a real one."""
+    return {
+        "ordinal": ordinal,
+        "box": [10 * ordinal, 20, 30, 80],
+        "mask": "".join(chr(48 + (7 * n + ordinal * n * n) % 64) for n in range(160)),
+        "class_id": ordinal % 24 + 1,
+        "class_score": 0.9,
+        "score": 0.95,
+        "top5_classes": [1, 2, 3, 4, 5],
+        "top5_scores": [0.9, 0.05, 0.02, 0.02, 0.01],
+        "length": 80.5,
+        "width": 12.5,
+        "centromere_index": 0.4,
+        "orientation": "p_up",
+        "embedding": None,
+        "flags": [],
+    }
+
+
+RESULT = AnalysisResult(
+    seconds=1.5,
+    iscn="46,XX",
+    artefacts={"karyogram": "sha256/ab/cd"},
+    chromosomes=[chromosome(ordinal) for ordinal in range(46)],
+    qc=QC,
+)
+
+
+@dataclass
+class Laboratory:
+    """Makes cases, images and pipelines, each function in a committed transaction of its own."""
+
+    sessions: SessionFactory
+    result: AnalysisResult = RESULT
+    chromosome: Callable[[int], dict[str, Any]] = chromosome
+    _numbers: count[int] = field(default_factory=count)
+
+    def pipeline(self, name: str = "first", alias: str | None = None) -> int:
+        digest = f"{next(self._numbers):064x}"
+        with self.sessions.begin() as session:
+            pipeline_id = pipelines.register(session, {"name": name, "digest": digest}, digest)
+            if alias:
+                pipelines.set_alias(session, alias, pipeline_id)
+        return pipeline_id
+
+    def images(self, amount: int, accession: str = "A-1", *, lab: str | None = None, **columns: Any) -> list[int]:
+        with self.sessions.begin() as session:
+            case = session.scalars(select(Case).where(Case.accession == accession)).first()
+            case = case or Case(accession=accession, lab=lab)
+            session.add(case)
+            session.flush()
+            rows = []
+            for number in (next(self._numbers) for _ in range(amount)):
+                sha256 = f"{number:064x}"
+                row = Image(sha256=sha256, object_key=f"sha256/{sha256}", case_id=case.id, file_name=f"{number}.png")
+                values = {"format": "PNG", "byte_count": 1000, "width": 640, "height": 480, "bit_depth": 8} | columns
+                for name, value in values.items():
+                    setattr(row, name, value)
+                rows.append(row)
+            session.add_all(rows)
+            session.flush()
+            return [row.id for row in rows]
+
+    def pending(self, amount: int, accession: str = "A-1", priority: int = 1, pipeline_id: int | None = None) -> int:
+        """Enqueue new images; the id of the pipeline."""
+        pipeline_id = pipeline_id or self.pipeline()
+        images = self.images(amount, accession)
+        with self.sessions.begin() as session:
+            assert queue.enqueue(session, images, pipeline_id, priority) == amount
+        return pipeline_id
+
+    def leased(self, amount: int, lease_seconds: float = 60.0, worker: str = "w1") -> list[Leased]:
+        """Claim and lease what is pending."""
+        with self.sessions.begin() as session:
+            ids = queue.claim(session, amount, 1000)
+        with self.sessions.begin() as session:
+            return queue.lease(session, ids, worker, lease_seconds)
+
+    def begin(self, leased: Leased) -> int | None:
+        with self.sessions.begin() as session:
+            return queue.begin(session, leased)
+
+    def finish(self, leased: Leased) -> bool:
+        with self.sessions.begin() as session:
+            return queue.finish(session, leased, self.result)
+
+    def expire_leases(self) -> None:
+        """Let the leases' time pass."""
+        with self.sessions.begin() as session:
+            session.execute(
+                update(Analysis)
+                .where(Analysis.state == "running")
+                .values(lease_expires_at=text("now() - interval '1 second'"))
+            )
+
+    def reap(self, max_attempts: int = 3, queued_timeout_seconds: float = 600.0) -> queue.ReapReport:
+        with self.sessions.begin() as session:
+            return queue.reap(session, max_attempts, queued_timeout_seconds)
+
+    def rows(self) -> dict[int, Analysis]:
+        """Every analysis by id."""
+        with self.sessions() as session:
+            return {row.id: row for row in session.scalars(select(Analysis).order_by(Analysis.id))}
+
+    def states(self) -> list[str]:
+        """State of every analysis, by id."""
+        return [row.state for row in self.rows().values()]
+
+
+@pytest.fixture
+def laboratory(session_factory: SessionFactory) -> Laboratory:
+    """An empty laboratory on a fresh database."""
+    return Laboratory(session_factory)
