@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -76,11 +76,14 @@ def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
     """The last time up to ``now`` that ``schedule`` was due and has not been acted on.
 
     After an outage only this one counts: a campaign re-analyses everything that matches, so the missed ones would find
-    nothing left to do.
+    nothing left to do. In the hour that comes twice when summer time ends, the first pass counts.
     """
-    due: datetime = croniter(schedule.cron, now.astimezone(ZoneInfo(schedule.timezone))).get_prev(datetime)
-    if now.replace(microsecond=0) == now and croniter.match(schedule.cron, now.astimezone(ZoneInfo(schedule.timezone))):
-        due = now
+    zone = ZoneInfo(schedule.timezone)
+    times = croniter(schedule.cron, now.replace(microsecond=0).astimezone(zone) + timedelta(seconds=1))
+    while True:
+        due: datetime = times.get_prev(datetime).astimezone(UTC)
+        if not due.astimezone(zone).fold:
+            break
     return due if due > schedule.last_due_at else None
 
 

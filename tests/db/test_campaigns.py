@@ -1,0 +1,108 @@
+"""Which images a campaign takes, and how far it is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from db import campaigns, queue
+from db.schema import Analysis, CaseResult
+
+
+@pytest.fixture
+def archive(laboratory: Any) -> Any:
+    """Two cases of two laboratories, analysed in production, the first of them a trisomy with crowded cells."""
+    production = laboratory.pipeline("old", alias="production")
+    images = laboratory.images(2, "A-1", lab="north", banding="G", microscope="m1")
+    with laboratory.sessions.begin() as session:
+        queue.enqueue(session, images, production, 1)
+    laboratory.result = dataclasses.replace(laboratory.result, iscn="47,XX,+21")
+    for leased in laboratory.leased(10):
+        laboratory.begin(leased)
+        laboratory.finish(leased)
+    laboratory.images(3, "B-1", lab="south", banding="Q", microscope="m2")
+    with laboratory.sessions.begin() as session:
+        (stale,) = queue.stale_cases(session, 1, 60)
+        queue.write_case(session, stale, summary={}, artefacts={}, iscn="47,XX,+21", modal_count=47)
+        session.execute(text("UPDATE karyo.images SET created_at = '2020-01-01Z' WHERE id = 1"))
+    return laboratory
+
+
+@pytest.mark.parametrize(
+    ("filters", "images"),
+    [
+        ({}, {1, 2, 3, 4, 5}),
+        ({"case": "A-1"}, {1, 2}),
+        ({"lab": "south"}, {3, 4, 5}),
+        ({"banding": "Q"}, {3, 4, 5}),
+        ({"microscope": "m1", "since": "2021-01-01"}, {2}),
+        ({"until": "2021-01-01T00:00:00+00:00"}, {1}),
+        ({"iscn": "47,XX,+21"}, {1, 2}),
+        ({"flag": "crowded"}, {1, 2}),
+        ({"flag": "out_of_focus"}, set()),
+        ({"tissue": "blood"}, set()),
+    ],
+)
+def test_filters(archive: Any, filters: dict[str, str], images: set[int]) -> None:
+    with archive.sessions() as session:
+        assert set(session.scalars(campaigns.matching(filters))) == images
+
+
+@pytest.mark.parametrize(
+    ("filters", "sentence"),
+    [({"colour": "red"}, "there is no filter 'colour'; there are: case, lab"), ({"since": "soon"}, "since=soon: ")],
+)
+def test_filters_that_mean_nothing_are_refused(filters: dict[str, str], sentence: str) -> None:
+    with pytest.raises(campaigns.BadFilter, match=sentence):
+        campaigns.matching(filters)
+
+
+def test_a_campaign_enqueues_what_is_missing_at_backlog_priority(archive: Any) -> None:
+    new = archive.pipeline("new")
+    with archive.sessions.begin() as session:
+        queue.enqueue(session, [1], new, 0)
+        campaign = campaigns.create(session, pipeline_id=new, filters={"case": "A-1"}, name="trisomies again")
+        assert campaign is not None
+        assert (campaign.image_count, campaign.enqueued_count) == (2, 1)
+        rows = session.execute(select(Analysis.image_id, Analysis.priority).where(Analysis.pipeline_id == new))
+        assert sorted(map(tuple, rows)) == [(1, 0), (2, 2)]
+        again = campaigns.create(session, pipeline_id=new, filters={"case": "A-1"})
+        assert again is not None
+        assert (again.image_count, again.enqueued_count) == (2, 0)
+
+
+def test_old_results_stay_beside_the_new(archive: Any) -> None:
+    with archive.sessions.begin() as session:
+        campaigns.create(session, pipeline_id=archive.pipeline("new"), filters={"case": "A-1"})
+    archive.result = dataclasses.replace(archive.result, iscn="46,XX")
+    for leased in archive.leased(10):
+        archive.begin(leased)
+        archive.finish(leased)
+    with archive.sessions() as session:
+        by_iscn = session.execute(select(Analysis.iscn, func.count()).group_by(Analysis.iscn))
+        assert sorted(map(tuple, by_iscn)) == [("46,XX", 2), ("47,XX,+21", 2)]
+        assert session.scalar(select(func.count()).select_from(CaseResult)) == 2
+
+
+def test_progress_counts_states_and_foresees_the_end(archive: Any) -> None:
+    with archive.sessions.begin() as session:
+        campaign = campaigns.create(session, pipeline_id=archive.pipeline("new"), filters={})
+        assert campaign is not None
+        assert campaigns.progress(session, campaign.id + 1) is None
+    for leased in archive.leased(3):
+        archive.begin(leased)
+        archive.finish(leased)
+    with archive.sessions.begin() as session:
+        session.execute(
+            text("UPDATE karyo.analyses SET finished_at = now() - id * interval '10 s' WHERE campaign_id IS NOT NULL"
+                 " AND state = 'done'")
+        )  # fmt: skip
+        seen = campaigns.progress(session, campaign.id)
+        assert seen is not None
+        assert (seen["images"], seen["enqueued"], seen["ended"]) == (5, 5, 3)
+        assert seen["states"] == {"done": 3, "pending": 2}
+        assert seen["seconds_left"] == 20
+        assert [one["id"] for one in campaigns.listing(session)] == [campaign.id]

@@ -1,0 +1,63 @@
+"""Pipeline versions and the names they go by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from db import pipelines
+from db.engine import SessionFactory
+from db.schema import Model
+
+DIGESTS = ["a" * 64, "a" * 10 + "b" * 54]
+
+
+@pytest.fixture
+def ids(session_factory: SessionFactory) -> list[int]:
+    """Two versions of one pipeline, the older in production."""
+    with session_factory.begin() as session:
+        ids = [pipelines.register(session, {"name": "stream", "version": d}, d) for d in DIGESTS]
+        pipelines.set_alias(session, "production", ids[0])
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [("production", 0), ("stream", 1), (DIGESTS[0], 0), (DIGESTS[1], 1), ("a" * 11, 0), ("aaaaaaaaaab", 1)],
+)
+def test_resolve(session_factory: SessionFactory, ids: list[int], name: str, index: int) -> None:
+    with session_factory() as session:
+        assert pipelines.resolve(session, name).id == ids[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nightly", "there is no pipeline 'nightly'; there are: production, stream"),
+        ("a" * 10, "2 pipelines have a digest that starts with aaaaaaaaaa; give more of it"),
+        ("a", "there is no pipeline 'a'"),
+        ("%%%%%%", "there is no pipeline '%%%%%%'"),
+    ],
+)
+def test_what_does_not_resolve_is_explained(
+    session_factory: SessionFactory, ids: list[int], name: str, sentence: str
+) -> None:
+    assert len(ids) == 2
+    with session_factory() as session, pytest.raises(pipelines.UnknownPipeline, match=sentence):
+        pipelines.resolve(session, name)
+
+
+def test_a_document_is_stored_once_with_its_models(session_factory: SessionFactory) -> None:
+    model: dict[str, Any] = {"sha256": "c" * 64, "name": "router", "card": {"trained_on": "simulated contours"}}
+    with session_factory.begin() as session:
+        first = pipelines.register(session, {"name": "stream"}, DIGESTS[0], [model])
+        again = pipelines.register(session, {"name": "stream"}, DIGESTS[0], [model])
+        assert first == again
+        assert session.query(Model).one().card == model["card"]
+
+
+def test_an_alias_moves(session_factory: SessionFactory, ids: list[int]) -> None:
+    with session_factory.begin() as session:
+        pipelines.set_alias(session, "production", ids[1])
+        assert pipelines.resolve(session, "production").id == ids[1]

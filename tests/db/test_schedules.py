@@ -1,0 +1,115 @@
+"""Campaigns by the clock: every due time once, whoever looks, whatever was missed."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from db import schedules
+from db.schema import Campaign
+
+
+def moment(value: str) -> datetime:
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def nightly(laboratory: Any) -> Any:
+    """A schedule at two at night in Berlin, made on the first of March 2026, over one image."""
+    laboratory.pipeline("stream", alias="nightly")
+    laboratory.images(1)
+    with laboratory.sessions.begin() as session:
+        schedules.add(session, "night", "0 2 * * *", pipeline="nightly", filters={}, timezone="Europe/Berlin")
+        session.execute(text("UPDATE karyo.schedules SET last_due_at = '2026-03-01 12:00Z'"))
+    return laboratory
+
+
+def fire(laboratory: Any, now: str) -> list[datetime]:
+    with laboratory.sessions.begin() as session:
+        return [fired.due_at for fired in schedules.fire_due(session, moment(now))]
+
+
+def test_a_due_time_fires_once(nightly: Any) -> None:
+    assert fire(nightly, "2026-03-02 00:59:59") == []
+    assert fire(nightly, "2026-03-02 01:00:00") == [moment("2026-03-02 01:00")]
+    assert fire(nightly, "2026-03-02 01:00:00.5") == []
+    assert fire(nightly, "2026-03-03 01:00:07") == [moment("2026-03-03 01:00")]
+
+
+def test_summer_time_moves_the_due_time(nightly: Any) -> None:
+    assert fire(nightly, "2026-07-01 00:30:00") == [moment("2026-07-01 00:00")]
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"], ids=["hour that is skipped", "hour that comes twice"])
+def test_the_nights_that_the_clock_changes_fire_once(nightly: Any, day: str) -> None:
+    midnight = moment(day)
+    fire(nightly, str((midnight - timedelta(hours=6)).replace(tzinfo=None)))
+    fired = [fire(nightly, str((midnight + timedelta(minutes=m)).replace(tzinfo=None))) for m in range(-120, 600, 10)]
+    assert len([due for tick in fired for due in tick]) == 1
+
+
+def test_after_an_outage_the_latest_due_time_fires_alone(nightly: Any) -> None:
+    assert fire(nightly, "2026-03-09 12:00:00") == [moment("2026-03-09 01:00")]
+    assert fire(nightly, "2026-03-09 12:00:01") == []
+
+
+def test_schedulers_at_once_make_one_campaign(nightly: Any) -> None:
+    gate = threading.Barrier(4)
+
+    def tick() -> list[datetime]:
+        gate.wait()
+        return fire(nightly, "2026-03-02 01:00:01")
+
+    with ThreadPoolExecutor(4) as pool:
+        fired = [future.result() for future in [pool.submit(tick) for _ in range(4)]]
+    assert sum(map(len, fired)) == 1
+    with nightly.sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Campaign)) == 1
+
+
+def test_an_alias_is_resolved_when_due(nightly: Any) -> None:
+    newer = nightly.pipeline("newer", alias="nightly")
+    fire(nightly, "2026-03-02 01:00:00")
+    with nightly.sessions() as session:
+        (campaign,) = session.scalars(select(Campaign))
+        assert (campaign.pipeline_id, campaign.name, campaign.enqueued_count) == (newer, "night", 1)
+
+
+def test_a_schedule_that_is_off_rests_and_makes_up_for_nothing(nightly: Any) -> None:
+    with nightly.sessions.begin() as session:
+        assert schedules.enable(session, "night", False)
+        assert not schedules.enable(session, "day", False)
+    assert fire(nightly, "2026-03-05 12:00:00") == []
+    with nightly.sessions.begin() as session:
+        assert schedules.enable(session, "night", True)
+        assert schedules.fire_due(session) == []
+
+
+def test_a_removed_schedule_leaves_its_campaigns(nightly: Any) -> None:
+    fire(nightly, "2026-03-02 01:00:00")
+    with nightly.sessions.begin() as session:
+        assert schedules.remove(session, "night")
+        assert not schedules.remove(session, "night")
+        assert schedules.listing(session) == []
+        assert [campaign.schedule_id for campaign in session.scalars(select(Campaign))] == [None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"cron": "every night"}, "no cron expression"),
+        ({"timezone": "Atlantis/City"}, "Atlantis"),
+        ({"pipeline": "weekly"}, "there is no pipeline 'weekly'"),
+        ({"filters": {"colour": "red"}}, "there is no filter 'colour'"),
+        ({"name": "night"}, "there is a schedule 'night' already"),
+    ],
+)
+def test_schedules_that_mean_nothing_are_refused(nightly: Any, changes: dict[str, Any], sentence: str) -> None:
+    values: dict[str, Any] = {"name": "n", "cron": "0 2 * * *", "pipeline": "nightly", "filters": {}} | changes
+    with nightly.sessions.begin() as session, pytest.raises(schedules.BadSchedule, match=sentence):
+        schedules.add(session, values.pop("name"), values.pop("cron"), **values)
