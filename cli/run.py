@@ -52,12 +52,19 @@ def run(
     """
     with services(workers=workers) as found:
         outcome = process(found, path, case=case, out=out)
+    tell(outcome)
+    err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
+    raise typer.Exit(0 if outcome.complete else 1)
+
+
+def tell(outcome: RunOutcome) -> None:
+    """Say what became of the files, and of each one that was not analysed, why."""
+    summary = outcome.summary
     states = Counter(image.state for image in outcome.images)
-    err.print(
-        f"{outcome.summary.new} new, {outcome.summary.duplicate} known, {len(outcome.summary.rejected)} rejected; "
-        + ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    )
-    problems = [(item.name, item.reason, item.sentence) for item in outcome.summary.rejected]
+    counts = [f"{summary.new} new, {summary.duplicate} known, {len(summary.rejected)} rejected"]
+    counts += [f"{count} {state}" for state, count in sorted(states.items())]
+    err.print("; ".join(counts))
+    problems = [(item.name, item.reason, item.sentence) for item in summary.rejected]
     problems += [
         (image.file_name, image.reason or image.state, image.sentence or "")
         for image in outcome.images
@@ -65,8 +72,6 @@ def run(
     ]
     if problems:
         print_table("Not analysed", ("file", "reason", "what it means"), problems)
-    err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
-    raise typer.Exit(0 if outcome.complete else 1)
 
 
 def process(found: Services, path: Path, *, case: str | None, out: Path) -> RunOutcome:

@@ -104,7 +104,7 @@ def write_dataset(
                 dict(
                     zip(
                         MANIFEST,
-                        (path, accession, f"{accession}-1", "simulated", metaphase.banding, "simulator", "", 0),
+                        (path, accession, f"{accession}-1", "simulated", metaphase.banding, "simulator", "", "routine"),
                         strict=True,
                     )
                 )

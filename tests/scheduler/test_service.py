@@ -1,0 +1,202 @@
+"""The scheduler hands out work once, takes back what it could not send, and outlasts outages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import func, select
+
+from db import pipelines, queue, schedules
+from db.engine import SessionFactory
+from db.schema import Analysis, Campaign, Case, Image, Schedule
+from scheduler import run
+from scheduler.duties import Duties
+from settings import Settings
+
+
+class Broker:
+    """An in-process stand-in for what is another process's business: it takes messages, or is away."""
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[list[int], int]] = []
+        self.cases: list[tuple[int, int, int]] = []
+        self.away_after: int | None = None
+
+    def publish_chunk(self, ids: Sequence[int], priority: int) -> None:
+        if self.away_after is not None and len(self.chunks) >= self.away_after:
+            raise ConnectionError("away")
+        self.chunks.append((list(ids), priority))
+
+    def publish_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
+        self.cases.append((case_id, pipeline_id, revision))
+
+
+@pytest.fixture
+def settings(postgres_url: str) -> Settings:
+    return Settings(
+        database_url=postgres_url,
+        broker_url="redis://localhost",
+        object_store="file:///objects",
+        embedded=True,
+        chunk_size=4,
+        max_queued=10,
+        poll_seconds=0.05,
+    )
+
+
+def pipeline(sessions: SessionFactory, name: str = "null") -> int:
+    with sessions.begin() as session:
+        return pipelines.register(session, {"name": name}, name * 8)
+
+
+def add(sessions: SessionFactory, pipeline_id: int, count: int, priority: int = 1) -> list[int]:
+    """Analysis ids of new images."""
+    with sessions.begin() as session:
+        total = session.scalars(select(func.count()).select_from(Image)).one()
+        case = session.scalar(select(Case)) or Case(accession="C-1")
+        numbers = range(total, total + count)
+        session.add(case)
+        session.flush()
+        facts = {"case_id": case.id, "format": "PNG", "byte_count": 1, "width": 64, "height": 64, "bit_depth": 8}
+        images = [Image(sha256=f"{n}", object_key=f"{n}", file_name=f"{n}.png", **facts) for n in numbers]
+        session.add_all(images)
+        session.flush()
+        queue.enqueue(session, [image.id for image in images], pipeline_id, priority)
+    with sessions() as session:
+        return list(session.scalars(select(Analysis.id).order_by(Analysis.id.desc()).limit(count)))[::-1]
+
+
+def states(sessions: SessionFactory) -> list[str]:
+    with sessions() as session:
+        return list(session.scalars(select(Analysis.state).order_by(Analysis.id)))
+
+
+@contextmanager
+def running(settings: Settings, broker: Broker) -> Iterator[threading.Event]:
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(settings, broker, stop))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def wait(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_urgent_work_goes_first_in_chunks_of_one_pipeline_within_bounds(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    first, second = pipeline(session_factory), pipeline(session_factory, "other")
+    backlog = add(session_factory, first, 6, priority=2)
+    routine = add(session_factory, second, 2)
+    urgent = add(session_factory, first, 5, priority=0)
+    broker = Broker()
+    duties = Duties(settings, session_factory, broker)
+    duties.dispatch()
+    duties.dispatch()
+    assert broker.chunks == [(urgent[:4], 0), (urgent[4:], 0), (routine, 1), (backlog[:3], 2)]
+    assert states(session_factory).count("queued") == settings.max_queued
+
+
+def test_what_could_not_be_published_is_pending_again_at_once(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    ids = add(session_factory, pipeline(session_factory), 8)
+    broker = Broker()
+    broker.away_after = 1
+    with pytest.raises(ConnectionError):
+        Duties(settings, session_factory, broker).dispatch()
+    assert broker.chunks == [(ids[:4], 1)]
+    assert states(session_factory) == ["queued"] * 4 + ["pending"] * 4
+
+
+def test_an_outage_of_the_broker_is_outlasted(settings: Settings, session_factory: SessionFactory) -> None:
+    broker = Broker()
+    broker.away_after = 0
+    add(session_factory, pipeline(session_factory), 3)
+    with running(settings, broker):
+        time.sleep(0.5)
+        assert not broker.chunks
+        broker.away_after = None
+        wait(lambda: bool(broker.chunks))
+    assert states(session_factory) == ["queued"] * 3
+
+
+def test_new_work_is_noticed_within_a_second_and_stopping_is_prompt(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    broker = Broker()
+    with running(settings.model_copy(update={"poll_seconds": 0.5}), broker) as stop:
+        time.sleep(0.2)
+        add(session_factory, pipeline(session_factory), 1)
+        added = time.monotonic()
+        wait(lambda: bool(broker.chunks))
+        assert time.monotonic() - added < 1.5
+        stop.set()
+        stopped = time.monotonic()
+    assert time.monotonic() - stopped < 1.5
+
+
+def test_expired_leases_and_unanswered_messages_come_back(settings: Settings, session_factory: SessionFactory) -> None:
+    ids = add(session_factory, pipeline(session_factory), 2)
+    broker = Broker()
+    impatient = settings.model_copy(update={"queued_timeout_seconds": 0.1})
+    duties = Duties(impatient, session_factory, broker)
+    duties.dispatch()
+    with session_factory.begin() as session:
+        queue.lease(session, ids[:1], "w", 0.05)
+    time.sleep(0.2)
+    duties.reap()
+    assert states(session_factory) == ["pending", "pending"]
+    duties.dispatch()
+    assert broker.chunks == [(ids, 1), (ids, 1)]
+
+
+def test_a_finished_case_is_asked_for_once(settings: Settings, session_factory: SessionFactory) -> None:
+    pipeline_id = pipeline(session_factory)
+    ids = add(session_factory, pipeline_id, 1)
+    broker = Broker()
+    duties = Duties(settings, session_factory, broker)
+    duties.dispatch()
+    duties.summarise()
+    assert not broker.cases
+    with session_factory.begin() as session:
+        (held,) = queue.lease(session, ids, "w", 60)
+        assert queue.fail(session, held, "black", "The image is black.")
+    duties.summarise()
+    duties.summarise()
+    with session_factory() as session:
+        case_id = session.scalars(select(Case.id)).one()
+    assert broker.cases == [(case_id, pipeline_id, 1)]
+
+
+def test_a_due_schedule_makes_one_campaign_however_many_schedulers_run(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    add(session_factory, pipeline(session_factory, "old"), 3)
+    pipeline(session_factory, "new")
+    with session_factory.begin() as session:
+        schedules.add(session, "nightly", "* * * * *", pipeline="new", filters={})
+        session.query(Schedule).update({"last_due_at": func.now() - func.make_interval(0, 0, 0, 1)})
+    broker = Broker()
+    with running(settings, broker), running(settings, broker):
+        wait(lambda: sum(len(ids) for ids, _ in broker.chunks) == 6)
+        time.sleep(0.3)
+    with session_factory() as session:
+        made = session.scalars(select(Campaign.due_at)).all()
+    assert len(made) == len(set(made))
+    assert sorted(analysis for ids, _ in broker.chunks for analysis in ids) == sorted(
+        {analysis for ids, _ in broker.chunks for analysis in ids}
+    )

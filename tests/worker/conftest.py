@@ -1,0 +1,190 @@
+"""A small laboratory: images in a store and a database, worker processes, and a scheduler in a thread."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from sqlalchemy import func, select
+
+from db import pipelines, queue
+from db.engine import SessionFactory
+from db.schema import Analysis, Case, CaseResult, Chromosome, Image, QcMetrics
+from models.registry import digest
+from scheduler import run
+from settings import Settings
+from storage import DirectoryStore
+from worker import publisher
+
+NULL_WORKER = Path(__file__).with_name("null_worker.py")
+
+
+def png(value: int | None, seed: int) -> bytes:
+    """A picture of noise, or of one grey value."""
+    noise = np.random.default_rng(seed).integers(1, 255, (64, 64), np.uint8)
+    buffer = io.BytesIO()
+    Picture.fromarray(noise if value is None else np.full_like(noise, value)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Laboratory:
+    """One case, its images, and the processes that analyse them."""
+
+    def __init__(self, settings: Settings, sessions: SessionFactory, store: DirectoryStore, folder: Path) -> None:
+        self.settings, self.sessions, self.store = settings, sessions, store
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._schedulers: list[tuple[threading.Event, threading.Thread]] = []
+
+    def pipeline(self, models: dict[str, str] | None = None, **parameters: Any) -> int:
+        document = {"name": "null", "code_version": "0", "models": models or {}, "parameters": parameters}
+        with self.sessions.begin() as session:
+            return pipelines.register(session, document, digest(document))
+
+    def add(self, pipeline_id: int, count: int, *, prefix: str = "cell", value: int | None = None) -> list[int]:
+        """Ids of ``count`` new images of the case, pending."""
+        with self.sessions.begin() as session:
+            case = session.scalar(select(Case).where(Case.accession == "C-1")) or Case(accession="C-1")
+            session.add(case)
+            session.flush()
+            images = []
+            for number in range(count):
+                data = png(value, abs(hash(prefix)) % 10**6 + number)
+                key = self.store.put(data)
+                images.append(
+                    Image(
+                        sha256=f"{prefix}{number}",
+                        object_key=key,
+                        case_id=case.id,
+                        file_name=f"{prefix}{number}.png",
+                        format="PNG",
+                        byte_count=len(data),
+                        width=64,
+                        height=64,
+                        bit_depth=8,
+                    )
+                )
+            session.add_all(images)
+            session.flush()
+            ids = [image.id for image in images]
+            queue.enqueue(session, ids, pipeline_id, 1)
+        return ids
+
+    def worker(self, **environment: str) -> subprocess.Popen[bytes]:
+        """A worker process of its own."""
+        urls = {
+            "KARYO_DATABASE_URL": str(self.settings.database_url),
+            "KARYO_BROKER_URL": str(self.settings.broker_url),
+            "KARYO_OBJECT_STORE": str(self.settings.object_store),
+            "KARYO_EMBEDDED": "1",
+            "KARYO_LEASE_SECONDS": str(self.settings.lease_seconds),
+            "OMP_NUM_THREADS": "1",
+        }
+        with self._log(len(self._processes)).open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, NULL_WORKER],
+                env={**os.environ, **urls, **environment},
+                stderr=log,
+                stdout=log,
+                cwd=Path(__file__).parents[2],
+            )
+        self._processes.append(process)
+        return process
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"worker{number}.log"
+
+    def log(self) -> str:
+        return "".join(self._log(number).read_text() for number in range(len(self._processes)))
+
+    def scheduler(self) -> threading.Event:
+        """A scheduler in a thread; set the event to stop it."""
+        stop = threading.Event()
+        thread = threading.Thread(target=run, args=(self.settings, publisher(self.settings), stop))
+        thread.start()
+        self._schedulers.append((stop, thread))
+        return stop
+
+    def states(self) -> dict[str, str]:
+        """State by file name."""
+        with self.sessions() as session:
+            found = select(Image.file_name, Analysis.state).join(Analysis, Analysis.image_id == Image.id)
+            return dict(session.execute(found).all())
+
+    def analyses(self) -> list[Analysis]:
+        with self.sessions() as session:
+            return list(session.scalars(select(Analysis).order_by(Analysis.id)))
+
+    def case(self) -> CaseResult:
+        with self.sessions() as session:
+            return session.scalars(select(CaseResult)).one()
+
+    def summarised(self) -> bool:
+        with self.sessions() as session:
+            return session.scalar(select(CaseResult.state)) == "done"
+
+    def wait(self, what: Callable[[], bool], seconds: float = 45) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < deadline, f"{self.states()}\n{self.log()[-6000:]}"
+            time.sleep(0.05)
+
+    def ended(self) -> bool:
+        return not {"pending", "queued", "running"} & set(self.states().values())
+
+    def assert_each_once(self) -> None:
+        """Every analysis that is done has its rows, once, and nothing else has any."""
+        with self.sessions() as session:
+            done = set(session.scalars(select(Analysis.id).where(Analysis.state == "done")))
+            rows = select(Chromosome.analysis_id, func.count()).group_by(Chromosome.analysis_id)
+            assert dict(session.execute(rows).all()) == dict.fromkeys(done, 2)
+            assert set(session.scalars(select(QcMetrics.analysis_id))) == done
+
+    def close(self) -> None:
+        for stop, _ in self._schedulers:
+            stop.set()
+        for _, thread in self._schedulers:
+            thread.join(20)
+            assert not thread.is_alive()
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture
+def laboratory(
+    postgres_url: str, redis_url: str, session_factory: SessionFactory, tmp_path: Path
+) -> Iterator[Laboratory]:
+    store = DirectoryStore(tmp_path / "objects")
+    settings = Settings(
+        database_url=postgres_url,
+        broker_url=redis_url,
+        object_store=(tmp_path / "objects").as_uri(),
+        embedded=True,
+        chunk_size=4,
+        lease_seconds=1.5,
+        queued_timeout_seconds=4,
+        poll_seconds=0.1,
+    )
+    made = Laboratory(settings, session_factory, store, tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,170 @@
+"""Real workers, real PostgreSQL, real Redis; processes die at every step and nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+if TYPE_CHECKING:
+    from conftest import Laboratory
+
+pytestmark = pytest.mark.stack
+
+
+def test_images_are_analysed_and_the_case_summarised(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(), 10)
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    assert set(laboratory.states().values()) == {"done"}
+    assert {analysis.attempts for analysis in laboratory.analyses()} == {1}
+    laboratory.assert_each_once()
+    case = laboratory.case()
+    assert (case.image_count, case.cell_count, case.modal_count) == (10, 10, 2)
+    assert case.artefacts is not None
+    assert laboratory.store.get(case.artefacts["karyogram"]).startswith(b"\x89PNG")
+
+
+def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(laboratory: Laboratory) -> None:
+    pipeline = laboratory.pipeline()
+    laboratory.add(pipeline, 1, prefix="black", value=0)
+    laboratory.add(pipeline, 1, prefix="flat", value=7)
+    laboratory.add(pipeline, 3)
+    missing = laboratory.add(pipeline, 1, prefix="missing")[0]
+    by_image = {analysis.image_id: analysis for analysis in laboratory.analyses()}
+    assert missing in by_image
+    for key in list(laboratory.store.keys()):
+        if b"IDAT" in laboratory.store.get(key) and key == _key(laboratory, missing):
+            laboratory.store.delete(key)
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    found = {state: [] for state in ("done", "failed", "quarantined")}
+    for analysis in laboratory.analyses():
+        found[analysis.state].append((analysis.reason, analysis.attempts))
+    assert found["done"] == [(None, 1)] * 3
+    assert sorted(found["failed"]) == [("no_chromosomes", 1), ("object_missing", 0)]
+    assert found["quarantined"] == [("unexpected_error", 3)]
+    assert any("ArithmeticError: a flat image" in (analysis.error or "") for analysis in laboratory.analyses())
+    laboratory.assert_each_once()
+
+
+def _key(laboratory: Laboratory, image_id: int) -> str:
+    from db.schema import Image
+
+    with laboratory.sessions() as session:
+        return session.get_one(Image, image_id).object_key
+
+
+@pytest.mark.parametrize("step", ["leased", "begun", "analysed", "stored", "finished", "summarised"])
+def test_death_at_any_step_loses_nothing_and_repeats_nothing(laboratory: Laboratory, tmp_path: Path, step: str) -> None:
+    once = tmp_path / "once"
+    once.touch()
+    laboratory.add(laboratory.pipeline(), 5)
+    laboratory.worker(KARYO_FAILPOINT=step, KARYO_FAILPOINT_ONCE=str(once))
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    assert not once.exists()
+    assert set(laboratory.states().values()) == {"done"}
+    attempts = sorted(analysis.attempts for analysis in laboratory.analyses())
+    assert attempts == [1, 1, 1, 1, 2 if step in ("begun", "analysed", "stored") else 1]
+    laboratory.assert_each_once()
+
+
+def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_done(laboratory: Laboratory) -> None:
+    pipeline = laboratory.pipeline()
+    laboratory.add(pipeline, 2)
+    laboratory.add(pipeline, 1, prefix="poison")
+    laboratory.add(pipeline, 3, prefix="after")
+    laboratory.worker(KARYO_FAILPOINT="begun:poison0.png")
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised, 60)
+    states = laboratory.states()
+    assert states.pop("poison0.png") == "quarantined"
+    assert set(states.values()) == {"done"}
+    assert sorted((one.attempts, one.reason) for one in laboratory.analyses() if one.reason) == [(3, "worker_lost")]
+    assert [one.attempts for one in laboratory.analyses() if one.state == "done"] == [1] * 5
+    laboratory.assert_each_once()
+
+
+def test_kill_of_the_whole_worker_and_flushed_redis(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(seconds=0.1), 16)
+    first = laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(lambda: "done" in laboratory.states().values())
+    first.kill()
+    with redis.Redis.from_url(str(laboratory.settings.broker_url)) as broker:
+        broker.flushall()
+    laboratory.worker()
+    laboratory.wait(laboratory.summarised)
+    assert set(laboratory.states().values()) == {"done"}
+    assert max(analysis.attempts for analysis in laboratory.analyses()) <= 2
+    laboratory.assert_each_once()
+
+
+def test_a_flush_under_a_running_worker_does_not_stop_it(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(seconds=0.1), 16)
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(lambda: "done" in laboratory.states().values())
+    with redis.Redis.from_url(str(laboratory.settings.broker_url)) as broker:
+        broker.flushall()
+    laboratory.wait(laboratory.summarised)
+    assert {analysis.attempts for analysis in laboratory.analyses()} == {1}
+    laboratory.assert_each_once()
+
+
+def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(seconds=0.6), 4)
+    worker = laboratory.worker()
+    stop = laboratory.scheduler()
+    laboratory.wait(lambda: "done" in laboratory.states().values())
+    stop.set()
+    time.sleep(0.1)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(8) == 0
+    states = sorted(laboratory.states().values())
+    assert set(states) == {"done", "pending"}
+    assert sum(analysis.attempts for analysis in laboratory.analyses()) == states.count("done")
+    laboratory.assert_each_once()
+
+
+def test_a_pipeline_that_the_worker_lacks_is_given_back_loudly(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(models={"router": "0" * 64}), 2)
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(lambda: "giving images back" in laboratory.log())
+    assert {analysis.attempts for analysis in laboratory.analyses()} == {0}
+    assert laboratory.log().count("giving images back") < 20
+
+
+def test_two_schedulers_and_two_workers_do_everything_once(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(), 40)
+    laboratory.worker()
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    assert {analysis.attempts for analysis in laboratory.analyses()} == {1}
+    laboratory.assert_each_once()
+
+
+def test_pool_processes_die_with_the_main_process(laboratory: Laboratory) -> None:
+    worker = laboratory.worker()
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
+    laboratory.wait(lambda: bool(children.read_text().split()))
+    child = int(children.read_text().split()[0])
+    worker.kill()
+    worker.wait()
+    laboratory.wait(lambda: not Path(f"/proc/{child}").exists() or _is_zombie(child))
+    assert os.getpid() != child
+
+
+def _is_zombie(pid: int) -> bool:
+    return ") Z " in Path(f"/proc/{pid}/stat").read_text()

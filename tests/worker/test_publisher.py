@@ -1,0 +1,39 @@
+"""Messages carry ids only, urgent ones first, and a broker that is away is an error of ours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import pytest
+import redis
+
+from settings import Settings
+from worker import publisher
+
+
+def settings(broker_url: str) -> Settings:
+    return Settings(
+        database_url="postgresql:///karyo", broker_url=broker_url, object_store="file:///objects", embedded=True
+    )
+
+
+def test_messages_are_json_ids_in_order_of_urgency(redis_url: str) -> None:
+    sending = publisher(settings(redis_url))
+    sending.publish_chunk([7, 8], 2)
+    sending.publish_chunk([1], 0)
+    sending.publish_case(3, 4, 5)
+    with redis.Redis.from_url(redis_url) as broker:
+        queues = ["karyo", *(f"karyo\x06\x16{step}" for step in (3, 6, 9))]
+        sent = [[json.loads(message) for message in broker.lrange(name, 0, -1)] for name in queues]
+    bodies = [[json.loads(base64.b64decode(message["body"]))[0] for message in messages] for messages in sent]
+    assert bodies == [[[3, 4, 5]], [[[1]]], [], [[[7, 8]]]]
+    assert {message["content-type"] for messages in sent for message in messages} == {"application/json"}
+
+
+def test_a_broker_that_is_away_is_told_quickly() -> None:
+    started = time.monotonic()
+    with pytest.raises(ConnectionError, match="broker cannot be reached"):
+        publisher(settings("redis://127.0.0.1:1/0")).publish_chunk([1], 1)
+    assert time.monotonic() - started < 10

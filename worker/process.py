@@ -1,0 +1,108 @@
+"""The worker process: a Celery main process that never touches an engine, and the pool processes that do the work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import warnings
+
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from settings import Settings
+from settings.logs import configure
+from worker.app import ANALYSE_CHUNK, SUMMARISE_CASE, guard, make_app
+from worker.cases import summarise_case
+from worker.context import Context, LoadPipeline, load_pipeline
+from worker.runner import Runner
+from worker.stop import GracefulTerm, StopFlag
+
+log = logging.getLogger("worker")
+
+
+class Tasks:
+    """The two tasks, on connections that each pool process opens for itself when it first needs them."""
+
+    def __init__(self, settings: Settings, stop: StopFlag, load: LoadPipeline) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._load = load
+        self._term = GracefulTerm()
+        self._context: Context | None = None
+
+    def register(self, app: Celery) -> None:
+        """Add the tasks to ``app`` under their explicit names."""
+        app.task(name=ANALYSE_CHUNK, shared=False)(self.analyse_chunk)
+        app.task(name=SUMMARISE_CASE, shared=False)(self.summarise_case)
+
+    def enter_pool_process(self, **_: object) -> None:
+        """Called in each pool process after the fork."""
+        self._term.install()
+
+    def analyse_chunk(self, ids: list[int]) -> None:
+        """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
+        self._term.busy = True
+        try:
+            Runner(self._open(), self._should_leave).run(ids)
+        finally:
+            self._term.busy = False
+
+    def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
+        """Summarise a case, unless it changed since the message was sent."""
+        summarise_case(self._open(), case_id, pipeline_id, revision)
+
+    def _should_leave(self) -> bool:
+        return self._stop.is_set() or self._term.requested
+
+    def _open(self) -> Context:
+        if self._context is None:
+            self._context = Context.open(self._settings, self._load)
+        return self._context
+
+
+def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_pipeline) -> None:
+    """Run a worker in the foreground until SIGTERM or Ctrl-C, which let every image in hand be finished.
+
+    Args:
+        settings: where the services are.
+        concurrency: pool processes: one per GPU, or one per free core.
+        load: makes a pipeline from its document.
+
+    Raises:
+        MisconfiguredError: the Celery application would lose or repeat work.
+        SystemExit: at the end, with the worker's exit status.
+    """
+    configure(settings.log_format)
+    stop = StopFlag()
+    app = make_app(settings)
+    tasks = Tasks(settings, stop, load)
+    tasks.register(app)
+    guard(app)
+
+    def leave(**_: object) -> None:
+        stop.set()
+
+    def keep_our_logging(**_: object) -> None:
+        """Having a receiver is what makes Celery leave logging alone."""
+
+    signals.setup_logging.connect(keep_our_logging)
+    signals.worker_shutting_down.connect(leave)
+    signals.worker_process_init.connect(tasks.enter_pool_process)
+    # Celery warns root of unpickling; the guard has made sure that nothing but JSON is accepted.
+    warnings.simplefilter("ignore", SecurityWarning)
+    name = f"karyo-{os.getpid()}@{socket.gethostname()}"
+    worker = app.Worker(
+        hostname=name,
+        concurrency=concurrency,
+        pool="prefork",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    log.info("worker started", extra={"worker": name, "concurrency": concurrency})
+    worker.start()
+    log.info("worker left", extra={"worker": name})
+    sys.exit(worker.exitcode)
