@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from db import reporting
+from db import queue, reporting
 from db.engine import SessionFactory
 from db.migrate import downgrade, upgrade
-from db.schema import Base
+from db.schema import Base, IngestBatch, Rejection
 
 VIEWS = ["backlog", "case_status", "failures_by_reason", "image_quality", "throughput", "throughput_daily"]
 
@@ -62,3 +64,78 @@ def test_the_role_outlives_a_downgrade_without_its_rights(
     with session_factory() as session:
         assert reporting.list_reports(session) == []
         assert session.scalar(text("SELECT count(*) FROM pg_roles WHERE rolname = 'karyo_reporting'")) == 1
+
+
+@pytest.fixture
+def busy(laboratory: Any) -> Any:
+    """Case A-1 of four images, two done, one failed, one pending; A-2 not asked for; one file rejected."""
+    laboratory.pending(4, pipeline_id=laboratory.pipeline("stream", alias="production"))
+    laboratory.images(2, "A-2", lab="south")
+    first, second, third = laboratory.leased(3)
+    for leased in (first, second):
+        laboratory.begin(leased)
+        laboratory.finish(leased)
+    with laboratory.sessions.begin() as session:
+        queue.fail(session, third, "no_chromosomes", "Nothing to see.")
+        batch = IngestBatch(kind="folder", source="here")
+        session.add(batch)
+        session.flush()
+        session.add(Rejection(batch_id=batch.id, file_name="a.tif", reason="truncated", sentence="It ends too soon."))
+    return laboratory
+
+
+def report(laboratory: Any, name: str, **filters: str) -> list[dict[str, Any]]:
+    with laboratory.sessions() as session:
+        columns, rows = reporting.fetch(session, name, filters)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["throughput", "throughput_daily"])
+def test_throughput(busy: Any, name: str) -> None:
+    (row,) = report(busy, name)
+    assert (row["pipeline"], row["images"], row["done"], row["failed"], row["quarantined"]) == ("stream", 3, 2, 1, 0)
+    assert (row["seconds_median"], row["seconds_p95"]) == (1.5, 1.5)
+    assert 0 < row["turnaround_median_seconds"] <= row["turnaround_p95_seconds"] < 60
+
+
+def test_case_status(busy: Any) -> None:
+    first, second = sorted(report(busy, "case_status"), key=lambda row: str(row["accession"]))
+    assert (first["images"], first["done"], first["failed"], first["pending"]) == (4, 2, 1, 1)
+    assert (first["summary"], first["iscn"]) == ("stale", None)
+    assert (second["images"], second["not_requested"], second["lab"]) == (2, 2, "south")
+    assert (second["summary"], second["updated_at"]) == ("none", None)
+
+    for leased in busy.leased(1):
+        busy.begin(leased)
+        busy.finish(leased)
+    with busy.sessions.begin() as session:
+        (due,) = queue.stale_cases(session, 1, 60)
+        queue.write_case(session, due, summary={}, artefacts={}, iscn="46,XX", modal_count=46, cell_count=3)
+    (row,) = report(busy, "case_status", accession="A-1")
+    assert (row["summary"], row["iscn"], row["modal_count"], row["cells"], row["done"]) == (
+        "current",
+        "46,XX",
+        46,
+        3,
+        3,
+    )
+
+
+def test_image_quality(busy: Any) -> None:
+    rows = report(busy, "image_quality", accession="A-1")
+    assert [(row["chromosome_count"], row["in_production"], row["flags"]) for row in rows] == [
+        (46, True, ["crowded"])
+    ] * 2
+
+
+def test_failures_by_reason(busy: Any) -> None:
+    rows = {(row["stage"], row["reason"]): row for row in report(busy, "failures_by_reason")}
+    assert set(rows) == {("ingest", "truncated"), ("analysis", "no_chromosomes")}
+    assert rows["ingest", "truncated"]["example_file"] == "a.tif"
+    assert rows["analysis", "no_chromosomes"]["example_sentence"] == "Nothing to see."
+
+
+def test_backlog(busy: Any) -> None:
+    (row,) = report(busy, "backlog")
+    assert (row["priority"], row["pending"], row["queued"], row["running"]) == ("routine", 1, 0, 0)
+    assert 0 < row["oldest_seconds"] < 60
