@@ -56,8 +56,7 @@ class Duties:
             ConnectionError: the broker cannot be reached.
         """
         with self._sessions.begin() as session:
-            claimed_ids = queue.claim(session, self._settings.max_queued, self._settings.max_queued)
-            ids = [getattr(item, 'analysis_id', item) for item in claimed_ids]
+            ids = queue.claim(session, self._settings.max_queued, self._settings.max_queued)
             columns = select(Analysis.priority, Analysis.pipeline_id, Analysis.id).where(Analysis.id.in_(ids))
             claimed = session.execute(columns.order_by(Analysis.id)).all() if ids else []
         if not ids:

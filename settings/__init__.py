@@ -16,6 +16,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from settings.logs import LogFormat
+
 _WELL_KNOWN_PASSWORDS = frozenset(
     {"", "postgres", "password", "karyo", "karyoflow", "changeme", "redis", "admin", "secret"}
 )
@@ -47,6 +49,8 @@ class Settings(BaseSettings):
     object_store: str | None = Field(None, description="s3://bucket/prefix or file:///directory")
     s3_endpoint_url: str | None = Field(None, description="S3-compatible endpoint other than AWS")
     engine: EngineChoice = EngineChoice.AUTO
+
+    log_format: LogFormat = Field("auto", description="json, text, or auto: text on a terminal")
 
     max_image_bytes: int = Field(256 * 2**20, gt=0, description="Larger files are rejected before they are read")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Larger images are rejected before they are decoded")

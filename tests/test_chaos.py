@@ -1,0 +1,29 @@
+"""The whole stack under kill -9 and FLUSHALL: every image ends done, each once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.stack
+def test_thirty_images_survive_five_disasters() -> None:
+    run = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "chaos.py", "--images", "30", "--timeout", "240"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    verdict = json.loads(run.stdout)
+    assert [event["event"] for event in verdict["events"]].count("kill -9 worker") == 3
+    assert verdict["states"] == {"done": 30}
+    assert max(map(int, verdict["attempts"])) <= 3
