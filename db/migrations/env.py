@@ -23,7 +23,11 @@ def _sole_migrator(connection: Connection) -> Iterator[None]:
     """Hold the advisory lock, asking again and again for it: a session that *blocks* on a lock keeps a snapshot open,
     and CREATE INDEX CONCURRENTLY in the migrator's session would wait for that snapshot for ever."""
 
-    @retry(retry=retry_if_result(lambda locked: not locked), wait=wait_random(0.05, 0.2), stop=stop_after_delay(600))
+    @retry(
+        retry=retry_if_result(lambda locked: not locked),
+        wait=wait_random(0.05, 0.2),
+        stop=stop_after_delay(WAIT_SECONDS),
+    )
     def take() -> bool:
         locked = connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY)))
         connection.rollback()
@@ -32,7 +36,9 @@ def _sole_migrator(connection: Connection) -> Iterator[None]:
     try:
         take()
     except RetryError as error:
-        raise TimeoutError("Another process has been migrating this database for ten minutes; see pg_locks.") from error
+        raise TimeoutError(
+            f"Another process has been migrating this database for {WAIT_SECONDS} s; see pg_locks."
+        ) from error
     try:
         yield
     finally:
