@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
 
 from cli import analyse, campaigns, catalogue, demo, evaluate, operate, processes, run, simulate
-from cli.console import fail
+from cli.console import err
+from cli.embedded.errors import StackError
+from db.pipelines import UnknownPipeline
+from ingest import IngestError
+from models.providers import EngineUnavailable
+from models.registry import ModelUnavailable
+from storage import StorageError
 
 app = typer.Typer(
     name="karyo",
@@ -46,15 +54,21 @@ app.add_typer(evaluate.evaluate_app, name="evaluate", rich_help_panel=SCIENCE)
 
 
 def main() -> None:
-    """Run the command line; a mis-set environment is a sentence, not a traceback."""
+    """Run the command line; what people can mend is a sentence, not a traceback."""
     try:
         app()
     except ValidationError as problem:
         sentences = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in problem.errors())
-        try:
-            fail(f"the KARYO_* environment is not usable: {sentences}", code=2)
-        except typer.Exit as leaving:
-            sys.exit(leaving.exit_code)
+        _leave(f"the KARYO_* environment is not usable: {sentences}", 2)
+    except (StackError, StorageError, IngestError, EngineUnavailable, ModelUnavailable, UnknownPipeline) as problem:
+        _leave(str(problem), 1)
+    except OperationalError as problem:
+        _leave(f"the database does not answer: {problem.orig}", 1)
+
+
+def _leave(sentence: str, code: int) -> NoReturn:
+    err.print(f"[bold red]error:[/] {sentence}", soft_wrap=True)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

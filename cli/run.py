@@ -124,4 +124,5 @@ def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) ->
         yield sum(states.values()) - active, f"{cases} cases to summarise" if cases and not active else ""
         if not active and not cases:
             return
+        found.check()
         time.sleep(POLL_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,13 +26,15 @@ class Services:
     settings: Settings
     sessions: sessionmaker[Session]
     store: ObjectStore
+    check: Callable[[], None]
+    """Raises ``StackError`` if a part of the embedded stack does not stay up."""
 
 
-def connect(settings: Settings) -> Services:
-    """Connect to configured services."""
+def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Services:
+    """Connect to services that run."""
     engine = make_engine(str(settings.database_url))
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
-    return Services(settings, make_sessions(engine), store)
+    return Services(settings, make_sessions(engine), store, check)
 
 
 @contextmanager
@@ -49,7 +51,7 @@ def services(*, workers: int = 0) -> Iterator[Services]:
         yield connect(settings)
         return
     with EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack:
-        found = connect(stack.settings)
+        found = connect(stack.settings, stack.check)
         promote_shipped_pipeline(found)
         yield found
 

@@ -1,0 +1,130 @@
+"""The command line as its users type it: one small case through the whole stack, then every question about it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.stack
+
+Karyo = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def karyo(tmp_path_factory: pytest.TempPathFactory) -> Karyo:
+    """Call ``karyo`` with an embedded stack of this module's own."""
+    home = tmp_path_factory.mktemp("home")
+
+    def call(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "cli.main", *map(str, words)]
+        environment = os.environ | {"KARYO_HOME": str(home), "COLUMNS": "200"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def images(karyo: Karyo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two simulated metaphases and a file that is no image."""
+    folder = tmp_path_factory.mktemp("images")
+    karyo("simulate", folder, "--karyotype", "46,XY", "--cells", 2, "--seed", 5)
+    (folder / "SIM-001" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand then nothing")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(karyo: Karyo, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    done = karyo("run", images, "--out", folder)
+    assert "2 new, 0 known, 1 rejected; 2 done" in done.stderr
+    assert "broken.png" in done.stdout
+    return folder
+
+
+def test_run_leaves_everything_a_person_takes_home(report: Path) -> None:
+    assert len(list((report / "karyograms").glob("*.png"))) == 2
+    assert len(list((report / "overlays").glob("*.png"))) == 2
+    table = pq.read_table(report / "chromosomes.parquet")
+    assert table.num_rows == len(json.loads((report / "coco.json").read_text())) > 80
+    with (report / "cases.csv").open(newline="") as stream:
+        (case,) = csv.DictReader(stream)
+    assert (case["case"], case["images"], case["cells"]) == ("SIM-001", "2", "2")
+    page = (report / "report.html").read_text()
+    assert "SIM-001_001.png" in page
+    assert "broken.png" in page
+
+
+def test_a_second_run_finds_everything_known(karyo: Karyo, images: Path, report: Path, tmp_path: Path) -> None:
+    again = karyo("run", images, "--out", tmp_path)
+    assert "0 new, 2 known, 1 rejected; 2 done" in again.stderr
+    assert (tmp_path / "coco.json").read_text() == (report / "coco.json").read_text()
+
+
+def test_analyse_gives_the_same_results_without_services(
+    karyo: Karyo, images: Path, report: Path, tmp_path: Path
+) -> None:
+    karyo("analyse", images, "--coco", tmp_path / "coco.json", "--cells", tmp_path / "cells.csv")
+
+    def by_place(path: Path) -> dict[tuple[str, str], tuple[object, ...]]:
+        items = json.loads(path.read_text())
+        return {
+            (item["file_name"], item["segmentation"]["counts"]): (item["category_id"], item["bbox"], item["score"])
+            for item in items
+        }
+
+    assert by_place(tmp_path / "coco.json") == by_place(report / "coco.json")
+    with (tmp_path / "cells.csv").open(newline="") as stream:
+        rows = {row["file_name"]: row for row in csv.DictReader(stream)}
+    assert sorted(row["rejected"] for row in rows.values() if row["rejected"]) == ["truncated"]
+
+
+def test_evaluation_against_the_simulators_truth(karyo: Karyo, images: Path, report: Path) -> None:
+    metrics = json.loads(karyo("evaluate", "coco", images / "coco.json", report / "coco.json").stdout)
+    assert metrics["counted"]["bbox"]["AP50"] > 0.9
+
+
+def test_reports_are_listed_and_written(karyo: Karyo, report: Path) -> None:
+    listed = json.loads(karyo("report", "--list", "--json").stdout)
+    assert {"throughput", "case_status", "image_quality", "failures_by_reason"} <= {item["name"] for item in listed}
+    (status,) = json.loads(karyo("report", "case_status", "--json").stdout)
+    assert status["accession"] == "SIM-001"
+    assert karyo("report", "case_status", "--format", "csv").stdout.startswith("accession,")
+    assert "there are:" in karyo("report", "no_such_report", code=2).stderr
+
+
+def test_status_and_retry(karyo: Karyo, report: Path) -> None:
+    status = json.loads(karyo("status", "--json").stdout)
+    assert status["states"]["done"] == 2
+    assert json.loads(karyo("retry", "--json").stdout) == {"retried": 0}
+
+
+def test_campaigns_find_nothing_to_do_twice(karyo: Karyo, report: Path) -> None:
+    made = json.loads(karyo("campaign", "create", "--where", "case=SIM-001", "--json").stdout)
+    assert (made["images"], made["enqueued"]) == (2, 0)
+    shown = json.loads(karyo("campaign", "show", made["id"], "--json").stdout)
+    assert shown["filters"] == {"case": "SIM-001"}
+    assert "there are: case" in karyo("campaign", "create", "--where", "colour=red", code=2).stderr
+
+
+def test_schedules_are_kept(karyo: Karyo, report: Path) -> None:
+    karyo("schedule", "add", "nightly", "--cron", "0 2 * * *", "--where", "banding=G")
+    (schedule,) = json.loads(karyo("schedule", "list", "--json").stdout)
+    assert schedule["cron"] == "0 2 * * *"
+    assert "no cron expression" in karyo("schedule", "add", "bad", "--cron", "often", code=2).stderr
+    karyo("schedule", "remove", "nightly")
+
+
+def test_a_half_set_environment_is_a_sentence(monkeypatch: pytest.MonkeyPatch, karyo: Karyo) -> None:
+    monkeypatch.setenv("KARYO_DATABASE_URL", "postgresql://karyo:x@db/karyo")
+    done = karyo("status", code=2)
+    assert "missing: KARYO_BROKER_URL, KARYO_OBJECT_STORE" in done.stderr
