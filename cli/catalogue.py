@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import select
 
 from cli.console import AsJson, err, fail, print_json, print_table
-from cli.services import promote_shipped_pipeline, services
+from cli.services import PRODUCTION, promote_shipped_pipeline, services
 from db import migrate
 from db.schema import Pipeline, PipelineAlias
 from models import registry
@@ -67,8 +67,16 @@ def _database_url() -> str:
 
 @db_app.command()
 def upgrade() -> None:
-    """Migrate the database to what this version expects; safe from many hosts at once."""
+    """Migrate the database to what this version expects; safe from many hosts at once.
+
+    The shipped pipeline becomes `production` if there is none yet; later ones are promoted by hand.
+    """
     migrate.upgrade(_database_url())
+    with services() as found:
+        with found.sessions() as session:
+            promoted = session.get(PipelineAlias, PRODUCTION) is not None
+        if not promoted:
+            promote_shipped_pipeline(found)
     err.print(f"the database is at {migrate.head()}")
 
 
