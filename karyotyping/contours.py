@@ -6,12 +6,12 @@ in median chromosome areas of the cell at hand, so that objectives and cameras d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from karyotyping.normalise import Grey, Mask, Normalised
 
@@ -26,10 +26,8 @@ class ContourParameters:
     """Radius of the window whose darkest and brightest stain the local threshold lies between."""
     fraction: float = 0.5
     """Where it lies between them."""
-    nucleus_stain: float = 0.55
-    """Least stain of a nucleus, blurred."""
-    nucleus_depth: float = 2.3
-    """A disc of this radius fits into a nucleus, and into no chromosome."""
+    nuclei: tuple[tuple[float, float], ...] = ((0.6, 2.0), (0.25, 3.0))
+    """Least stain of a nucleus, and radius of the disc that fits into it at least."""
     nucleus_margin: float = 0.4
     """How far beyond its outline the blurred rim of a nucleus reaches."""
     debris_area: float = 0.2
@@ -124,20 +122,21 @@ def _fill_pinholes(foreground: NDArray[np.uint8], largest: float) -> NDArray[np.
 def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tuple[Mask, int]:
     """Interphase nuclei: whatever a disc wider than any chromosome fits into, regrown to its rim; and their number.
 
-    Blurred first by a good part of a chromosome's width: that closes the texture of nuclei and thins out chromosomes.
+    A faint nucleus is told from the haze of a tangle by its size, a dense tangle from a nucleus by its dark gaps: the
+    fainter, the larger the disc must be.
     """
-    smooth = cv2.GaussianBlur(stain, (0, 0), 0.4 * width, borderType=cv2.BORDER_REPLICATE)
-    solid = ndimage.binary_fill_holes(smooth > parameters.nucleus_stain).astype(np.uint8)
-    margin = round(3.0 * width)  # a nucleus cut by the border goes on behind it
-    padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    radius = parameters.nucleus_depth * width
-    core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
-    if not core.any():
-        return np.zeros(stain.shape, bool), 0
-    reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
-    grown = (reach < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
-    count, _ = cv2.connectedComponents(grown.astype(np.uint8))
-    return grown, count - 1
+    mask = np.zeros(stain.shape, bool)
+    for least, radii in parameters.nuclei:
+        radius = radii * width
+        margin = round(radius) + 2  # a nucleus cut by the border goes on behind it
+        solid = _fill_pinholes((stain > least).astype(np.uint8), width**2)
+        padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+        core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
+        if core.any():
+            reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+            mask |= (reach < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
+    count, _ = cv2.connectedComponents(mask.astype(np.uint8))
+    return mask, count - 1
 
 
 def cut_out(foreground: Mask, least: float = 1.0) -> list[Contour]:
@@ -153,7 +152,7 @@ def cut_out(foreground: Mask, least: float = 1.0) -> list[Contour]:
     return result
 
 
-def typical_area(contours: list[Contour], width: float) -> float:
+def typical_area(contours: Sequence[Contour], width: float) -> float:
     """Median area of the contours that are compact enough to be one chromosome; three squared widths if none is."""
     areas = []
     for contour in contours:

@@ -26,14 +26,14 @@ from karyotyping.normalise import Grey, Mask
 class SplitParameters:
     """The judgement of a region is a logistic function of its faults. Areas are in median chromosome areas."""
 
-    whole: float = 4.0
+    whole: float = 3.0
     """Log odds of a region without any fault."""
     small: float = 0.45
-    large: float = 1.9
+    large: float = 1.7
     """Areas between these carry no penalty."""
     area_weight: float = 3.0
     """Per natural logarithm of area outside them."""
-    uncovered_weight: float = 14.0
+    uncovered_weight: float = 20.0
     """Per fraction of the area that a tube along the main axis leaves out."""
     uncovered_free: float = 0.06
     wide_weight: float = 8.0

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from karyotyping.cell import ChromosomeFlag
 from karyotyping.contours import Contour, ContourParameters, separate
 from karyotyping.normalise import Mask, Normalised
+from karyotyping.rejoining import RejoinParameters, rejoin
 from karyotyping.routing import NOISE, SINGLE, route
 from karyotyping.splitting import SplitParameters, split
 from models.engine import Engine
@@ -27,14 +28,17 @@ class StreamParameters:
 
     contours: ContourParameters = field(default_factory=ContourParameters)
     splitting: SplitParameters = field(default_factory=SplitParameters)
+    rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9
     """A contour that the router takes for noise with at least this probability is debris."""
     single: float = 0.97
     """A contour that the router takes for one chromosome with at least this probability is not split."""
     geometry_weight: float = 0.5
     """Exponent of the splitter's probability in an instance's score; the router's has the rest."""
-    growth: float = 0.15
-    """How far instances are grown beyond the half-bright outline, chromosome widths: the blurred rim is theirs too."""
+    growth: float = 0.18
+    """How far instances are grown beyond the half-bright outline, chromosome widths: a blurred rim is theirs too."""
+    rim: float = 0.2
+    """Least stain that they grow into."""
     least_score: float = 0.05
     """Instances below are debris."""
     uncertain: float = 0.5
@@ -93,6 +97,7 @@ class _Piece:
 def segment(normalised: Normalised, router: Engine | None, parameters: StreamParameters) -> Segmentation:
     """Find the chromosomes of a normalised photograph."""
     found = separate(normalised, parameters.contours)
+    found = rejoin(found, normalised, parameters.contours, parameters.splitting, parameters.rejoining)
     regions, dropped = _without_noise(found.regions, router, normalised, found.typical_area, parameters)
     pieces: list[_Piece] = []
     for index, (region, single) in enumerate(regions):
@@ -109,7 +114,7 @@ def segment(normalised: Normalised, router: Engine | None, parameters: StreamPar
     for index in range(len(regions)):
         group = [piece for piece in kept if piece.contour == index]
         clusters += len(group) > 1
-        instances += _finished(group, normalised.stain.shape, parameters.growth * normalised.width, parameters)
+        instances += _finished(group, normalised, parameters)
     debris = found.debris + dropped + len(pieces) - len(kept)
     return Segmentation(tuple(instances), found.nuclei, debris, clusters, overlaps=0)
 
@@ -149,17 +154,18 @@ def _rescored(
     ]
 
 
-def _finished(
-    group: list[_Piece], shape: tuple[int, ...], margin: float, parameters: StreamParameters
-) -> list[Instance]:
+def _finished(group: list[_Piece], normalised: Normalised, parameters: StreamParameters) -> list[Instance]:
     """The instances of one contour, grown and flagged."""
     if not group:
         return []
+    shape, margin = normalised.stain.shape, parameters.growth * normalised.width
     pad = int(np.ceil(margin)) + 1
-    masks = grow([np.pad(piece.region.mask, pad) for piece in group], margin)
+    x, y = group[0].region.origin
+    frame = Contour(np.pad(group[0].region.mask, pad), (x - pad, y - pad))
+    rim = frame.crop(normalised.stain) > parameters.rim
+    masks = grow([np.pad(piece.region.mask, pad) for piece in group], rim, margin)
     result = []
     for piece, mask in zip(group, masks, strict=True):
-        x, y = piece.region.origin
         top, left, cropped = _trimmed(mask)
         instance = Contour(cropped, (x - pad + left, y - pad + top))
         flags: set[ChromosomeFlag] = set()
@@ -173,13 +179,13 @@ def _finished(
     return result
 
 
-def grow(masks: Sequence[Mask], margin: float) -> list[Mask]:
-    """Masks (h, w) of one frame grown by ``margin`` pixels, up to the line halfway to their neighbours."""
+def grow(masks: Sequence[Mask], into: Mask, margin: float) -> list[Mask]:
+    """Masks (h, w) of one frame grown by ``margin`` pixels ``into`` a region, up to halfway to their neighbours."""
     distances: NDArray[np.float32] = np.stack(
         [cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) for mask in masks]
     )
     nearest = distances.argmin(axis=0)
-    return [mask | ((distances[k] <= margin) & (nearest == k)) for k, mask in enumerate(masks)]
+    return [mask | (into & (distances[k] <= margin) & (nearest == k)) for k, mask in enumerate(masks)]
 
 
 def _trimmed(mask: Mask) -> tuple[int, int, Mask]:

@@ -1,0 +1,80 @@
+"""The pipeline is deterministic, described by its document, and names what it cannot do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from karyotyping.cell import AnalysisError, CellAnalysis, decode_mask
+from karyotyping.pipeline import Pipeline
+from models.registry import ModelUnavailable, digest
+from training.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline.default("cpu")
+
+
+@pytest.fixture(scope="module")
+def cell(pipeline: Pipeline) -> CellAnalysis:
+    return pipeline.analyse(simulate("46,XX", seed=0).pixels)
+
+
+def test_a_simulated_cell_is_analysed_whole(cell: CellAnalysis) -> None:
+    assert len(cell.chromosomes) in range(45, 49)
+    lengths = [c.length for c in cell.chromosomes]
+    assert lengths == sorted(lengths, reverse=True)
+    assert [c.ordinal for c in cell.chromosomes] == list(range(len(lengths)))
+    assert set(cell.seconds) >= {"normalise", "segment", "measure", "classify"}
+
+
+def test_boxes_are_those_of_the_masks(cell: CellAnalysis) -> None:
+    for chromosome in cell.chromosomes:
+        rows, columns = np.nonzero(decode_mask(chromosome.mask))
+        x, y, w, h = chromosome.box
+        assert (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1) == (x, y, w, h)
+        assert 0.0 <= chromosome.score <= 1.0
+
+
+def test_the_document_survives_json_and_makes_the_same_pipeline(pipeline: Pipeline, cell: CellAnalysis) -> None:
+    document = json.loads(json.dumps(pipeline.document))
+    assert document == pipeline.document
+    again = Pipeline.from_document(document, "cpu")
+    assert digest(again.document) == digest(pipeline.document)
+    same = again.analyse(simulate("46,XX", seed=0).pixels)
+    assert [(c.mask, c.score, c.class_id) for c in same.chromosomes] == [
+        (c.mask, c.score, c.class_id) for c in cell.chromosomes
+    ]
+    assert replace(same.quality, score=0.0) == replace(cell.quality, score=0.0)
+
+
+def test_parameters_of_the_document_are_obeyed(pipeline: Pipeline) -> None:
+    document = json.loads(json.dumps(pipeline.document))
+    document["parameters"]["stream"]["least_score"] = 1.1
+    with pytest.raises(AnalysisError, match="chromosome"):
+        Pipeline.from_document(document, "cpu").analyse(simulate("46,XX", seed=0).pixels)
+
+
+def test_nothing_like_a_chromosome_is_a_named_reason(pipeline: Pipeline) -> None:
+    with pytest.raises(AnalysisError) as raised:
+        pipeline.analyse(np.full((120, 160), 200, np.uint8))
+    assert raised.value.reason == "no_chromosomes"
+    assert raised.value.sentence
+
+
+def test_one_bad_image_stops_nobody_else(pipeline: Pipeline) -> None:
+    good = simulate("46,XX", seed=0, shape=(500, 640)).pixels
+    first, second = pipeline.analyse_batch([np.zeros((100, 100), np.uint8), good])
+    assert isinstance(first, AnalysisError)
+    assert isinstance(second, CellAnalysis)
+
+
+def test_another_version_or_missing_weights_are_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(ModelUnavailable, match=r"0\.0\.0-other"):
+        Pipeline.from_document({**pipeline.document, "code_version": "0.0.0-other"})
+    with pytest.raises(ModelUnavailable):
+        Pipeline.from_document({**pipeline.document, "models": {"router": "0" * 64}})

@@ -1,0 +1,44 @@
+"""QC metrics move the way that a cytogeneticist expects."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from karyotyping.cell import CellAnalysis
+from karyotyping.pipeline import Pipeline
+from training.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def pixels() -> NDArray[np.uint8]:
+    return simulate("46,XY", seed=0, contrast="fluorescence").pixels
+
+
+@pytest.fixture(scope="module")
+def sharp(pixels: NDArray[np.uint8]) -> CellAnalysis:
+    return Pipeline.default("cpu").analyse(pixels)
+
+
+def test_a_good_cell_is_called_good(sharp: CellAnalysis) -> None:
+    quality = sharp.quality
+    assert quality.contrast_polarity == "light_on_dark"
+    assert quality.chromosome_count == len(sharp.chromosomes)
+    assert not quality.flags & {"too_few", "too_many", "low_contrast", "out_of_focus"}
+    assert 0.0 < quality.score <= 1.0
+    assert quality.spread > 1.0
+
+
+def test_blur_lowers_focus_and_score(pixels: NDArray[np.uint8], sharp: CellAnalysis) -> None:
+    blurred = np.asarray(cv2.GaussianBlur(pixels, (0, 0), 3.0), np.uint8)
+    quality = Pipeline.default("cpu").analyse(blurred).quality
+    assert quality.focus < 0.7 * sharp.quality.focus
+    assert quality.score < sharp.quality.score
+
+
+def test_half_a_cell_has_too_few(pixels: NDArray[np.uint8], sharp: CellAnalysis) -> None:
+    quality = Pipeline.default("cpu").analyse(pixels[:, : pixels.shape[1] // 2]).quality
+    assert "too_few" in quality.flags
+    assert quality.score < sharp.quality.score

@@ -1,0 +1,116 @@
+"""From a photograph to instances: simulated cells come out right, real ones well enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import pytest
+
+from karyotyping.normalise import normalise
+from karyotyping.routing import ROUTER
+from karyotyping.stream import Instance, StreamParameters, grow, segment
+from models.engine import Engine, Placement, load_engine
+from models.registry import resolve
+from training.evaluation.coco import evaluate
+from training.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def router() -> Engine:
+    return load_engine(resolve(ROUTER).path, "cpu", Placement(threads=1))
+
+
+@pytest.mark.parametrize("contrast", ["bright_field", "fluorescence"])
+def test_chromosomes_that_lie_apart_are_all_found(
+    contrast: Literal["bright_field", "fluorescence"], router: Engine
+) -> None:
+    cell = simulate("46,XX", seed=0, contrast=contrast)
+    found = segment(normalise(cell.pixels), router, StreamParameters())
+    masks = np.stack([instance.placed(cell.pixels.shape) for instance in found.instances])
+    best = [((masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2))).max() for truth in cell.masks]
+    assert min(best) > 0.6
+    assert len(masks) - len(cell.masks) in range(3)
+    assert found.nuclei == len(cell.nuclei)
+
+
+def test_the_same_image_gives_the_same_result(router: Engine) -> None:
+    cell = simulate("46,XY", seed=5, touching=8, shape=(500, 640))
+    first, second = (segment(normalise(cell.pixels), router, StreamParameters()) for _ in range(2))
+    assert [i.score for i in first.instances] == [i.score for i in second.instances]
+    assert all(np.array_equal(a.mask, b.mask) for a, b in zip(first.instances, second.instances, strict=True))
+
+
+def test_a_chromosome_at_the_border_is_flagged() -> None:
+    cell = simulate("46,XX", seed=0, contrast="fluorescence")
+    x, y, w, h = cell.boxes[0]
+    window = cell.pixels[y + h // 2 :, :] if h > w else cell.pixels[:, x + w // 2 :]
+    found = segment(normalise(window), None, StreamParameters())
+    assert any("cut_by_border" in instance.flags for instance in found.instances)
+    assert all(0.0 <= instance.score <= 1.0 for instance in found.instances)
+
+
+@pytest.mark.parametrize("kind", ["flat", "noise", "gradient"])
+def test_where_there_is_nothing_nothing_is_found(kind: str) -> None:
+    generator = np.random.default_rng(1)
+    pixels = {
+        "flat": np.full((200, 260), 90.0),
+        "noise": generator.normal(90, 8, (200, 260)),
+        "gradient": np.linspace(20, 200, 260)[None].repeat(200, axis=0) + generator.normal(0, 1, (200, 260)),
+    }[kind]
+    assert segment(normalise(pixels.astype(np.uint8)), None, StreamParameters()).instances == ()
+
+
+def test_growing_stops_at_the_neighbour_and_at_the_rim() -> None:
+    one, other, into = (np.zeros((9, 20), bool) for _ in range(3))
+    one[2:7, 2:8], other[2:7, 11:17], into[2:7] = True, True, True
+    grown = grow([one, other], into, 4.0)
+    assert not (grown[0] & grown[1]).any()
+    assert not grown[0][:2].any()
+    assert grown[0][4, 8]
+    assert grown[1][4, 10]
+
+
+def test_an_instance_is_placed_where_it_was() -> None:
+    mask = np.ones((4, 5), bool)
+    placed = Instance(mask, (-2, 3), 1.0).placed((10, 12))
+    assert placed.sum() == 12
+    assert placed[3:7, :3].all()
+
+
+@pytest.mark.real_data
+def test_real_metaphases_score_above_the_classical_baselines(test_data: Path, router: Engine, tmp_path: Path) -> None:
+    """Eight cells of eight slides; all 82 are the benchmark's business."""
+    import json
+
+    from karyotyping.cell import encode_mask
+
+    truth = json.loads((test_data / "adir" / "coco.json").read_text())
+    by_slide = {image["slide"]: image for image in truth["images"]}
+    images = [by_slide[slide] for slide in sorted(by_slide)[:8]]
+    results = []
+    for image in images:
+        pixels = cv2.imread(str(test_data / "adir" / "images" / image["file_name"]), cv2.IMREAD_GRAYSCALE)
+        assert pixels is not None
+        for instance in segment(normalise(np.asarray(pixels, np.uint8)), router, StreamParameters()).instances:
+            mask = instance.placed((pixels.shape[0], pixels.shape[1]))
+            box = cv2.boundingRect(mask.astype(np.uint8))
+            results.append(
+                {
+                    "image_id": image["id"],
+                    "category_id": 1,
+                    "bbox": [int(n) for n in box],
+                    "segmentation": encode_mask(mask),
+                    "score": instance.score,
+                }
+            )
+    chosen = {image["id"] for image in images}
+    kept = [a | {"category_id": 1} for a in truth["annotations"] if a["image_id"] in chosen]
+    smaller = {"images": images, "annotations": kept, "categories": [{"id": 1, "name": "chromosome"}]}
+    (tmp_path / "truth.json").write_text(json.dumps(smaller))
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    boxes = evaluate(tmp_path / "truth.json", tmp_path / "results.json", resamples=0)["counted"]["bbox"]
+    assert boxes["AP50"] > 0.6
+    assert boxes["Acc"] > 0.6
