@@ -1,0 +1,158 @@
+"""Segmentation beside what anyone would try first, on real DAPI metaphases.
+
+    python benchmarks/segmentation_baselines.py [--data DIR] [--split all|tuned|held-out] [--no-router]
+
+Prints a Markdown table. Class-agnostic, every result counted. ``DIR`` (default: $KARYO_TEST_DATA) holds the ADIR set as
+docs/datasets.md lays it out. Parameters were chosen on the slides ``tuned``;
+``held-out`` are the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+from skimage.measure import label, regionprops
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from karyotyping.cell import encode_mask
+from karyotyping.normalise import normalise
+from karyotyping.routing import ROUTER
+from karyotyping.stream import StreamParameters, segment
+from models.engine import Engine, load_engine
+from models.registry import resolve
+from training.evaluation.coco import evaluate
+
+TUNED = frozenset({"A06", "A22", "P10", "V15", "V18", "V25", "V27"})
+"""Slides on which parameters were chosen: 7 of 14, kept apart from duplicates of their cells on the others."""
+
+Labels = NDArray[np.int_]
+Scored = list[tuple[NDArray[np.bool_], float]]
+Method = Callable[[NDArray[np.uint8]], Scored]
+
+
+def otsu(pixels: NDArray[np.uint8]) -> Labels:
+    """Otsu's threshold, connected components, big round ones (nuclei) and specks removed."""
+    labels: Labels = label(cv2.GaussianBlur(pixels, (0, 0), 0.8) > threshold_otsu(pixels))
+    for region in regionprops(labels):
+        if region.area < 40 or (region.area > 1500 and region.solidity > 0.9):
+            labels[labels == region.label] = 0
+    return labels
+
+
+def distance_watershed(pixels: NDArray[np.uint8], apart: int = 9) -> Labels:
+    """Watershed on the distance transform from every peak that is the highest ``apart`` pixels around."""
+    mask = otsu(pixels) > 0
+    depth = ndimage.distance_transform_edt(mask)
+    peaks = (depth == ndimage.maximum_filter(depth, 2 * apart + 1)) & mask
+    flooded: Labels = watershed(-depth, label(peaks), mask=mask)
+    return flooded
+
+
+def maxima_watershed(pixels: NDArray[np.uint8], height: float = 3.0) -> Labels:
+    """Watershed on the distance transform from its h-maxima (Vincent & Soille 1991 for the flooding)."""
+    mask = otsu(pixels) > 0
+    depth = ndimage.gaussian_filter(ndimage.distance_transform_edt(mask), 0.5)
+    flooded: Labels = watershed(-depth, label(h_maxima(depth, height)), mask=mask)
+    return flooded
+
+
+def baseline(labelled: Callable[[NDArray[np.uint8]], Labels]) -> Method:
+    """Score by how typical the area is: without any, average precision would rank them by chance."""
+
+    def run(pixels: NDArray[np.uint8]) -> Scored:
+        labels = labelled(pixels)
+        masks = [labels == region.label for region in regionprops(labels)]
+        areas = np.array([mask.sum() for mask in masks], float)
+        scores = np.exp(-np.abs(np.log(areas / np.median(areas)))) if masks else areas
+        return list(zip(masks, scores.tolist(), strict=True))
+
+    return run
+
+
+def ours(router: Engine | None) -> Method:
+    """The stream that the pipeline runs."""
+
+    def run(pixels: NDArray[np.uint8]) -> Scored:
+        found = segment(normalise(pixels), router, StreamParameters())
+        return [(i.placed((pixels.shape[0], pixels.shape[1])), i.score) for i in found.instances]
+
+    return run
+
+
+def results(method: Method, folder: Path, images: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
+    """COCO results of a method, and processor seconds per image."""
+    items: list[dict[str, Any]] = []
+    seconds = 0.0
+    for image in images:
+        pixels = cv2.imread(str(folder / image["file_name"]), cv2.IMREAD_GRAYSCALE)
+        if pixels is None:
+            raise SystemExit(f"{folder / image['file_name']} cannot be read")
+        began = time.process_time()
+        found = method(np.asarray(pixels, np.uint8))
+        seconds += time.process_time() - began
+        items += [
+            {
+                "image_id": image["id"],
+                "category_id": 1,
+                "bbox": [int(n) for n in cv2.boundingRect(mask.astype(np.uint8))],
+                "segmentation": encode_mask(mask),
+                "score": score,
+            }
+            for mask, score in found
+        ]
+    return items, seconds / len(images)
+
+
+def main() -> None:
+    """Evaluate every method and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("KARYO_TEST_DATA", "../shared/data")))
+    parser.add_argument("--split", choices=["all", "tuned", "held-out"], default="all")
+    parser.add_argument("--no-router", action="store_true", help="let geometry alone decide")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    truth = json.loads((arguments.data / "adir" / "coco.json").read_text())
+    wanted = {"all": (True, False), "tuned": (True,), "held-out": (False,)}[arguments.split]
+    images = [image for image in truth["images"] if (image["slide"] in TUNED) in wanted]
+    chosen = {image["id"] for image in images}
+    agnostic = [a | {"category_id": 1} for a in truth["annotations"] if a["image_id"] in chosen]
+    methods: dict[str, Method] = {
+        "Otsu, components": baseline(otsu),
+        "+ watershed, peaks 9 px apart": baseline(distance_watershed),
+        "+ watershed, h-maxima 3": baseline(maxima_watershed),
+        "karyoflow, geometry alone": ours(None),
+    }
+    if not arguments.no_router:
+        methods["karyoflow"] = ours(load_engine(resolve(ROUTER).path, "cpu"))
+    print(f"{len(images)} images, {len(agnostic)} chromosomes ({arguments.split})\n")
+    print("| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR | CPU s/image |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as scratch:
+        truth_file, result_file = Path(scratch) / "truth.json", Path(scratch) / "results.json"
+        categories = [{"id": 1, "name": "chromosome"}]
+        truth_file.write_text(json.dumps({"images": images, "annotations": agnostic, "categories": categories}))
+        for name, method in methods.items():
+            items, seconds = results(method, arguments.data / "adir" / "images", images)
+            result_file.write_text(json.dumps(items))
+            figures = evaluate(truth_file, result_file, resamples=0)["counted"]
+            box, mask = figures["bbox"], figures["segm"]
+            cells = [" / ".join(f"{kind[k]:.3f}" for k in ("AP50", "mAP", "mAR")) for kind in (box, mask)]
+            shares = [f"{box[k]:.1%}" for k in ("AER", "Acc", "WCR")]
+            print("| " + " | ".join([name, *cells, *shares, f"{seconds:.2f}"]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
