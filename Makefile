@@ -28,7 +28,7 @@ demo: setup ## Simulate two small cases, karyotype them through the whole stack,
 	$(BIN)/karyo demo
 
 test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 lint: format-check types floors
 

@@ -15,6 +15,10 @@ _MIDDLE = 0.6
 """Share of the width whose stain makes the profile; the rims are paler, and differently so in each preparation."""
 
 
+_BLACK = 1.8
+"""Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What one stain crop says about its chromosome. Lengths are in pixels of the crop."""
@@ -87,7 +91,7 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> Measured:
         length=length,
         width=float(widths.mean()),
         area=int(part.sum()),
-        straightened=np.where(inside, np.clip(255.0 * (1.0 - sections), 0, 255), 255).round().astype(np.uint8),
+        straightened=np.where(inside, np.clip(255.0 * (1.0 - sections / _BLACK), 0, 255), 255).round().astype(np.uint8),
         profile=np.clip((density - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32),
         density=density,
         widths=_along(widths),

@@ -109,7 +109,7 @@ def test_turning_twice_changes_nothing_and_once_reverses() -> None:
 
 
 def test_straightened_is_dark_on_white_and_shows_the_bands() -> None:
-    stain, mask = draw(arc(40), 90, 12, bands=lambda share: np.where(share < 0.5, 1.0, 0.3))
+    stain, mask = draw(arc(40), 90, 12, bands=lambda share: np.where(share < 0.5, 1.8, 0.54))
     straightened = measure(stain, mask).straightened
     halves = [float(np.median(half[half < 255])) for half in np.array_split(straightened, 2)]
     assert sorted(halves) == pytest.approx([0, 255 * 0.7], abs=12)
