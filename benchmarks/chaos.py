@@ -129,7 +129,7 @@ def audit(sessions: SessionFactory, worker_log: str, images: int) -> dict[str, A
     """What PostgreSQL and the worker's log say: how every image ended, its attempts, its rows, its reports."""
     with sessions() as session:
         analyses = session.execute(
-            select(Analysis.id, Analysis.image_id, Analysis.state, Analysis.attempts, Analysis.reason)
+            select(Analysis.id, Analysis.image_id, Analysis.state, Analysis.attempts, Analysis.reason, Analysis.error)
         ).all()
         stored = session.scalars(select(func.count()).select_from(Image)).one()
         per_analysis = select(Chromosome.analysis_id, func.count()).group_by(Chromosome.analysis_id)
@@ -150,7 +150,7 @@ def audit(sessions: SessionFactory, worker_log: str, images: int) -> dict[str, A
     }
     return {
         "states": dict(Counter(row.state for row in analyses)),
-        "reasons": dict(Counter(row.reason for row in analyses if row.reason)),
+        "failures": dict(Counter(f"{row.reason}: {row.error}" for row in analyses if row.reason)),
         "attempts": dict(sorted(Counter(row.attempts for row in analyses).items())),
         "checks": checks,
         "passed": all(checks.values()),

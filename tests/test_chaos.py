@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.stack
-def test_thirty_images_survive_five_disasters() -> None:
+def test_images_survive_five_disasters() -> None:
     run = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "chaos.py", "--images", "30", "--timeout", "240"],
+        [sys.executable, ROOT / "benchmarks" / "chaos.py", "--images", "24", "--timeout", "240"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -25,5 +25,5 @@ def test_thirty_images_survive_five_disasters() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     verdict = json.loads(run.stdout)
     assert [event["event"] for event in verdict["events"]].count("kill -9 worker") == 3
-    assert verdict["states"] == {"done": 30}
+    assert verdict["states"] == {"done": 24}
     assert max(map(int, verdict["attempts"])) <= 3

@@ -23,6 +23,8 @@ TIME_LIMIT = 1800
 VISIBILITY_TIMEOUT = 3600
 """Seconds. Redis hands a message that is unacknowledged for this long to another worker, so no task may live longer."""
 
+# Remote control listens all the time and so notices at once that Redis went away. A worker that only takes messages
+# does not look while it is busy: its acknowledgement fails, and it waits for ever for the next message.
 _REQUIRED: Mapping[str, tuple[Any, str]] = {
     "task_acks_late": (True, "a message must outlive the worker that dies with it"),
     "task_reject_on_worker_lost": (True, "a message must outlive the worker that dies with it"),
@@ -37,6 +39,7 @@ _REQUIRED: Mapping[str, tuple[Any, str]] = {
     "task_ignore_result": (True, "results belong in PostgreSQL"),
     "task_always_eager": (False, "tasks run in worker processes"),
     "task_create_missing_queues": (False, "a misspelt queue would swallow messages"),
+    "worker_enable_remote_control": (True, "it is how a busy worker notices that Redis was restarted"),
     "broker_connection_max_retries": (None, "a worker must outlast any outage of the broker"),
 }
 
@@ -64,7 +67,6 @@ def make_app(settings: Settings) -> Celery:
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
         },
-        worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_redirect_stdouts=False,
         enable_utc=True,

@@ -29,7 +29,6 @@ class Tasks:
         self._settings = settings
         self._stop = stop
         self._load = load
-        self._term = GracefulTerm()
         self._context: Context | None = None
 
     def register(self, app: Celery) -> None:
@@ -37,24 +36,14 @@ class Tasks:
         app.task(name=ANALYSE_CHUNK, shared=False)(self.analyse_chunk)
         app.task(name=SUMMARISE_CASE, shared=False)(self.summarise_case)
 
-    def enter_pool_process(self, **_: object) -> None:
-        """Called in each pool process after the fork."""
-        self._term.install()
-
     def analyse_chunk(self, ids: list[int]) -> None:
         """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
-        self._term.busy = True
-        try:
-            Runner(self._open(), self._should_leave).run(ids)
-        finally:
-            self._term.busy = False
+        with GracefulTerm() as term:
+            Runner(self._open(), lambda: self._stop.is_set() or term.requested).run(ids)
 
     def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
         """Summarise a case, unless it changed since the message was sent."""
         summarise_case(self._open(), case_id, pipeline_id, revision)
-
-    def _should_leave(self) -> bool:
-        return self._stop.is_set() or self._term.requested
 
     def _open(self) -> Context:
         if self._context is None:
@@ -89,7 +78,6 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
 
     signals.setup_logging.connect(keep_our_logging)
     signals.worker_shutting_down.connect(leave)
-    signals.worker_process_init.connect(tasks.enter_pool_process)
     # Celery warns root of unpickling; the guard has made sure that nothing but JSON is accepted.
     warnings.simplefilter("ignore", SecurityWarning)
     name = f"karyo-{os.getpid()}@{socket.gethostname()}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mmap
 import signal
-import sys
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 
 class StopFlag:
@@ -24,20 +24,24 @@ class StopFlag:
 
 
 class GracefulTerm:
-    """SIGTERM in a pool process: between tasks it exits, inside a task it lets the image in hand be finished.
+    """While entered, SIGTERM is only noted, so that a pool process can finish the image in hand.
 
-    Celery stops its processes through the main one, but a service manager may well signal all of them at once.
+    Celery stops its pool processes through the main one, but a service manager may well signal all of them at once, and
+    their own way to take SIGTERM is to drop everything. It is set anew for every chunk, as the pool sets its own after
+    its processes have started.
     """
 
     def __init__(self) -> None:
-        self.busy = False
         self.requested = False
 
-    def install(self) -> None:
-        """Take over SIGTERM in this process."""
-        signal.signal(signal.SIGTERM, self._handle)
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGTERM, self._note)
+        return self
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        if not self.busy:
-            sys.exit(0)

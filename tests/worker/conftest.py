@@ -31,10 +31,12 @@ NULL_WORKER = Path(__file__).with_name("null_worker.py")
 
 
 def png(value: int | None, seed: int) -> bytes:
-    """A picture of noise, or of one grey value."""
-    noise = np.random.default_rng(seed).integers(1, 255, (64, 64), np.uint8)
+    """A picture of one grey value, or of one that differs from all others."""
+    pixels = np.full((64, 64), 200 if value is None else value, np.uint8)
+    if value is None:
+        pixels[0] = np.random.default_rng(seed).integers(1, 255, 64)
     buffer = io.BytesIO()
-    Picture.fromarray(noise if value is None else np.full_like(noise, value)).save(buffer, "PNG")
+    Picture.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -98,6 +100,7 @@ class Laboratory:
                 stderr=log,
                 stdout=log,
                 cwd=Path(__file__).parents[2],
+                start_new_session=True,
             )
         self._processes.append(process)
         return process

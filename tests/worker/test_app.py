@@ -43,6 +43,7 @@ def test_our_own_settings_pass() -> None:
         ("task_always_eager", True),
         ("task_create_missing_queues", True),
         ("broker_connection_max_retries", 100),
+        ("worker_enable_remote_control", False),
         ("task_soft_time_limit", None),
         ("task_time_limit", None),
         ("task_time_limit", 1000),

