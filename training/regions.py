@@ -6,7 +6,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -105,7 +105,9 @@ def _samples_of(
     pixels, truth = compose(rng, cell)
     normalised = normalise(pixels)
     # Less is thrown away than in production, so that the router sees debris and nuclei too.
-    parameters = ContourParameters(debris_area=0.05, min_strength=0.2, nucleus_depth=1.3 if rng.random() < 0.5 else 9.0)
+    usual = ContourParameters()
+    nuclei = usual.nuclei if rng.random() < 0.5 else ()
+    parameters = replace(usual, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
     contours = separate(normalised, parameters)
     for region, route in labelled(contours.regions, truth, normalised, rng):
         look, numbers = describe(

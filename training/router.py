@@ -107,7 +107,8 @@ def fit(samples: Samples, settings: dict[str, Any], checkpoint: Path, say: Calla
         partial = checkpoint.with_suffix(".partial")
         torch.save({"epoch": epoch + 1} | {name: part.state_dict() for name, part in parts.items()}, partial)
         partial.replace(checkpoint)
-    return network.eval()
+    trained: Router = network.eval()
+    return trained
 
 
 def augmented(appearance: Tensor, random: torch.Generator) -> Tensor:
