@@ -28,7 +28,7 @@ class RejoinParameters:
     """Log odds that a rejoined contour may miss of a faultless one's."""
     most: int = 4
     """Contours that may become one."""
-    large: float = 2.4
+    large: float = 3.2
     """Most median chromosome areas of a rejoined contour."""
 
 

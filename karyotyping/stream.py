@@ -31,7 +31,7 @@ class StreamParameters:
     rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9
     """A contour that the router takes for noise with at least this probability is debris."""
-    single: float = 0.97
+    single: float = 0.6
     """A contour that the router takes for one chromosome with at least this probability is not split."""
     geometry_weight: float = 0.5
     """Exponent of the splitter's probability in an instance's score; the router's has the rest."""
