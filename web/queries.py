@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, case, func, select, true
 from sqlalchemy.orm import Session
 
 from db.schema import STATES, Analysis, Case, CaseResult, Image, Pipeline, PipelineAlias, QcMetrics
@@ -33,11 +33,11 @@ def cases(session: Session, limit: int, before: int | None = None) -> list[dict[
     Args:
         before: only cases with a smaller ``id``: the last one of the page before.
     """
-    result = _result_of_case().correlate(Case).lateral()
+    result = _result_of_case().where(CaseResult.case_id == Case.id).correlate(Case).lateral()
     images = select(func.count()).where(Image.case_id == Case.id).correlate(Case).scalar_subquery()
     query = (
         select(Case.id, Case.accession, Case.tissue, Case.created_at, images.label("images"), *result.c)
-        .outerjoin(result, result.c.case_id == Case.id)
+        .outerjoin(result, true())
         .order_by(Case.id.desc())
         .limit(limit)
     )

@@ -200,6 +200,19 @@ def test_the_production_pipeline_speaks_for_a_case(
     assert case["iscn"] == "47,XY,+21"
 
 
+def test_every_case_shows_its_own_result(
+    open_app: Open, analysed: list[int], pipeline_id: int, session_factory: SessionFactory
+) -> None:
+    with session_factory.begin() as session:
+        other = Case(accession="B")
+        session.add(other)
+        session.flush()
+        session.add(CaseResult(case_id=other.id, pipeline_id=pipeline_id, state="done", iscn="46,XX"))
+    with open_app() as client:
+        listed = {case["accession"]: case["iscn"] for case in client.get("/api/v1/cases").json()}
+    assert listed == {"A/slide 1": "47,XY,+21", "B": "46,XX"}
+
+
 def test_objects_are_artefacts_and_nothing_else(open_app: Open, analysed: list[int]) -> None:
     address = f"/objects/analyses/{analysed[0]}/karyogram"
     with open_app() as client:
