@@ -2,114 +2,244 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from karyotyping.cell import CLASS_NAMES
+from training.evaluation import charts
+from training.evaluation.answers import LABELS, MISSING, NO_CLASS, Answers, Bools, Compared, Floats, Ints, read
+from training.evaluation.confidence import ERROR_TARGETS, RiskCoverage, auroc, calibration, reliability
+from training.evaluation.figures import Figures, bootstrap, ratio, without_nan
+from training.evaluation.gallery import gallery
 
-CALIBRATION_BINS = 15
+
+def evaluate_classes(truth: Path, predictions: Path, *, resamples: int = 500, seed: int = 0) -> dict[str, Any]:
+    """Compare predicted classes with true ones; :func:`training.evaluation.answers.read` tells what the files hold.
+
+    Args:
+        truth: CSV, or a zip with an ``index.csv``.
+        predictions: CSV.
+        resamples: bootstrap resamples of the cases; 0 for no confidence intervals.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: one of the files is not in its format.
+    """
+    return report(read(truth, predictions), resamples=resamples, seed=seed)
+
+
+def report(compared: Compared, *, resamples: int = 500, seed: int = 0) -> dict[str, Any]:
+    """Every figure, for all chromosomes and by domain.
+
+    Returns:
+        ``accuracy_top1`` and ``accuracy_top5`` (the paper's Acc@1 and Acc@5), ``accuracy_balanced`` (mean recall of the
+        classes), ``cells_right`` (share of cells with every chromosome right), the figures of ``calibration``,
+        ``aurc``, and ``*_assigned`` if there are assigned classes, with ``interval95`` by the bootstrap over
+        ``interval_unit`` (not of ECE, which resampling inflates); ``per_class`` with precision, recall and the most
+        frequent mistakes; ``confusion``: counts by true class, then by predicted class; ``reliability``,
+        ``operating_points`` and ``risk_coverage``; ``assigned``: the same tables of the assigned classes; ``polarity``
+        and ``no_class`` where the files tell of them; ``by``: all of this by column of the truth that tells domains
+        apart, then by its values.
+
+        A chromosome without a prediction counts as wrong, and ``missing`` says how many; so does ``?``, unless it is
+        true, and no score makes it an accepted answer. ``unknown`` predictions are for files that the truth does not
+        have. A figure without a denominator is None.
+    """
+    whole = _part(compared, np.arange(len(compared)), resamples, seed)
+    whole["unknown"] = compared.strangers
+    whole["by"] = {
+        column: {
+            value: _part(compared, np.flatnonzero(values == value), resamples, seed)
+            for value in np.unique(values).tolist()
+        }
+        for column, values in compared.groups.items()
+        if len(np.unique(values)) > 1
+    }
+    cleaned: dict[str, Any] = without_nan(whole)
+    return cleaned
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """One row: what a classifier says about one chromosome."""
+class _Judged:
+    """What the figures of one set of answers are computed from, row by row, so that rows can be resampled."""
 
-    label: str
-    score: float
-    top5: tuple[str, ...]
-    assigned: str | None
+    right: Bools
+    score: Floats
+    """NaN where there is no answer."""
+    accepted: Floats
+    """The same, and NaN where the answer is no class."""
+    first_of_cell: Bools
+    cell_right: Bools
+
+    @classmethod
+    def of(cls, compared: Compared, answers: Answers) -> _Judged:
+        right = compared.true == answers.label
+        score = np.where(answers.label == MISSING, np.nan, answers.score)
+        first, whole = np.zeros(len(right), bool), np.zeros(len(right), bool)
+        if compared.cell is not None:
+            _, start, cell = np.unique(compared.cell, return_index=True, return_inverse=True)
+            first[start] = True
+            whole = (np.bincount(cell, weights=~right) == 0)[cell]
+        return cls(right, score, np.where(answers.label == NO_CLASS, np.nan, score), first, whole)
+
+    def figures(self, true: Ints, rows: Ints) -> Figures:
+        """Of the rows chosen."""
+        right, score, first = self.right[rows], self.score[rows], self.first_of_cell[rows]
+        given = ~np.isnan(score)
+        of_class = np.bincount(true[rows], minlength=len(LABELS))
+        found = np.bincount(true[rows], weights=right, minlength=len(LABELS))
+        return {
+            "accuracy_top1": float(right.mean()),
+            "accuracy_balanced": float((found[of_class > 0] / of_class[of_class > 0]).mean()),
+            "cells_right": ratio(int((first & self.cell_right[rows]).sum()), int(first.sum())),
+            **calibration(score[given], right[given]),
+            "aurc": RiskCoverage.of(self.accepted[rows], right).area if given.any() else float("nan"),
+        }
+
+    def tables(self, rows: Ints) -> dict[str, Any]:
+        """Of the rows chosen; nothing if no answer has a score."""
+        score, right = self.score[rows], self.right[rows]
+        given = ~np.isnan(score)
+        if not given.any():
+            return {}
+        curve = RiskCoverage.of(self.accepted[rows], right)
+        return {
+            "reliability": reliability(score[given], right[given]),
+            "operating_points": [curve.within(target) for target in ERROR_TARGETS],
+            "risk_coverage": curve.rows(),
+        }
 
 
-def evaluate_classes(truth: Path, predictions: Path) -> dict[str, Any]:
-    """Compare predicted classes with true ones.
+def _part(compared: Compared, rows: Ints, resamples: int, seed: int) -> dict[str, Any]:
+    """The report on the chromosomes of ``rows``."""
+    isolated = _Judged.of(compared, compared.isolated)
+    assigned = _Judged.of(compared, compared.assigned) if compared.assigned else None
+    turned = (compared.upright != 0) & ~np.isnan(compared.p_up)
+    p_of_truth = np.where(compared.upright > 0, compared.p_up, 1 - compared.p_up)
+
+    def headline(units: Sequence[Ints]) -> Figures:
+        chosen = np.concatenate(units)
+        figures = isolated.figures(compared.true, chosen)
+        figures["accuracy_top5"] = float(compared.in_top5[chosen].mean())
+        if assigned:
+            together = assigned.figures(compared.true, chosen)
+            figures["accuracy_assigned"] = together.pop("accuracy_top1")
+            figures |= {f"{name}_assigned": value for name, value in together.items()}
+        if turned.any():
+            figures["accuracy_polarity"] = ratio(*_upright(p_of_truth[chosen[turned[chosen]]]))
+        return figures
+
+    _, case = np.unique(compared.case[rows], return_inverse=True)
+    units = [rows[case == number] for number in range(int(case.max()) + 1)]
+    found: dict[str, Any] = {
+        "chromosomes": len(rows),
+        "cells": len(np.unique(compared.cell[rows])) if compared.cell is not None else None,
+        "cases": len(units) if compared.unit == "case" else None,
+        "missing": int((compared.isolated.label[rows] == MISSING).sum()),
+        **headline([rows]),
+    }
+    if resamples:
+        intervals = bootstrap(units, headline, resamples=resamples, seed=seed)
+        kept = {name: bounds for name, bounds in intervals.items() if not name.startswith("calibration_error")}
+        found |= {"interval_unit": compared.unit, "interval95": kept}
+    found |= _confusion(compared.true[rows], compared.isolated.label[rows]) | isolated.tables(rows)
+    if assigned and compared.assigned:
+        found["assigned"] = _confusion(compared.true[rows], compared.assigned.label[rows]) | assigned.tables(rows)
+    if turned[rows].any():
+        found["polarity"] = _polarity(compared.true[rows[turned[rows]]], p_of_truth[rows[turned[rows]]])
+    answers = {"isolated": compared.isolated} | ({"assigned": compared.assigned} if compared.assigned else {})
+    if any(
+        (compared.true[rows] == NO_CLASS).any() or (said.label[rows] == NO_CLASS).any() for said in answers.values()
+    ):
+        found["no_class"] = {name: _no_class(compared, said, rows) for name, said in answers.items()}
+    return found
+
+
+def _confusion(true: Ints, said: Ints) -> dict[str, Any]:
+    counts = {LABELS[t]: Counter(LABELS[k] for k in said[true == t] if k != MISSING) for t in np.unique(true).tolist()}
+    everywhere = sum(counts.values(), Counter[str]())
+    return {
+        "per_class": {
+            name: {
+                "count": int((true == LABELS.index(name)).sum()),
+                "recall": row[name] / int((true == LABELS.index(name)).sum()),
+                "precision": ratio(row[name], everywhere[name]),
+                "mistaken_for": [other for other, _ in row.most_common(4) if other != name][:3],
+            }
+            for name, row in counts.items()
+        },
+        "confusion": {name: dict(row.most_common()) for name, row in counts.items()},
+    }
+
+
+def _upright(p_of_truth: Floats) -> tuple[int, int]:
+    """How many stand as they are said to, and of how many; undecided is wrong."""
+    return int((p_of_truth > 0.5).sum()), len(p_of_truth)
+
+
+def _polarity(true: Ints, p_of_truth: Floats) -> dict[str, Any]:
+    """Which end is the p arm's. Pictures that all stand p arm up are no test, unless they were turned at random before
+    the classifier saw them."""
+    right, count = _upright(p_of_truth)
+    wrong = Counter(LABELS[t] for t in true[p_of_truth <= 0.5])
+    confident = np.maximum(p_of_truth, 1 - p_of_truth)
+    return {
+        "count": count,
+        "accuracy": ratio(right, count),
+        **calibration(confident, p_of_truth > 0.5),
+        "wrong_per_class": dict(wrong.most_common()),
+    }
+
+
+def _no_class(compared: Compared, answers: Answers, rows: Ints) -> dict[str, Any]:
+    """How well what is no chromosome of a known class is told from what is.
+
+    ``auroc`` ranks by ``p_unknown`` if the predictions have it; else what is called ``?`` stands first, the surest at
+    the head, and then the rest, the surest last.
+    """
+    true, said = compared.true[rows] == NO_CLASS, answers.label[rows] == NO_CLASS
+    score, p_no_class = np.nan_to_num(answers.score[rows]), compared.p_no_class[rows]
+    rank = np.where(np.isnan(p_no_class).any(), np.where(said, 1 + score, 1 - score), p_no_class)
+    answered = answers.label[rows] != MISSING
+    both = int((true & said).sum())
+    return {
+        "true": int(true.sum()),
+        "said": int(said.sum()),
+        "recall": ratio(both, int(true.sum())),
+        "precision": ratio(both, int(said.sum())),
+        "known_refused": ratio(int((said & ~true).sum()), int((~true).sum())),
+        "auroc": auroc(rank[true & answered], rank[~true & answered]),
+    }
+
+
+def draw(compared: Compared, folder: Path, crops: Path | None = None) -> list[Path]:
+    """Write ``confusion.png``, ``reliability.png``, ``risk_coverage.png``, and with ``crops`` ``errors.png``.
 
     Args:
-        truth: CSV with columns ``file`` and ``class`` (1..22, X, Y; 23 and 24 are read as X and Y).
-        predictions: CSV with columns ``file``, ``class``, ``score`` (0..1), ``top5`` (best first, space-separated) and
-            perhaps ``assigned_class``, the class after assigning a whole cell together.
-
-    Returns:
-        ``accuracy_top1`` and ``accuracy_top5`` (the paper's Acc@1 and Acc@5), ``accuracy_assigned`` if there are
-        assigned classes, ``calibration_error`` (ECE in 15 equal bins of score, Guo et al. 2017), ``per_class`` with
-        precision, recall and the most frequent mistakes, and ``confusion``: counts by true class, then by predicted
-        class. A chromosome without a prediction counts as wrong, and ``missing`` says how many; ``unknown`` predictions
-        are for files that the truth does not have.
+        compared: the answers.
+        folder: where to; it is made if need be.
+        crops: zip or folder that holds the pictures under the names in the truth.
 
     Raises:
-        ValueError: a file lacks a column, names a file twice or holds something that is no class or score.
+        ValueError: a picture is not in ``crops``.
     """
-    true = {row["file"]: _label(row["class"], truth) for row in _rows(truth, ("file", "class"))}
-    if not true:
-        raise ValueError(f"{truth} has no rows to evaluate")
-    rows = _rows(predictions, ("file", "class", "score", "top5"))
-    predicted = {row["file"]: _prediction(row, predictions) for row in rows}
-    pairs = [(label, predicted[file]) for file, label in true.items() if file in predicted]
-    report: dict[str, Any] = {
-        "chromosomes": len(true),
-        "missing": len(true) - len(pairs),
-        "unknown": len(predicted.keys() - true.keys()),
-        "accuracy_top1": sum(label == said.label for label, said in pairs) / len(true),
-        "accuracy_top5": sum(label in said.top5 for label, said in pairs) / len(true),
-        "calibration_error": _calibration_error(pairs),
-    }
-    if any(said.assigned for said in predicted.values()):
-        report["accuracy_assigned"] = sum(label == said.assigned for label, said in pairs) / len(true)
-    confusion = {name: Counter(said.label for label, said in pairs if label == name) for name in CLASS_NAMES}
-    wanted = Counter(true.values())
-    report["per_class"] = {name: _per_class(name, confusion, wanted[name]) for name in CLASS_NAMES if wanted[name]}
-    report["confusion"] = {name: dict(said.most_common()) for name, said in confusion.items() if wanted[name]}
-    return report
-
-
-def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := set(columns) - set(reader.fieldnames or ()):
-            raise ValueError(f"{path} lacks the columns {', '.join(sorted(missing))}")
-        rows = list(reader)
-    for file_name, count in Counter(row["file"] for row in rows).most_common(1):
-        if count > 1:
-            raise ValueError(f"{path} names {file_name!r} {count} times")
-    return rows
-
-
-def _label(text: str, path: Path) -> str:
-    name = {"23": "X", "24": "Y"}.get(text.strip().upper(), text.strip().upper())
-    if name not in CLASS_NAMES:
-        raise ValueError(f"{path}: {text!r} is no chromosome class; classes are 1 to 22, X and Y")
-    return name
-
-
-def _prediction(row: Mapping[str, str], path: Path) -> Prediction:
-    score, assigned = float(row["score"]), row.get("assigned_class")
-    if not 0 <= score <= 1:
-        raise ValueError(f"{path}: score {score} of {row['file']!r} is not within 0..1")
-    top5 = tuple(_label(name, path) for name in row["top5"].split())
-    return Prediction(_label(row["class"], path), score, top5[:5], _label(assigned, path) if assigned else None)
-
-
-def _calibration_error(pairs: Sequence[tuple[str, Prediction]]) -> float | None:
-    if not pairs:
-        return None
-    scores = np.array([said.score for _, said in pairs])
-    right = np.array([label == said.label for label, said in pairs])
-    bins = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = [abs((right[bins == b] - scores[bins == b]).sum()) for b in range(CALIBRATION_BINS)]
-    return float(sum(gaps) / len(pairs))
-
-
-def _per_class(name: str, confusion: Mapping[str, Counter[str]], wanted: int) -> dict[str, Any]:
-    said = sum(counts[name] for counts in confusion.values())
-    right = confusion[name][name]
-    return {
-        "count": wanted,
-        "recall": right / wanted,
-        "precision": right / said if said else None,
-        "mistaken_for": [other for other, _ in confusion[name].most_common(4) if other != name][:3],
-    }
+    answers = {"isolated": compared.isolated} | ({"assigned": compared.assigned} if compared.assigned else {})
+    judged = {name: _Judged.of(compared, said) for name, said in answers.items() if not np.isnan(said.score).all()}
+    drawn = {"confusion": charts.confusion(compared.true, compared.isolated.label)}
+    if judged:
+        everything = np.arange(len(compared))
+        tables = {name: one.tables(everything)["reliability"] for name, one in judged.items()}
+        drawn["reliability"] = charts.reliability_diagram(tables)
+        curves = {name: RiskCoverage.of(one.accepted, one.right) for name, one in judged.items()}
+        drawn["risk_coverage"] = charts.risk_coverage(curves)
+    if crops:
+        drawn["errors"] = gallery(compared, crops)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pixels in drawn.items():
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in drawn]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from karyotyping.cell import class_name
+from training.evaluation.figures import Figures, bootstrap, without_nan
 from training.evaluation.matching import Comparison, ImageMatches, load, match
-from training.evaluation.metrics import Figures, bootstrap, detection, enumeration, outcomes
+from training.evaluation.metrics import detection, enumeration, outcomes
 
 HEADLINE = ("AP50", "mAP", "mAR", "WCR", "AER", "Acc", "count_exact", "count_error", "class_accuracy")
 """Figures that get a confidence interval."""
@@ -56,7 +57,7 @@ def evaluate(
                 for class_id in comparison.classes
             }
     report["images"] = _rows(comparison, matches["counted"], min_score)
-    cleaned: dict[str, Any] = _without_nan(report)
+    cleaned: dict[str, Any] = without_nan(report)
     return cleaned
 
 
@@ -94,11 +95,3 @@ def _rows(comparison: Comparison, matches: dict[Any, list[ImageMatches]], min_sc
             row |= {f"{kind}_TP": true, f"{kind}_FP": false, f"{kind}_FN": missed, f"{kind}_right_class": right}
         rows.append(row)
     return sorted(rows, key=lambda row: (-row["bbox_FP"] - row["bbox_FN"], row["file_name"]))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

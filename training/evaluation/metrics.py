@@ -1,15 +1,14 @@
-"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7, confidence intervals."""
+"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.figures import Figures, ratio
 from training.evaluation.matching import ImageMatches
-
-Figures = dict[str, float]
 
 _COCO_LEVELS = np.linspace(0, 1, 101)
 _EQ6_LEVELS = np.linspace(0, 1, 11)
@@ -71,40 +70,15 @@ def enumeration(matches: Sequence[ImageMatches], min_score: float) -> Figures:
     surplus = table[:, 1] - table[:, 2]
     return {
         "WCR": float(np.mean((table[:, 1] == 0) & (table[:, 2] == 0))),
-        "AER": _ratio(false + missed, true + missed),
-        "Acc": _ratio(true, true + false + missed),
-        "precision": _ratio(true, true + false),
-        "recall": _ratio(true, true + missed),
+        "AER": ratio(false + missed, true + missed),
+        "Acc": ratio(true, true + false + missed),
+        "precision": ratio(true, true + false),
+        "recall": ratio(true, true + missed),
         "count_exact": float(np.mean(surplus == 0)),
         "count_error": float(np.mean(np.abs(surplus))),
         "count_bias": float(np.mean(surplus)),
-        "class_accuracy": _ratio(right, true),
+        "class_accuracy": ratio(right, true),
         "TP": int(true),
         "FP": int(false),
         "FN": int(missed),
     }
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else float("nan")
-
-
-def bootstrap(
-    matches: Sequence[ImageMatches],
-    figures: Callable[[Sequence[ImageMatches]], Figures],
-    *,
-    resamples: int,
-    seed: int,
-) -> dict[str, list[float]]:
-    """95 % percentile intervals ``[low, high]`` of ``figures``, resampling whole images (Efron 1979).
-
-    Images are the unit because the chromosomes of one cell share its stain, focus and crowding.
-    """
-    random = np.random.default_rng(seed)
-    draws = [figures([matches[i] for i in random.integers(0, len(matches), len(matches))]) for _ in range(resamples)]
-    return {name: _interval(np.array([draw[name] for draw in draws])) for name in draws[0]}
-
-
-def _interval(values: NDArray[np.float64]) -> list[float]:
-    defined = values[~np.isnan(values)]
-    return [float(bound) for bound in np.percentile(defined, [2.5, 97.5])] if len(defined) else [np.nan, np.nan]

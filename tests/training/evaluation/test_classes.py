@@ -55,3 +55,65 @@ def test_without_assignment_and_without_any_prediction(tmp_path: Path) -> None:
 def test_malformed_files_are_refused(tmp_path: Path, truth: str, predictions: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate_classes(*write(tmp_path, truth, predictions))
+
+
+RICH_TRUTH = """file,class,cell,case,banding,upright
+a,1,s,k1,G,1
+b,2,s,k1,G,1
+c,1,t,k2,G,1
+d,?,t,k2,G,0
+e,3,u,k3,Q,0
+f,3,u,k3,Q,0
+"""
+RICH = """file,class,score,top5,assigned_class,assigned_score,p_up
+a,1,0.99,1 2 3 4 5,1,1,0.9
+b,2,0.98,2 1 3 4 5,2,1,0.2
+c,1,0.97,1 2 3 4 5,1,1,0.8
+d,?,0.96,1 2 3 4 5,1,1,0.5
+e,?,0.95,3 2 1 4 5,3,1,0.5
+f,4,0.94,4 3 2 1 5,3,1,0.5
+"""
+
+
+def test_cells_domains_and_no_class(tmp_path: Path) -> None:
+    report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=50)
+    assert (report["chromosomes"], report["cells"], report["cases"]) == (6, 3, 3)
+    assert report["accuracy_top1"] == pytest.approx(4 / 6)
+    assert report["accuracy_top5"] == 1
+    assert report["accuracy_balanced"] == pytest.approx((1 + 1 + 0 + 1) / 4)
+    assert report["cells_right"] == pytest.approx(2 / 3)
+    assert report["cells_right_assigned"] == pytest.approx(2 / 3)
+    assert report["accuracy_polarity"] == pytest.approx(2 / 3)
+    assert report["polarity"]["wrong_per_class"] == {"2": 1}
+    isolated = report["no_class"]["isolated"]
+    assert (isolated["true"], isolated["said"], isolated["recall"], isolated["precision"]) == (1, 2, 1, 0.5)
+    assert isolated["known_refused"] == 0.2
+    assert isolated["auroc"] == 1
+    assert report["no_class"]["assigned"]["recall"] == 0
+    assert report["assigned"]["confusion"]["?"] == {"1": 1}
+    assert set(report["by"]) == {"banding"}
+    assert report["by"]["banding"]["Q"]["accuracy_top1"] == 0
+    assert report["by"]["banding"]["Q"]["accuracy_assigned"] == 1
+    assert report["by"]["banding"]["G"]["confusion"] == {"1": {"1": 2}, "2": {"2": 1}, "?": {"?": 1}}
+    assert "polarity" not in report["by"]["banding"]["Q"]
+
+
+def test_a_refusal_is_no_accepted_error(tmp_path: Path) -> None:
+    report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=0)
+    best = report["operating_points"][0]
+    assert (best["accepted"], best["errors"], best["coverage"]) == (3, 0, 0.5)
+    assert report["risk_coverage"][-1] == {"coverage": pytest.approx(4 / 6), "score": 0.94, "error": 0.25}
+    assert "interval95" not in report
+
+
+def test_intervals_are_over_cases(tmp_path: Path) -> None:
+    report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=200)
+    low, high = report["interval95"]["accuracy_top1"]
+    assert report["interval_unit"] == "case"
+    assert (low, high) == (0, 1)  # a third of the cases is all wrong, and three draws may all hit it
+    assert "calibration_error" not in report["interval95"]
+
+
+def test_polarity_of_turned_pictures(tmp_path: Path) -> None:
+    turned = RICH_TRUTH.replace("b,2,s,k1,G,1", "b,2,s,k1,G,-1")
+    assert evaluate_classes(*write(tmp_path, turned, RICH), resamples=0)["accuracy_polarity"] == 1
