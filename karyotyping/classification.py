@@ -17,17 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from karyotyping.cell import CLASS_NAMES, ContrastPolarity, Orientation
+from karyotyping.cell import CLASS_NAMES, ContrastPolarity
 from karyotyping.chromosome import PROFILE_SAMPLES, Measured
+from karyotyping.classified import Classified
 from karyotyping.ideogram import Banding
 from karyotyping.reference import Reference, reference, standardised
 
 Floats = NDArray[np.float64]
 
 CLASSES = len(CLASS_NAMES)
-P_UP, P_DOWN = 0, 1
-_SURE = 0.75
-"""Probability from which an orientation is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +62,6 @@ _LENGTH_OFFSETS = (0.0, 0.002, 0.004, 0.007)
 """What blur and outline add to every length, as shares of the haploid set: it makes short ones look too long."""
 _FEWEST_IN_A_CELL = 10
 """Fewer chromosomes do not tell what length or stain is usual in their cell; bands and centromere must do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """What one chromosome is, seen for itself."""
-
-    joint: Floats
-    """(24, 2) log-probabilities of class and orientation: upper end is the p arm's, upper end is the q arm's."""
-
-    @property
-    def log_probabilities(self) -> Floats:
-        """(24,) of the classes."""
-        classes: Floats = logsumexp(self.joint, axis=1)
-        return classes
-
-    @property
-    def top5(self) -> tuple[tuple[int, float], ...]:
-        """The five likeliest class ids with their probabilities, best first."""
-        probabilities = np.exp(self.log_probabilities)
-        return tuple((int(i) + 1, float(probabilities[i])) for i in np.argsort(-probabilities, kind="stable")[:5])
-
-    def p_up(self, class_id: int | None = None) -> float:
-        """Probability that the upper end is the p arm's, given the class if it is known."""
-        ways = self.joint[class_id - 1] if class_id is not None else logsumexp(self.joint, axis=0)
-        return float(np.exp(ways[P_UP] - logsumexp(ways)))
-
-    def orientation(self, class_id: int | None = None) -> Orientation:
-        """How the chromosome stands, if that is clear."""
-        p_up = self.p_up(class_id)
-        return "p_up" if p_up >= _SURE else "p_down" if p_up <= 1 - _SURE else "unknown"
 
 
 def classify(measured: Sequence[Measured], contrast: ContrastPolarity | None = None) -> tuple[Classified, ...]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from karyotyping.assignment import assign
 from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, ChromosomeFlag, encode_mask
 from karyotyping.chromosome import Measured, measure
-from karyotyping.classification import Classified, classify
+from karyotyping.classification import classify
+from karyotyping.classified import Classified
 from karyotyping.contours import Contour
 from karyotyping.iscn import format_iscn
 from karyotyping.normalise import Mask, Normalised, normalise

@@ -1,0 +1,74 @@
+"""A picture of one chromosome alone, as karyotype reports hold them: where it lies, and how it is stained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karyotyping.chromosome import Measured, measure
+from karyotyping.medial_axis import largest_part
+
+_MARGIN = 3
+_FAINTEST = 5 / 255
+"""Least stain, as a share of the full range, that is told from a clean background."""
+_ABOVE_NOISE = 4.0
+"""... and in standard deviations of a background that is not clean."""
+_STRONG = 90
+"""Percentile of the stain that stands for a chromosome's dark bands."""
+_HALO, _EDGE = 0.2, 0.35
+"""Shares of that below which stain is a halo, if the background is clean, and if it is not."""
+_SAME = 0.06
+"""Grey levels along the frame that differ less, as a share of the full range, may both be background."""
+_SPECK = 12
+"""Fewest pixels that can be a chromosome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One chromosome cut out of its background."""
+
+    stain: NDArray[np.float32]
+    """(h, w) 0 background .. 1 the camera's full range."""
+    mask: NDArray[np.bool_]
+    """(h, w) its body, in one piece."""
+
+
+def read_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
+    """Find the chromosome in (h, w) grey ``pixels``, whichever side of the background its stain lies on.
+
+    The background is what lies along the frame; it may be wiped clean or have noise.
+
+    Raises:
+        ValueError: nothing stands out of the background.
+    """
+    grey = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    frame = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    level = _commonest(frame)
+    near = np.abs(frame - level)
+    noise = 1.4826 * float(np.median(near[near < _SAME]))
+    deviation = grey - np.float32(level)
+    stain = np.pad(np.maximum(deviation if deviation.sum() > 0 else -deviation, 0), _MARGIN)
+    strong = float(np.percentile(stain[stain > _FAINTEST], _STRONG)) if (stain > _FAINTEST).any() else 0.0
+    threshold = max(_FAINTEST, _HALO * strong, min(_ABOVE_NOISE * noise, _EDGE * strong))
+    above = stain > threshold
+    if np.count_nonzero(above) < _SPECK:
+        raise ValueError("nothing in this picture stands out of its background; is it a chromosome?")
+    mask = largest_part(above)
+    return Crop(np.where(mask, stain, np.float32(0)), mask)
+
+
+def measure_crops(crops: Sequence[Crop]) -> list[Measured]:
+    """Measure the chromosomes of one cell, whose typical stain becomes 1."""
+    typical = float(np.median([np.median(crop.stain[crop.mask]) for crop in crops]))
+    return [measure(crop.stain / np.float32(max(typical, 1e-3)), crop.mask) for crop in crops]
+
+
+def _commonest(values: NDArray[np.float32]) -> float:
+    """The grey level that most ``values`` (0..1) are near to; a chromosome may lie along most of a tight frame."""
+    counts, edges = np.histogram(values, bins=64, range=(0, 1))
+    near = np.convolve(counts, (1, 2, 1), mode="same")
+    k = int(near.argmax())
+    return float(np.median(values[(values >= edges[max(k - 1, 0)]) & (values <= edges[min(k + 2, 64)])]))

@@ -1,0 +1,65 @@
+"""What an embedding must not take for a chromosome: merged pairs, markers of two halves, pieces, debris."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def spoiled(seen: Tensor, random: torch.Generator) -> Tensor:
+    """Each picture of ``seen`` (N, 1, H, W) turned into what has no class, in one of four ways."""
+    ways = (_merged_pair, _marker, _piece, _debris)
+    other = seen[torch.randperm(len(seen), generator=random)]
+    made = [ways[k % len(ways)](seen[k], other[k], random) for k in range(len(seen))]
+    return torch.stack(made)
+
+
+def _between(low: float, high: float, random: torch.Generator) -> float:
+    return low + (high - low) * float(torch.rand((), generator=random))
+
+
+def _merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
+    """Two end to end, or side by side, drawn together as far as the canvas asks for."""
+    height, width = one.shape[1:]
+    if _between(0, 1, random) < 0.5:
+        apart = round(_between(0.15, 0.3, random) * height)
+        return torch.maximum(_moved(one, -apart, 0), _moved(other, apart, 0))
+    apart = round(_between(0.15, 0.3, random) * width)
+    return torch.maximum(_moved(one, round(_between(-8, 8, random)), -apart), _moved(other, 0, apart))
+
+
+def _marker(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
+    """The upper half of one, the lower half of another."""
+    cut = one.shape[1] // 2 + round(_between(-3, 3, random))
+    return torch.cat([one[:, :cut], other[:, cut:]], dim=1)
+
+
+def _piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
+    """About a half, moved to where the middle is."""
+    rows = torch.nonzero(one[0].amax(dim=1) > 0.1)[:, 0]
+    if not len(rows):
+        return one
+    first, last = int(rows[0]), int(rows[-1]) + 1
+    cut = first + round(_between(0.4, 0.6, random) * (last - first))
+    kept = one.clone()
+    kept[:, cut:] = 0
+    return _moved(kept, (one.shape[1] - first - cut) // 2, 0)
+
+
+def _debris(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
+    """A blot without bands: an ellipse of any size and depth, cloudy."""
+    height, width = one.shape[1:]
+    y = (torch.arange(height) - height / 2)[:, None] / (_between(0.06, 0.4, random) * height)
+    x = (torch.arange(width) - width / 2)[None, :] / (_between(0.2, 0.5, random) * width)
+    coarse = torch.rand((1, 1, 2 + height // 14, 2 + width // 8), generator=random)
+    clouds = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)[0]
+    return (y**2 + x**2 < 1) * torch.clamp(_between(0.3, 1.8, random) + 0.8 * (clouds - 0.5), 0.05, 2.5)
+
+
+def _moved(picture: Tensor, down: int, right: int) -> Tensor:
+    """Shifted, with nothing coming in from beyond the edges."""
+    height, width = picture.shape[1:]
+    d, r = abs(down), abs(right)
+    padded = functional.pad(picture, (r, r, d, d))
+    return padded[:, d - down : d - down + height, r - right : r - right + width]

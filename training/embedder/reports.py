@@ -1,0 +1,129 @@
+"""Karyotype reports as the embedding network sees them: every chromosome of a cell, straightened, on its canvas."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from karyotyping.cell import CLASS_NAMES
+from karyotyping.crop import Crop, measure_crops, read_crop
+from karyotyping.embedding import COLUMNS, ROWS, appearance, cell_scale
+
+MARGIN = 16
+CANVAS = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
+"""More than the network sees, so that augmentation has something to move."""
+LEVELS = 100
+"""Grey levels per unit of what the network sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chromosomes:
+    """N labelled chromosomes."""
+
+    canvas: NDArray[np.uint8]
+    """(N, *CANVAS) ``appearance`` in ``LEVELS``."""
+    class_index: NDArray[np.int64]
+    """(N,) 0..23."""
+    upright: NDArray[np.bool_]
+    """(N,) whether the p arm is known to be up; where it is not, nothing is known of the polarity."""
+    report: NDArray[np.str_]
+    """(N,) name of the report, which is the domain."""
+    cell: NDArray[np.str_]
+    case: NDArray[np.str_]
+    name: NDArray[np.str_]
+    """(N,) the file in the report."""
+
+    def __len__(self) -> int:
+        return len(self.class_index)
+
+    def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Chromosomes:
+        return Chromosomes(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Chromosomes:
+        """All of several sets."""
+        return Chromosomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a report's index."""
+
+    file: str
+    class_index: int
+    upright: bool
+    cell: str
+    case: str
+
+
+def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str], None] = print) -> Chromosomes:
+    """Every chromosome of a report: a zip with an ``index.csv`` (file, class, cell, case, upright).
+
+    What was read is kept in ``cache``, as straightening takes minutes.
+    """
+    stored = cache / f"{report.stem}.npz"
+    if not stored.is_file():
+        say(f"straightening the chromosomes of {report.name}")
+        with zipfile.ZipFile(report) as archive:
+            rows = [_row(row) for row in csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8"))]
+            by_cell = defaultdict(list)
+            for row in rows:
+                by_cell[row.cell].append(row)
+            jobs = [[(row, archive.read(row.file)) for row in cell] for cell in by_cell.values()]
+        with ProcessPoolExecutor(workers) as pool:
+            found = [item for cell in pool.map(_cell, jobs, chunksize=4) for item in cell]
+        save(stored, [(row, canvas) for row, canvas in found], report.stem)
+    return load(stored)
+
+
+def save(path: Path, found: Iterable[tuple[Row, NDArray[np.uint8]]], report: str) -> None:
+    """Keep chromosomes in a file; whole, or not at all."""
+    rows, canvases = zip(*found, strict=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        canvas=np.stack(canvases),
+        class_index=np.array([row.class_index for row in rows], np.int64),
+        upright=np.array([row.upright for row in rows]),
+        report=np.full(len(rows), report),
+        cell=np.array([f"{report}/{row.cell}" for row in rows]),
+        case=np.array([f"{report}/{row.case}" for row in rows]),
+        name=np.array([row.file for row in rows]),
+    )
+    partial.replace(path)
+
+
+def load(path: Path) -> Chromosomes:
+    """What ``save`` kept."""
+    with np.load(path) as stored:
+        return Chromosomes(*(stored[item.name] for item in fields(Chromosomes)))
+
+
+def _row(row: dict[str, str]) -> Row:
+    name = {"23": "X", "24": "Y"}.get(row["class"], row["class"])
+    upright = row.get("upright", "0") == "1"
+    return Row(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
+
+
+def _cell(rows: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, NDArray[np.uint8]]]:
+    crops: list[tuple[Row, Crop]] = []
+    for row, encoded in rows:
+        pixels = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+        crops.append((row, read_crop(pixels)))
+    measured = measure_crops([crop for _, crop in crops])
+    scale = cell_scale(measured)
+    return [
+        (row, np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8))
+        for (row, _), item in zip(crops, measured, strict=True)
+    ]
