@@ -1,0 +1,269 @@
+"""Does the assignment over the cell find aneuploidies, and does it invent some? By strength of its prior.
+
+    python benchmarks/aneuploidy.py PROBABILITIES.npz [--strengths 1 2.5 5] [--events 8] [--resamples 500]
+
+Prints Markdown tables for each report. The npz holds, for N chromosomes that the classifier was not trained on,
+``joint`` (N, 24, 2) or ``log_probabilities`` (N, 24), ``class_index`` (N,) 0..23, and ``cell``, ``case``, ``report``
+(N,) names.
+
+Aneuploid cells are those that the truth has, and those made from every cell of 46 by leaving out a chromosome, by
+adding one of another cell (of the same case if it has two cells, else of the same report), or both: then the count is
+normal, and a prior that is too strong hides the change. What a chromosome looks like beside the others of its cell is
+not computed anew for one more or less. Each cell undergoes ``--events`` of each, all classes equally often. Intervals
+are 95 % by bootstrap over cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from karyotyping.assignment import Prior, assign
+from karyotyping.cell import CLASS_NAMES, X, Y
+from training.evaluation.figures import Figures, bootstrap, ratio
+
+CLASSES = len(CLASS_NAMES)
+STRENGTHS = (0.5, 1.0, 1.5, 2.5, 4.0, 6.0, 9.0)
+LEFT_OUT = (5, 10, 20)
+KINDS = ("normal", "loss", "gain", "gain and loss", "abnormal in truth")
+RIGHT, WRONG_ABNORMAL, FALSE_NORMAL, FALSE_ABNORMAL, WRONG_SEX = range(5)
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """n chromosomes of one metaphase."""
+
+    evidence: NDArray[np.float64]
+    """(n, 24) log-probabilities, each chromosome seen for itself."""
+    true: Ints
+    """(n,) class index."""
+    case: str
+    report: str
+
+    @property
+    def copies(self) -> Ints:
+        """(24,) true copies of each class."""
+        return np.bincount(self.true, minlength=CLASSES)
+
+    def only(self, kept: Ints) -> Cell:
+        """The cell with only the chromosomes ``kept``."""
+        return replace(self, evidence=self.evidence[kept], true=self.true[kept])
+
+    def lose(self, class_index: int, random: np.random.Generator) -> Cell:
+        """The cell without one of its chromosomes of a class."""
+        return self.only(np.delete(np.arange(len(self.true)), random.choice(np.flatnonzero(self.true == class_index))))
+
+    def gain(self, evidence: NDArray[np.float64], class_index: int) -> Cell:
+        """The cell with one more chromosome."""
+        return replace(self, evidence=np.vstack([self.evidence, evidence]), true=np.append(self.true, class_index))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One cell to be assigned, and what was done to it."""
+
+    kind: str
+    cell: Cell
+    class_index: int | None = None
+    """What was lost or gained; None if more than one was, or none."""
+
+
+def normal(copies: Ints) -> bool:
+    """Whether these are the copies of 46,XX or 46,XY."""
+    return bool((copies[:22] == 2).all()) and (copies[X - 1], copies[Y - 1]) in ((2, 0), (1, 1))
+
+
+def read(path: Path) -> list[Cell]:
+    """The cells of an npz."""
+    with np.load(path) as stored:
+        evidence = stored["log_probabilities"] if "log_probabilities" in stored else logsumexp(stored["joint"], axis=2)
+        true, report, case, name = (stored[key] for key in ("class_index", "report", "case", "cell"))
+    keys = np.array([f"{r}\t{c}\t{n}" for r, c, n in zip(report, case, name, strict=True)])
+    places = [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    return [Cell(evidence[at].astype(np.float64), true[at], f"{case[at[0]]}", f"{report[at[0]]}") for at in places]
+
+
+def aneuploid(cells: Sequence[Cell], events: int, random: np.random.Generator) -> Iterator[Trial]:
+    """Losses, gains and both in every normal cell. A cell that would have no X is not made: it could not live."""
+    donors: dict[tuple[str, int], list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)
+    for number, cell in enumerate(cells):
+        for one, class_index in zip(cell.evidence, cell.true.tolist(), strict=True):
+            donors[cell.case, class_index].append((number, one))
+            donors["", class_index].append((number, one))
+    turn = 0
+    for number, cell in enumerate(cells):
+        if not normal(cell.copies):
+            continue
+        for _ in range(events):
+            k, turn = turn % CLASSES, turn + 1
+            if cell.copies[k] > (k == X - 1):
+                yield Trial("loss", cell.lose(k, random), k)
+            others = ([one for n, one in donors[case, k] if n != number] for case in (cell.case, ""))
+            nearest = next(filter(None, others), None)
+            if nearest:
+                more = cell.gain(nearest[random.integers(len(nearest))], k)
+                yield Trial("gain", more, k)
+                other = int(random.choice([c for c in range(22) if c != k]))
+                yield Trial("gain and loss", more.lose(other, random))
+
+
+def outcome(true: Ints, said: Ints) -> int:
+    """How the copies (24,) that were said compare with the true ones."""
+    if (true == said).all():
+        return RIGHT
+    if normal(true):
+        return WRONG_SEX if normal(said) else FALSE_ABNORMAL
+    return FALSE_NORMAL if normal(said) else WRONG_ABNORMAL
+
+
+def assigned(cell: Cell, prior: Prior) -> Ints:
+    """(n,) class indices, -1 for what fits nothing."""
+    return np.array([-1 if one.class_id is None else one.class_id - 1 for one in assign(cell.evidence, prior=prior)])
+
+
+def judge(cell: Cell, prior: Prior) -> int:
+    """The outcome of assigning ``cell``."""
+    said = assigned(cell, prior)
+    return outcome(cell.copies, np.bincount(said[said >= 0], minlength=CLASSES))
+
+
+def interval(
+    cells: Sequence[Cell],
+    values: Sequence[Sequence[float]],
+    figure: Callable[[NDArray[np.float64]], float],
+    resamples: int,
+) -> str:
+    """``figure`` of the ``values``, a row for each of ``cells``, with its interval over cases."""
+    by_case: dict[str, list[Sequence[float]]] = defaultdict(list)
+    for cell, value in zip(cells, values, strict=True):
+        by_case[cell.case].append(value)
+    if not by_case:
+        return "-"
+    units = [np.array(rows, float) for rows in by_case.values()]
+
+    def figures(sample: Sequence[NDArray[np.float64]]) -> Figures:
+        return {"it": figure(np.concatenate(sample))}
+
+    middle = f"{figures(units)['it']:.1%}"
+    if not resamples:
+        return middle
+    low, high = bootstrap(units, figures, resamples=resamples, seed=0)["it"]
+    return f"{middle} ({low:.1%} to {high:.1%})"
+
+
+def share(code: int) -> Callable[[NDArray[np.float64]], float]:
+    """The figure that is the share of one outcome."""
+    return lambda rows: float((rows[:, 0] == code).mean())
+
+
+def print_row(*words: object) -> None:
+    """A row of a Markdown table."""
+    print("| " + " | ".join(map(str, words)) + " |", flush=True)
+
+
+def print_head(*words: object) -> None:
+    """The head of a Markdown table."""
+    print()
+    print_row(*words)
+    print_row(*["---"] * len(words))
+
+
+def by_strength(trials: Sequence[Trial], priors: dict[float, Prior], resamples: int) -> dict[float, list[int]]:
+    """Print what becomes of each kind of cell; the outcomes by strength, in the order of ``trials``."""
+    outcomes = {strength: [judge(trial.cell, prior) for trial in trials] for strength, prior in priors.items()}
+    kinds = list(dict.fromkeys(trial.kind for trial in trials))
+    for kind in kinds:
+        chosen = [number for number, trial in enumerate(trials) if trial.kind == kind]
+        cells = [trials[number].cell for number in chosen]
+        print(f"\n{kind}: {len(cells)} cells of {len({cell.case for cell in cells})} cases")
+        columns = (
+            {"right": RIGHT, "false abnormal": FALSE_ABNORMAL, "other sex": WRONG_SEX}
+            if kind == "normal"
+            else {"right": RIGHT, "false normal": FALSE_NORMAL, "wrong abnormal": WRONG_ABNORMAL}
+        )
+        print_head("strength", *columns)
+        for strength, codes in outcomes.items():
+            rows = [[codes[number]] for number in chosen]
+            print_row(strength, *(interval(cells, rows, share(code), resamples) for code in columns.values()))
+    return outcomes
+
+
+def by_class(trials: Sequence[Trial], outcomes: Sequence[int]) -> None:
+    """Print how often each class's loss and gain is called right, and how often the cell passes for normal."""
+    tally = np.zeros((CLASSES, 2, 5), np.int64)
+    for trial, code in zip(trials, outcomes, strict=True):
+        if trial.class_index is not None:
+            tally[trial.class_index, int(trial.kind == "gain"), code] += 1
+    print_head("class", "losses", "right", "false normal", "gains", "right", "false normal")
+    for name, kinds in zip(CLASS_NAMES, tally, strict=True):
+        cells = []
+        for codes in kinds:
+            n = int(codes.sum())
+            cells += [n, *(f"{ratio(codes[code], n):.1%}" if n else "-" for code in (RIGHT, FALSE_NORMAL))]
+        print_row(name, *cells)
+
+
+def incomplete(cells: Sequence[Cell], priors: dict[float, Prior], resamples: int, random: np.random.Generator) -> None:
+    """Print the assigned accuracy of cells seen in part."""
+
+    def accuracy(rows: NDArray[np.float64]) -> float:
+        return float(rows[:, 0].sum() / rows[:, 1].sum())
+
+    parts = {
+        missing: [cell.only(random.permutation(len(cell.true))[missing:]) for cell in cells if len(cell.true) > missing]
+        for missing in (0, *LEFT_OUT)
+    }
+    print("\nshare of chromosomes with the right class, by how many of the cell are left out at random")
+    print_head("strength", *parts)
+    alone = [[[(c.evidence.argmax(axis=1) == c.true).sum(), len(c.true)] for c in part] for part in parts.values()]
+    print_row(
+        "isolated",
+        *(interval(part, rows, accuracy, resamples) for part, rows in zip(parts.values(), alone, strict=True)),
+    )
+    for strength, prior in priors.items():
+        print_row(
+            strength,
+            *(
+                interval(part, [[(assigned(c, prior) == c.true).sum(), len(c.true)] for c in part], accuracy, resamples)
+                for part in parts.values()
+            ),
+        )
+
+
+def main() -> None:
+    """Print every table for every report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("probabilities", type=Path)
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", default=STRENGTHS, help="costs of a gain and of a loss, nats"
+    )
+    parser.add_argument("--detail", type=float, default=Prior().gain, help="strength of the table by class")
+    parser.add_argument("--events", type=int, default=8, help="changes of each kind made in each normal cell")
+    parser.add_argument("--resamples", type=int, default=500)
+    arguments = parser.parse_args()
+    priors = {s: replace(Prior(), gain=s, loss=s) for s in sorted({*arguments.strengths, arguments.detail})}
+    everything = read(arguments.probabilities)
+    for report in sorted({cell.report for cell in everything}):
+        random = np.random.default_rng(0)
+        cells = [cell for cell in everything if cell.report == report]
+        print(f"\n## {report}: {len(cells)} cells, {sum(len(cell.true) for cell in cells)} chromosomes")
+        trials = [Trial("normal" if normal(cell.copies) else "abnormal in truth", cell) for cell in cells]
+        trials += aneuploid(cells, arguments.events, random)
+        trials.sort(key=lambda trial: KINDS.index(trial.kind))
+        outcomes = by_strength(trials, priors, arguments.resamples)
+        print(f"\nby class, strength {arguments.detail}")
+        by_class(trials, outcomes[arguments.detail])
+        incomplete([cell for cell in cells if normal(cell.copies)], priors, arguments.resamples, random)
+
+
+if __name__ == "__main__":
+    main()
