@@ -7,12 +7,13 @@ and the shape profile, the second moment of the stain about the medial axis (Pip
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 _SAMPLES = 64
 _SMOOTHING = 1.5
+_WINDOW = 13
 _SHOULDER = 12
 _CAP = 5
 _FAINTEST = 0.04
@@ -26,13 +27,12 @@ def constriction(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> ND
         inside: (L, W) what of it is chromosome.
     """
     offsets = np.arange(sections.shape[1]) - (sections.shape[1] - 1) / 2
-    stain = np.where(inside, np.maximum(sections, 0.0), 0.0)
-    mass = np.maximum(stain.sum(axis=1), 1e-6)
-    middle = (stain * offsets).sum(axis=1) / mass
-    spread = np.sqrt(np.maximum((stain * offsets**2).sum(axis=1) / mass - middle**2, 0.0))
-    width = inside.sum(axis=1).astype(np.float64)
-    pinched = _pinched(width) + _pinched(spread)
-    return (pinched / 2).astype(np.float32)
+    stain = np.maximum(sections, 0) * inside
+    mass, moment, second = (stain @ np.vander(offsets, 3, increasing=True)).T
+    mass = np.maximum(mass, 1e-6)
+    spread = np.sqrt(np.maximum(second / mass - (moment / mass) ** 2, 0.0))
+    width = np.count_nonzero(inside, axis=1)
+    return np.asarray(_pinched(np.stack([width, spread])).mean(axis=0), np.float32)
 
 
 def centromere(pinched: NDArray[np.float32]) -> float | None:
@@ -44,11 +44,16 @@ def centromere(pinched: NDArray[np.float32]) -> float | None:
     return (place + _CAP + 0.5) / len(pinched)
 
 
-def _pinched(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Depth of ``values`` below the lower of the shoulders on either side, relative to the typical value, (64,)."""
-    places = (np.arange(_SAMPLES) + 0.5) / _SAMPLES * len(values) - 0.5
-    smooth = gaussian_filter1d(np.interp(places, np.arange(len(values)), values), _SMOOTHING, mode="nearest")
-    before = maximum_filter1d(smooth, _SHOULDER, origin=_SHOULDER // 2 - 1, mode="nearest")
-    after = maximum_filter1d(smooth, _SHOULDER, origin=-(_SHOULDER // 2), mode="nearest")
-    depth: NDArray[np.float64] = np.minimum(before, after) - smooth
-    return np.clip(depth / max(float(np.median(smooth)), 1e-6), 0.0, 1.0)
+def _pinched(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Depth of each profile (k, L) below the lower of the shoulders on either side, relative to its median, (k, 64)."""
+    length = profiles.shape[1]
+    places = (np.arange(_SAMPLES) + 0.5) / _SAMPLES * length - 0.5
+    sampled = np.stack([np.interp(places, np.arange(length), profile) for profile in profiles])
+    smooth = cv2.GaussianBlur(sampled, (_WINDOW, 1), _SMOOTHING, borderType=cv2.BORDER_REPLICATE)
+    before, after = (
+        cv2.dilate(smooth, np.ones((1, _SHOULDER)), anchor=(anchor, 0), borderType=cv2.BORDER_REPLICATE)
+        for anchor in (_SHOULDER - 1, 0)
+    )
+    depth = np.minimum(before, after) - smooth
+    typical = np.sort(smooth, axis=1)[:, _SAMPLES // 2, None]
+    return np.clip(depth / np.maximum(typical, 1e-6), 0.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +14,9 @@ from karyotyping.medial_axis import arc_length, cross_sections, inner_run, large
 PROFILE_SAMPLES = 64
 _MIDDLE = 0.6
 """Share of the width whose stain makes the profile; the rims are paler, and differently so in each preparation."""
-
-
-_BLACK = 1.8
+_EXTREMES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)
+"""Where the 5th and the 95th percentile lie among the sorted samples of a profile."""
+BLACK = 1.8
 """Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
 
 
@@ -74,24 +75,24 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> Measured:
     part = largest_part(mask)
     axis = medial_axis(part)
     length = float(arc_length(axis)[-1])
-    edges = resample(axis, min(1.0, length / 3))
+    edges = axis if length >= 3 else resample(axis, length / 3)
     rows = (edges[:-1] + edges[1:]) / 2
     reach = max(3, round(0.9 * int(part.sum()) / max(length, 1.0)))
-    coverage = cross_sections(part.astype(np.float32), rows, reach)
+    body = part.astype(np.float32)
+    coverage, stained = cv2.split(cross_sections(np.asarray(cv2.merge((body, stain * body)), np.float32), rows, reach))
     inside = inner_run(coverage > 0.5)
-    sections = cross_sections(np.where(part, stain, np.float32(0)), rows, reach)
-    sections /= np.maximum(coverage, np.float32(0.25))  # what a sample takes from outside is not stain
+    sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # what was sampled outside is not stain
     widths = inside.sum(axis=1).astype(np.float64)
     density = _along(_middle_mean(sections, inside))
-    low, high = np.percentile(density, [5, 95])
+    low, high = np.interp(_EXTREMES, np.arange(PROFILE_SAMPLES), np.sort(density))
     pinched = constriction(sections, inside)
-    tip_distance = float(np.hypot(*(axis[-1] - axis[0])))
+    tip_distance = float(abs(axis[-1] - axis[0]))
     return Measured(
-        axis=axis,
+        axis=np.stack([axis.real, axis.imag], axis=1),
         length=length,
         width=float(widths.mean()),
         area=int(part.sum()),
-        straightened=np.where(inside, np.clip(255.0 * (1.0 - sections / _BLACK), 0, 255), 255).round().astype(np.uint8),
+        straightened=np.where(inside, np.clip(255.0 * (1.0 - sections / BLACK), 0, 255), 255).round().astype(np.uint8),
         profile=np.clip((density - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32),
         density=density,
         widths=_along(widths),
@@ -113,7 +114,8 @@ def _middle_mean(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> ND
 
 def _along(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """``values`` of the rows, averaged over 64 equal stretches of the length."""
-    edges = np.linspace(0.0, len(values), PROFILE_SAMPLES + 1)
-    integral = np.concatenate([[0.0], np.cumsum(values)])
-    stretches: NDArray[np.float64] = np.diff(np.interp(edges, np.arange(len(values) + 1), integral))
-    return (stretches * PROFILE_SAMPLES / len(values)).astype(np.float32)
+    edges = np.arange(PROFILE_SAMPLES + 1) * (len(values) / PROFILE_SAMPLES)
+    integral = np.zeros(len(values) + 1)
+    values.cumsum(out=integral[1:])
+    upto = np.interp(edges, np.arange(len(values) + 1), integral)
+    return np.asarray((upto[1:] - upto[:-1]) * (PROFILE_SAMPLES / len(values)), np.float32)

@@ -123,13 +123,13 @@ def test_neighbours_and_holes_do_not_matter() -> None:
     rows, columns = np.nonzero(mask)
     with_specks[rows[len(rows) // 2], columns[len(rows) // 2]] = False
     np.testing.assert_array_equal(largest_part(with_specks), mask)
-    np.testing.assert_allclose(medial_axis(with_specks), medial_axis(mask))
+    np.testing.assert_allclose(medial_axis(largest_part(with_specks)), medial_axis(mask))
 
 
 def test_axis_starts_at_the_upper_tip() -> None:
     _, mask = draw(straight(0.3), 60, 12)
     axis = medial_axis(mask)
-    assert axis[0, 1] < axis[-1, 1]
+    assert axis[0].imag < axis[-1].imag
     assert arc_length(axis)[-1] == pytest.approx(60, abs=3)
 
 
