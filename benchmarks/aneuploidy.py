@@ -1,10 +1,11 @@
 """Does the assignment over the cell find aneuploidies, and does it invent some? By strength of its prior.
 
-    python benchmarks/aneuploidy.py PROBABILITIES.npz [--strengths 1 2.5 5] [--events 8] [--resamples 500]
+    python benchmarks/aneuploidy.py FOLD.npz ... [--strengths 1 2.5 5] [--events 8] [--resamples 500]
 
-Prints Markdown tables for each report. The npz holds, for N chromosomes that the classifier was not trained on,
-``joint`` (N, 24, 2) or ``log_probabilities`` (N, 24), ``class_index`` (N,) 0..23, and ``cell``, ``case``, ``report``
-(N,) names.
+Prints Markdown tables for each report. Each npz holds, for N chromosomes that its classifier was not trained on,
+``joint`` (N, 24, 2) or ``log_probabilities`` (N, 24), ``class_index`` (N,) 0..23 (-1 for no chromosome, which is left
+out), ``cell``, ``case``, ``report`` (N,) names, and perhaps ``unknown`` (N,), the probability that it is no chromosome
+of any class.
 
 Aneuploid cells are those that the truth has, and those made from every cell of 46 by leaving out a chromosome, by
 adding one of another cell (of the same case if it has two cells, else of the same report), or both: then the count is
@@ -44,6 +45,8 @@ class Cell:
 
     evidence: NDArray[np.float64]
     """(n, 24) log-probabilities, each chromosome seen for itself."""
+    whole: NDArray[np.float64]
+    """(n,) probability that it is a chromosome of some class."""
     true: Ints
     """(n,) class index."""
     case: str
@@ -56,15 +59,20 @@ class Cell:
 
     def only(self, kept: Ints) -> Cell:
         """The cell with only the chromosomes ``kept``."""
-        return replace(self, evidence=self.evidence[kept], true=self.true[kept])
+        return replace(self, evidence=self.evidence[kept], whole=self.whole[kept], true=self.true[kept])
 
     def lose(self, class_index: int, random: np.random.Generator) -> Cell:
         """The cell without one of its chromosomes of a class."""
         return self.only(np.delete(np.arange(len(self.true)), random.choice(np.flatnonzero(self.true == class_index))))
 
-    def gain(self, evidence: NDArray[np.float64], class_index: int) -> Cell:
-        """The cell with one more chromosome."""
-        return replace(self, evidence=np.vstack([self.evidence, evidence]), true=np.append(self.true, class_index))
+    def gain(self, donor: Cell, place: int) -> Cell:
+        """The cell with one more chromosome, of another cell."""
+        return replace(
+            self,
+            evidence=np.vstack([self.evidence, donor.evidence[place]]),
+            whole=np.append(self.whole, donor.whole[place]),
+            true=np.append(self.true, donor.true[place]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,35 +90,40 @@ def normal(copies: Ints) -> bool:
     return bool((copies[:22] == 2).all()) and (copies[X - 1], copies[Y - 1]) in ((2, 0), (1, 1))
 
 
-def read(path: Path) -> list[Cell]:
-    """The cells of an npz."""
-    with np.load(path) as stored:
-        evidence = stored["log_probabilities"] if "log_probabilities" in stored else logsumexp(stored["joint"], axis=2)
-        true, report, case, name = (stored[key] for key in ("class_index", "report", "case", "cell"))
-    keys = np.array([f"{r}\t{c}\t{n}" for r, c, n in zip(report, case, name, strict=True)])
-    places = [np.flatnonzero(keys == key) for key in np.unique(keys)]
-    return [Cell(evidence[at].astype(np.float64), true[at], f"{case[at[0]]}", f"{report[at[0]]}") for at in places]
+def read(folds: Sequence[Path]) -> list[Cell]:
+    """The cells of all folds."""
+    cells: list[Cell] = []
+    for fold in folds:
+        with np.load(fold) as stored:
+            joint = stored["log_probabilities"][..., None] if "log_probabilities" in stored else stored["joint"]
+            true, report, case, name = (stored[key] for key in ("class_index", "report", "case", "cell"))
+            whole = 1.0 - stored["unknown"] if "unknown" in stored else np.ones(len(true))
+        evidence = logsumexp(joint.astype(np.float64), axis=2)
+        keys = np.array([f"{r}\t{c}\t{n}" for r, c, n in zip(report, case, name, strict=True)])
+        for key in np.unique(keys[true >= 0]):
+            at = np.flatnonzero((keys == key) & (true >= 0))
+            cells.append(Cell(evidence[at], whole[at], true[at], str(case[at[0]]), str(report[at[0]])))
+    return cells
 
 
-def aneuploid(cells: Sequence[Cell], events: int, random: np.random.Generator) -> Iterator[Trial]:
+def changed(cells: Sequence[Cell], events: int, random: np.random.Generator) -> Iterator[Trial]:
     """Losses, gains and both in every normal cell. A cell that would have no X is not made: it could not live."""
-    donors: dict[tuple[str, int], list[tuple[int, NDArray[np.float64]]]] = defaultdict(list)
-    for number, cell in enumerate(cells):
-        for one, class_index in zip(cell.evidence, cell.true.tolist(), strict=True):
-            donors[cell.case, class_index].append((number, one))
-            donors["", class_index].append((number, one))
+    donors: dict[tuple[str, int], list[tuple[Cell, int]]] = defaultdict(list)
+    for cell in cells:
+        for place, class_index in enumerate(cell.true.tolist()):
+            donors[cell.case, class_index].append((cell, place))
+            donors["", class_index].append((cell, place))
     turn = 0
-    for number, cell in enumerate(cells):
+    for cell in cells:
         if not normal(cell.copies):
             continue
         for _ in range(events):
             k, turn = turn % CLASSES, turn + 1
             if cell.copies[k] > (k == X - 1):
                 yield Trial("loss", cell.lose(k, random), k)
-            others = ([one for n, one in donors[case, k] if n != number] for case in (cell.case, ""))
-            nearest = next(filter(None, others), None)
-            if nearest:
-                more = cell.gain(nearest[random.integers(len(nearest))], k)
+            sources = ([one for one in donors[case, k] if one[0] is not cell] for case in (cell.case, ""))
+            if nearest := next(filter(None, sources), None):
+                more = cell.gain(*nearest[random.integers(len(nearest))])
                 yield Trial("gain", more, k)
                 other = int(random.choice([c for c in range(22) if c != k]))
                 yield Trial("gain and loss", more.lose(other, random))
@@ -127,7 +140,9 @@ def outcome(true: Ints, said: Ints) -> int:
 
 def assigned(cell: Cell, prior: Prior) -> Ints:
     """(n,) class indices, -1 for what fits nothing."""
-    return np.array([-1 if one.class_id is None else one.class_id - 1 for one in assign(cell.evidence, prior=prior)])
+    return np.array(
+        [-1 if one.class_id is None else one.class_id - 1 for one in assign(cell.evidence, cell.whole.tolist(), prior)]
+    )
 
 
 def judge(cell: Cell, prior: Prior) -> int:
@@ -242,7 +257,7 @@ def incomplete(cells: Sequence[Cell], priors: dict[float, Prior], resamples: int
 def main() -> None:
     """Print every table for every report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("probabilities", type=Path)
+    parser.add_argument("folds", type=Path, nargs="+")
     parser.add_argument(
         "--strengths", type=float, nargs="+", default=STRENGTHS, help="costs of a gain and of a loss, nats"
     )
@@ -251,13 +266,13 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=500)
     arguments = parser.parse_args()
     priors = {s: replace(Prior(), gain=s, loss=s) for s in sorted({*arguments.strengths, arguments.detail})}
-    everything = read(arguments.probabilities)
+    everything = read(arguments.folds)
     for report in sorted({cell.report for cell in everything}):
         random = np.random.default_rng(0)
         cells = [cell for cell in everything if cell.report == report]
         print(f"\n## {report}: {len(cells)} cells, {sum(len(cell.true) for cell in cells)} chromosomes")
         trials = [Trial("normal" if normal(cell.copies) else "abnormal in truth", cell) for cell in cells]
-        trials += aneuploid(cells, arguments.events, random)
+        trials += changed(cells, arguments.events, random)
         trials.sort(key=lambda trial: KINDS.index(trial.kind))
         outcomes = by_strength(trials, priors, arguments.resamples)
         print(f"\nby class, strength {arguments.detail}")

@@ -1,0 +1,79 @@
+"""Held-out answers on their way to ``karyo evaluate classes``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.evaluation.classes import evaluate_classes
+
+ROOT = Path(__file__).parent.parent
+CELL = np.repeat(np.arange(23), 2)
+
+
+def write_fold(path: Path, cell: str, report: str = "a") -> Path:
+    """A cell of 46,XX and a piece of debris. The last X is taken for a 7 at first sight, and one 3 for upside down."""
+    true = np.append(CELL, -1)
+    joint = np.where(np.arange(24) == true[:, None], 0.0, -9.0)[..., None] + np.log([0.9, 0.1])
+    joint[45, [22, 6]] += [[0.0], [9.7]]
+    joint[46] = np.log([0.5, 0.5])
+    joint[5] = joint[5, :, ::-1]
+    joint -= np.logaddexp.reduce(joint, axis=(1, 2), keepdims=True)
+    n = len(true)
+    names = np.array([f"{cell}/{k}.png" for k in range(n)])
+    np.savez(
+        path,
+        joint=joint,
+        unknown=np.where(true < 0, 0.97, 0.01),
+        class_index=true,
+        upright=true >= 0,
+        name=names,
+        cell=np.full(n, cell),
+        case=np.full(n, cell),
+        report=np.full(n, report),
+    )
+    return path
+
+
+def convert(folder: Path, *folds: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "out_of_fold.py", *folds, "--out", folder / "out"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_two_folds_are_evaluated_as_one(tmp_path: Path) -> None:
+    done = convert(tmp_path, write_fold(tmp_path / "1.npz", "c"), write_fold(tmp_path / "2.npz", "d"))
+    assert done.returncode == 0, done.stderr
+    found = evaluate_classes(tmp_path / "out" / "truth.csv", tmp_path / "out" / "predictions.csv", resamples=0)
+    assert (found["chromosomes"], found["cells"], found["missing"]) == (94, 2, 0)
+    assert found["accuracy_top1"] == pytest.approx(46 / 47)
+    assert found["confusion"]["X"] == {"X": 2, "7": 2}
+    assert found["accuracy_assigned"] == 1
+    assert found["no_class"]["isolated"] == {
+        "true": 2, "said": 2, "recall": 1, "precision": 1, "known_refused": 0, "auroc": 1
+    }  # fmt: skip
+    assert found["polarity"]["wrong_per_class"] == {"3": 2}
+
+
+def test_a_chromosome_belongs_to_one_fold(tmp_path: Path) -> None:
+    fold = write_fold(tmp_path / "1.npz", "c")
+    done = convert(tmp_path, fold, fold)
+    assert done.returncode != 0
+    assert "47 chromosomes are in two folds" in done.stderr
+
+
+def test_reports_keep_their_files_apart(tmp_path: Path) -> None:
+    folds = write_fold(tmp_path / "1.npz", "c", "a"), write_fold(tmp_path / "2.npz", "c", "b")
+    assert convert(tmp_path, *folds).returncode == 0
+    found = evaluate_classes(tmp_path / "out" / "truth.csv", tmp_path / "out" / "predictions.csv", resamples=0)
+    assert sorted(found["by"]["report"]) == ["a", "b"]
+    assert found["by"]["report"]["b"]["chromosomes"] == 47
