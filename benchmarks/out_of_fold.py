@@ -27,8 +27,6 @@ from karyotyping.classified import Classified
 COLUMNS = ("joint", "unknown", "class_index", "upright", "name", "cell", "case", "report")
 TRUTH = ("file", "class", "cell", "case", "report", "upright")
 PREDICTIONS = ("file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown")
-_UNKNOWN = 0.5
-"""What is likelier than this to be no chromosome of any class is called ``?``."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -60,7 +58,6 @@ def rows(arrays: Arrays) -> Iterator[tuple[dict[str, object], dict[str, object]]
         for k, one, whole in zip(members, said, together, strict=True):
             file = f"{arrays['report'][k]}/{arrays['name'][k]}" if several else str(arrays["name"][k])
             index, (best, score) = int(arrays["class_index"][k]), one.top5[0]
-            refused = one.unknown > _UNKNOWN
             yield (
                 {
                     "file": file,
@@ -72,8 +69,8 @@ def rows(arrays: Arrays) -> Iterator[tuple[dict[str, object], dict[str, object]]
                 },
                 {
                     "file": file,
-                    "class": class_name(None if refused else best),
-                    "score": f"{one.unknown if refused else score * (1 - one.unknown):.6f}",
+                    "class": class_name(best),
+                    "score": f"{score * (1 - one.unknown):.6f}",
                     "top5": " ".join(class_name(class_id) for class_id, _ in one.top5),
                     "assigned_class": class_name(whole.class_id),
                     "assigned_score": f"{whole.score:.6f}",

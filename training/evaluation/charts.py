@@ -30,6 +30,7 @@ _SIDE = 760
 _ROOM = (90, 80, 40, 80)
 """Pixels left, above, right and below of the axes."""
 _LEAST_ERROR = 1e-4
+_LEAST_MARKED = 0.05
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -176,7 +177,7 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> NDArray[np.uint8]:
         axes.page.text(axes.at(0.03, 10 ** (-0.16 - 0.16 * number)), name, size=16, ink=ink, anchor="lm")
         for target in ERROR_TARGETS:
             point = curve.within(target)
-            if point["accepted"]:
+            if point["coverage"] > _LEAST_MARKED:
                 place = axes.at(point["coverage"], target)
                 axes.page.dot(place, 5, ink)
                 right = number > 0 and point["coverage"] < 0.9  # below a curve that still rises slowly
