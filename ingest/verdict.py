@@ -21,12 +21,19 @@ REASONS = {
     "bad_priority": "Line {line}: priority is {value!r}; write stat, routine or backlog, or leave it empty.",
     "bad_text": "Line {line}: {column} holds control characters; write it again by hand.",
     "too_many_values": "Line {line}: there are more values than columns; put quotes around values with commas.",
+    "missing_crop": "Line {line} of index.csv names a file that is not there; add the file or remove the line.",
+    "missing_cell": "index.csv does not say of which cell it is; fill the column {column} in its line.",
+    "outside_collection": "The name leads out of the collection; move or rename the file.",
+    "named_twice": "An earlier file of the archive has the same name; rename one of them.",
+    "locked": "The file is locked by a password; make the archive without one.",
+    "damaged_archive": "The archive is damaged at this file ({error}); make it again.",
+    "not_a_collection": "{path} is neither a folder nor a zip archive; give the pictures as one of them.",
     "folder_not_found": "{path} is not a folder; give the folder that holds the images.",
     "manifest_unreadable": "{path} cannot be read as CSV ({error}); save it as CSV in UTF-8.",
     "manifest_missing_column": "The manifest {path} has no column {column}; its first line names the columns: {known}.",
     "manifest_unknown_column": "The manifest {path} has a column {column!r}; remove it or use one of: {known}.",
 }
-"""Reasons of discovery and of manifests; those of the images themselves are ``karyotyping.image.REASONS``."""
+"""Reasons of discovery, manifests and collections; those of the images themselves are ``karyotyping.image.REASONS``."""
 
 
 class Rejected(NamedTuple):

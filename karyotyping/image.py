@@ -30,14 +30,14 @@ REASONS = {
     "unsupported_format": "The file is {kind}; export it as TIFF, PNG, JPEG or BMP.",
     "truncated": "The file ends before the image does; copy it again from the microscope.",
     "damaged": "The image cannot be decoded; copy it again, or export it again as TIFF or PNG.",
-    "too_many_pixels": "The image claims more than {limit:,} pixels; crop it to one metaphase, or raise the limit.",
-    "too_small": "The image is {width} x {height} pixels; send the whole metaphase, at least {least} pixels a side.",
+    "too_many_pixels": "The image claims more than {limit:,} pixels; crop it to what it is about, or raise the limit.",
+    "too_small": "The image is {width} x {height} pixels; send the whole of it, at least {least} pixels a side.",
     "unsupported_colour": "The colours are stored as {kind}; export the image as grey or RGB.",
     "unsupported_pixel_type": "The pixels are {kind}; export the image with 8 or 16 bits per channel.",
     "unsupported_compression": "The TIFF is compressed by {kind}; export it uncompressed or with LZW or Deflate.",
     "palette_image": "The pixels point into a palette of colours; export the image as grey or RGB.",
     "transparent_image": "Parts of the image are transparent; flatten it before export.",
-    "multi_page": "The file holds several images; export each metaphase as a file of its own.",
+    "multi_page": "The file holds several images; export each as a file of its own.",
 }
 """Every reason for which :func:`decode` rejects, with the sentence that tells people what to do."""
 
