@@ -179,7 +179,8 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> NDArray[np.uint8]:
             point = curve.within(target)
             if point["coverage"] > _LEAST_MARKED:
                 place = axes.at(point["coverage"], target)
-                axes.page.dot(place, 5, ink)
+                if point["accepted"] < curve.accepted[-1]:  # the curve crosses here
+                    axes.page.dot(place, 5, ink)
                 right = number > 0 and point["coverage"] < 0.9  # below a curve that still rises slowly
                 beside = (place[0] + (10 if right else -10), place[1] + (14 if number else -12))
                 axes.page.text(beside, f"{point['coverage']:.1%}", ink=ink, anchor="lm" if right else "rm")
