@@ -65,6 +65,7 @@ def pinched_at(place: float) -> Along:
         (straight(1.5), 300, 20),
         (arc(40), 90, 12),
         (arc(25), 70, 10),
+        (arc(14), 44, 10),
         (s_shape(120), 120, 12),
         (s_shape(280), 280, 24),
     ],
@@ -114,6 +115,15 @@ def test_straightened_is_dark_on_white_and_shows_the_bands() -> None:
     halves = [float(np.median(half[half < 255])) for half in np.array_split(straightened, 2)]
     assert sorted(halves) == pytest.approx([0, 255 * 0.7], abs=12)
     assert straightened[:, 0].min() == 255
+
+
+@pytest.mark.parametrize(("course", "length"), [(arc(16), 70), (arc(20), 60), (s_shape(80), 80), (s_shape(100), 100)])
+def test_strong_bends_are_followed_along_their_middle(course: Course, length: float) -> None:
+    points = course(np.arange(0.0, length, 0.1))
+    points += 14 - points.min(axis=0)
+    axis = measure(*draw(course, length, 12)).axis
+    distance = np.hypot(*np.moveaxis(axis[:, None] - points, -1, 0)).min(axis=1)
+    assert distance.mean() < 0.5
 
 
 def test_neighbours_and_holes_do_not_matter() -> None:

@@ -7,7 +7,7 @@ The drawing is a function of two coordinates: ``s`` along the axis, from the p t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +26,8 @@ _EDGE = 0.45
 """Width of a chromatid's soft edge before the optics, pixels."""
 
 Values = NDArray[np.float32]
+Course = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Angle of the axis to its mean direction at places 0 (p telomere) .. 1 (q telomere) along it, in radians."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def draw_chromosome(
     *,
     cell: Mapping[str, float] | None = None,
     angle: float | None = None,
+    course: Course | None = None,
     resolution: Resolution = 550,
     banding: Banding = "G",
 ) -> Patch:
@@ -62,6 +65,7 @@ def draw_chromosome(
     Args:
         cell: one value of every range of :class:`Look`, shared by the chromosomes of a cell; drawn if None.
         angle: mean direction from the p telomere to the q telomere in radians (0 = right, pi/2 = down); any if None.
+        course: how the axis winds, where the usual bends of ``cell`` are not wanted.
     """
     cell = draw(Look(), rng) if cell is None else cell
     angle = float(rng.uniform(0, 2 * np.pi)) if angle is None else angle
@@ -71,7 +75,9 @@ def draw_chromosome(
     length = max(length, 1.1 * width)
     centromere = centromere_index(class_id, resolution)
 
-    axis = _axis(angle, length=length, width=width, centromere=centromere, cell=cell, rng=rng)
+    if course is None:
+        course = _usual_course(length=length, width=width, centromere=centromere, cell=cell, rng=rng)
+    axis = _axis(angle, course, length)
     margin = 0.5 * width * (1 + cell["gap"] + cell["splay"]) + 4
     axis -= np.floor(axis.min(axis=0) - margin)
     columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + margin))
@@ -110,28 +116,28 @@ def draw_chromosome(
     )
 
 
-def _axis(
-    angle: float,
-    *,
-    length: float,
-    width: float,
-    centromere: float,
-    cell: Mapping[str, float],
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """(K, 2) points ``_STEP`` apart: the integral of a heading that turns smoothly, sharper at the centromere."""
-    n = max(8, int(length / _STEP))
-    u = np.linspace(0, 1, n)
+def _usual_course(
+    *, length: float, width: float, centromere: float, cell: Mapping[str, float], rng: np.random.Generator
+) -> Course:
+    """A smooth turn, sharper at the centromere."""
     freedom = np.clip((length / width - 1.5) / 6, 0, 1)  # short and thick chromosomes are stiff
     turn = np.clip(rng.normal(0, cell["bend"]), -2.4, 2.4) * freedom
     wave = rng.normal(0, 0.35 * cell["bend"]) * freedom
     kink = np.clip(rng.normal(0, cell["kink"]), -0.9, 0.9) * freedom
-    heading = (
-        angle
-        + turn * (u - 0.5)
-        + wave * np.cos(2 * np.pi * (u + rng.uniform()))
-        + kink * 0.5 * np.tanh((u - centromere) * length / width)
-    )
+    phase = rng.uniform()
+
+    def course(u: NDArray[np.float64]) -> NDArray[np.float64]:
+        bent = turn * (u - 0.5) + wave * np.cos(2 * np.pi * (u + phase))
+        kinked: NDArray[np.float64] = bent + kink * 0.5 * np.tanh((u - centromere) * length / width)
+        return kinked
+
+    return course
+
+
+def _axis(angle: float, course: Course, length: float) -> NDArray[np.float64]:
+    """(K, 2) points ``_STEP`` apart: the integral of a heading that turns as ``course`` says."""
+    n = max(8, int(length / _STEP))
+    heading = angle + course(np.linspace(0, 1, n))
     steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * (length / (n - 1))
     return np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
 
