@@ -11,24 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from karyotyping.routing import GEOMETRY, ROUTES, SIDE
-from models.engine import Placement, load_engine
+from karyotyping.routing import GEOMETRY, ROUTES
 from models.networks.router import Probabilities, Router
 from models.registry import digest
+from training.export import export
 from training.regions import Samples, make_samples
-from training.router_card import write_card
-
-TOLERANCE = 1e-4
-"""Largest difference of a probability between torch and the exported file."""
-
-
-class ExportDiffers(Exception):
-    """The exported network does not compute what the trained one does."""
+from training.router_card import write_router_card
 
 
 def train(config: Path, out: Path, say: Callable[[str], None] = print) -> Path:
@@ -44,7 +36,7 @@ def train(config: Path, out: Path, say: Callable[[str], None] = print) -> Path:
         say: told of each step.
 
     Raises:
-        ExportDiffers: the exported file disagrees with the network.
+        training.export.ExportDiffers: the exported file disagrees with the network.
     """
     settings = tomllib.loads(config.read_text("utf-8"))
     folder = Path(os.environ.get("KARYO_TEST_DATA", "."))
@@ -66,8 +58,9 @@ def train(config: Path, out: Path, say: Callable[[str], None] = print) -> Path:
     network = fit(seen, settings, out / f"checkpoint-{run[:12]}.pt", say)
     measured = measure(predict(network, unseen), unseen.route)
     say(f"held out: {json.dumps(measured)}")
-    weights = export(network, out / "router.onnx", unseen)
-    write_card(weights.with_suffix(".md"), settings, [report.name for report in reports], measured, len(seen.route))
+    few = {"appearance": unseen.appearance[:300].astype(np.float32), "geometry": unseen.geometry[:300]}
+    weights = export(Probabilities(network), out / "router.onnx", few, ["probabilities"])
+    write_router_card(weights, settings, [report.name for report in reports], measured, len(seen.route))
     return weights
 
 
@@ -146,51 +139,6 @@ def measure(probabilities: NDArray[np.float32], route: NDArray[np.int64]) -> dic
         "precision": {name: round(float(value), 4) for name, value in zip(ROUTES, precision, strict=True)},
         "confusion": table.tolist(),
     }
-
-
-def export(network: Router, path: Path, samples: Samples) -> Path:
-    """Write the network as one ONNX file with a dynamic batch dimension, and check what it computes.
-
-    Raises:
-        ExportDiffers: a probability differs from torch's by more than ``TOLERANCE``.
-    """
-    batch = {0: torch.export.Dim.DYNAMIC}
-    example = torch.zeros(2, 2, SIDE, SIDE), torch.zeros(2, len(GEOMETRY))
-    torch.onnx.export(
-        Probabilities(network).eval(),
-        example,
-        path,
-        input_names=["appearance", "geometry"],
-        output_names=["probabilities"],
-        dynamic_shapes=(batch, batch),
-        opset_version=18,
-        external_data=False,
-        verbose=False,
-    )
-    forget_sources(path)
-    few = Samples(samples.appearance[:300], samples.geometry[:300], samples.route[:300])
-    engine = load_engine(path, "cpu", Placement(threads=1))
-    ours = engine.infer({"appearance": few.appearance.astype(np.float32), "geometry": few.geometry})["probabilities"]
-    difference = float(np.abs(ours - predict(network, few)).max(initial=0.0))
-    if difference > TOLERANCE:
-        raise ExportDiffers(f"{path} differs from the trained network by {difference:.2g} (allowed {TOLERANCE})")
-    return path
-
-
-def forget_sources(path: Path) -> None:
-    """Take the exporter's notes out of an ONNX file: stack traces with the paths of the machine that made it."""
-    model = onnx.load(path)
-    model.doc_string = model.graph.doc_string = ""
-    for noted in (
-        model,
-        model.graph,
-        *model.graph.node,
-        *model.graph.value_info,
-        *model.graph.input,
-        *model.graph.output,
-    ):
-        del noted.metadata_props[:]
-    onnx.save(model, path)
 
 
 def _tensors(samples: Samples) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from karyotyping.routing import GEOMETRY, ROUTES, SIDE
-
-_LICENCES = {
-    "pki3_gband.zip": "Pki-3 G-banded chromosomes: public academic set, no terms stated",
-    "padova_qband.zip": "BioImLab (University of Padova) Q-banded chromosomes: public for research",
-}
+from training.card import licences, write_card
 
 
-def write_card(
-    path: Path, settings: dict[str, Any], reports: Sequence[str], measured: dict[str, Any], regions: int
+def write_router_card(
+    weights: Path, settings: dict[str, Any], reports: Sequence[str], measured: dict[str, Any], regions: int
 ) -> None:
-    """Write the card of ``router.onnx``, which lies beside ``path``, with TOML front matter."""
-    sha256 = hashlib.sha256(path.with_suffix(".onnx").read_bytes()).hexdigest()
-    licences = ["ideograms: public domain (NCBI)", *(_LICENCES.get(name, name) for name in reports)]
-    front_matter = {
+    """Write the card of the exported router."""
+    facts = {
         "summary": "what a region of a metaphase holds: " + ", ".join(ROUTES),
-        "sha256": sha256,
         "data": f"{regions} regions of {settings['fields']} simulated metaphases, drawn from ideograms or composed of "
         f"the single chromosomes of {', '.join(reports) or 'no report'}; no photograph of a metaphase",
-        "licence": "; ".join(licences),
+        "licence": licences(Path(name).stem for name in reports),
         "command": "karyo train router",
         "seed": settings["seed"],
         "inputs": f"appearance float32 (N, 2, {SIDE}, {SIDE}): stain and mask; geometry float32 (N, {len(GEOMETRY)})",
         "outputs": f"probabilities float32 (N, {len(ROUTES)}), rows sum to 1",
     }
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in front_matter.items()]
-    lines += ["", "[metrics]", f"accuracy = {measured['accuracy']}", f"mean_recall = {measured['mean_recall']}"]
     rows = [
         f"| {name} | {measured['recall'][name]} | {measured['precision'][name]} | {sum(counts)} |"
         for name, counts in zip(ROUTES, measured["confusion"], strict=True)
     ]
-    path.write_text("\n".join(["+++", *lines, "+++", _TEXT, *rows, ""]), "utf-8")
+    metrics = {name: measured[name] for name in ("accuracy", "mean_recall")}
+    write_card(weights, facts, metrics, "\n".join([_TEXT, *rows]))
 
 
 _TEXT = """# Router

@@ -13,9 +13,11 @@ from models.registry import resolve
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
+from models.networks.router import Probabilities  # noqa: E402
+from training.export import export  # noqa: E402
 from training.regions import Samples  # noqa: E402
-from training.router import augmented, export, fit, measure, predict  # noqa: E402
-from training.router_card import write_card  # noqa: E402
+from training.router import augmented, fit, measure, predict  # noqa: E402
+from training.router_card import write_router_card  # noqa: E402
 
 SETTINGS = {"seed": 1, "epochs": 4, "batch": 16, "learning_rate": 5e-3, "fields": 2}
 
@@ -45,9 +47,10 @@ def test_it_learns_and_exports_what_it_computes(samples: Samples, tmp_path: Path
     assert len(said) == 8
     measured = measure(predict(network, samples), samples.route)
     assert measured["accuracy"] > 0.9
-    path = export(network, tmp_path / "router.onnx", samples)
+    few = {"appearance": samples.appearance[:9].astype(np.float32), "geometry": samples.geometry[:9]}
+    path = export(Probabilities(network), tmp_path / "router.onnx", few, ["probabilities"])
     assert b"site-packages" not in path.read_bytes()
-    write_card(path.with_suffix(".md"), SETTINGS, ["padova_qband.zip"], measured, len(samples.route))
+    write_router_card(path, SETTINGS, ["padova_qband.zip"], measured, len(samples.route))
     weights = resolve("router", tmp_path)
     assert weights.card["metrics"]["accuracy"] == measured["accuracy"]
 

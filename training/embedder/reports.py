@@ -50,6 +50,13 @@ class Chromosomes:
     def __getitem__(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Chromosomes:
         return Chromosomes(*(getattr(self, item.name)[chosen] for item in fields(self)))
 
+    @property
+    def visible(self) -> NDArray[np.float32]:
+        """The part of the canvases that the network sees, (N, 1, ROWS, COLUMNS)."""
+        top, left = MARGIN // 2, MARGIN // 4
+        seen: NDArray[np.float32] = self.canvas[:, None, top : top + ROWS, left : left + COLUMNS].astype(np.float32)
+        return seen / np.float32(LEVELS)
+
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Chromosomes:
         """All of several sets."""
@@ -83,7 +90,7 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
             jobs = [[(row, archive.read(row.file)) for row in cell] for cell in by_cell.values()]
         with ProcessPoolExecutor(workers) as pool:
             found = [item for cell in pool.map(_cell, jobs, chunksize=4) for item in cell]
-        save(stored, [(row, canvas) for row, canvas in found], report.stem)
+        save(stored, found, report.stem)
     return load(stored)
 
 
@@ -116,14 +123,17 @@ def _row(row: dict[str, str]) -> Row:
     return Row(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
 
 
-def _cell(rows: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, NDArray[np.uint8]]]:
-    crops: list[tuple[Row, Crop]] = []
-    for row, encoded in rows:
-        pixels = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
-        crops.append((row, read_crop(pixels)))
-    measured = measure_crops([crop for _, crop in crops])
+def _cell(members: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, NDArray[np.uint8]]]:
+    pictures = [cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE) for _, encoded in members]
+    crops = [read_crop(np.asarray(picture, np.uint8)) for picture in pictures]
+    return seen_together([row for row, _ in members], crops)
+
+
+def seen_together(rows: Sequence[Row], crops: Sequence[Crop]) -> list[tuple[Row, NDArray[np.uint8]]]:
+    """The chromosomes of one cell on their canvases."""
+    measured = measure_crops(crops)
     scale = cell_scale(measured)
     return [
         (row, np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8))
-        for (row, _), item in zip(crops, measured, strict=True)
+        for row, item in zip(rows, measured, strict=True)
     ]

@@ -1,0 +1,75 @@
+"""The embedding network's model card, with the figures of its cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from karyotyping.embedding import CLASSES, COLUMNS, ROWS, WAYS
+from models.networks.embedder import DIMENSIONS
+from training.card import licences, write_card
+from training.embedder.heldout import HELD_OUT, accuracies
+from training.embedder.losses import PROTOTYPES
+
+_FIGURES = ("isolated", "isolated_top5", "assigned", "polarity")
+
+
+def write_embedder_card(weights: Path, settings: Mapping[str, Any], reports: Sequence[str], chromosomes: int) -> None:
+    """Write the card of the exported network; its figures are those of the folds that lie beside its folder."""
+    facts = {
+        "summary": "a straightened chromosome as a unit vector, and its scores for 24 classes either way up",
+        "data": f"{chromosomes} single chromosomes of {', '.join(reports)}, and "
+        f"{settings['simulated_cells']} simulated cells of 46",
+        "licence": licences(reports),
+        "command": "karyo train embedder",
+        "seed": settings["seed"],
+        "inputs": f"appearance float32 (N, 1, {ROWS}, {COLUMNS}): stain of a straightened chromosome, 0 outside of it",
+        "outputs": f"embedding float32 (N, {DIMENSIONS}), unit vectors; scores float32 (N, {PROTOTYPES}), log-"
+        f"probabilities up to a constant: {CLASSES} classes x {WAYS} ways up, then what is no chromosome; polarity "
+        "float32 (N,), log-odds of p arm up",
+    }
+    measured = cross_validated(weights.parent.parent, weights.parent.name.rpartition("-")[2])
+    metrics = {
+        f"{report}.{figure}".replace(".", "_"): found[figure]
+        for report, found in measured.items()
+        for figure in _FIGURES
+        if figure in found
+    }
+    rows = [
+        f"| {report} | {found['chromosomes']} | "
+        + " | ".join(f"{100 * found[figure]:.2f} %" if figure in found else "" for figure in _FIGURES)
+        + " |"
+        for report, found in measured.items()
+    ]
+    write_card(weights, facts, metrics, "\n".join([_TEXT, *rows]))
+
+
+def cross_validated(out: Path, digest: str) -> dict[str, dict[str, float]]:
+    """Accuracies by report over the folds of one configuration; every chromosome is told by the fold without it."""
+    stored = [np.load(path) for path in sorted(out.glob(f"fold-*-{digest}/{HELD_OUT}"))]
+    if not stored:
+        return {}
+    every = {name: np.concatenate([fold[name] for fold in stored]) for name in stored[0].files}
+    return {
+        report: accuracies(*(every[name][chosen] for name in ("joint", "class_index", "cell", "upright")))
+        for report in sorted(set(every["report"].tolist()))
+        if (chosen := every["report"] == report).any()
+    }
+
+
+_TEXT = """# Embedder
+
+Deep metric learning after KaryoXpert (Chen et al. 2024, section 3.4): a convolutional vector and a banding vector
+become a 128-dimensional unit vector, compared by cosine with the prototypes of the classes.
+
+**Meant for** single chromosomes, straightened by `karyotyping.chromosome` and scaled with their cell by
+`karyotyping.embedding`, of any banding that resembles G, Q or DAPI, bright-field or fluorescence. **Not meant for**
+unbanded stain, R-bands, or species other than man.
+
+Cross-validation by case: each chromosome is told by a network that saw no cell of its case.
+
+| report | chromosomes | isolated | among the best five | assigned within the cell | p arm up |
+| --- | --- | --- | --- | --- | --- |"""

@@ -1,0 +1,150 @@
+"""The training loop of the embedding network: seeded, resumable, logged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from karyotyping.embedding import ROWS
+from models.networks.embedder import Embedder, Prototypes
+from training.embedder.augment import Strength, augmented
+from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets
+from training.embedder.negatives import spoiled
+from training.embedder.reports import Chromosomes
+
+_EVERY = 200
+"""Steps between checkpoints, and between lines of the log."""
+_SETTLING = 40
+"""Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train; the fields of ``training/configs/embedder.toml`` of these names."""
+
+    seed: int
+    steps: int
+    batch: int
+    negatives: int
+    """Of each batch, how many are spoiled into what has no class."""
+    learning_rate: float
+    weight_decay: float
+    averaging: float
+    """Share of the running average of the weights that a step keeps."""
+    scale: float
+    """Of the cosines, before the softmax."""
+    margin: float
+    polarity: float
+    """Weight of the polarity head's loss."""
+    strength: float
+    """Of the augmentation, in units of the usual one."""
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Settings:
+        """Those among other fields of a configuration."""
+        return cls(**{item.name: config[item.name] for item in fields(cls)})
+
+
+class Batches:
+    """Augmented batches: the n-th depends on the seed and on n alone, so that training can go on where it stopped."""
+
+    def __init__(self, chromosomes: Chromosomes, weights: NDArray[np.float64], settings: Settings) -> None:
+        self._canvas = torch.from_numpy(chromosomes.canvas)
+        self._class_index = torch.from_numpy(chromosomes.class_index)
+        self._upright = torch.from_numpy(chromosomes.upright)
+        self._weights = torch.from_numpy(weights)
+        self._settings = settings
+        usual = Strength()
+        self._strength = Strength(*(settings.strength * getattr(usual, item.name) for item in fields(usual)))
+
+    def __call__(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Appearance (N, 1, H, W), class index (-1: none), turned, upright (N,)."""
+        size, spoil = self._settings.batch, self._settings.negatives
+        random = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + number)
+        chosen = torch.multinomial(self._weights, size, replacement=True, generator=random)
+        turned = torch.rand(size, generator=random) < 0.5
+        seen = augmented(self._canvas[chosen], turned, random, self._strength)
+        class_index, upright = self._class_index[chosen], self._upright[chosen]
+        if spoil:
+            seen[:spoil] = spoiled(seen[:spoil], random)
+            class_index[:spoil], upright[:spoil] = -1, False
+        return seen.contiguous(memory_format=torch.channels_last), class_index, turned, upright
+
+
+def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None]) -> Any:
+    """Train, or go on from the last checkpoint in ``folder``; the averaged [Embedder, Prototypes].
+
+    AdamW, one cycle of learning rate, an exponential average of the weights. One thread, so that a seed gives the same
+    weights on the same machine.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(settings.seed)
+    embedder, prototypes = Embedder(ROWS), Prototypes(PROTOTYPES)
+    network: Any = nn.ModuleList([embedder, prototypes])
+    network.to(memory_format=torch.channels_last)
+    averaged = AveragedModel(network, avg_fn=lambda mean, new, _: mean.lerp(new, 1 - settings.averaging))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, settings.steps + 1, pct_start=0.2)
+    parts: dict[str, Any] = {
+        "network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule
+    }  # fmt: skip
+    checkpoint, start = folder / "checkpoint.pt", 0
+    if checkpoint.is_file():
+        stored = torch.load(checkpoint, weights_only=True)
+        start = stored["step"]
+        for name, part in parts.items():
+            part.load_state_dict(stored[name])
+        say(f"resuming after step {start} of {settings.steps}")
+    network.train()
+    began, total = time.monotonic(), 0.0
+    for step in range(start, settings.steps):
+        seen, class_index, turned, upright = batches(step)
+        embedding, polarity = embedder(seen)
+        right = targets(class_index, turned, upright)
+        loss: Any = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
+        loss = loss + settings.polarity * polarity_loss(polarity, turned, upright)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        averaged.update_parameters(network)
+        total += loss.item()
+        done = step + 1
+        if done % _EVERY == 0 or done == settings.steps:
+            line = {"step": done, "loss": round(total / (done - max(start, done - _EVERY)), 4)}
+            line["images_per_second"] = round(settings.batch * (done - start) / (time.monotonic() - began))
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+            say(f"step {done}/{settings.steps}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
+            partial = checkpoint.with_suffix(".partial")
+            torch.save({"step": done} | {name: part.state_dict() for name, part in parts.items()}, partial)
+            partial.replace(checkpoint)
+            total = 0.0
+    trained: Any = averaged.module
+    settle(trained, batches)
+    trained.eval()
+    return trained
+
+
+def settle(trained: Any, batches: Batches) -> None:
+    """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs."""
+    norms = [module for module in trained.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over what follows
+    trained.train()
+    with torch.no_grad():
+        for number in range(_SETTLING):
+            trained[0](batches(-1 - number)[0])
