@@ -53,6 +53,19 @@ def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, marke
     return ",".join([number, sex or "?", *changes])
 
 
+def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> dict[int, int]:
+    """Copies of every class that are neither a gain nor a loss in a cell that has ``class_counts`` of them.
+
+    That follows the ploidy level, as in :func:`format_iscn`, and the sex: a Y leaves room for one X less.
+
+    >>> usual_copies({23: 2})[23], usual_copies({23: 2, 24: 1})[23], usual_copies({23: 1, 24: 2})[24]
+    (2, 1, 1)
+    """
+    ploidy = _ploidy(sum(class_counts.values()) + unidentified)
+    of_y = min(class_counts.get(Y, 0), ploidy - 1)
+    return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - of_y, Y: of_y}
+
+
 def parse_iscn(text: str) -> dict[int, int]:
     """Copies of each class id that is present in the numerical karyotype ``text``; markers are not among them.
 
