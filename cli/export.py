@@ -23,6 +23,12 @@ CELL_COLUMNS = (
     "file_name", "count", "iscn", "quality", "focus", "contrast", "noise", "spread", "chromosome_width", "clusters",
     "overlaps", "nuclei", "debris", "edge_contacts", "class_confidence", "flags", "rejected",
 )  # fmt: skip
+_PICTURES = {
+    "karyogram": ("karyograms", ".png"),
+    "karyogram_svg": ("karyograms", ".svg"),
+    "overlay": ("overlays", ".png"),
+}
+"""Folder and suffix of each artefact; an analysis from before there was one of them simply lacks it."""
 CASE_COLUMNS = ("case", "images", "cells", "modal_count", "iscn", "pipeline")
 
 
@@ -91,6 +97,7 @@ class ExportedImage:
     reason: str | None
     sentence: str | None
     karyogram: str | None
+    karyogram_svg: str | None
     overlay: str | None
     cell: Mapping[str, Any]
 
@@ -121,8 +128,8 @@ def export(
     Raises:
         StorageError: an artefact could not be read.
     """
-    for part in ("karyograms", "overlays"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+    for place, _ in _PICTURES.values():
+        (folder / place).mkdir(parents=True, exist_ok=True)
     query = (
         select(Image, Case, Analysis, QcMetrics)
         .join(Case, Image.case_id == Case.id)
@@ -145,9 +152,10 @@ def export(
         items += coco_items(image.file_name, number, (image.height, image.width), rows)
         chromosome_rows += [_parquet_row(image.file_name, case.accession, row) for row in rows]
         stem = f"{case.accession}_{Path(image.file_name).stem}".replace("/", "_")
+        artefacts = analysis.artefacts or {}
         pictures = {
-            name: _save(store, (analysis.artefacts or {}).get(name), folder, f"{name}s/{stem}_{image.sha256[:6]}.png")
-            for name in ("karyogram", "overlay")
+            name: _save(store, artefacts.get(name), folder, f"{place}/{stem}_{image.sha256[:6]}{suffix}")
+            for name, (place, suffix) in _PICTURES.items()
         }
         images.append(
             ExportedImage(
@@ -157,8 +165,7 @@ def export(
                 iscn=analysis.iscn,
                 reason=analysis.reason,
                 sentence=analysis.error,
-                karyogram=pictures["karyogram"],
-                overlay=pictures["overlay"],
+                **pictures,
                 cell=cell_row(
                     image.file_name, iscn=analysis.iscn, qc=_columns(qc) if qc else None, reason=analysis.reason
                 ),

@@ -258,7 +258,9 @@ class Analysis(Base):
     iscn: Mapped[str | None]
     reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(doc="The human sentence that goes with ``reason``.")
-    artefacts: Mapped[dict[str, Any] | None] = mapped_column(doc="Object keys by name: ``karyogram``, ``overlay``.")
+    artefacts: Mapped[dict[str, Any] | None] = mapped_column(
+        doc="Object keys by name: ``karyogram``, ``karyogram_svg``, ``overlay``."
+    )
     created_at: Mapped[datetime] = _created()
 
 

@@ -10,12 +10,14 @@ from storage import ObjectCorrupt, ObjectMissing, StoreUnavailable
 from web.context import InContext
 
 router = APIRouter(prefix="/objects", tags=["objects"])
-_PNG = b"\x89PNG\r\n\x1a\n"
+_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"<svg ": "image/svg+xml"}
+_DRAWING = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
+"""What a drawing may load when it is opened as a page of its own: the pictures within it, and nothing else."""
 
 
 @router.get("/analyses/{analysis_id}/{name}")
 def artefact(context: InContext, request: Request, analysis_id: int, name: str) -> Response:
-    """The artefact ``name`` (``karyogram``, ``overlay``) of an analysis."""
+    """The artefact ``name`` (``karyogram``, ``karyogram_svg``, ``overlay``) of an analysis."""
     with context.sessions() as session:
         artefacts = session.scalar(select(Analysis.artefacts).where(Analysis.id == analysis_id))
     key = (artefacts or {}).get(name)
@@ -31,5 +33,7 @@ def artefact(context: InContext, request: Request, analysis_id: int, name: str) 
         raise HTTPException(404, str(error)) from error
     except (ObjectCorrupt, StoreUnavailable) as error:
         raise HTTPException(503, str(error)) from error
-    kind = "image/png" if data.startswith(_PNG) else "application/octet-stream"
+    kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "application/octet-stream")
+    if kind == "image/svg+xml":
+        headers["Content-Security-Policy"] = _DRAWING
     return Response(data, media_type=kind, headers=headers)

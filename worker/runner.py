@@ -14,7 +14,7 @@ from db import queue
 from db.queue import Leased
 from karyotyping.cell import AnalysisError, CellAnalysis
 from karyotyping.image import ImageRejected, Limits, decode
-from karyotyping.karyogram import draw_karyogram
+from karyotyping.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.overlay import draw_overlay
 from models.providers import EngineUnavailable
 from models.registry import ModelUnavailable
@@ -117,7 +117,8 @@ class Runner:
         failpoint("analysed", leased.file_name)
         put = stubborn(self._context.store.put)
         artefacts = {
-            "karyogram": put(png(draw_karyogram(cell, f"{leased.file_name}   {cell.iscn}"))),
+            "karyogram": put(png(draw_karyogram(cell, leased.file_name))),
+            "karyogram_svg": put(karyogram_svg(cell, leased.file_name).encode()),
             "overlay": put(png(draw_overlay(photograph.pixels, cell))),
         }
         failpoint("stored", leased.file_name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
@@ -53,6 +54,8 @@ def report(karyo: Karyo, images: Path, tmp_path_factory: pytest.TempPathFactory)
 
 def test_run_leaves_everything_a_person_takes_home(report: Path) -> None:
     assert len(list((report / "karyograms").glob("*.png"))) == 2
+    drawings = sorted((report / "karyograms").glob("*.svg"))
+    assert [ElementTree.parse(path).getroot().get("viewBox") is not None for path in drawings] == [True, True]
     assert len(list((report / "overlays").glob("*.png"))) == 2
     table = pq.read_table(report / "chromosomes.parquet")
     assert table.num_rows == len(json.loads((report / "coco.json").read_text())) > 80
@@ -61,6 +64,7 @@ def test_run_leaves_everything_a_person_takes_home(report: Path) -> None:
     assert (case["case"], case["images"], case["cells"]) == ("SIM-001", "2", "2")
     page = (report / "report.html").read_text()
     assert "SIM-001_001.png" in page
+    assert all(f"karyograms/{path.name}" in page for path in drawings)
     assert "broken.png" in page
 
 

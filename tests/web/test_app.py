@@ -113,6 +113,8 @@ def analysed(session_factory: SessionFactory, store: DirectoryStore, pipeline_id
             else:
                 analysis.state, analysis.iscn = "done", "47,XY,+21"
                 analysis.artefacts = {"karyogram": store.put(png(number))}
+                if number == 1:  # the other analysis is from before there were drawings
+                    analysis.artefacts["karyogram_svg"] = store.put(b'<svg xmlns="http://www.w3.org/2000/svg"/>')
             session.add(analysis)
             session.flush()
             ids.append(analysis.id)
@@ -167,6 +169,7 @@ def test_pages_of_a_case(open_app: Open, analysed: list[int]) -> None:
     assert 'href="/cases/A/slide%201"' in index
     assert page.index("cell 1.png") < page.index("cell 0.png") < page.index("Nothing was found.")
     assert f'src="/objects/analyses/{analysed[1]}/karyogram"' in page
+    assert page.count("/karyogram_svg") == page.count(f'href="/objects/analyses/{analysed[1]}/karyogram_svg"') == 1
     assert "blood &lt;b&gt;" in page
     assert "out of focus" in page
     assert 'value="2"' in page
@@ -224,6 +227,16 @@ def test_objects_are_artefacts_and_nothing_else(open_app: Open, analysed: list[i
     assert found.headers["content-type"] == "image/png"
     assert found.content == png(0)
     assert again.status_code == 304
+
+
+def test_a_drawing_may_show_its_own_pictures_and_load_nothing(open_app: Open, analysed: list[int]) -> None:
+    with open_app() as client:
+        drawing = client.get(f"/objects/analyses/{analysed[1]}/karyogram_svg")
+        assert client.get(f"/objects/analyses/{analysed[0]}/karyogram_svg").status_code == 404
+    assert drawing.headers["content-type"] == "image/svg+xml"
+    policy = drawing.headers["content-security-policy"]
+    assert "default-src 'none'; img-src data:;" in policy
+    assert "sandbox" in policy
 
 
 def send(client: TestClient, *files: tuple[str, bytes], **fields: str) -> tuple[int, dict[str, object]]:
