@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from sqlalchemy import select
 
@@ -9,6 +11,7 @@ from cli.console import AsJson, err, fail, print_json, print_table
 from cli.services import PRODUCTION, promote_shipped_pipeline, services
 from db import migrate
 from db.schema import Pipeline, PipelineAlias
+from karyotyping.pipeline import Classifier
 from models import registry
 from settings import Settings
 
@@ -51,10 +54,12 @@ def list_pipelines(as_json: AsJson = False) -> None:
 
 
 @models_app.command()
-def promote() -> None:
+def promote(
+    classifier: Annotated[Classifier, typer.Option(help="What names the chromosomes.")] = Classifier.EMBEDDING,
+) -> None:
     """Register the pipeline that this version ships and make it `production`."""
     with services() as found:
-        pipeline_id = promote_shipped_pipeline(found)
+        pipeline_id = promote_shipped_pipeline(found, classifier)
     err.print(f"pipeline {pipeline_id} is production")
 
 

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError
 
-from cli import analyse, campaigns, catalogue, demo, evaluate, operate, processes, run, simulate
+from cli import analyse, campaigns, catalogue, classify, demo, evaluate, operate, processes, run, simulate
 from cli.console import err
 from cli.embedded.errors import StackError
 from db.pipelines import UnknownPipeline
@@ -34,6 +34,7 @@ app.command("run", rich_help_panel=WORK)(run.run)
 app.command("demo", rich_help_panel=WORK)(demo.demo)
 app.command("up", rich_help_panel=WORK)(processes.up)
 app.command("analyse", rich_help_panel=WORK)(analyse.analyse)
+app.command("classify", rich_help_panel=WORK)(classify.classify)
 
 app.command("ingest", rich_help_panel=OPERATE)(operate.ingest)
 app.command("status", rich_help_panel=OPERATE)(operate.status)

@@ -15,11 +15,12 @@ from sqlalchemy import func, select
 
 from cli.console import err, print_table, progress_bar
 from cli.export import ExportedImage, export
-from cli.services import PRODUCTION, Services, services
+from cli.services import PRODUCTION, Services, register_shipped_pipeline, services
 from db import pipelines
 from db.schema import ENDED, Analysis, CaseResult, Image
 from ingest import IngestSummary, ingest_folder, ingest_manifest
 from karyotyping.image import Limits
+from karyotyping.pipeline import Classifier
 
 POLL_SECONDS = 0.3
 
@@ -44,6 +45,10 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("karyo-report"),
     workers: Annotated[int, typer.Option(min=1, help="Worker processes of the embedded stack.")] = 1,
+    classifier: Annotated[
+        Classifier | None,
+        typer.Option(help="Use the shipped pipeline with this classifier instead of the one in production."),
+    ] = None,
 ) -> None:
     """Karyotype a folder of metaphase images and write a report.
 
@@ -51,7 +56,8 @@ def run(
     called again.
     """
     with services(workers=workers) as found:
-        outcome = process(found, path, case=case, out=out)
+        pipeline_id = register_shipped_pipeline(found, classifier) if classifier else None
+        outcome = process(found, path, case=case, out=out, pipeline_id=pipeline_id)
     tell(outcome)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
     raise typer.Exit(0 if outcome.complete else 1)
@@ -74,10 +80,11 @@ def tell(outcome: RunOutcome) -> None:
         print_table("Not analysed", ("file", "reason", "what it means"), problems)
 
 
-def process(found: Services, path: Path, *, case: str | None, out: Path) -> RunOutcome:
-    """Ingest ``path``, wait until the production pipeline has seen all of it, and write the report to ``out``."""
-    with found.sessions() as session:
-        pipeline_id = pipelines.resolve(session, PRODUCTION).id
+def process(found: Services, path: Path, *, case: str | None, out: Path, pipeline_id: int | None = None) -> RunOutcome:
+    """Ingest ``path``, wait until a pipeline (production) has seen all of it, and write the report to ``out``."""
+    if pipeline_id is None:
+        with found.sessions() as session:
+            pipeline_id = pipelines.resolve(session, PRODUCTION).id
     with progress_bar() as progress:
         summary = take_in(found, path, pipeline_id, case, progress)
         waiting = progress.add_task("analysing", total=len(summary.image_ids), note="")

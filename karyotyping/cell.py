@@ -75,7 +75,8 @@ class Chromosome:
     width: float
     """Mean width across the medial axis."""
     centromere_index: float | None
-    """Length of the p arm over the whole length, 0..0.5, or None if the centromere was not found."""
+    """Length of the p arm over the whole, 0..1; of the shorter arm, 0..0.5, if ``orientation`` is unknown. None if the
+    centromere was not found."""
     orientation: Orientation
     """How ``straightened`` stands."""
     straightened: NDArray[np.uint8]

@@ -60,10 +60,27 @@ def read_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
     return Crop(np.where(mask, stain, np.float32(0)), mask)
 
 
-def measure_crops(crops: Sequence[Crop]) -> list[Measured]:
-    """Measure the chromosomes of one cell, whose typical stain becomes 1."""
-    typical = float(np.median([np.median(crop.stain[crop.mask]) for crop in crops]))
-    return [measure(crop.stain / np.float32(max(typical, 1e-3)), crop.mask) for crop in crops]
+def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """``mask`` (h, w) without the blurred rim that an outline in a photograph takes in, or as it is if little is left.
+
+    The rim would make short chromosomes look longer than they are, and all of them paler.
+    """
+    strong = float(np.percentile(stain[mask], _STRONG))
+    body = mask & (stain > _EDGE * strong)
+    return body if 2 * np.count_nonzero(body) > np.count_nonzero(mask) else mask
+
+
+def measure_crops(crops: Sequence[Crop], typical: float | None = None) -> list[Measured]:
+    """Measure the chromosomes of one cell, whose ``typical`` stain (default: that of ``crops``) becomes 1."""
+    if typical is None:
+        typical = typical_stain(crops)
+    return [measure(crop.stain / np.float32(typical), crop.mask) for crop in crops]
+
+
+def typical_stain(crops: Sequence[Crop]) -> float:
+    """Median over chromosomes of their median stain; 1 if there are none."""
+    medians = [np.median(crop.stain[crop.mask]) for crop in crops]
+    return max(float(np.median(medians)), 1e-3) if medians else 1.0
 
 
 def _commonest(values: NDArray[np.float32]) -> float:

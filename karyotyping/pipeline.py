@@ -7,21 +7,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any, Self, TypeVar, get_type_hints
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.assignment import assign
-from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, ChromosomeFlag, encode_mask
+from karyotyping import classification, embedding
+from karyotyping.cell import AnalysisError, CellAnalysis
 from karyotyping.chromosome import Measured, measure
-from karyotyping.classification import classify
 from karyotyping.classified import Classified
 from karyotyping.contours import Contour
-from karyotyping.iscn import format_iscn
+from karyotyping.crop import without_halo
+from karyotyping.embedding import EMBEDDER
+from karyotyping.identified import Outlined, cell_iscn, identify
 from karyotyping.normalise import Mask, Normalised, normalise
 from karyotyping.quality import measure_quality
 from karyotyping.routing import ROUTER
@@ -33,11 +34,14 @@ Photo = NDArray[np.uint8] | NDArray[np.uint16]
 
 T = TypeVar("T")
 
-NAME = "classical"
-_RIM = 0.1
-"""Share of the chromosome width that outlines lie outside of the stain."""
-_BENT = 1.3
-"""Length over distance between the tips from which a chromosome is called bent."""
+
+class Classifier(StrEnum):
+    """What names the chromosomes of a pipeline, and the pipeline itself."""
+
+    EMBEDDING = "embedding"
+    """The embedding network, learned from karyotype reports."""
+    GEOMETRIC = "geometric"
+    """Bands and shape compared with the ideograms; nothing is learned."""
 
 
 class Pipeline:
@@ -50,19 +54,23 @@ class Pipeline:
         self.document = dict(document)
         self._engine = engine
         self._stream = from_dict(StreamParameters, document["parameters"]["stream"])
+        # Documents from before there was an embedding network do not name a classifier.
+        self._classifier = Classifier(document["parameters"].get("classifier", Classifier.GEOMETRIC))
 
     @classmethod
-    def default(cls, engine: str = "auto") -> Self:
-        """The pipeline that this version of karyoflow ships.
+    def default(cls, engine: str = "auto", classifier: Classifier = Classifier.EMBEDDING) -> Self:
+        """The pipeline that this version of karyoflow ships, with either classifier.
 
         Raises:
             models.registry.ModelUnavailable: weights are missing from the installation.
         """
+        networks = (ROUTER, EMBEDDER) if classifier == Classifier.EMBEDDING else (ROUTER,)
+        parameters = {"stream": asdict(StreamParameters()), "classifier": classifier.value}
         document = {
-            "name": NAME,
+            "name": classifier.value,
             "code_version": version("karyoflow"),
-            "models": {ROUTER: registry.resolve(ROUTER).sha256},
-            "parameters": json.loads(json.dumps({"stream": asdict(StreamParameters())})),
+            "models": {name: registry.resolve(name).sha256 for name in networks},
+            "parameters": json.loads(json.dumps(parameters)),
         }
         return cls(document, engine)
 
@@ -89,7 +97,14 @@ class Pipeline:
 
     @cached_property
     def _router(self) -> Engine:
-        return load_engine(registry.by_digest(self.document["models"][ROUTER]).path, self._engine)
+        return self._load(ROUTER)
+
+    @cached_property
+    def _embedder(self) -> Engine:
+        return self._load(EMBEDDER)
+
+    def _load(self, name: str) -> Engine:
+        return load_engine(registry.by_digest(self.document["models"][name]).path, self._engine)
 
     def analyse(self, pixels: Photo) -> CellAnalysis:
         """Karyotype one (H, W) grey metaphase image.
@@ -107,9 +122,14 @@ class Pipeline:
         with _timed(seconds, "measure"):
             measured = [_measure(instance, normalised) for instance in segmentation.instances]
         with _timed(seconds, "classify"):
-            classified = classify(measured, normalised.polarity)
+            classified = self._classify(measured, normalised)
             cell = _cell(normalised, segmentation, measured, classified)
         return replace(cell, seconds=seconds)
+
+    def _classify(self, measured: Sequence[Measured], normalised: Normalised) -> tuple[Classified, ...]:
+        if self._classifier == Classifier.GEOMETRIC:
+            return classification.classify(measured, normalised.polarity)
+        return embedding.classify(measured, self._embedder)
 
     def analyse_batch(self, images: Sequence[Photo]) -> list[CellAnalysis | AnalysisError]:
         """Karyotype several images; one that cannot be karyotyped stops nobody else."""
@@ -130,16 +150,8 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def _measure(instance: Instance, normalised: Normalised) -> Measured:
-    window = Contour(_within_halo(instance.mask, normalised.width), instance.origin)
-    return measure(window.crop(normalised.stain), window.mask)
-
-
-def _within_halo(mask: Mask, width: float) -> Mask:
-    """The mask without its blurred rim, which would make short chromosomes look longer than they are."""
-    rim = max(1, round(_RIM * width))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
-    core = cv2.erode(mask.astype(np.uint8), disc).astype(bool)
-    return core if 2 * np.count_nonzero(core) > np.count_nonzero(mask) else mask
+    stain = Contour(instance.mask, instance.origin).crop(normalised.stain)
+    return measure(stain, without_halo(stain, instance.mask))
 
 
 def _cell(
@@ -148,40 +160,14 @@ def _cell(
     measured: Sequence[Measured],
     classified: Sequence[Classified],
 ) -> CellAnalysis:
-    instances = segmentation.instances
-    assigned = assign([c.log_probabilities for c in classified], [i.score for i in instances])
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
-    chromosomes = []
-    for ordinal, k in enumerate(sorted(range(len(instances)), key=lambda k: -measured[k].length)):
-        mask = _on_image(instances[k], shape)
-        flags: set[ChromosomeFlag] = {*instances[k].flags, *(("bent",) if measured[k].bend > _BENT else ())}
-        y, x = np.nonzero(mask)
-        left, top = int(x.min()), int(y.min())
-        chromosomes.append(
-            Chromosome(
-                ordinal=ordinal,
-                box=(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
-                mask=encode_mask(mask),
-                score=instances[k].score,
-                class_id=assigned[k].class_id,
-                class_score=assigned[k].score,
-                top5=classified[k].top5,
-                length=measured[k].length,
-                width=measured[k].width,
-                centromere_index=measured[k].centromere_index,
-                orientation=classified[k].orientation(assigned[k].class_id),
-                straightened=measured[k].straightened,
-                profile=measured[k].profile,
-                flags=frozenset(flags),
-            )
-        )
-    known = [c.class_id for c in chromosomes if c.class_id is not None]
-    counts = {class_id: known.count(class_id) for class_id in known}
+    outlined = [Outlined(_on_image(i, shape), i.score, i.flags) for i in segmentation.instances]
+    chromosomes = identify(outlined, measured, classified)
     return CellAnalysis(
         shape=shape,
-        chromosomes=tuple(chromosomes),
+        chromosomes=chromosomes,
         quality=measure_quality(normalised, segmentation, chromosomes),
-        iscn=format_iscn(counts, unidentified=len(chromosomes) - len(known)),
+        iscn=cell_iscn(chromosomes),
     )
 
 

@@ -1,0 +1,88 @@
+"""The chromosomes of a cell identified: what outlines, measurements, classifier and cell say of them, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from karyotyping.assignment import Assigned, assign
+from karyotyping.cell import Chromosome, ChromosomeFlag, Orientation, encode_mask
+from karyotyping.chromosome import Measured
+from karyotyping.classified import Classified
+from karyotyping.iscn import format_iscn
+from karyotyping.normalise import Mask
+
+_BENT = 1.3
+"""Length over distance between the tips from which a chromosome is called bent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """One chromosome as it was found in a picture."""
+
+    mask: Mask
+    """(H, W) over the whole picture."""
+    score: float = 1.0
+    """Probability that it is exactly one whole chromosome, by its outline."""
+    flags: frozenset[ChromosomeFlag] = frozenset()
+
+
+def assign_all(classified: Sequence[Classified], scores: Sequence[float] | None = None) -> tuple[Assigned, ...]:
+    """Assign the chromosomes of one cell, each as far as it is one whole chromosome by outline and by stain."""
+    outlines = scores if scores is not None else [1.0] * len(classified)
+    whole = [score * (1.0 - item.unknown) for item, score in zip(classified, outlines, strict=True)]
+    return assign([item.log_probabilities for item in classified], whole)
+
+
+def identify(
+    outlined: Sequence[Outlined], measured: Sequence[Measured], classified: Sequence[Classified]
+) -> tuple[Chromosome, ...]:
+    """The chromosomes of one cell, longest first, assigned to classes together."""
+    assigned = assign_all(classified, [item.score for item in outlined])
+    longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
+    return tuple(
+        _identified(ordinal, outlined[k], measured[k], classified[k], assigned[k])
+        for ordinal, k in enumerate(longest_first)
+    )
+
+
+def cell_iscn(chromosomes: Sequence[Chromosome]) -> str:
+    """The karyotype that the ``chromosomes`` of a cell make."""
+    counts = Counter(item.class_id for item in chromosomes if item.class_id is not None)
+    return format_iscn(counts, unidentified=len(chromosomes) - counts.total())
+
+
+def _identified(
+    ordinal: int, outlined: Outlined, measured: Measured, classified: Classified, assigned: Assigned
+) -> Chromosome:
+    y, x = np.nonzero(outlined.mask)
+    left, top = int(x.min()), int(y.min())
+    orientation = classified.orientation(assigned.class_id)
+    bent: frozenset[ChromosomeFlag] = frozenset({"bent"} if measured.bend > _BENT else ())
+    return Chromosome(
+        ordinal=ordinal,
+        box=(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
+        mask=encode_mask(outlined.mask),
+        score=outlined.score,
+        class_id=assigned.class_id,
+        class_score=assigned.score,
+        top5=classified.top5,
+        length=measured.length,
+        width=measured.width,
+        centromere_index=_p_share(measured, orientation),
+        orientation=orientation,
+        straightened=measured.straightened,
+        profile=measured.profile,
+        embedding=classified.embedding,
+        flags=outlined.flags | bent,
+    )
+
+
+def _p_share(measured: Measured, orientation: Orientation) -> float | None:
+    """The p arm's share of the length; of the shorter arm if nobody knows which one is p."""
+    if measured.centromere is None or orientation == "unknown":
+        return measured.centromere_index
+    return measured.centromere if orientation == "p_up" else 1.0 - measured.centromere
