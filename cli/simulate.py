@@ -56,3 +56,21 @@ def router(
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
     train(config, out)
+
+
+@train_app.command()
+def embedder(
+    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/embedder.toml"),
+    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and results.")] = Path("runs/embedder"),
+    fold: Annotated[int | None, typer.Option(help="Hold this part of the cases out, and measure on it.")] = None,
+    without: Annotated[str | None, typer.Option(help="Hold this report out as a whole, and measure on it.")] = None,
+) -> None:
+    """Train the embedding network (class and polarity of single chromosomes) on karyotype reports."""
+    try:
+        from training.embedder.train import train  # noqa: PLC0415 - torch is an extra
+    except ModuleNotFoundError as problem:
+        fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    try:
+        train(config, out, say=err.print, fold=fold, without=without)
+    except ValueError as problem:
+        fail(str(problem))

@@ -10,8 +10,7 @@ from torch.nn import functional
 def spoiled(seen: Tensor, random: torch.Generator) -> Tensor:
     """Each picture of ``seen`` (N, 1, H, W) turned into what has no class, in one of four ways."""
     ways = (_merged_pair, _marker, _piece, _debris)
-    other = seen[torch.randperm(len(seen), generator=random)]
-    made = [ways[k % len(ways)](seen[k], other[k], random) for k in range(len(seen))]
+    made = [ways[k % len(ways)](one, seen[k - 1], random) for k, one in enumerate(seen)]
     return torch.stack(made)
 
 

@@ -74,7 +74,7 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
     weights_file = export(
         Scores(trained, how.scale * settings["sharpness"]),
         folder / f"{EMBEDDER}.onnx",
-        {"appearance": seen[np.arange(64)].visible},
+        {"appearance": seen[np.arange(min(64, len(seen)))].visible},
         ("embedding", "scores", "polarity"),
     )
     if held_out.any():

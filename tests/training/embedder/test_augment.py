@@ -1,0 +1,56 @@
+"""Augmentation: nothing at strength nothing, and never anything but a chromosome's picture."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from karyotyping.embedding import COLUMNS, ROWS  # noqa: E402
+from training.embedder import augment  # noqa: E402
+from training.embedder.augment import Strength, augmented  # noqa: E402
+from training.embedder.reports import CANVAS, LEVELS, MARGIN  # noqa: E402
+
+NOTHING = Strength(*(0.0 for _ in fields(Strength)))
+
+
+@pytest.fixture
+def canvas() -> torch.Tensor:
+    """Four bodies with bands, all of them darker towards their upper end."""
+    made = np.zeros((4, *CANVAS), np.uint8)
+    rows = np.arange(24, 104)
+    made[:, 24:104, 9:23] = (LEVELS * (1.4 - 0.6 * (rows - 24) / 80 + 0.3 * np.sin(rows / 5)))[None, :, None]
+    return torch.from_numpy(made)
+
+
+def test_without_strength_a_picture_is_only_moved_and_turned(
+    canvas: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for chance in ("_NEIGHBOUR", "_CUT"):
+        monkeypatch.setattr(augment, chance, 0.0)
+    turned = torch.tensor([False, True, False, True])
+    seen = augmented(canvas, turned, torch.Generator().manual_seed(1), NOTHING)
+    assert seen.shape == (4, 1, ROWS, COLUMNS)
+    top = MARGIN // 2
+    middle = canvas[0, top : top + ROWS, CANVAS[1] // 2].float() / LEVELS
+    along = seen[:, 0, :, COLUMNS // 2]
+    torch.testing.assert_close(along[0], middle, atol=0.02, rtol=0)
+    torch.testing.assert_close(along[1], middle.flip(0), atol=0.02, rtol=0)
+
+
+def test_the_same_seed_makes_the_same_pictures_and_another_makes_others(canvas: torch.Tensor) -> None:
+    turned = torch.zeros(4, dtype=torch.bool)
+    first, again, other = (augmented(canvas, turned, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_background_stays_empty_and_stain_within_bounds(canvas: torch.Tensor) -> None:
+    random = torch.Generator().manual_seed(3)
+    seen = augmented(canvas.repeat(16, 1, 1), torch.zeros(64, dtype=torch.bool), random, Strength(noise=0.3))
+    assert float(seen.min()) >= 0
+    assert float(seen.max()) <= 3
+    assert float((seen == 0).float().mean()) > 0.3

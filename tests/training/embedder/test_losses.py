@@ -1,0 +1,43 @@
+"""What counts as right, and what a wrong answer costs."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from training.embedder.losses import CLASSES, PROTOTYPES, WAYS, margin_softmax, polarity_loss, targets  # noqa: E402
+
+
+def test_a_known_polarity_leaves_one_prototype_right() -> None:
+    right = targets(torch.tensor([2, 2]), torch.tensor([False, True]), torch.tensor([True, True]))
+    assert right.nonzero().tolist() == [[0, 2 * WAYS], [1, 2 * WAYS + 1]]
+
+
+def test_an_unknown_polarity_leaves_both_ways_right() -> None:
+    right = targets(torch.tensor([5]), torch.tensor([True]), torch.tensor([False]))
+    assert right.nonzero()[:, 1].tolist() == [5 * WAYS, 5 * WAYS + 1]
+
+
+def test_what_is_no_chromosome_belongs_to_none_of_the_classes() -> None:
+    right = targets(torch.tensor([-1]), torch.tensor([False]), torch.tensor([False]))
+    assert right[0, : CLASSES * WAYS].sum() == 0
+    assert right[0, CLASSES * WAYS :].all()
+
+
+def test_the_margin_makes_a_right_answer_cost_more_and_either_right_one_will_do() -> None:
+    cosine = torch.zeros(1, PROTOTYPES)
+    cosine[0, 10] = 0.5
+    right = targets(torch.tensor([5]), torch.tensor([False]), torch.tensor([False]))
+    free, strict = (float(margin_softmax(cosine, right, margin=margin)) for margin in (0.0, 0.4))
+    assert free < 0.05
+    assert strict > 2
+    wrong = targets(torch.tensor([6]), torch.tensor([False]), torch.tensor([False]))
+    assert float(margin_softmax(cosine, wrong, margin=0.0)) > 5
+
+
+def test_polarity_is_asked_only_where_it_is_known() -> None:
+    logit, turned = torch.tensor([4.0, 4.0]), torch.tensor([False, True])
+    assert float(polarity_loss(logit, turned, torch.tensor([True, False]))) < 0.05
+    assert float(polarity_loss(logit, turned, torch.tensor([False, True]))) > 3.9
+    assert float(polarity_loss(logit, turned, torch.tensor([False, False]))) == 0

@@ -1,0 +1,40 @@
+"""Spoiled pictures: each of the four ways leaves something, and something else than there was."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from karyotyping.embedding import COLUMNS, ROWS  # noqa: E402
+from training.embedder.negatives import spoiled  # noqa: E402
+
+
+def chromosomes(count: int) -> torch.Tensor:
+    seen = torch.zeros(count, 1, ROWS, COLUMNS)
+    for k in range(count):
+        seen[k, 0, 30 : 80 + k, 6:18] = 0.5 + 0.1 * k
+    return seen
+
+
+def test_every_way_makes_something_new_of_the_same_shape() -> None:
+    whole = chromosomes(8)
+    made = spoiled(whole, torch.Generator().manual_seed(2))
+    assert made.shape == whole.shape
+    for before, after in zip(whole, made, strict=True):
+        assert not torch.equal(before, after)
+        assert after.amax() > 0.04
+        assert after.amin() >= 0
+
+
+def test_a_piece_is_about_half_and_lies_in_the_middle() -> None:
+    whole = chromosomes(4)
+    piece = spoiled(whole, torch.Generator().manual_seed(5))[2, 0]
+    rows = torch.nonzero(piece.amax(dim=1) > 0)[:, 0]
+    assert 0.35 < len(rows) / 52 < 0.65
+    assert abs(float(rows.float().mean()) - ROWS / 2) < 3
+
+
+def test_chance_comes_from_the_generator_alone() -> None:
+    first, again = (spoiled(chromosomes(4), torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(first, again)

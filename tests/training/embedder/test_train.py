@@ -1,0 +1,118 @@
+"""Training on a toy report: read, held out by case, interrupted, gone on with, exported, measured."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.registry import resolve
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
+
+from training.embedder.loop import Batches, Settings, fit  # noqa: E402
+from training.embedder.train import held_out_of, read_all, train  # noqa: E402
+from training.simulation.chromosome import draw_chromosome  # noqa: E402
+
+CONFIG = """
+seed = 5
+folds = 2
+simulated_cells = 1
+steps = 8
+whole_steps = 8
+batch = 12
+negatives = 4
+learning_rate = 1e-3
+weight_decay = 0.02
+averaging = 0.9
+scale = 16.0
+margin = 0.2
+polarity = 0.3
+strength = 1.0
+sharpness = 1.0
+[reports]
+toy = 1.0
+absent = 1.0
+"""
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two cases of two cells of eight chromosomes, dark on white, and how to train on them."""
+    rng = np.random.default_rng(4)
+    rows = ["file,class,cell,case,upright"]
+    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
+        for cell in range(4):
+            for number in (1, 2, 5, 9, 14, 17, 21, 24):
+                patch = draw_chromosome(number, rng, angle=np.pi / 2)
+                grey = np.pad(255 - np.clip(120 * patch.stain, 0, 255), 4, constant_values=255).astype(np.uint8)
+                name = f"c{cell}/{number}.png"
+                archive.writestr(name, cv2.imencode(".png", grey)[1].tobytes())
+                rows.append(f"{name},{ {23: 'X', 24: 'Y'}.get(number, number) },c{cell},case{cell // 2},1")
+        archive.writestr("index.csv", "\n".join(rows))
+    monkeypatch.setenv("KARYO_TEST_DATA", str(tmp_path))
+    path = tmp_path / "embedder.toml"
+    path.write_text(CONFIG, "utf-8")
+    return path
+
+
+def test_a_fold_is_measured_on_what_it_never_saw_and_the_whole_gets_a_card(config: Path, tmp_path: Path) -> None:
+    fold = train(config, tmp_path / "runs", lambda line: None, fold=0)
+    measured = json.loads((fold.parent / "metrics.json").read_text("utf-8"))
+    assert measured["toy"]["chromosomes"] == 16
+    with np.load(fold.parent / "held-out.npz") as stored:
+        assert len(set(stored["case"].tolist())) == 1
+        np.testing.assert_allclose(np.exp(stored["joint"]).sum(axis=(1, 2)), 1, atol=1e-6)
+    weights = train(config, tmp_path / "runs", lambda line: None)
+    card = resolve("embedder", weights.parent).card
+    assert "32 single chromosomes of toy, and 1 simulated cells" in card["data"]
+    assert card["metrics"]["toy_isolated"] == measured["toy"]["isolated"]
+    assert b"site-packages" not in weights.read_bytes()
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.embedder.loop._EVERY", 4)
+    settings = tomllib.loads(config.read_text("utf-8"))
+    chromosomes = read_all(settings, tmp_path, lambda line: None)
+    how = Settings.of(settings)
+    batches = Batches(chromosomes, np.ones(len(chromosomes)), how)
+
+    def stop_half_way(line: str) -> None:
+        if line.startswith("step 8"):
+            raise KeyboardInterrupt
+
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = fit(batches, how, tmp_path / "whole", lambda line: None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(batches, how, tmp_path / "parts", stop_half_way)
+    said: list[str] = []
+    parts = fit(batches, how, tmp_path / "parts", said.append)
+    assert said[0] == "resuming after step 4 of 8"
+    seen = torch.from_numpy(chromosomes.visible[:9])
+    torch.testing.assert_close(whole[0](seen)[0], parts[0](seen)[0], atol=1e-4, rtol=0)
+
+
+def test_folds_part_the_cases_and_simulated_ones_are_never_held_out(config: Path, tmp_path: Path) -> None:
+    settings = {"reports": {"toy": 1.0}, "simulated_cells": 1, "seed": 5}
+    (tmp_path / "cache").mkdir()
+    chromosomes = read_all(settings, tmp_path / "cache", lambda line: None)
+    held = [held_out_of(chromosomes, 2, fold, None) for fold in range(2)]
+    assert not (held[0] & held[1]).any()
+    np.testing.assert_array_equal(held[0] | held[1], chromosomes.report == "toy")
+    np.testing.assert_array_equal(held_out_of(chromosomes, 2, None, "toy"), chromosomes.report == "toy")
+    assert not held_out_of(chromosomes, 2, None, None).any()
+    with pytest.raises(ValueError, match="no report 'nowhere'"):
+        held_out_of(chromosomes, 2, None, "nowhere")
+    with pytest.raises(ValueError, match="fold 2"):
+        held_out_of(chromosomes, 2, 2, None)
