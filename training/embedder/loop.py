@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from karyotyping.embedding import ROWS
-from models.networks.embedder import Embedder, Prototypes
+from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
 from training.embedder.augment import Strength, augmented
-from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets
+from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
 from training.embedder.reports import Chromosomes
 
@@ -44,6 +44,8 @@ class Settings:
     scale: float
     """Of the cosines, before the softmax."""
     margin: float
+    objective: str
+    """``margin_softmax`` learns the prototypes; ``triplet`` takes them to be the means of the classes."""
     polarity: float
     """Weight of the polarity head's loss."""
     strength: float
@@ -112,8 +114,12 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
     for step in range(start, settings.steps):
         seen, class_index, turned, upright = batches(step)
         embedding, polarity = embedder(seen)
-        right = targets(class_index, turned, upright)
-        loss: Any = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
+        loss: Any
+        if settings.objective == "triplet":
+            loss = triplet_loss(embedding, class_index, settings.margin)
+        else:
+            right = targets(class_index, turned, upright)
+            loss = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
         loss = loss + settings.polarity * polarity_loss(polarity, turned, upright)
         optimiser.zero_grad()
         loss.backward()
@@ -135,6 +141,8 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
     trained: Any = averaged.module
     settle(trained, batches)
     trained.eval()
+    if settings.objective == "triplet":
+        centre(trained, batches)
     return trained
 
 
@@ -148,3 +156,13 @@ def settle(trained: Any, batches: Batches) -> None:
     with torch.no_grad():
         for number in range(_SETTLING):
             trained[0](batches(-1 - number)[0])
+
+
+def centre(trained: Any, batches: Batches) -> None:
+    """Put every prototype where the mean of its chromosomes lies."""
+    sums = torch.zeros(PROTOTYPES, DIMENSIONS)
+    with torch.no_grad():
+        for number in range(_SETTLING):
+            seen, class_index, turned, upright = batches(-1 - number)
+            sums += targets(class_index, turned, upright).float().T @ trained[0](seen)[0]
+        trained[1].directions.copy_(sums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from pytorch_metric_learning import distances, losses, miners
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +38,19 @@ def margin_softmax(cosine: Tensor, right: Tensor, scale: float = 16.0, margin: f
     """
     logits = scale * (cosine - margin * right)
     return torch.logsumexp(logits, dim=1) - torch.logsumexp(logits.masked_fill(~right, -torch.inf), dim=1)
+
+
+def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) -> Tensor:
+    """Triplet loss of cosine distances over the semi-hard triplets of a batch (the paper, Eq. 3), whatever the polarity.
+
+    What has no class takes no part.
+    """
+    cosine = distances.CosineSimilarity()
+    known = class_index >= 0
+    vectors, labels = embedding[known], class_index[known]
+    mined = miners.TripletMarginMiner(margin=margin, distance=cosine, type_of_triplets="semihard")(vectors, labels)
+    loss: Tensor = losses.TripletMarginLoss(margin=margin, distance=cosine)(vectors, labels, mined)
+    return loss
 
 
 def polarity_loss(logit: Tensor, turned: Tensor, upright: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("pytorch_metric_learning", reason="training needs the extra `train`")
 
-from training.embedder.losses import CLASSES, PROTOTYPES, WAYS, margin_softmax, polarity_loss, targets  # noqa: E402
+from training.embedder.losses import CLASSES, PROTOTYPES, WAYS, margin_softmax, polarity_loss, targets, triplet_loss  # noqa: E402
 
 
 def test_a_known_polarity_leaves_one_prototype_right() -> None:
@@ -41,3 +42,13 @@ def test_polarity_is_asked_only_where_it_is_known() -> None:
     assert float(polarity_loss(logit, turned, torch.tensor([True, False]))) < 0.05
     assert float(polarity_loss(logit, turned, torch.tensor([False, True]))) > 3.9
     assert float(polarity_loss(logit, turned, torch.tensor([False, False]))) == 0
+
+
+def test_triplets_cost_nothing_once_classes_lie_apart_and_no_class_takes_no_part() -> None:
+    apart = torch.eye(4)[[0, 0, 1, 1, 2]]
+    labels = torch.tensor([0, 0, 1, 1, -1])
+    assert float(triplet_loss(apart, labels)) == 0
+    mixed = torch.nn.functional.normalize(
+        torch.tensor([[1.0, 0.3], [1.0, -0.3], [1.0, -0.35], [1.0, 0.35], [0.0, 1.0]])
+    )
+    assert float(triplet_loss(mixed, labels)) > 0

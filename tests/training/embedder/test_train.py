@@ -14,6 +14,7 @@ import pytest
 from models.registry import resolve
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("pytorch_metric_learning", reason="training needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from training.embedder.loop import Batches, Settings, fit  # noqa: E402
@@ -33,6 +34,7 @@ weight_decay = 0.02
 averaging = 0.9
 scale = 16.0
 margin = 0.2
+objective = "margin_softmax"
 polarity = 0.3
 strength = 1.0
 sharpness = 1.0
