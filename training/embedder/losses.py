@@ -41,7 +41,7 @@ def margin_softmax(cosine: Tensor, right: Tensor, scale: float = 16.0, margin: f
 
 
 def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) -> Tensor:
-    """Triplet loss of cosine distances over the semi-hard triplets of a batch (the paper, Eq. 3), whatever the polarity.
+    """Triplet loss of cosine distances over the semi-hard triplets of a batch (the paper, Eq. 3), either way up.
 
     What has no class takes no part.
     """
