@@ -49,6 +49,8 @@ class Leased:
     pipeline_id: int
     object_key: str
     file_name: str
+    accession: str
+    """Of the case."""
     token: uuid.UUID
     attempts: int
     """Attempts begun before this one."""
@@ -145,7 +147,8 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
     """Lease those of ``analysis_ids`` that are still queued. A message that came twice finds nothing."""
     taken = (
         update(Analysis)
-        .where(Analysis.id.in_(analysis_ids), Analysis.state == "queued", Image.id == Analysis.image_id)
+        .where(Analysis.id.in_(analysis_ids), Analysis.state == "queued")
+        .where(Image.id == Analysis.image_id, Case.id == Image.case_id)
         .values(
             state="running",
             worker=worker,
@@ -154,16 +157,17 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
             started_at=None,
         )
         .returning(
-            Analysis.id,
+            Analysis.id.label("analysis_id"),
             Analysis.image_id,
             Analysis.pipeline_id,
             Image.object_key,
             Image.file_name,
-            Analysis.lease_token,
+            Case.accession,
+            Analysis.lease_token.label("token"),
             Analysis.attempts,
         )
     )
-    leases = [Leased(*row) for row in session.execute(taken)]  # type: ignore[arg-type]  # a lease has a token
+    leases = [Leased(**row._asdict()) for row in session.execute(taken)]
     return sorted(leases, key=lambda leased: leased.analysis_id)
 
 

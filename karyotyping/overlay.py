@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from karyotyping.cell import CellAnalysis, Chromosome, decode_mask
+from karyotyping.karyogram.notes import is_unsure
 
 Colour = tuple[int, int, int]
 
 UNSURE = 0.5
-"""Below this score an outline is dashed; below this class score the class name has a question mark."""
+"""Below this score an outline is dashed; a class that is to be checked has a question mark."""
 
 _SMALLEST_SIDE = 1400
 """Smaller images are enlarged by a whole factor until a label is legible."""
@@ -49,7 +50,7 @@ def draw_overlay(pixels: NDArray[np.uint8] | NDArray[np.uint16], cell: CellAnaly
     font = ImageFont.load_default(16)
     for chromosome in cell.chromosomes:
         x, y, width, _ = (factor * side for side in chromosome.box)
-        label = chromosome.label + ("?" if chromosome.class_id is not None and chromosome.class_score < UNSURE else "")
+        label = chromosome.label + ("?" if is_unsure(chromosome) else "")
         place = (min(max(x + width / 2, 12), page.width - 12), max(y - 4, 18))
         pen.text(
             place, label, font=font, fill=_colour(chromosome), anchor="ms", stroke_width=2, stroke_fill=(255, 255, 255)

@@ -116,9 +116,10 @@ class Runner:
         cell = pipeline.analyse(photograph.pixels)
         failpoint("analysed", leased.file_name)
         put = stubborn(self._context.store.put)
+        title = f"{leased.accession}: {leased.file_name}"
         artefacts = {
-            "karyogram": put(png(draw_karyogram(cell, leased.file_name))),
-            "karyogram_svg": put(karyogram_svg(cell, leased.file_name).encode()),
+            "karyogram": put(png(draw_karyogram(cell, title))),
+            "karyogram_svg": put(karyogram_svg(cell, title).encode()),
             "overlay": put(png(draw_overlay(photograph.pixels, cell))),
         }
         failpoint("stored", leased.file_name)

@@ -26,7 +26,7 @@ def karyogram_svg(cell: CellAnalysis, title: str = "") -> str:
     """The karyogram of ``cell`` as a standalone SVG document; ``title`` stands above it.
 
     It holds no script and refers to nothing outside. Each chromosome is a group ``chromosome-ORDINAL`` within the group
-    ``class-NAME``, with its class, its scores, its orientation and its flags as ``data-`` attributes.
+    ``class-NAME``, with its class, its scores, its posture and its flags as ``data-`` attributes.
     """
     page = compose(cell, title)
     root = ET.Element(
@@ -70,7 +70,7 @@ def _chromosome(parent: ET.Element, placed: Placed) -> None:
             "data-class": item.label,
             "data-class-score": f"{item.class_score:.4f}",
             "data-score": f"{item.score:.4f}",
-            "data-orientation": item.orientation,
+            "data-p-arm": "unknown" if item.orientation == "unknown" else "up",
             "data-flags": " ".join(sorted(item.flags)),
         },
     )

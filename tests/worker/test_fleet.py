@@ -37,7 +37,9 @@ def test_images_are_analysed_and_the_case_summarised(laboratory: Laboratory) -> 
     assert (case.image_count, case.cell_count, case.modal_count) == (10, 10, 2)
     assert case.artefacts is not None
     assert laboratory.store.get(case.artefacts["karyogram"]).startswith(b"\x89PNG")
-    assert b'id="chromosome-1"' in laboratory.store.get(case.artefacts["karyogram_svg"])
+    drawing = laboratory.store.get(case.artefacts["karyogram_svg"])
+    assert b'id="chromosome-1"' in drawing
+    assert b"Karyogram C-1: cell" in drawing
 
 
 def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(laboratory: Laboratory) -> None:

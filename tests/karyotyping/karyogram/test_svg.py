@@ -51,12 +51,12 @@ def test_each_chromosome_is_a_group_that_says_what_it_is(marked: list[Chromosome
         "data-class": "21",
         "data-class-score": "0.4100",
         "data-score": "0.9500",
-        "data-orientation": "p_down",
+        "data-p-arm": "up",
         "data-flags": "bent touching",
     }
     assert odd.findtext(f"{SVG}title", "").startswith("Chromosome 21, 41.0 %, to check.")
     stranger = groups["chromosome-2"]
-    assert stranger.get("data-class") == "?"
+    assert (stranger.get("data-class"), stranger.get("data-p-arm")) == ("?", "unknown")
     assert "Not identified" in stranger.findtext(f"{SVG}title", "")
 
 
