@@ -132,7 +132,7 @@ def main(count: int) -> None:
         truths = [picture(kind, rng) for _ in range(count)]
         start = time.process_time()
         found = [
-            measure(truth.crop.stain / np.median(truth.crop.stain[truth.crop.mask]), truth.crop.mask)
+            measure(truth.crop.stain / np.median(truth.crop.stain[truth.crop.mask]), truth.crop.mask, truth.width)
             for truth in truths
         ]
         rate = count / (time.process_time() - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.centromere import centromere, constriction
-from karyotyping.medial_axis import arc_length, cross_sections, inner_run, largest_part, medial_axis, resample
+from karyotyping.folds import unfolded
+from karyotyping.medial_axis import Path, arc_length, cross_sections, inner_run, largest_part, medial_axis, resample
 
 PROFILE_SAMPLES = 64
 _MIDDLE = 0.6
@@ -18,6 +20,10 @@ _EXTREMES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)
 """Where the 5th and the 95th percentile lie among the sorted samples of a profile."""
 BLACK = 1.8
 """Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
+_WIDE = 1.3
+"""Widths of the cell's other chromosomes from which on one may be folded; fewer than 1 in 100 others are so wide."""
+_LONGER = 1.2
+"""How much longer a folded chromosome at least comes out when its arms are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +70,27 @@ class Measured:
         )
 
 
-def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> Measured:
+def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Measured]:
+    """Measure the chromosomes of one cell, each a ``(stain, mask)``; the width of the others tells a folded one."""
+    measured = [measure(stain, mask) for stain, mask in outlined]
+    usual = float(np.median([one.area / one.length for one in measured])) if measured else 0.0
+    return [
+        measure(stain, mask, usual) if one.area / one.length > _WIDE * usual else one
+        for one, (stain, mask) in zip(measured, outlined, strict=True)
+    ]
+
+
+def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None = None) -> Measured:
     """Measure the chromosome that ``mask`` (h, w) outlines in ``stain`` (h, w; 0 background, about 1 chromosome).
+
+    If it is much wider than ``usual_width``, that of the others in its cell, its arms may lie folded on each other.
 
     Raises:
         ValueError: the shapes differ, or the mask is empty.
     """
     if stain.shape != mask.shape:
         raise ValueError(f"stain {stain.shape} and mask {mask.shape} of a chromosome differ in shape")
-    part = largest_part(mask)
-    axis = medial_axis(part)
+    part, axis = _body(stain, mask, usual_width)
     length = float(arc_length(axis)[-1])
     edges = axis if length >= 3 else resample(axis, length / 3)
     rows = (edges[:-1] + edges[1:]) / 2
@@ -100,6 +117,21 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> Measured:
         centromere=centromere(pinched),
         bend=length / max(tip_distance, 1.0),
     )
+
+
+def _body(
+    stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None
+) -> tuple[NDArray[np.bool_], Path]:
+    """The chromosome's one part, without the seam between folded arms, and its medial axis."""
+    part = largest_part(mask)
+    axis = medial_axis(part)
+    length = arc_length(axis)[-1]
+    if usual_width is None or np.count_nonzero(part) <= _WIDE * usual_width * length:
+        return part, axis
+    arms = unfolded(stain, mask, usual_width)
+    if arms is None or arc_length(opened := medial_axis(arms))[-1] < _LONGER * length:
+        return part, axis
+    return arms, opened
 
 
 def _middle_mean(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome import Measured, measure
+from karyotyping.chromosome import Measured, measure_cell
 from karyotyping.medial_axis import largest_part
 
 _MARGIN = 3
@@ -74,7 +74,7 @@ def measure_crops(crops: Sequence[Crop], typical: float | None = None) -> list[M
     """Measure the chromosomes of one cell, whose ``typical`` stain (default: that of ``crops``) becomes 1."""
     if typical is None:
         typical = typical_stain(crops)
-    return [measure(crop.stain / np.float32(typical), crop.mask) for crop in crops]
+    return measure_cell([(crop.stain / np.float32(typical), crop.mask) for crop in crops])
 
 
 def typical_stain(crops: Sequence[Crop]) -> float:

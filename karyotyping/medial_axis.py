@@ -63,6 +63,13 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return part.view(np.bool_)
 
 
+def main_direction(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> complex:
+    """Direction of the largest spread of ``mask`` (h, w), of unit length."""
+    moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    direction = cmath.sqrt(complex(moments["mu20"] - moments["mu02"], 2 * moments["mu11"])) or 1j
+    return direction / abs(direction)
+
+
 def arc_length(path: Path) -> Floats:
     """Length along ``path`` from its first point to each of its points, (n,)."""
     along = np.zeros(len(path))
@@ -144,8 +151,7 @@ def _principal_axis(solid: NDArray[np.uint8], half_width: float) -> Path:
     """A short straight piece through the centroid, along the direction of largest spread."""
     moments = cv2.moments(solid, binaryImage=True)
     centroid = complex(moments["m10"], moments["m01"]) / moments["m00"]
-    direction = cmath.sqrt(complex(moments["mu20"] - moments["mu02"], 2 * moments["mu11"])) or 1j
-    piece = direction / abs(direction) * max(half_width, 1.0) / 2
+    piece = main_direction(solid) * max(half_width, 1.0) / 2
     return np.array([centroid - piece, centroid, centroid + piece])
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from karyotyping import classification, embedding
 from karyotyping.cell import AnalysisError, CellAnalysis
-from karyotyping.chromosome import Measured, measure
+from karyotyping.chromosome import Measured, measure_cell
 from karyotyping.classified import Classified
 from karyotyping.contours import Contour
 from karyotyping.crop import without_halo
@@ -120,7 +120,7 @@ class Pipeline:
         if not segmentation.instances:
             raise AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
         with _timed(seconds, "measure"):
-            measured = [_measure(instance, normalised) for instance in segmentation.instances]
+            measured = measure_cell([_outlined(instance, normalised) for instance in segmentation.instances])
         with _timed(seconds, "classify"):
             classified = self._classify(measured, normalised)
             cell = _cell(normalised, segmentation, measured, classified)
@@ -149,9 +149,9 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     seconds[stage] = time.perf_counter() - began
 
 
-def _measure(instance: Instance, normalised: Normalised) -> Measured:
+def _outlined(instance: Instance, normalised: Normalised) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     stain = Contour(instance.mask, instance.origin).crop(normalised.stain)
-    return measure(stain, without_halo(stain, instance.mask))
+    return stain, without_halo(stain, instance.mask)
 
 
 def _cell(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.chromosome import measure
+from karyotyping.chromosome import measure, measure_cell
 from karyotyping.medial_axis import arc_length, largest_part, medial_axis
 
 Course = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -124,6 +124,33 @@ def test_strong_bends_are_followed_along_their_middle(course: Course, length: fl
     axis = measure(*draw(course, length, 12)).axis
     distance = np.hypot(*np.moveaxis(axis[:, None] - points, -1, 0)).min(axis=1)
     assert distance.mean() < 0.5
+
+
+def hairpin() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Two arms 60 long and 10 wide, a pale seam between them; the stain falls all along, from tip to tip."""
+    y, x = np.mgrid[:60, :22]
+    stain = np.where(x < 11, 0.9 + 0.01 * y, 0.9 - 0.007 * y).astype(np.float32)
+    stain[10:, 10:12] = 0.3
+    mask = np.ones((60, 22), np.bool_)
+    return np.pad(stain, 4), np.pad(mask, 4)
+
+
+def test_folded_arms_are_told_apart_by_their_seam_if_the_width_of_others_is_known() -> None:
+    folded = hairpin()
+    assert measure(*folded).length < 70
+    others = [draw(straight(angle), 60, 10) for angle in (0.1, 0.4, 0.9)]
+    *straightened, unfolded = measure_cell([*others, folded])
+    assert [one.length for one in straightened] == [measure(*other).length for other in others]
+    assert unfolded.length == pytest.approx(115, abs=8)
+    assert unfolded.width == pytest.approx(10, abs=1)
+    assert abs(np.corrcoef(unfolded.profile, np.arange(64))[0, 1]) > 0.97
+
+
+def test_two_chromosomes_side_by_side_are_not_one_folded() -> None:
+    stain, mask = hairpin()
+    stain[4:14, 14:16] = 0.3
+    together = measure(stain, mask, usual_width=10)
+    assert (together.length, together.area) == (measure(stain, mask).length, mask.sum())
 
 
 def test_neighbours_and_holes_do_not_matter() -> None:
