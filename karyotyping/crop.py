@@ -22,6 +22,8 @@ _HALO, _EDGE = 0.2, 0.35
 """Shares of that below which stain is a halo, if the background is clean, and if it is not."""
 _SAME = 0.06
 """Grey levels along the frame that differ less, as a share of the full range, may both be background."""
+_NEARLY_ALL = 0.95
+"""Share of the stained pixels from which a part is the whole."""
 _SPECK = 12
 """Fewest pixels that can be a chromosome."""
 
@@ -53,11 +55,20 @@ def read_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
     stain = np.pad(np.maximum(deviation if deviation.sum() > 0 else -deviation, 0), _MARGIN)
     strong = float(np.percentile(stain[stain > _FAINTEST], _STRONG)) if (stain > _FAINTEST).any() else 0.0
     threshold = max(_FAINTEST, _HALO * strong, min(_ABOVE_NOISE * noise, _EDGE * strong))
-    above = stain > threshold
-    if np.count_nonzero(above) < _SPECK:
+    if np.count_nonzero(stain > threshold) < _SPECK:
         raise ValueError("nothing in this picture stands out of its background; is it a chromosome?")
-    mask = largest_part(above)
+    mask = _body(stain, threshold)
     return Crop(np.where(mask, stain, np.float32(0)), mask)
+
+
+def _body(stain: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """The largest part above ``threshold``, or above a lower one if that alone joins arms across a pale centromere."""
+    for lower in (threshold, (threshold + _FAINTEST) / 2, _FAINTEST):
+        above = stain > lower
+        part = largest_part(above)
+        if np.count_nonzero(part) > _NEARLY_ALL * np.count_nonzero(above):
+            return part
+    return largest_part(stain > threshold)
 
 
 def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -50,6 +50,15 @@ def test_a_halo_is_left_outside() -> None:
     assert read_crop(made.astype(np.uint8)).mask.sum() == 480
 
 
+def test_a_pale_centromere_does_not_part_the_arms_but_a_neighbour_stays_apart() -> None:
+    pale = body(150)
+    pale[24:27, 9:21] = 14
+    assert read_crop(pale.astype(np.uint8)).mask.sum() == 480
+    beside = body(150)
+    beside[10:30, 25:29] = 150
+    assert read_crop(beside.astype(np.uint8)).mask.sum() == 480
+
+
 @pytest.mark.parametrize("level", [0, 130, 255])
 def test_an_empty_picture_is_refused_with_a_sentence(level: int) -> None:
     with pytest.raises(ValueError, match="stands out of its background"):
