@@ -37,3 +37,11 @@ def test_homologs_differ() -> None:
     cell = draw(Look(), rng)
     first, second = (draw_chromosome(1, rng, cell=cell, angle=0).stain for _ in range(2))
     assert first.shape != second.shape or not np.array_equal(first, second)
+
+
+def test_a_course_that_was_told_is_followed() -> None:
+    patch = draw_chromosome(1, np.random.default_rng(6), angle=0.0, course=lambda u: np.pi / 2 * (2 * u - 1))
+    steps = np.diff(patch.axis, axis=0)
+    np.testing.assert_allclose(steps[0], (0, -np.hypot(*steps[0])), atol=1e-3)
+    np.testing.assert_allclose(steps[-1], (0, np.hypot(*steps[-1])), atol=1e-3)
+    assert patch.axis[:, 0].argmax() == pytest.approx(len(patch.axis) / 2, abs=2)
