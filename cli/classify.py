@@ -69,8 +69,8 @@ def classify(
     ]
     cells = len({picture.cell for picture, answer in answers if isinstance(answer, Answer)}) if by_cell else None
     if as_json:
-        summary = {"csv": str(csv), "classified": len(rows), "cells": cells}
-        print_json(summary | {"rejected": [item._asdict() for item in rejected]})
+        refusals = [{"file": name, "reason": reason, "sentence": sentence} for name, reason, sentence in rejected]
+        print_json({"csv": str(csv), "classified": len(rows), "cells": cells, "rejected": refusals})
         return
     if rejected:
         print_table("Not classified", ("file", "reason", "what it means"), rejected)

@@ -167,7 +167,7 @@ class ZipCollection(Collection):
 
     def holds(self, name: str) -> Rejected | bool:
         """See :class:`Collection`."""
-        return name in self._entries
+        return name in self._entries or next((each for each in self._rejected if each.name == name), False)
 
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
         """See :class:`Collection`."""

@@ -16,12 +16,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from karyotyping.assignment import Assigned
+from karyotyping.assignment import Assigned, assign
 from karyotyping.chromosome import Measured
 from karyotyping.classified import Classified
 from karyotyping.crop import Crop, measure_crops, read_crop, typical_stain
 from karyotyping.embedding import appearance, cell_scale, classify, read
-from karyotyping.identified import assign_all
 from karyotyping.image import ImageRejected, Limits, decode
 from models.engine import Engine
 
@@ -82,7 +81,8 @@ def classify_cells(
     for members in _shared(_measure_cell, cells, jobs):
         found = [item for item in members if isinstance(item, Measured)]
         classified = classify(found, embedder)
-        answers = map(Answer, found, classified, assign_all(classified))
+        assigned = assign([said.log_probabilities for said in classified], [1.0 - said.unknown for said in classified])
+        answers = map(Answer, found, classified, assigned)
         yield [item if isinstance(item, Refused) else next(answers) for item in members]
 
 
@@ -122,7 +122,8 @@ def _measure_cell(files: Sequence[File]) -> list[Measured | Refused]:
 
 
 def _measure_all(crops: Sequence[Crop | Refused], typical: float) -> list[Measured | Refused]:
-    return [item if isinstance(item, Refused) else measure_crops([item], typical)[0] for item in crops]
+    measured = iter(measure_crops([item for item in crops if isinstance(item, Crop)], typical))
+    return [item if isinstance(item, Refused) else next(measured) for item in crops]
 
 
 def _read_all(files: Sequence[File]) -> list[Crop | Refused]:

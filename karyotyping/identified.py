@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,21 +30,20 @@ class Outlined:
     flags: frozenset[ChromosomeFlag] = frozenset()
 
 
-def assign_all(classified: Sequence[Classified], scores: Sequence[float] | None = None) -> tuple[Assigned, ...]:
-    """Assign the chromosomes of one cell, each as far as it is one whole chromosome by outline and by stain."""
-    outlines = scores if scores is not None else [1.0] * len(classified)
-    whole = [score * (1.0 - item.unknown) for item, score in zip(classified, outlines, strict=True)]
-    return assign([item.log_probabilities for item in classified], whole)
-
-
 def identify(
     outlined: Sequence[Outlined], measured: Sequence[Measured], classified: Sequence[Classified]
 ) -> tuple[Chromosome, ...]:
-    """The chromosomes of one cell, longest first, assigned to classes together."""
-    assigned = assign_all(classified, [item.score for item in outlined])
+    """The chromosomes of one cell, longest first, assigned to classes together.
+
+    A good outline around what resembles no class is no good chromosome: its score falls.
+    """
+    whole = [
+        replace(one, score=one.score * (1.0 - said.unknown)) for one, said in zip(outlined, classified, strict=True)
+    ]
+    assigned = assign([said.log_probabilities for said in classified], [one.score for one in whole])
     longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
     return tuple(
-        _identified(ordinal, outlined[k], measured[k], classified[k], assigned[k])
+        _identified(ordinal, whole[k], measured[k], classified[k], assigned[k])
         for ordinal, k in enumerate(longest_first)
     )
 

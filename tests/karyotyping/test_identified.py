@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from karyotyping.cell import decode_mask
 from karyotyping.chromosome import Measured, measure
 from karyotyping.classified import P_DOWN, P_UP, Classified
-from karyotyping.identified import Outlined, assign_all, cell_iscn, identify
+from karyotyping.identified import Outlined, cell_iscn, identify
 from karyotyping.iscn import parse_iscn
 
 CLASSES = [class_id for class_id, copies in parse_iscn("46,XX").items() for _ in range(copies)]
@@ -63,14 +63,15 @@ def test_the_centromere_is_counted_from_the_end_of_the_p_arm(straight: Measured)
     assert one.centromere_index is None
 
 
-def test_what_no_class_resembles_is_no_class_even_within_a_good_outline() -> None:
-    cell = [sure(class_id) for class_id in CLASSES]
-    joined = Classified(np.log(np.full((24, 2), 1 / 48)), unknown=0.999)
-    assigned = assign_all([*cell, joined], [0.9] * 47)
-    assert assigned[-1].class_id is None
-    assert [item.class_id for item in assigned[:-1]] == CLASSES
-    believed = assign_all([*cell, replace(joined, unknown=0.0)], [0.9] * 47)
-    assert believed[-1].class_id is not None
+def test_a_third_copy_is_believed_unless_it_hardly_is_a_chromosome(straight: Measured) -> None:
+    joined = sure(21, unknown=0.9999)
+    outlined, measured = [Outlined(outline(5, 60), 0.9)] * 47, [straight] * 47
+    *cell, stranger = identify(outlined, measured, [*map(sure, CLASSES), joined])
+    assert stranger.class_id is None
+    assert stranger.score == pytest.approx(0.00009)
+    assert [item.class_id for item in cell] == CLASSES
+    *_, believed = identify(outlined, measured, [*map(sure, CLASSES), replace(joined, unknown=0.0)])
+    assert (believed.class_id, believed.score) == (21, 0.9)
 
 
 def test_a_karyotype_counts_what_fits_no_class(straight: Measured) -> None:

@@ -1,0 +1,103 @@
+"""``karyo classify``, as a person runs it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from cli.main import app
+from karyotyping.cell import CLASS_NAMES, class_name
+from training.simulation import simulate
+
+run = CliRunner().invoke
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of the chromosomes of a simulated cell, some of them upside down, and of four files of no use."""
+    cell = simulate("46,XY", seed=12, nuclei=0, debris=0)
+    path = tmp_path_factory.mktemp("report") / "report.zip"
+    lines = ["file,class,cell,upright", "gone.png,1,one,0"]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, ((x, y, width, height), mask, class_id, axis) in enumerate(
+            zip(cell.boxes, cell.masks, cell.classes, cell.axes, strict=True)
+        ):
+            cut = np.where(mask, cell.pixels, 255)[y : y + height, x : x + width]
+            p_up = axis[0][1] < axis[-1][1]
+            crop = io.BytesIO()
+            Image.fromarray(cut if number % 2 else np.rot90(cut, 2)).save(crop, "PNG")
+            archive.writestr(f"one/ü{number}.png", crop.getvalue())
+            lines.append(f"one/ü{number}.png,{class_name(class_id)},one,{1 if p_up == (number % 2 == 1) else -1}")
+        for name, content in (("empty.png", b""), ("text.png", b"no picture"), ("../up.png", crop.getvalue())):
+            archive.writestr(name, content)
+            lines.append(f"{name},1,one,0")
+        archive.writestr("index.csv", "\n".join(lines))
+    return path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_report_is_classified_by_cell_and_evaluated(report: Path, tmp_path: Path) -> None:
+    done = run(app, ["classify", str(report), "--by-cell", "cell", "--csv", str(tmp_path / "said.csv"), "--json"])
+    assert done.exit_code == 0, done.output
+    summary = json.loads(done.stdout)
+    assert (summary["classified"], summary["cells"]) == (46, 1)
+    assert {item["file"]: item["reason"] for item in summary["rejected"]} == {
+        "gone.png": "missing_crop",
+        "empty.png": "empty_file",
+        "text.png": "not_an_image",
+        "../up.png": "outside_collection",
+    }
+    assert all(item["sentence"] for item in summary["rejected"])
+    said = rows(tmp_path / "said.csv")
+    columns = ["file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown"]
+    assert list(said[0]) == columns
+    assert [row["file"] for row in said] == [f"one/ü{number}.png" for number in range(46)]
+    for row in said:
+        assert row["top5"].split()[0] == row["class"]
+        assert set(row["top5"].split()) < set(CLASS_NAMES)
+        assert row["assigned_class"] in {*CLASS_NAMES, "?"}
+        assert all(0 <= float(row[name] or 0) <= 1 for name in ("score", "assigned_score", "p_up", "p_unknown"))
+    judged = run(app, ["evaluate", "classes", str(report), str(tmp_path / "said.csv"), "--resamples", "0"])
+    found = json.loads(judged.stdout)
+    assert found["chromosomes"] == 50
+    assert found["accuracy_assigned"] > 0.75
+    assert found["accuracy_polarity"] > 0.85
+
+
+def test_without_cells_nothing_is_assigned(report: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(report) as archive:
+        archive.extractall(folder, [name for name in archive.namelist() if name.startswith("one/")][:5])
+    done = run(app, ["classify", str(folder), "--csv", str(tmp_path / "said.csv")])
+    assert done.exit_code == 0, done.output
+    assert "5 pictures classified, 0 rejected" in done.stderr
+    said = rows(tmp_path / "said.csv")
+    assert [row["file"] for row in said] == [f"one/ü{number}.png" for number in range(5)]
+    assert list(said[0]) == ["file", "class", "score", "top5", "p_up", "p_unknown"]
+
+
+def test_what_is_rejected_is_shown_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand then nothing")
+    done = run(app, ["classify", str(tmp_path), "--by-cell", "folder", "--csv", str(tmp_path / "said.csv")])
+    assert done.exit_code == 0, done.output
+    assert "broken.png" in done.stdout
+    assert "truncated" in done.stdout
+    assert rows(tmp_path / "said.csv") == []
+
+
+def test_nothing_to_classify_is_said(tmp_path: Path) -> None:
+    done = run(app, ["classify", str(tmp_path), "--csv", str(tmp_path / "said.csv")])
+    assert done.exit_code == 1
+    assert "no image files" in done.stderr
