@@ -52,6 +52,8 @@ def classify(
 
     Leaves with 0 if every picture was classified or rejected for a named reason.
     """
+    if not csv.absolute().parent.is_dir():
+        fail(f"there is no folder {csv.absolute().parent} to write {csv.name} to", 2)
     network = load_engine(registry.resolve(EMBEDDER).path, engine or Settings().engine)
     with open_collection(path) as collection:
         found = collection.pictures(by_cell)

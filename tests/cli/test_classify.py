@@ -97,6 +97,12 @@ def test_what_is_rejected_is_shown_with_its_reason(tmp_path: Path) -> None:
     assert rows(tmp_path / "said.csv") == []
 
 
+def test_a_folder_that_is_not_there_is_said_before_the_work(report: Path, tmp_path: Path) -> None:
+    done = run(app, ["classify", str(report), "--csv", str(tmp_path / "nowhere" / "said.csv")])
+    assert done.exit_code == 2
+    assert "no folder" in done.stderr
+
+
 def test_nothing_to_classify_is_said(tmp_path: Path) -> None:
     done = run(app, ["classify", str(tmp_path), "--csv", str(tmp_path / "said.csv")])
     assert done.exit_code == 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from karyotyping.cell import AnalysisError, CellAnalysis, decode_mask
-from karyotyping.pipeline import Pipeline
+from karyotyping.pipeline import Classifier, Pipeline
 from models.registry import ModelUnavailable, digest
 from training.simulation import simulate
 
@@ -50,6 +50,37 @@ def test_the_document_survives_json_and_makes_the_same_pipeline(pipeline: Pipeli
         (c.mask, c.score, c.class_id) for c in cell.chromosomes
     ]
     assert replace(same.quality, score=0.0) == replace(cell.quality, score=0.0)
+
+
+def test_the_document_names_its_classifier_and_its_networks(pipeline: Pipeline) -> None:
+    geometric = Pipeline.default("cpu", Classifier.GEOMETRIC)
+    assert (pipeline.document["name"], set(pipeline.document["models"])) == ("embedding", {"router", "embedder"})
+    assert (geometric.document["name"], set(geometric.document["models"])) == ("geometric", {"router"})
+    assert pipeline.document["parameters"]["classifier"] == "embedding"
+    assert digest(pipeline.document) != digest(geometric.document)
+
+
+def test_the_network_gives_every_chromosome_its_place_among_the_others(cell: CellAnalysis) -> None:
+    places = np.array([c.embedding for c in cell.chromosomes])
+    np.testing.assert_allclose(np.linalg.norm(places, axis=1), 1, atol=1e-4)
+    alike = places @ places.T
+    same = np.equal.outer([c.class_id for c in cell.chromosomes], [c.class_id for c in cell.chromosomes])
+    assert alike[same].mean() > alike[~same].mean() + 0.5
+
+
+def test_a_document_from_before_the_network_is_geometric(pipeline: Pipeline) -> None:
+    old = {
+        **pipeline.document,
+        "name": "classical",
+        "models": {"router": pipeline.document["models"]["router"]},
+        "parameters": {"stream": pipeline.document["parameters"]["stream"]},
+    }
+    found = Pipeline.from_document(old, "cpu").analyse(simulate("46,XX", seed=0).pixels)
+    again = Pipeline.default("cpu", Classifier.GEOMETRIC).analyse(simulate("46,XX", seed=0).pixels)
+    assert [(c.class_id, c.class_score) for c in found.chromosomes] == [
+        (c.class_id, c.class_score) for c in again.chromosomes
+    ]
+    assert {c.embedding for c in found.chromosomes} == {None}
 
 
 def test_parameters_of_the_document_are_obeyed(pipeline: Pipeline) -> None:
