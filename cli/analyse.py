@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from cli.console import err, fail, progress_bar
 from cli.export import CELL_COLUMNS, cell_row, coco_items
@@ -47,7 +48,7 @@ def analyse(
                 photograph = decode(file.path.read_bytes(), limits)
                 cell = pipeline.analyse(photograph.pixels)
             except (ImageRejected, AnalysisError) as problem:
-                err.print(f"[yellow]{file.name}[/]: {problem.reason}: {problem.sentence}", soft_wrap=True)
+                err.print(f"[yellow]{escape(file.name)}[/]: {problem.reason}: {problem.sentence}", soft_wrap=True)
                 rows.append(cell_row(file.name, reason=problem.reason))
             else:
                 result = to_result(cell, sum(cell.seconds.values()), artefacts={})

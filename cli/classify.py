@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
 from cli.export import write_csv
@@ -77,7 +78,9 @@ def classify(
     if rejected:
         print_table("Not classified", ("file", "reason", "what it means"), rejected)
     of_cells = f" of {cells} cells" if by_cell else ""
-    err.print(f"{len(rows)} pictures{of_cells} classified, {len(rejected)} rejected: {csv}", soft_wrap=True)
+    err.print(
+        f"{len(rows)} pictures{of_cells} classified, {len(rejected)} rejected: {escape(str(csv))}", soft_wrap=True
+    )
 
 
 def _answers(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -20,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines in
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
     """Say what went wrong and what to do, and leave with ``code``."""
-    err.print(f"[bold red]error:[/] {sentence}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -33,7 +34,7 @@ def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequen
     """Write a table to stdout; None becomes a dash."""
     table = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
     out.print(table)
 
 
@@ -46,7 +47,7 @@ def progress_bar() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Progress(*columns, console=err) as progress:
         yield progress

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
 from cli import analyse, campaigns, catalogue, classify, demo, evaluate, operate, processes, run, simulate
@@ -68,7 +69,7 @@ def main() -> None:
 
 
 def _leave(sentence: str, code: int) -> NoReturn:
-    err.print(f"[bold red]error:[/] {sentence}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
     sys.exit(code)
 
 

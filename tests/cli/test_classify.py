@@ -89,10 +89,10 @@ def test_without_cells_nothing_is_assigned(report: Path, tmp_path: Path) -> None
 
 
 def test_what_is_rejected_is_shown_with_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nand then nothing")
+    (tmp_path / "broken [bold].png").write_bytes(b"\x89PNG\r\n\x1a\nand then nothing")
     done = run(app, ["classify", str(tmp_path), "--by-cell", "folder", "--csv", str(tmp_path / "said.csv")])
     assert done.exit_code == 0, done.output
-    assert "broken.png" in done.stdout
+    assert "broken [bold].png" in done.stdout
     assert "truncated" in done.stdout
     assert rows(tmp_path / "said.csv") == []
 
