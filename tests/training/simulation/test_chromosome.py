@@ -44,4 +44,4 @@ def test_a_course_that_was_told_is_followed() -> None:
     steps = np.diff(patch.axis, axis=0)
     np.testing.assert_allclose(steps[0], (0, -np.hypot(*steps[0])), atol=0.02)
     np.testing.assert_allclose(steps[-1], (0, np.hypot(*steps[-1])), atol=0.02)
-    assert patch.axis[:, 0].argmax() == pytest.approx(len(patch.axis) / 2, abs=2)
+    assert patch.axis[:, 1].argmin() == pytest.approx(len(patch.axis) / 2, abs=2)
