@@ -280,14 +280,18 @@ class Chromosome(Base):
     mask: Mapped[str] = mapped_column(doc="Counts of the COCO compressed run lengths; the size is the image's.")
     class_id: Mapped[int | None] = mapped_column(SmallInteger)
     class_score: Mapped[float]
-    score: Mapped[float]
+    score: Mapped[float] = mapped_column(doc="Probability that it is exactly one whole chromosome.")
     top5_classes: Mapped[list[int]]
     top5_scores: Mapped[list[float]]
     length: Mapped[float]
     width: Mapped[float]
-    centromere_index: Mapped[float | None]
+    centromere_index: Mapped[float | None] = mapped_column(
+        doc="The p arm's share of the length; that of the shorter arm if ``orientation`` is unknown."
+    )
     orientation: Mapped[str]
-    embedding: Mapped[bytes | None] = mapped_column(doc="float16, little-endian.")
+    embedding: Mapped[bytes | None] = mapped_column(
+        doc="Unit vector of the embedding network, float16, little-endian; empty without that network."
+    )
     flags: Mapped[list[str]]
 
 
