@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,14 @@ from cli.export import write_csv
 from ingest.collection import Collection, Picture, open_collection
 from ingest.verdict import Rejected
 from karyotyping.cell import class_name
-from karyotyping.collection import LIMITS, Answer, File, Refused, classify_cells, classify_population
+from karyotyping.collection import LIMITS, Answer, File, Refused, cell_of, classify_cells, classify_population
 from karyotyping.embedding import EMBEDDER
 from karyotyping.image import ImageRejected
+from karyotyping.karyogram import draw_karyogram
 from models import registry
 from models.engine import Engine, load_engine
 from settings import EngineChoice, Settings
+from worker.pictures import png
 
 COLUMNS = ("file", "class", "score", "top5", "p_up", "p_unknown")
 CELL_COLUMNS = ("file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown")
@@ -42,6 +45,9 @@ def classify(
         ),
     ] = None,
     engine: Annotated[EngineChoice | None, typer.Option(help="What runs the network; default: KARYO_ENGINE.")] = None,
+    karyograms: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Draw a karyogram of each cell into this folder, as PNG.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes that read and straighten.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,6 +61,8 @@ def classify(
     """
     if not csv.absolute().parent.is_dir():
         fail(f"there is no folder {csv.absolute().parent} to write {csv.name} to", 2)
+    if karyograms and not by_cell:
+        fail("--karyograms shows cells: say of which cell each picture is with --by-cell", 2)
     network = load_engine(registry.resolve(EMBEDDER).path, engine or Settings().engine)
     with open_collection(path) as collection:
         found = collection.pictures(by_cell)
@@ -64,6 +72,8 @@ def classify(
         answers = _answers(collection, pictures, by_cell, network, jobs or _processes(len(pictures)))
     rows = [_row(picture.name, answer) for picture, answer in answers if isinstance(answer, Answer)]
     write_csv(csv, CELL_COLUMNS if by_cell else COLUMNS, rows)
+    if karyograms:
+        _draw(answers, karyograms)
     rejected = [item for item in found if isinstance(item, Rejected)]
     rejected += [
         Rejected(picture.name, answer.reason, answer.sentence)
@@ -102,6 +112,21 @@ def _answers(
             answers.update(zip(places, together, strict=True))
             progress.update(task, advance=len(places), note=cell)
         return [(picture, answers[place]) for place, picture in enumerate(pictures)]
+
+
+def _draw(answers: Sequence[tuple[Picture, Answer | Refused]], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    cells: dict[str, list[Answer]] = {}
+    for picture, answer in answers:
+        if isinstance(answer, Answer):
+            cells.setdefault(picture.cell or "", []).append(answer)
+    taken: set[str] = set()
+    for name, members in cells.items():
+        stem = plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "cell"
+        while stem in taken:
+            stem = f"{plain}_{len(taken)}"
+        taken.add(stem)
+        (folder / f"{stem}.png").write_bytes(png(draw_karyogram(cell_of(members), name)))
 
 
 def _content(collection: Collection, picture: Picture) -> File:

@@ -17,11 +17,14 @@ from typing import TypeVar
 import numpy as np
 
 from karyotyping.assignment import Assigned, assign
+from karyotyping.cell import CellAnalysis
 from karyotyping.chromosome import Measured
 from karyotyping.classified import Classified
 from karyotyping.crop import Crop, measure_crops, read_crop, typical_stain
 from karyotyping.embedding import appearance, cell_scale, classify, read
+from karyotyping.identified import Outlined, cell_iscn, identify
 from karyotyping.image import ImageRejected, Limits, decode
+from karyotyping.quality import judge_cut_out
 from models.engine import Engine
 
 Job = TypeVar("Job")
@@ -72,6 +75,14 @@ class Answer:
             return None
         p_up = self.classified.p_up(None if self.assigned is None else self.assigned.class_id)
         return p_up if down > 0 else 1.0 - p_up
+
+
+def cell_of(answers: Sequence[Answer]) -> CellAnalysis:
+    """The cell that cut-out chromosomes make. It has no photograph: each is outlined by its straightened picture."""
+    measured = [answer.measured for answer in answers]
+    outlined = [Outlined(np.ones(item.straightened.shape, np.bool_)) for item in measured]
+    chromosomes = identify(outlined, measured, [answer.classified for answer in answers])
+    return CellAnalysis((0, 0), chromosomes, judge_cut_out(chromosomes), cell_iscn(chromosomes))
 
 
 def classify_cells(

@@ -32,20 +32,15 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
     """
     covered = _covered(normalised.stain.shape, segmentation)
     count = len(chromosomes)
-    confidence = float(np.median([c.class_score for c in chromosomes])) if count else 0.0
-    whole = float(np.mean([c.score for c in chromosomes])) if count else 0.0
     focus, spread = _focus(normalised.stain, covered), _spread(covered)
     edge_contacts = sum("cut_by_border" in c.flags for c in chromosomes)
     raised: dict[QualityFlag, bool] = {
         "out_of_focus": focus < _OUT_OF_FOCUS,
         "low_contrast": normalised.contrast < _LOW_CONTRAST,
-        "too_few": count < _FEWEST,
-        "too_many": count > _MOST,
         "crowded": spread < _CROWDED,
         "cut_by_border": edge_contacts > 0,
-        "unsure_classes": confidence < _UNSURE,
     }
-    complete = float(np.exp(-abs(count - _EXPECTED) / _COUNT_TOLERANCE))
+    readable = judge_cut_out(chromosomes)
     return Quality(
         chromosome_count=count,
         contrast_polarity=normalised.polarity,
@@ -60,8 +55,39 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         nucleus_count=segmentation.nuclei,
         debris_count=segmentation.debris,
         edge_contact_count=edge_contacts,
+        class_confidence=readable.class_confidence,
+        score=readable.score * min(1.0, focus / _SHARP) ** 0.5,
+        flags=readable.flags | {flag for flag, is_raised in raised.items() if is_raised},
+    )
+
+
+def judge_cut_out(chromosomes: Sequence[Chromosome]) -> Quality:
+    """QC metrics of a cell of which there are only chromosomes, cut out: what belongs to a photograph is 0."""
+    count = len(chromosomes)
+    confidence = float(np.median([c.class_score for c in chromosomes])) if count else 0.0
+    whole = float(np.mean([c.score for c in chromosomes])) if count else 0.0
+    raised: dict[QualityFlag, bool] = {
+        "too_few": count < _FEWEST,
+        "too_many": count > _MOST,
+        "unsure_classes": confidence < _UNSURE,
+    }
+    complete = float(np.exp(-abs(count - _EXPECTED) / _COUNT_TOLERANCE))
+    return Quality(
+        chromosome_count=count,
+        contrast_polarity="dark_on_light",
+        focus=0.0,
+        contrast=0.0,
+        noise=0.0,
+        background_unevenness=0.0,
+        spread=0.0,
+        chromosome_width=0.0,
+        cluster_count=0,
+        overlap_count=0,
+        nucleus_count=0,
+        debris_count=0,
+        edge_contact_count=0,
         class_confidence=confidence,
-        score=complete * whole * min(1.0, focus / _SHARP) ** 0.5 * (0.5 + 0.5 * confidence),
+        score=complete * whole * (0.5 + 0.5 * confidence),
         flags=frozenset(flag for flag, is_raised in raised.items() if is_raised),
     )
 

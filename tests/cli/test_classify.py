@@ -76,6 +76,23 @@ def test_a_report_is_classified_by_cell_and_evaluated(report: Path, tmp_path: Pa
     assert found["accuracy_polarity"] > 0.85
 
 
+def test_every_cell_gets_its_karyogram(report: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(report) as archive:
+        names = [name for name in archive.namelist() if name.startswith("one/")]
+        for cell, chosen in (("a b", names[:3]), ("a+b", names[3:6]), ("c", names[6:9])):
+            for name in chosen:
+                (folder / cell).mkdir(parents=True, exist_ok=True)
+                (folder / cell / Path(name).name).write_bytes(archive.read(name))
+    command = ["classify", str(folder), "--csv", str(tmp_path / "said.csv"), "--karyograms", str(tmp_path / "drawn")]
+    done = run(app, [*command, "--by-cell", "folder"])
+    assert done.exit_code == 0, done.output
+    pictures = sorted((tmp_path / "drawn").iterdir())
+    assert [path.name for path in pictures] == ["a_b.png", "a_b_1.png", "c.png"]
+    assert all(np.asarray(Image.open(path).convert("L")).min() < 100 for path in pictures)
+    assert run(app, command).exit_code == 2
+
+
 def test_without_cells_nothing_is_assigned(report: Path, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     with zipfile.ZipFile(report) as archive:
