@@ -124,3 +124,25 @@ def test_nothing_to_classify_is_said(tmp_path: Path) -> None:
     done = run(app, ["classify", str(tmp_path), "--csv", str(tmp_path / "said.csv")])
     assert done.exit_code == 1
     assert "no image files" in done.stderr
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "least"), [("pki3_gband.zip", 0.93), ("padova_qband.zip", 0.93), ("adir_dapi.zip", 0.65)]
+)
+def test_real_reports_are_mostly_right(test_data: Path, tmp_path: Path, name: str, least: float) -> None:
+    with zipfile.ZipFile(test_data / name) as whole, zipfile.ZipFile(tmp_path / name, "w") as part:
+        lines = list(csv.DictReader(io.StringIO(whole.read("index.csv").decode())))
+        cells = sorted({row["cell"] for row in lines})
+        chosen = [row for row in lines if row["cell"] in cells[:: len(cells) // 4][:4]]
+        index = io.StringIO()
+        writer = csv.DictWriter(index, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(chosen)
+        part.writestr("index.csv", index.getvalue())
+        for row in chosen:
+            part.writestr(row["file"], whole.read(row["file"]))
+    said = tmp_path / "said.csv"
+    assert run(app, ["classify", str(tmp_path / name), "--by-cell", "cell", "--csv", str(said)]).exit_code == 0
+    judged = run(app, ["evaluate", "classes", str(tmp_path / name), str(said), "--resamples", "0"])
+    assert json.loads(judged.stdout)["accuracy_assigned"] > least
