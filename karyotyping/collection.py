@@ -16,13 +16,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from karyotyping.assignment import Assigned, assign
+from karyotyping.assignment import Assigned
 from karyotyping.cell import CellAnalysis
 from karyotyping.chromosome import Measured
 from karyotyping.classified import Classified
 from karyotyping.crop import Crop, measure_crops, read_crop, typical_stain
 from karyotyping.embedding import appearance, cell_scale, classify, read
-from karyotyping.identified import Outlined, cell_iscn, identify
+from karyotyping.identified import Outlined, assign_as_whole, cell_iscn, identify
 from karyotyping.image import ImageRejected, Limits, decode
 from karyotyping.quality import judge_cut_out
 from models.engine import Engine
@@ -92,8 +92,7 @@ def classify_cells(
     for members in _shared(_measure_cell, cells, jobs):
         found = [item for item in members if isinstance(item, Measured)]
         classified = classify(found, embedder)
-        assigned = assign([said.log_probabilities for said in classified], [1.0 - said.unknown for said in classified])
-        answers = map(Answer, found, classified, assigned)
+        answers = map(Answer, found, classified, assign_as_whole(classified))
         yield [item if isinstance(item, Refused) else next(answers) for item in members]
 
 

@@ -40,12 +40,18 @@ def identify(
     whole = [
         replace(one, score=one.score * (1.0 - said.unknown)) for one, said in zip(outlined, classified, strict=True)
     ]
-    assigned = assign([said.log_probabilities for said in classified], [one.score for one in whole])
+    # The outline's score ranks outlines. It is no probability: many a true chromosome would end up without a class.
+    assigned = assign_as_whole(classified)
     longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
     return tuple(
         _identified(ordinal, whole[k], measured[k], classified[k], assigned[k])
         for ordinal, k in enumerate(longest_first)
     )
+
+
+def assign_as_whole(classified: Sequence[Classified]) -> tuple[Assigned, ...]:
+    """Assign the chromosomes of one cell, each as far as it looks like one whole chromosome."""
+    return assign([said.log_probabilities for said in classified], [1.0 - said.unknown for said in classified])
 
 
 def cell_iscn(chromosomes: Sequence[Chromosome]) -> str:
