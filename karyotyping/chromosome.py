@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from karyotyping.centromere import centromere, constriction
 from karyotyping.folds import unfolded
-from karyotyping.medial_axis import Path, arc_length, cross_sections, inner_run, largest_part, medial_axis, resample
+from karyotyping.medial_axis import (
+    Path,
+    arc_length,
+    cross_sections,
+    elongation,
+    inner_run,
+    largest_part,
+    medial_axis,
+    resample,
+    straight_axis,
+)
 
 PROFILE_SAMPLES = 64
 _MIDDLE = 0.6
@@ -22,6 +32,9 @@ BLACK = 1.8
 """Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
 _WIDE = 1.3
 """Widths of the cell's other chromosomes from which on one may be folded; fewer than 1 in 100 others are so wide."""
+_STUBBY_AREA, _STUBBY_ELONGATION = 2.6, 2.0
+"""Squared widths and elongation below which a chromosome's skeleton says nothing: its chromatids stand apart as far as
+they are long, and the longest way through them is not the chromosome's."""
 _LONGER = 1.2
 """How much longer a folded chromosome at least comes out when its arms are told apart."""
 
@@ -90,14 +103,22 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     """
     if stain.shape != mask.shape:
         raise ValueError(f"stain {stain.shape} and mask {mask.shape} of a chromosome differ in shape")
-    part, axis = _body(stain, mask, usual_width)
+    part = largest_part(mask)
+    axis = medial_axis(part)
+    length = float(arc_length(axis)[-1])
+    area = int(np.count_nonzero(part))
+    stubby = area < _STUBBY_AREA * (usual_width or area / length) ** 2 and elongation(part) < _STUBBY_ELONGATION
+    if stubby:
+        axis = straight_axis(part)
+    elif usual_width is not None and area > _WIDE * usual_width * length:
+        part, axis = _opened(stain, mask, usual_width, length) or (part, axis)
     length = float(arc_length(axis)[-1])
     edges = axis if length >= 3 else resample(axis, length / 3)
     rows = (edges[:-1] + edges[1:]) / 2
     reach = max(3, round(0.9 * int(part.sum()) / max(length, 1.0)))
     body = part.astype(np.float32)
     coverage, stained = cv2.split(cross_sections(np.asarray(cv2.merge((body, stain * body)), np.float32), rows, reach))
-    inside = inner_run(coverage > 0.5)
+    inside = coverage > 0.5 if stubby else inner_run(coverage > 0.5)
     sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # what was sampled outside is not stain
     widths = inside.sum(axis=1).astype(np.float64)
     density = _along(_middle_mean(sections, inside))
@@ -119,19 +140,15 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     )
 
 
-def _body(
-    stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None
-) -> tuple[NDArray[np.bool_], Path]:
-    """The chromosome's one part, without the seam between folded arms, and its medial axis."""
-    part = largest_part(mask)
-    axis = medial_axis(part)
-    length = arc_length(axis)[-1]
-    if usual_width is None or np.count_nonzero(part) <= _WIDE * usual_width * length:
-        return part, axis
+def _opened(
+    stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float, length: float
+) -> tuple[NDArray[np.bool_], Path] | None:
+    """A folded chromosome without the seam between its arms, and its medial axis; None if that is no longer one."""
     arms = unfolded(stain, mask, usual_width)
-    if arms is None or arc_length(opened := medial_axis(arms))[-1] < _LONGER * length:
-        return part, axis
-    return arms, opened
+    if arms is None:
+        return None
+    axis = medial_axis(arms)
+    return (arms, axis) if arc_length(axis)[-1] > _LONGER * length else None
 
 
 def _middle_mean(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ Path = NDArray[np.complex128]
 """(n,) points, x + iy: one number a point, which is interpolated, turned and measured at once."""
 
 _MARGIN = 3
-_BENT = 1.35
+_BENT = 0.8
 """Radians that an axis turns, left and right summed, from which on it is drawn tighter to the middle in rounds ..."""
 _ROUNDS = 3
 _BENT_SLACK = 0.6
@@ -47,6 +47,28 @@ def medial_axis(mask: NDArray[np.bool_]) -> Path:
     if (along.imag, along.real) < (0.0, 0.0):
         axis = axis[::-1]
     return axis - complex(_MARGIN, _MARGIN)
+
+
+def straight_axis(mask: NDArray[np.bool_]) -> Path:
+    """A straight line through ``mask`` (h, w) along its largest spread, from tip to tip, as points one pixel apart."""
+    direction = main_direction(mask)
+    if (direction.imag, direction.real) < (0.0, 0.0):
+        direction = -direction
+    rows, columns = np.nonzero(mask)
+    points = columns + 1j * rows
+    centroid = points.mean()
+    along = ((points - centroid) * direction.conjugate()).real
+    first, last = float(along.min()) - 0.5, float(along.max()) + 0.5
+    axis: Path = centroid + direction * np.linspace(first, last, max(3, round(last - first) + 1))
+    return axis
+
+
+def elongation(mask: NDArray[np.bool_]) -> float:
+    """The largest spread of ``mask`` (h, w) over the smallest; 1 for a disc."""
+    moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    total = moments["mu20"] + moments["mu02"]
+    difference = float(np.hypot(moments["mu20"] - moments["mu02"], 2 * moments["mu11"]))
+    return float(np.sqrt((total + difference) / max(total - difference, 1e-9)))
 
 
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

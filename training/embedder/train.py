@@ -69,7 +69,7 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
     seen = chromosomes[~held_out]
     share = {report: settings["reports"].get(report, 1.0) for report in set(seen.report.tolist())}
     weights = np.array([share[report] for report in seen.report.tolist()])
-    how = Settings.of({**settings, "steps": settings["whole_steps"]} if name == "whole" else settings)
+    how = Settings.of(settings)
     trained = fit(Batches(seen, weights, how), how, folder, say)
     weights_file = export(
         Scores(trained, how.scale * settings["sharpness"]),
@@ -88,7 +88,7 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
 
 def fingerprint(settings: dict[str, Any], chromosomes: Chromosomes) -> str:
     """What tells one configuration from another in names of folders; how the weights are exported does not count."""
-    learning = {key: value for key, value in settings.items() if key not in ("sharpness", "whole_steps")}
+    learning = {key: value for key, value in settings.items() if key != "sharpness"}
     return digest({**learning, "found": sorted(set(chromosomes.report.tolist()))})[:8]
 
 
@@ -119,9 +119,8 @@ def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without:
     if not 0 <= fold < folds:
         raise ValueError(f"fold {fold} is not one of 0 to {folds - 1}")
     held: set[str] = set()
-    for report in sorted(set(chromosomes.report[real].tolist())):
+    for report in set(chromosomes.report[real].tolist()):
         cases = np.unique(chromosomes.case[chromosomes.report == report])
-        order = np.random.default_rng(len(cases)).permutation(len(cases))
-        held |= set(cases[order % folds == fold].tolist())
+        held |= set(cases[fold::folds].tolist())  # sorted by name, neighbours of one slide kit or month are spread
     in_fold: NDArray[np.bool_] = real & np.isin(chromosomes.case, sorted(held))
     return in_fold

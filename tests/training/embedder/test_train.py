@@ -26,7 +26,6 @@ seed = 5
 folds = 2
 simulated_cells = 1
 steps = 8
-whole_steps = 8
 batch = 12
 negatives = 4
 learning_rate = 1e-3
