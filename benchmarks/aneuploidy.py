@@ -1,17 +1,18 @@
 """Does the assignment over the cell find aneuploidies, and does it invent some? By strength of its prior.
 
-    python benchmarks/aneuploidy.py FOLD.npz ... [--strengths 1 2.5 5] [--events 8] [--resamples 500]
+    python benchmarks/aneuploidy.py FOLD.npz ... [--strengths 1 2.5 5] [--sharpness 0.7] [--events 8] [--resamples 500]
 
 Prints Markdown tables for each report. Each npz holds, for N chromosomes that its classifier was not trained on,
 ``joint`` (N, 24, 2) or ``log_probabilities`` (N, 24), ``class_index`` (N,) 0..23 (-1 for no chromosome, which is left
 out), ``cell``, ``case``, ``report`` (N,) names, and perhaps ``unknown`` (N,), the probability that it is no chromosome
-of any class.
+of any class. The strength of the prior is what a gain costs; what a loss costs follows from how many are missing.
 
 Aneuploid cells are those that the truth has, and those made from every cell of 46 by leaving out a chromosome, by
 adding one of another cell (of the same case if it has two cells, else of the same report), or both: then the count is
-normal, and a prior that is too strong hides the change. What a chromosome looks like beside the others of its cell is
-not computed anew for one more or less. Each cell undergoes ``--events`` of each, all classes equally often. Intervals
-are 95 % by bootstrap over cases.
+normal, and a prior that is too strong hides the change. That is weighed against the normal cells that are called
+abnormal: the two shares are added, so that at a prevalence of 1 % a hidden change counts like 99 false alarms. What a
+chromosome looks like beside the others of its cell is not computed anew for one more or less. Each cell undergoes
+``--events`` of each, all classes equally often. Intervals are 95 % by bootstrap over cases.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 from karyotyping.assignment import Prior, assign
 from karyotyping.cell import CLASS_NAMES, X, Y
+from training.evaluation.confidence import calibration
 from training.evaluation.figures import Figures, bootstrap, ratio
 
 CLASSES = len(CLASS_NAMES)
-STRENGTHS = (0.5, 1.0, 1.5, 2.5, 4.0, 6.0, 9.0)
+STRENGTHS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 LEFT_OUT = (5, 10, 20)
 KINDS = ("normal", "loss", "gain", "gain and loss", "abnormal in truth")
 RIGHT, WRONG_ABNORMAL, FALSE_NORMAL, FALSE_ABNORMAL, WRONG_SEX = range(5)
@@ -90,15 +92,15 @@ def normal(copies: Ints) -> bool:
     return bool((copies[:22] == 2).all()) and (copies[X - 1], copies[Y - 1]) in ((2, 0), (1, 1))
 
 
-def read(folds: Sequence[Path]) -> list[Cell]:
-    """The cells of all folds."""
+def read(folds: Sequence[Path], sharpness: float = 1.0) -> list[Cell]:
+    """The cells of all folds; ``sharpness`` calibrates log-probabilities that are too sure of themselves."""
     cells: list[Cell] = []
     for fold in folds:
         with np.load(fold) as stored:
             joint = stored["log_probabilities"][..., None] if "log_probabilities" in stored else stored["joint"]
             true, report, case, name = (stored[key] for key in ("class_index", "report", "case", "cell"))
             whole = 1.0 - stored["unknown"] if "unknown" in stored else np.ones(len(true))
-        evidence = logsumexp(joint.astype(np.float64), axis=2)
+        evidence = log_softmax(sharpness * logsumexp(joint.astype(np.float64), axis=2), axis=1)
         keys = np.array([f"{r}\t{c}\t{n}" for r, c, n in zip(report, case, name, strict=True)])
         for key in np.unique(keys[true >= 0]):
             at = np.flatnonzero((keys == key) & (true >= 0))
@@ -145,10 +147,15 @@ def assigned(cell: Cell, prior: Prior) -> Ints:
     )
 
 
+def copies(cell: Cell, prior: Prior) -> Ints:
+    """(24,) copies that assigning ``cell`` finds."""
+    said = assigned(cell, prior)
+    return np.bincount(said[said >= 0], minlength=CLASSES)
+
+
 def judge(cell: Cell, prior: Prior) -> int:
     """The outcome of assigning ``cell``."""
-    said = assigned(cell, prior)
-    return outcome(cell.copies, np.bincount(said[said >= 0], minlength=CLASSES))
+    return outcome(cell.copies, copies(cell, prior))
 
 
 def interval(
@@ -212,6 +219,75 @@ def by_strength(trials: Sequence[Trial], priors: dict[float, Prior], resamples: 
     return outcomes
 
 
+def weigh(trials: Sequence[Trial], outcomes: dict[float, list[int]]) -> None:
+    """Print what the strength is chosen by: false abnormal among normal cells, false normal where the count is kept."""
+    print_head("strength", "false abnormal", "false normal", "sum")
+    for strength, codes in outcomes.items():
+        tally = {
+            kind: [code for trial, code in zip(trials, codes, strict=True) if trial.kind == kind]
+            for kind in ("normal", "gain and loss")
+        }
+        alarms = ratio(tally["normal"].count(FALSE_ABNORMAL), len(tally["normal"]))
+        hidden = ratio(tally["gain and loss"].count(FALSE_NORMAL), len(tally["gain and loss"]))
+        print_row(strength, f"{alarms:.1%}", f"{hidden:.1%}", f"{alarms + hidden:.1%}")
+
+
+def as_they_are(cells: Sequence[Cell], prior: Prior) -> None:
+    """Print how many chromosomes are right, and whether the scores mean what they say."""
+    said = [one for cell in cells for one in assign(cell.evidence, cell.whole.tolist(), prior)]
+    true = np.concatenate([cell.true for cell in cells])
+    chosen = np.array([-1 if one.class_id is None else one.class_id - 1 for one in said])
+    alone = np.vstack([cell.evidence for cell in cells])
+    print_head("", "right", "fits nothing", "mean score", "ECE", "log loss")
+    for name, right, score in (
+        ("isolated", alone.argmax(axis=1) == true, np.exp(alone.max(axis=1))),
+        ("assigned", chosen == true, np.array([one.score for one in said])),
+    ):
+        placed = np.ones(len(true), bool) if name == "isolated" else chosen >= 0
+        worth = calibration(score[placed], right[placed])
+        print_row(
+            name,
+            f"{right.mean():.2%}",
+            f"{1 - placed.mean():.2%}",
+            f"{score[placed].mean():.2%}",
+            f"{worth['calibration_error']:.2%}",
+            f"{worth['log_loss']:.4f}",
+        )
+
+
+def gained(copies: Ints) -> Ints:
+    """(24,) copies beyond those of the nearest normal cell."""
+    beyond = []
+    for of_x, of_y in ((2, 0), (1, 1)):
+        usual = np.full(CLASSES, 2)
+        usual[[X - 1, Y - 1]] = of_x, of_y
+        beyond.append(np.maximum(copies - usual, 0))
+    return min(beyond, key=lambda more: int(more.sum()))
+
+
+def trisomies_in_part(cells: Sequence[Cell], priors: dict[float, Prior], random: np.random.Generator) -> None:
+    """Print whether a third copy is found, and whether one is invented, in cells seen in part."""
+    donors = [[(cell, int(k)) for cell in cells for k in np.flatnonzero(cell.true == c)] for c in range(CLASSES)]
+    parts: dict[int, list[tuple[Cell, Cell, int]]] = {missing: [] for missing in (0, 1, *LEFT_OUT)}
+    for missing, pairs in parts.items():
+        for number, cell in enumerate(cells):
+            k = number % 22
+            sources = [one for one in donors[k] if one[0] is not cell]
+            if sources:
+                others = random.permutation(np.flatnonzero(cell.true != k))[missing:]
+                rest = cell.only(np.append(others, np.flatnonzero(cell.true == k)))
+                pairs.append((rest, rest.gain(*sources[random.integers(len(sources))]), k))
+    print("\nthird copy of an autosome found / invented where there is none, by how many are left out at random")
+    print_head("strength", *parts)
+    for strength, prior in priors.items():
+        shares = []
+        for pairs in parts.values():
+            found = sum(int(gained(copies(more, prior))[k] > 0) for _, more, k in pairs)
+            invented = sum(int(gained(copies(rest, prior)).any()) for rest, _, _ in pairs)
+            shares.append(f"{ratio(found, len(pairs)):.1%} / {ratio(invented, len(pairs)):.1%}")
+        print_row(strength, *shares)
+
+
 def by_class(trials: Sequence[Trial], outcomes: Sequence[int]) -> None:
     """Print how often each class's loss and gain is called right, and how often the cell passes for normal."""
     tally = np.zeros((CLASSES, 2, 5), np.int64)
@@ -258,26 +334,31 @@ def main() -> None:
     """Print every table for every report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folds", type=Path, nargs="+")
-    parser.add_argument(
-        "--strengths", type=float, nargs="+", default=STRENGTHS, help="costs of a gain and of a loss, nats"
-    )
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, help="costs of a gain, nats")
+    parser.add_argument("--sharpness", type=float, default=1.0, help="by which the log-probabilities are multiplied")
     parser.add_argument("--detail", type=float, default=Prior().gain, help="strength of the table by class")
     parser.add_argument("--events", type=int, default=8, help="changes of each kind made in each normal cell")
     parser.add_argument("--resamples", type=int, default=500)
     arguments = parser.parse_args()
-    priors = {s: replace(Prior(), gain=s, loss=s) for s in sorted({*arguments.strengths, arguments.detail})}
-    everything = read(arguments.folds)
+    priors = {s: replace(Prior(), gain=s) for s in sorted({*arguments.strengths, arguments.detail})}
+    everything = read(arguments.folds, arguments.sharpness)
     for report in sorted({cell.report for cell in everything}):
         random = np.random.default_rng(0)
         cells = [cell for cell in everything if cell.report == report]
         print(f"\n## {report}: {len(cells)} cells, {sum(len(cell.true) for cell in cells)} chromosomes")
+        as_they_are(cells, priors[arguments.detail])
         trials = [Trial("normal" if normal(cell.copies) else "abnormal in truth", cell) for cell in cells]
         trials += changed(cells, arguments.events, random)
         trials.sort(key=lambda trial: KINDS.index(trial.kind))
         outcomes = by_strength(trials, priors, arguments.resamples)
+        if any(trial.kind == "gain and loss" for trial in trials):
+            print("\nwhat the strength is chosen by")
+            weigh(trials, outcomes)
         print(f"\nby class, strength {arguments.detail}")
         by_class(trials, outcomes[arguments.detail])
-        incomplete([cell for cell in cells if normal(cell.copies)], priors, arguments.resamples, random)
+        usual = [cell for cell in cells if normal(cell.copies)]
+        incomplete(usual, priors, arguments.resamples, random)
+        trisomies_in_part(usual, priors, random)
 
 
 if __name__ == "__main__":

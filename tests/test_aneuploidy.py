@@ -25,7 +25,7 @@ def tables(folder: Path, evidence: np.ndarray, cells: list[np.ndarray]) -> str:
     np.savez(folder / "probabilities.npz", **arrays, report=np.full(len(true), "simulated"))
     command = [ROOT / "benchmarks" / "aneuploidy.py", folder / "probabilities.npz", "--resamples", "20"]
     run = subprocess.run(
-        [sys.executable, *command, "--strengths", "2.5", "20", "--events", "24"],
+        [sys.executable, *command, "--strengths", "2.5", "10", "--events", "24"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -56,7 +56,7 @@ def test_a_certain_classifier_is_believed(sure: str, kind: str) -> None:
 
 
 def test_a_prior_that_is_too_strong_hides_what_keeps_the_count(sure: str) -> None:
-    right, false_normal, _ = shares(sure, "gain and loss", "20.0")
+    right, false_normal, _ = shares(sure, "gain and loss", "10.0")
     assert right < 5
     assert false_normal > 95
 
