@@ -19,7 +19,7 @@ from karyotyping.cell import class_name
 from karyotyping.collection import LIMITS, Answer, File, Refused, cell_of, classify_cells, classify_population
 from karyotyping.embedding import EMBEDDER
 from karyotyping.image import ImageRejected
-from karyotyping.karyogram import draw_karyogram
+from karyotyping.karyogram import draw_karyogram, karyogram_svg
 from models import registry
 from models.engine import Engine, load_engine
 from settings import EngineChoice, Settings
@@ -27,6 +27,8 @@ from worker.pictures import png
 
 COLUMNS = ("file", "class", "score", "top5", "p_up", "p_unknown")
 CELL_COLUMNS = ("file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown")
+_SHOWN = 20
+"""Rejected pictures that the table lists."""
 _WORTH_A_PROCESS = 500
 """Fewer pictures than this are done before another process has started."""
 
@@ -46,7 +48,8 @@ def classify(
     ] = None,
     engine: Annotated[EngineChoice | None, typer.Option(help="What runs the network; default: KARYO_ENGINE.")] = None,
     karyograms: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Draw a karyogram of each cell into this folder, as PNG.")
+        Path | None,
+        typer.Option(file_okay=False, help="Draw a karyogram of each cell into this folder, as PNG and SVG."),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes that read and straighten.")] = None,
     as_json: AsJson = False,
@@ -86,7 +89,9 @@ def classify(
         print_json({"csv": str(csv), "classified": len(rows), "cells": cells, "rejected": refusals})
         return
     if rejected:
-        print_table("Not classified", ("file", "reason", "what it means"), rejected)
+        print_table("Not classified", ("file", "reason", "what it means"), rejected[:_SHOWN])
+        if len(rejected) > _SHOWN:
+            err.print(f"... and {len(rejected) - _SHOWN} more; --json lists them all")
     of_cells = f" of {cells} cells" if by_cell else ""
     err.print(
         f"{len(rows)} pictures{of_cells} classified, {len(rejected)} rejected: {escape(str(csv))}", soft_wrap=True
@@ -126,7 +131,9 @@ def _draw(answers: Sequence[tuple[Picture, Answer | Refused]], folder: Path) -> 
         while stem in taken:
             stem = f"{plain}_{len(taken)}"
         taken.add(stem)
-        (folder / f"{stem}.png").write_bytes(png(draw_karyogram(cell_of(members), name)))
+        cell = cell_of(members)
+        (folder / f"{stem}.png").write_bytes(png(draw_karyogram(cell, name)))
+        (folder / f"{stem}.svg").write_text(karyogram_svg(cell, name), "utf-8")
 
 
 def _content(collection: Collection, picture: Picture) -> File:

@@ -87,8 +87,9 @@ def test_every_cell_gets_its_karyogram(report: Path, tmp_path: Path) -> None:
     command = ["classify", str(folder), "--csv", str(tmp_path / "said.csv"), "--karyograms", str(tmp_path / "drawn")]
     done = run(app, [*command, "--by-cell", "folder"])
     assert done.exit_code == 0, done.output
-    pictures = sorted((tmp_path / "drawn").iterdir())
+    pictures = sorted((tmp_path / "drawn").glob("*.png"))
     assert [path.name for path in pictures] == ["a_b.png", "a_b_1.png", "c.png"]
+    assert all(path.with_suffix(".svg").read_text("utf-8").startswith(("<?xml", "<svg")) for path in pictures)
     assert all(np.asarray(Image.open(path).convert("L")).min() < 100 for path in pictures)
     assert run(app, command).exit_code == 2
 
@@ -146,3 +147,12 @@ def test_real_reports_are_mostly_right(test_data: Path, tmp_path: Path, name: st
     assert run(app, ["classify", str(tmp_path / name), "--by-cell", "cell", "--csv", str(said)]).exit_code == 0
     judged = run(app, ["evaluate", "classes", str(tmp_path / name), str(said), "--resamples", "0"])
     assert json.loads(judged.stdout)["accuracy_assigned"] > least
+
+
+def test_a_long_list_of_rejections_is_cut_short_for_people_only(tmp_path: Path) -> None:
+    for number in range(25):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    command = ["classify", str(tmp_path), "--csv", str(tmp_path / "said.csv")]
+    done = run(app, command)
+    assert "and 5 more" in done.stderr
+    assert len(json.loads(run(app, [*command, "--json"]).stdout)["rejected"]) == 25
