@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +18,7 @@ from training.simulation.layout import Canvas, arrange
 from training.simulation.look import Contrast, Look, Optics, draw, draw_resolution, usual_banding
 from training.simulation.metaphase import add
 from training.simulation.microscope import photograph
+from training.simulation.reports import ReportCell, read_cells
 from training.simulation.surroundings import add_debris, add_nuclei
 
 _SHAPE = (560, 680)
@@ -49,8 +47,7 @@ class Samples:
 def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: int, held_out: bool) -> Samples:
     """Regions of ``fields`` metaphases, ``share`` of them composed of the chromosomes of ``reports``.
 
-    A report is a zip of single chromosomes with an ``index.csv`` (file, class, cell). Every fifth cell of each is for
-    held-out fields alone, so that no chromosome is on both sides.
+    Held-out fields are of the held-out cells of the reports alone.
     """
     cells = [cell for report in reports for cell in read_cells(report, held_out=held_out)]
     by_report = [[cell for cell in cells if cell.report == report] for report in reports]
@@ -64,39 +61,6 @@ def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: in
         np.array([g for _, g, _ in found], np.float32).reshape(-1, len(GEOMETRY)),
         np.array([r for _, _, r in found], np.int64),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ReportCell:
-    """The chromosomes of one cell in a report; ``files`` with their class."""
-
-    report: Path
-    files: tuple[str, ...]
-
-    def patches(self) -> list[tuple[NDArray[np.float32], Masks]]:
-        """Stain 0..1 and mask of each chromosome, whichever side of the background its stain lies on."""
-        with zipfile.ZipFile(self.report) as archive:
-            return [_stain_and_mask(archive.read(name)) for name in self.files]
-
-
-def read_cells(report: Path, *, held_out: bool) -> list[ReportCell]:
-    """The training or the held-out cells of a report."""
-    with zipfile.ZipFile(report) as archive:
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8")))
-    names = sorted({row["cell"] for row in rows})
-    wanted: dict[str, list[str]] = {name: [] for i, name in enumerate(names) if (i % 5 == 4) == held_out}
-    for row in rows:
-        if row["cell"] in wanted:
-            wanted[row["cell"]].append(row["file"])
-    return [ReportCell(report, tuple(files)) for files in wanted.values()]
-
-
-def _stain_and_mask(encoded: bytes) -> tuple[NDArray[np.float32], Masks]:
-    decoded = np.asarray(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE))
-    grey: NDArray[np.float32] = decoded.astype(np.float32) / np.float32(255)
-    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    stain = np.asarray(1 - grey if np.median(edge) > 0.5 else grey, np.float32)
-    return stain, stain > 0.15
 
 
 def _samples_of(

@@ -13,7 +13,8 @@ import pytest
 
 from karyotyping.contours import Contour
 from karyotyping.routing import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE
-from training.regions import compose, content, halves, make_samples, read_cells
+from training.regions import compose, content, halves, make_samples
+from training.simulation.reports import read_cells
 
 
 def write_report(path: Path, cells: int) -> Path:

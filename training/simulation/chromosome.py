@@ -7,16 +7,16 @@ The drawing is a function of two coordinates: ``s`` along the axis, from the p t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial import KDTree
 
 from karyotyping.ideogram import Banding, Resolution, bands, centromere_index, density, relative_length
+from training.simulation.course import Course, Floats, Values, along_and_across, lay
 from training.simulation.look import Look, draw
 from training.simulation.noise import smooth_noise
 
@@ -24,10 +24,6 @@ _STEP = 0.5
 """Distance of samples along the axis, pixels."""
 _EDGE = 0.45
 """Width of a chromatid's soft edge before the optics, pixels."""
-
-Values = NDArray[np.float32]
-Course = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Angle of the axis to its mean direction at places 0 (p telomere) .. 1 (q telomere) along it, in radians."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +73,11 @@ def draw_chromosome(
 
     if course is None:
         course = _usual_course(length=length, width=width, centromere=centromere, cell=cell, rng=rng)
-    axis = _axis(angle, course, length)
+    axis = lay(angle + course(np.linspace(0, 1, max(8, int(length / _STEP)))), length)
     margin = 0.5 * width * (1 + cell["gap"] + cell["splay"]) + 4
     axis -= np.floor(axis.min(axis=0) - margin)
     columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + margin))
-    s, t = _along_and_across(axis, (rows, columns), reach=margin)
+    pixels, s, t = along_and_across(axis, (rows, columns), reach=margin)
 
     half, gap = _outline(class_id, resolution, length=length, width=width, cell=cell)
     profile = _stain_profile(class_id, resolution, banding, length=length, cell=cell, rng=rng)
@@ -99,7 +95,8 @@ def draw_chromosome(
         # Where the chromatids lie on each other they are one body, not twice as dark.
         stain = np.maximum(stain, cover * thickness * np.interp(s + side * shift, grid, profile))
         body = np.maximum(body, cover)
-    stain *= 1 + cell["granularity"] * smooth_noise(s.shape, 1.2, rng)
+    stain, body = (_plane(values, pixels, (rows, columns)) for values in (stain, body))
+    stain *= 1 + cell["granularity"] * smooth_noise(stain.shape, 1.2, rng)
     stain *= rng.lognormal(0, cell["stain_jitter"])
     stain = np.maximum(stain, 0)
     stain[body < 0.02] = 0
@@ -126,40 +123,18 @@ def _usual_course(
     kink = np.clip(rng.normal(0, cell["kink"]), -0.9, 0.9) * freedom
     phase = rng.uniform()
 
-    def course(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    def course(u: Floats) -> Floats:
         bent = turn * (u - 0.5) + wave * np.cos(2 * np.pi * (u + phase))
-        kinked: NDArray[np.float64] = bent + kink * 0.5 * np.tanh((u - centromere) * length / width)
+        kinked: Floats = bent + kink * 0.5 * np.tanh((u - centromere) * length / width)
         return kinked
 
     return course
 
 
-def _axis(angle: float, course: Course, length: float) -> NDArray[np.float64]:
-    """(K, 2) points ``_STEP`` apart: the integral of a heading that turns as ``course`` says."""
-    n = max(8, int(length / _STEP))
-    heading = angle + course(np.linspace(0, 1, n))
-    steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * (length / (n - 1))
-    return np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
-
-
-def _along_and_across(
-    axis: NDArray[np.float64], shape: tuple[int, int], reach: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(H, W) coordinates along and across the axis of every pixel; far pixels lie at ``t = 1e3``."""
-    rows, columns = np.indices(shape)
-    pixels = np.stack([columns.ravel(), rows.ravel()], axis=1).astype(float)
-    distance, nearest = KDTree(axis).query(pixels, distance_upper_bound=reach)
-    near = np.isfinite(distance)
-    tangent = np.gradient(axis, axis=0)
-    step = np.linalg.norm(tangent, axis=1)
-    tangent /= step[:, None]
-    foot = nearest[near]
-    offset = pixels[near] - axis[foot]
-    s = np.zeros(len(pixels))
-    t = np.full(len(pixels), 1e3)
-    s[near] = foot * float(step.mean()) + (offset * tangent[foot]).sum(axis=1)
-    t[near] = offset[:, 1] * tangent[foot, 0] - offset[:, 0] * tangent[foot, 1]
-    return s.reshape(shape), t.reshape(shape)
+def _plane(values: Values, pixels: tuple[NDArray[np.intp], NDArray[np.intp]], shape: tuple[int, int]) -> Values:
+    plane = np.zeros(shape, np.float32)
+    plane[pixels] = values
+    return plane
 
 
 def _outline(
