@@ -18,7 +18,8 @@ in radians."""
 def lay(headings: Floats, length: float) -> Floats:
     """(K, 2) evenly spaced points of an axis of a ``length``: the integral of its (K,) headings, from the origin."""
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / (len(headings) - 1))
-    return np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
+    points: Floats = np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
+    return points
 
 
 def along_and_across(
@@ -29,8 +30,8 @@ def along_and_across(
     near = np.zeros(shape, np.uint8)
     line = np.round(axis).astype(np.int32)[:, None]
     cv2.polylines(near, [line], isClosed=False, color=1, thickness=2 * int(np.ceil(reach)) + 1)
-    pixels = np.nonzero(near)
-    points = np.column_stack([pixels[1], pixels[0]]).astype(np.float32)
+    rows, columns = np.nonzero(near)
+    points = np.column_stack([columns, rows]).astype(np.float32)
     nodes = axis.astype(np.float32)
     # The nearest node, by |p - a|² = |p|² - 2 p·a + |a|², whose first term is the same for all.
     foot = ((nodes**2).sum(axis=1) - points @ (2 * nodes).T).argmin(axis=1)
@@ -40,4 +41,4 @@ def along_and_across(
     offset, tangent = points - nodes[foot], tangent[foot]
     along = foot * float(step.mean()) + (offset * tangent).sum(axis=1)
     across = offset[:, 1] * tangent[:, 0] - offset[:, 0] * tangent[:, 1]
-    return pixels, along.astype(np.float32), across
+    return (rows, columns), along.astype(np.float32), across
