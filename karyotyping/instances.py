@@ -1,0 +1,191 @@
+"""Chromosomes from the segmenter's maps: midpoints are found, each draws its own mask, and none is told twice.
+
+Masks are drawn by conditional convolutions (CondInst, Tian et al. 2020) in a window about the midpoint, so they may
+overlap. What tells the same chromosome again is suppressed softly, by masks and not by boxes: two chromosomes that
+cross share nearly all of a box and little of their masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SEGMENTER = "segmenter"
+"""Name of the weights."""
+TILE = 256
+"""Pixels that a side of what the segmenter sees is long; a chromosome is ``CANONICAL_WIDTH`` wide in it."""
+STRIDE, CELL = 2, 2
+"""Pixels of the tile to one of the maps; of the maps to one of the kernels' map."""
+LANES = 4
+"""Ranges of directions in which midpoints are sought; the first is centred on the rows' direction."""
+PROTOTYPES, HIDDEN = 8, 8
+"""Maps that masks are made of, and units of the hidden layer that makes them."""
+WINDOW = 96
+"""Side of the window in which a mask is drawn, pixels of the maps: no chromosome reaches farther."""
+REACH = 24.0
+"""Pixels of the maps that are a coordinate's unit."""
+DIRECTIONS = 12
+"""Into how many directions the core of the chromosomes is lifted."""
+DENSE = ("foreground", "overlap", "boundary", *(f"core_{k}" for k in range(DIRECTIONS)))
+"""What the maps in ``dense`` say of every pixel."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeParameters:
+    """What is believed; scores are 0..1."""
+
+    midpoint: float = 0.2
+    """Least probability of a midpoint."""
+    most: int = 100
+    """Midpoints that are looked at, the likeliest."""
+    inside: float = 0.5
+    """Least probability of a pixel of a mask."""
+    softness: float = 0.3
+    """Of the suppression: a score falls to exp(-s^2 / softness) beside a better one whose mask is similar by s."""
+    score: float = 0.05
+    """Least score that is left."""
+    area: int = 40
+    """Least area of a mask, pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One chromosome in a tile."""
+
+    mask: NDArray[np.bool_]
+    """(H, W) of the tile, one connected region; those of others may overlap it."""
+    box: tuple[int, int, int, int]
+    """x, y, width, height."""
+    score: float
+    """Probability of the midpoint times the IoU that the mask is expected to reach, after suppression; 0..1."""
+    midpoint: tuple[float, float]
+    """x, y in the tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Midpoints:
+    """N places where a chromosome's axis has its middle, in pixels of the maps."""
+
+    lane: NDArray[np.int64]
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    score: Floats
+
+
+def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The lanes in which axes of these directions, radians, are sought.
+
+    >>> lanes_of(np.radians([0.0, 50.0, 95.0, 170.0])).tolist()
+    [0, 1, 2, 0]
+    """
+    return np.round(direction / (np.pi / LANES)).astype(np.int64) % LANES
+
+
+def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Instance]:
+    """The chromosomes of one tile, best first.
+
+    Args:
+        maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (LANES, h, w), ``kernel``
+            (LANES * P, h / CELL, w / CELL), ``quality`` (LANES, h / CELL, w / CELL), ``prototypes`` (PROTOTYPES, h, w).
+    """
+    found = midpoints(maps["centre"], parameters)
+    cells = found.row // CELL, found.column // CELL
+    score = found.score * maps["quality"][found.lane, *cells]
+    kernel = maps["kernel"].reshape(LANES, -1, *maps["kernel"].shape[1:])[found.lane, :, *cells]
+    height, width = maps["centre"].shape[1:]
+    level = float(np.log(parameters.inside / (1 - parameters.inside)))
+    instances = []
+    for k in range(len(score)):
+        row, column = int(found.row[k]), int(found.column[k])
+        top, left = window_origin(row, height), window_origin(column, width)
+        seen = window(maps["prototypes"], row, column)
+        drawn = draw(kernel[k], seen)
+        fine = cv2.resize(drawn, None, fx=STRIDE, fy=STRIDE, interpolation=cv2.INTER_LINEAR) > level
+        mask = np.zeros((height * STRIDE, width * STRIDE), bool)
+        y, x = STRIDE * top, STRIDE * left
+        mask[y : y + fine.shape[0], x : x + fine.shape[1]] = fine
+        region = _largest_region(mask)
+        if region is not None and region[2] >= parameters.area:
+            middle = STRIDE * (column + 0.5), STRIDE * (row + 0.5)
+            instances.append(Instance(region[0], region[1], float(score[k]), middle))
+    return suppressed(instances, parameters)
+
+
+def midpoints(centre: Floats, parameters: DecodeParameters) -> Midpoints:
+    """The peaks of every lane of ``centre`` (LANES, h, w), likeliest first."""
+    highest = np.stack([cv2.dilate(lane, np.ones((3, 3), np.uint8)) for lane in centre])
+    lane, row, column = np.nonzero((centre == highest) & (centre >= parameters.midpoint))
+    score = centre[lane, row, column]
+    order = np.argsort(-score, kind="stable")[: parameters.most]
+    return Midpoints(lane[order], row[order], column[order], score[order])
+
+
+def window_origin(middle: int, size: int) -> int:
+    """Where the window about ``middle`` begins on a side of ``size``: it never leaves the tile."""
+    return max(0, min(middle - WINDOW // 2, size - WINDOW))
+
+
+def window(prototypes: Floats, row: int, column: int) -> Floats:
+    """What a mask is drawn from: (PROTOTYPES + 2, WINDOW, WINDOW) prototypes, and coordinates x, y about the cell."""
+    top, left = window_origin(row, prototypes.shape[1]), window_origin(column, prototypes.shape[2])
+    cut = prototypes[:, top : top + WINDOW, left : left + WINDOW]
+    y = coordinates(row, top, cut.shape[1])
+    x = coordinates(column, left, cut.shape[2])
+    flat = np.broadcast_to(x, cut.shape[1:]), np.broadcast_to(y[:, None], cut.shape[1:])
+    return np.concatenate([cut, np.stack(flat)])
+
+
+def coordinates(middle: int, origin: int, size: int) -> Floats:
+    """Places in a window of ``size`` seen from the middle of the cell that ``middle`` lies in."""
+    return ((np.arange(origin, origin + size) - (middle // CELL * CELL + 0.5 * (CELL - 1))) / REACH).astype(np.float32)
+
+
+def draw(kernel: Floats, seen: Floats) -> Floats:
+    """Logits of a mask: a layer with ``HIDDEN`` rectified units and a linear one, their weights in ``kernel`` (P,)."""
+    first = HIDDEN * len(seen)
+    weights, biases, last = np.split(kernel[:-1], [first, first + HIDDEN])
+    inner = np.maximum(weights.reshape(HIDDEN, -1) @ seen.reshape(len(seen), -1) + biases[:, None], 0)
+    drawn: Floats = (last @ inner + kernel[-1]).reshape(seen.shape[1:])
+    return drawn
+
+
+def suppressed(instances: list[Instance], parameters: DecodeParameters) -> list[Instance]:
+    """Soft suppression of what tells a chromosome again, best first (Soft-NMS, Bodla et al. 2017, on masks).
+
+    Similar are masks that cover the same, and those that lie within another more than crossing can explain: a
+    chromosome twice as long as wide that lies right across another shares half of itself.
+    """
+    if not instances:
+        return []
+    flat = np.stack([item.mask.ravel() for item in instances]).astype(np.float32)
+    area, shared = flat.sum(axis=1), flat @ flat.T
+    iou = shared / (area[:, None] + area - shared)
+    similarity = np.maximum(iou, 2 * shared / np.minimum(area[:, None], area) - 1)
+    fall = np.exp(-(similarity**2) / parameters.softness)
+    score = np.array([item.score for item in instances])
+    left, kept = list(range(len(instances))), []
+    while left:
+        best = max(left, key=lambda k: score[k])
+        if score[best] < parameters.score:
+            break
+        item = instances[best]
+        kept.append(Instance(item.mask, item.box, float(score[best]), item.midpoint))
+        left.remove(best)
+        score[left] *= fall[best, left]
+    return kept
+
+
+def _largest_region(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int, int, int], int] | None:
+    """The largest connected region of a mask, its box and its area: chromosomes come in one piece."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count == 1:
+        return None
+    best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    x, y, w, h, area = (int(n) for n in stats[best])
+    return labels == best, (x, y, w, h), area

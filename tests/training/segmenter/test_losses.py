@@ -1,0 +1,77 @@
+"""Losses on small tensors; what training draws is what the runtime decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
+from models.networks.segmenter import Maps, Segmenter, draw_masks  # noqa: E402
+from training.segmenter.fields import Field  # noqa: E402
+from training.segmenter.losses import NAMES, centre_loss, dice_loss, losses, quality_loss, windows  # noqa: E402
+from training.segmenter.targets import batch_of  # noqa: E402
+
+Draw = Callable[..., Field]
+
+
+@pytest.fixture(scope="module")
+def network() -> Segmenter:
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths=(8, 16, 16, 16))
+
+
+def test_a_mask_is_drawn_by_the_runtime_as_in_training(network: Segmenter, draw_toy: Draw) -> None:
+    batch = batch_of([draw_toy(1), draw_toy(2)], np.random.default_rng(1), most=5)
+    prototypes = torch.randn(2, PROTOTYPES, 128, 128)
+    kernel = torch.randn(len(batch.mask), network.parameters_per_mask)
+    theirs = draw_masks(kernel, windows(prototypes, batch), HIDDEN).reshape(-1, WINDOW, WINDOW).numpy()
+    for k, (image, row, column) in enumerate(zip(batch.image, batch.row, batch.column, strict=True)):
+        ours = draw(kernel[k].numpy(), window(prototypes[int(image)].numpy(), int(row), int(column)))
+        np.testing.assert_allclose(ours, theirs[k], atol=1e-4)
+
+
+def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> None:
+    stain = torch.rand(2, 1, 64, 64)
+    exported = dict(zip(Maps.NAMES, Maps(network).eval()(stain), strict=True))
+    where = [torch.tensor(a) for a in ([0, 1], [3, 1], [2, 15], [7, 0])]
+    kernel, quality = network.told_at(network.eval()(stain)["conditions"], *where)
+    image, lane, row, column = where
+    theirs = exported["kernel"].reshape(2, LANES, -1, 16, 16)[image, lane, :, row, column]
+    torch.testing.assert_close(kernel, theirs)
+    torch.testing.assert_close(quality.sigmoid(), exported["quality"][image, lane, row, column])
+
+
+def test_fields_without_chromosomes_have_losses_too(network: Segmenter, draw_toy: Draw) -> None:
+    found = losses(network, batch_of([draw_toy(1, pairs=0, singles=0)], np.random.default_rng(1), most=5))
+    assert tuple(found) == NAMES
+    assert all(torch.isfinite(value) for value in found.values())
+    torch.stack(list(found.values())).sum().backward()
+
+
+def test_the_centre_loss_forgives_near_a_midpoint_and_not_far_from_it() -> None:
+    target = torch.zeros(1, 1, 1, 5)
+    target[..., 0], target[..., 1] = 1, 0.9
+    silent = torch.full((1, 1, 1, 5), -8.0)
+    silent[..., 0] = 8
+    near, far, missed = silent.clone(), silent.clone(), silent.clone()
+    near[..., 1], far[..., 4], missed[..., 0] = 3, 3, -8
+    base, beside, elsewhere, nothing = (float(centre_loss(a, target)) for a in (silent, near, far, missed))
+    assert base < 1e-3
+    assert beside < 1e-3
+    assert elsewhere > 1
+    assert nothing > 5
+
+
+def test_dice_and_quality_of_right_and_wrong_masks() -> None:
+    mask = torch.tensor([[1.0, 1.0, 0.0, 0.0] * 25, [0.0] * 100])
+    sure = 40 * (mask - 0.5)
+    assert float(dice_loss(sure, mask, dims=(1,))) < 1e-3
+    assert float(dice_loss(-sure, mask, dims=(1,))) > 0.95
+    half = torch.tensor([[1.0, -1.0, -1.0, -1.0] * 25])
+    expected = [float(quality_loss(torch.tensor([a]), half, mask[:1])) for a in (-3.0, 0.0, 3.0)]
+    assert np.argmin(expected) == 1

@@ -1,0 +1,79 @@
+"""Targets of toy fields: midpoints, lanes, dense maps and the masks that are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs the extra `train`")
+
+from karyotyping.instances import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
+from training.segmenter.fields import Field
+from training.segmenter.targets import batch_of, centre_map, cores, dense_maps, find_midpoints
+
+Draw = Callable[..., Field]
+
+
+def test_midpoints_halve_the_length_and_not_the_points() -> None:
+    axis = np.array([[0, 10], [1, 10], [2, 10], [20, 10]], np.float32)
+    found = find_midpoints(np.stack([axis, axis[::-1], axis[:, ::-1]]))
+    np.testing.assert_allclose(found.x, [10, 10, 10])
+    np.testing.assert_allclose(found.y, [10, 10, 10])
+    np.testing.assert_allclose(found.direction, [0, 0, np.pi / 2], atol=1e-6)
+
+
+def test_two_that_cross_in_their_middles_have_lanes_of_their_own() -> None:
+    along = np.linspace(-40, 40, 16, dtype=np.float32)
+    flat = np.stack([along + 100, np.full(16, 100, np.float32)], axis=1)
+    centre = centre_map(find_midpoints(np.stack([flat, flat[:, ::-1]])), 256)
+    lanes, rows, columns = np.nonzero(centre == 1)
+    assert lanes.tolist() == [0, LANES // 2]
+    assert set(rows) == set(columns) == {50}
+    assert 0.05 < centre[1, 50, 50] < 0.2  # 45 degrees away from both
+
+
+def test_dense_maps_say_what_every_pixel_is(draw_toy: Draw) -> None:
+    field = draw_toy(3)
+    maps = dict(zip(DENSE, dense_maps(field), strict=True))
+    deep = field.masks.sum(axis=0)
+    assert maps["foreground"].sum() * STRIDE**2 == pytest.approx((deep > 0).sum())
+    assert maps["overlap"].sum() * STRIDE**2 == pytest.approx((deep > 1).sum())
+    assert (maps["boundary"] > 0).sum() > 0
+    solid = maps["foreground"] == 1
+    core = np.max([maps[f"core_{k}"] for k in range(DIRECTIONS)], axis=0) > 0
+    assert solid[core].mean() > 0.98
+    assert core.sum() > 0.3 * maps["foreground"].sum()
+
+
+def test_the_core_is_lifted_into_its_direction() -> None:
+    along = np.linspace(40, 200, 16, dtype=np.float32)
+    lifted = cores(np.stack([along, np.full(16, 81, np.float32)], axis=1)[None], 128)
+    assert np.flatnonzero(lifted.any(axis=(1, 2))).tolist() == [0, 1]
+    rows = np.flatnonzero(lifted[0].any(axis=1))
+    assert len(rows) in (3, 4)
+    assert rows.mean() == pytest.approx(40.25, abs=0.5)
+
+
+def test_a_batch_asks_for_masks_whose_midpoints_it_shows(draw_toy: Draw) -> None:
+    fields = [draw_toy(1), draw_toy(2, pairs=1, singles=0), draw_toy(5, pairs=0, singles=0)]
+    batch = batch_of(fields, np.random.default_rng(1), most=6)
+    assert np.bincount(batch.image.numpy(), minlength=3).tolist() == [6, 2, 0]
+    assert batch.mask.shape == (8, WINDOW, WINDOW)
+    for k, row, column, mask in zip(batch.image, batch.row, batch.column, batch.mask.numpy(), strict=True):
+        field = fields[int(k)]
+        middle = find_midpoints(field.axes)
+        near = np.hypot(middle.x / STRIDE - int(column), middle.y / STRIDE - int(row)) < 3
+        y, x = (STRIDE * window_origin(int(a), 128) for a in (row, column))
+        seen = field.masks[near, y : y + STRIDE * WINDOW, x : x + STRIDE * WINDOW]
+        assert mask.sum() * STRIDE**2 in seen.sum(axis=(1, 2))
+
+
+def test_midpoints_outside_of_the_tile_are_anothers(draw_toy: Draw) -> None:
+    field = draw_toy(4)
+    outside = dataclasses.replace(field, axes=field.axes + np.float32(256))
+    batch = batch_of([outside], np.random.default_rng(1), most=6)
+    assert len(batch.mask) == 0
+    assert float(batch.centre.max()) < 1

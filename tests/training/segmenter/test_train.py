@@ -1,0 +1,93 @@
+"""Training on toy fields: it learns ones that cross, goes on where it stopped, is exported, measured and described."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.registry import resolve
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+onnx = pytest.importorskip("onnx", reason="exporting needs the extra `train`")
+pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
+
+from training.segmenter.fields import Field  # noqa: E402
+from training.segmenter.loop import Settings, Stream, fit  # noqa: E402
+from training.segmenter.losses import NAMES  # noqa: E402
+from training.segmenter.train import train_on  # noqa: E402
+
+Draw = Callable[..., Field]
+CONFIG: dict[str, Any] = {
+    "seed": 1,
+    "widths": [16, 24, 24, 32],
+    "steps": 4,
+    "batch": 1,
+    "masks": 16,
+    "threads": 1,
+    "learning_rate": 2e-2,
+    "weight_decay": 0.01,
+    "averaging": 0.9,
+    "settling": 2,
+    "every": 2,
+    "held_out": 2,
+    "weights": dict.fromkeys(NAMES, 1.0) | {"mask_bce": 2.0, "mask_dice": 2.0},
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
+
+
+@pytest.fixture
+def toys(draw_toy: Draw) -> Stream:
+    """One field again and again."""
+    field = draw_toy(0, pairs=3, singles=1)
+
+    def stream(start: int) -> Iterator[Field]:
+        return (field for _ in count(start))
+
+    return stream
+
+
+def test_it_learns_chromosomes_that_cross(toys: Stream, tmp_path: Path) -> None:
+    said: list[str] = []
+    weights = train_on(toys, toys, {**CONFIG, "steps": 50, "every": 10}, tmp_path, said.append)
+    measured = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert measured["segm_AP50"] > 0.9
+    assert measured["segm_recall_overlapped"] > 0.9
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in log] == [*range(10, 60, 10)]
+    assert log[-1]["loss"] < 0.3 * log[0]["loss"]
+    assert len(said) == len(log) + 1
+    card = resolve("segmenter", tmp_path).card
+    assert card["metrics"]["bbox_mAP"] == measured["bbox_mAP"]
+    assert b"site-packages" not in weights.read_bytes()
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(toys: Stream, tmp_path: Path) -> None:
+    def stop_half_way(line: str) -> None:
+        if line.startswith("step 4"):
+            raise KeyboardInterrupt
+
+    how = Settings.of(CONFIG)
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = fit(toys, how, tmp_path / "whole", lambda line: None)
+    with pytest.raises(KeyboardInterrupt):
+        fit(toys, how, tmp_path / "parts", stop_half_way)
+    said: list[str] = []
+    parts = fit(toys, how, tmp_path / "parts", said.append)
+    assert said[0] == "resuming after step 2 of 4"
+    seen = torch.from_numpy(next(toys(0)).stain)[None, None]
+    with torch.no_grad():
+        for name, values in whole(seen).items():
+            np.testing.assert_allclose(values, parts(seen)[name], atol=1e-4)
+
+
+def test_a_configuration_weighs_every_loss() -> None:
+    with pytest.raises(ValueError, match="must weigh centre, mask_bce"):
+        Settings.of({**CONFIG, "weights": {"centre": 1.0}})

@@ -1,0 +1,59 @@
+"""The segmenter's model card: what it is, what it was made from and how well it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from karyotyping.instances import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, STRIDE, TILE
+from karyotyping.normalise import CANONICAL_WIDTH
+from training.card import licences, write_card
+
+_ROWS = ("AP50", "mAP", "mAR", "Acc", "AER", "WCR", "recall_overlapped")
+
+
+def write_segmenter_card(
+    weights: Path, settings: Mapping[str, Any], reports: Sequence[str], measured: Mapping[str, float]
+) -> None:
+    """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives."""
+    maps, cells = TILE // STRIDE, TILE // STRIDE // CELL
+    drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
+    facts = {
+        "summary": "chromosomes in a tile of a metaphase, overlapping ones too: midpoints, and masks of their own",
+        "data": f"{settings['steps'] * settings['batch']} tiles of simulated metaphases, drawn from ideograms or "
+        f"composed of the single chromosomes of {', '.join(reports) or 'no report'}; no photograph of a metaphase",
+        "licence": licences(Path(name).stem for name in reports),
+        "command": "karyo train segmenter",
+        "seed": settings["seed"],
+        "inputs": f"stain float32 (N, 1, {TILE}, {TILE}): normalised, a chromosome {CANONICAL_WIDTH:g} px wide",
+        "outputs": f"centre float32 (N, {LANES}, {maps}, {maps}), probability of a midpoint by direction; kernel "
+        f"float32 (N, {LANES * drawn}, {cells}, {cells}), how masks are drawn; quality float32 (N, {LANES}, {cells}, "
+        f"{cells}), IoU expected of them; prototypes float32 (N, {PROTOTYPES}, {maps}, {maps}); dense float32 "
+        f"(N, {len(DENSE)}, {maps}, {maps}), foreground, overlap, boundary and axes by direction, 0..1",
+    }
+    rows = [
+        f"| {name} | "
+        + " | ".join(f"{measured.get(f'{kind}_{name}', float('nan')):.3f}" for kind in ("bbox", "segm"))
+        + " |"
+        for name in _ROWS
+    ]
+    text = _TEXT.format(held_out=settings["held_out"])
+    write_card(weights, facts, dict(measured), "\n".join([text, *rows]))
+
+
+_TEXT = """# Segmenter
+
+Models 4 and 5 of KaryoXpert (Chen et al. 2024, section 3.3.2) in one network of one stage: conditional convolutions
+(CondInst, Tian et al. 2020) at the midpoints of the chromosomes' axes, sought by direction, so that two that cross in
+their middles are two. `karyotyping.instances` makes masks of its maps.
+
+**Meant for** tiles of a metaphase that `karyotyping.normalise` brought to one convention and that were resampled to one
+chromosome width, dark-field or bright-field. **Not meant for** anything else: it has seen no photograph of a metaphase,
+only simulated ones.
+
+On {held_out} simulated tiles whose cells were held out, class-agnostic; a chromosome counts where its midpoint lies
+within the tile:
+
+| figure | boxes | masks |
+| --- | --- | --- |"""

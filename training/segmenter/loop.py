@@ -1,0 +1,165 @@
+"""The training loop of the segmenter: seeded, resumable, logged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
+from models.networks.segmenter import Segmenter
+from training.segmenter.fields import Field
+from training.segmenter.losses import NAMES, losses, weighted
+from training.segmenter.targets import Batch, batch_of
+
+Stream = Callable[[int], Iterator[Field]]
+"""The fields from the n-th on, in their order: the same however often it is asked."""
+_STEEPEST = 10.0
+"""Largest norm of a gradient: one field of a kind never seen must not undo what was learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train; the fields of ``training/configs/segmenter.toml`` of these names."""
+
+    seed: int
+    steps: int
+    widths: Sequence[int]
+    """Channels of the network, as ``Segmenter`` takes them."""
+    batch: int
+    masks: int
+    """At most so many are asked for of each field."""
+    threads: int
+    learning_rate: float
+    weight_decay: float
+    averaging: float
+    """Share of the running average of the weights that a step keeps."""
+    settling: int
+    """Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
+    every: int
+    """Steps between checkpoints, and between lines of the log."""
+    weights: Mapping[str, float]
+    """Of the losses, by their names."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Settings:
+        """Those among other fields of a configuration.
+
+        Raises:
+            ValueError: the losses that it weighs are not those that there are.
+        """
+        if set(config["weights"]) != set(NAMES):
+            raise ValueError(f"[weights] must weigh {', '.join(NAMES)}, and does {', '.join(config['weights'])}")
+        return cls(**{item.name: config[item.name] for item in fields(cls)})
+
+
+def new_segmenter(widths: Sequence[int]) -> Segmenter:
+    """A network with its first weights, whose maps ``karyotyping.instances`` decodes."""
+    return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths)
+
+
+def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], None]) -> Segmenter:
+    """Train, or go on from the last checkpoint in ``folder``; the network with its averaged weights.
+
+    AdamW, one cycle of learning rate, an exponential average of the weights. Step n sees the same fields and draws the
+    same numbers whether or not the training was interrupted before it. ``folder`` gets ``checkpoint.pt`` and
+    ``log.jsonl``.
+    """
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    network: Any = new_segmenter(settings.widths)
+    averaged = AveragedModel(network, avg_fn=lambda mean, new, n: mean.lerp(new, 1 - _kept(settings.averaging, n)))
+    optimiser = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, settings.steps + 1, pct_start=0.1)
+    parts: dict[str, Any] = {
+        "network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule
+    }  # fmt: skip
+    checkpoint, start = folder / "checkpoint.pt", 0
+    if checkpoint.is_file():
+        stored = torch.load(checkpoint, weights_only=True)
+        start = stored["step"]
+        for name, part in parts.items():
+            part.load_state_dict(stored[name])
+        say(f"resuming after step {start} of {settings.steps}")
+    network.train()
+    batches = batches_from(stream, start, settings)
+    began, log = time.monotonic(), Log(folder / "log.jsonl", settings, say)
+    for step in range(start, settings.steps):
+        found = losses(network, next(batches))
+        optimiser.zero_grad()
+        loss: Any = weighted(found, settings.weights)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
+        optimiser.step()
+        schedule.step()
+        averaged.update_parameters(network)
+        log.add({name: float(value.detach()) for name, value in found.items()})
+        if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
+            log.write(step + 1, settings.batch * (step + 1 - start) / (time.monotonic() - began))
+            partial = checkpoint.with_suffix(".partial")
+            torch.save({"step": step + 1} | {name: part.state_dict() for name, part in parts.items()}, partial)
+            partial.replace(checkpoint)
+    trained: Any = averaged.module
+    settle(trained, islice(batches_from(stream, settings.steps, settings), settings.settling))
+    result: Segmenter = trained.eval()
+    return result
+
+
+def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
+    """The batch of this step and those after it."""
+    coming = stream(step * settings.batch)
+    while True:
+        random = np.random.default_rng((settings.seed, step))
+        yield batch_of(list(islice(coming, settings.batch)), random, settings.masks)
+        step += 1
+
+
+def settle(trained: Segmenter, batches: Iterator[Batch]) -> None:
+    """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs."""
+    norms = [module for module in trained.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over what follows
+    trained.train()
+    with torch.no_grad():
+        for batch in batches:
+            trained(batch.stain)
+
+
+class Log:
+    """Mean losses since the last line, as JSON lines and in words."""
+
+    def __init__(self, path: Path, settings: Settings, say: Callable[[str], None]) -> None:
+        self._path, self._settings, self._say = path, settings, say
+        self._seen: list[dict[str, float]] = []
+
+    def add(self, found: dict[str, float]) -> None:
+        """The losses of one step."""
+        self._seen.append(found)
+
+    def write(self, step: int, per_second: float) -> None:
+        """A line about the steps since the last."""
+        mean = {name: round(float(np.mean([found[name] for found in self._seen])), 4) for name in NAMES}
+        total = round(sum(self._settings.weights[name] * value for name, value in mean.items()), 4)
+        line = {"step": step, "loss": total, **mean, "tiles_per_second": round(per_second, 2)}
+        with self._path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        each = ", ".join(f"{name} {value:.3f}" for name, value in mean.items())
+        self._say(f"step {step}/{self._settings.steps}: loss {total:.3f} ({each}), {per_second:.2f} tiles/s")
+        self._seen.clear()
+
+
+def _kept(averaging: float, steps: Any) -> float:
+    """Share of the average that is kept: less at first, so that short trainings forget how they began."""
+    return min(averaging, (1 + float(steps)) / (10 + float(steps)))

@@ -1,0 +1,86 @@
+"""What the segmenter is punished for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from karyotyping.instances import CELL, HIDDEN, REACH, WINDOW
+from models.networks.segmenter import Segmenter, draw_masks
+from training.segmenter.targets import Batch
+
+NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice")
+_EMPTY = 1.0
+"""Added above and below in a dice: what has no pixel is right if none is said to be of it."""
+
+
+def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
+    """Each loss by its name; what a mask that covers nothing right costs is 1 for the dice."""
+    maps = network(batch.stain)
+    kernel, quality = network.told_at(
+        maps["conditions"], batch.image, batch.lane, batch.row // CELL, batch.column // CELL
+    )
+    drawn = draw_masks(kernel, windows(maps["prototypes"], batch), HIDDEN)
+    mask = batch.mask.flatten(1)
+    return {
+        "centre": centre_loss(maps["centre"], batch.centre),
+        "mask_bce": functional.binary_cross_entropy_with_logits(drawn, mask) if len(mask) else drawn.sum(),
+        "mask_dice": dice_loss(drawn, mask, dims=(1,)),
+        "quality": quality_loss(quality, drawn.detach(), mask),
+        "dense_bce": functional.binary_cross_entropy_with_logits(maps["dense"], batch.dense),
+        "dense_dice": dice_loss(maps["dense"], batch.dense, dims=(0, 2, 3)),
+    }
+
+
+def weighted(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Their sum, by the weights of a configuration."""
+    return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+
+
+def windows(prototypes: Tensor, batch: Batch) -> Tensor:
+    """(N, C + 2, WINDOW^2): of each mask asked for the prototypes in its window, and coordinates about its cell.
+
+    The same as ``karyotyping.instances.window`` cuts out.
+    """
+    size = prototypes.shape[-1]
+    top, left = ((middle - WINDOW // 2).clamp(0, size - WINDOW) for middle in (batch.row, batch.column))
+    places = zip(batch.image.tolist(), top.tolist(), left.tolist(), strict=True)
+    cut = [prototypes[k, :, y : y + WINDOW, x : x + WINDOW] for k, y, x in places]
+    if not cut:
+        return prototypes.new_zeros(0, prototypes.shape[1] + 2, WINDOW**2)
+    x, y = (
+        ((origin[:, None] + torch.arange(WINDOW)) - (middle // CELL * CELL + 0.5 * (CELL - 1))[:, None]) / REACH
+        for origin, middle in ((left, batch.column), (top, batch.row))
+    )
+    whole = (len(cut), WINDOW, WINDOW)
+    flat = torch.stack([x[:, None, :].expand(whole), y[:, :, None].expand(whole)], dim=1)
+    return torch.cat([torch.stack(cut), flat], dim=1).flatten(2)
+
+
+def centre_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """The focal loss of CenterNet (Zhou et al. 2019, Eq. 1, alpha 2, beta 4), per midpoint."""
+    likely = logits.sigmoid()
+    found = target == 1
+    hit = functional.logsigmoid(logits) * (1 - likely) ** 2 * found
+    wrong = functional.logsigmoid(-logits) * likely**2 * (1 - target) ** 4
+    return -(hit + wrong).sum() / found.sum().clamp(min=1)
+
+
+def dice_loss(logits: Tensor, target: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """One minus the dice (Milletari et al. 2016), each over ``dims``, on average."""
+    likely = logits.sigmoid()
+    shared, both = (likely * target).sum(dims), (likely**2 + target**2).sum(dims)
+    loss = 1 - (2 * shared + _EMPTY) / (both + _EMPTY)
+    return loss.mean() if len(loss) else loss.sum()
+
+
+def quality_loss(quality: Tensor, drawn: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of the IoU that was expected with the one that the drawn masks reach."""
+    if not len(quality):
+        return quality.sum()
+    ours, true = drawn > 0, mask > 0.5
+    iou = (ours & true).sum(1) / (ours | true).sum(1).clamp(min=1)
+    return functional.binary_cross_entropy_with_logits(quality, iou)

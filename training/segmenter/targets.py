@@ -1,0 +1,163 @@
+"""What the segmenter's maps should be for simulated fields, and which masks a batch asks it to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from karyotyping.instances import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
+from training.segmenter.fields import Field
+
+_SPREAD = 2.0
+"""Standard deviation of the bell about a midpoint, pixels of the maps."""
+_TURNED = np.pi / LANES / 2
+"""Standard deviation of the bell over directions: how much of a midpoint the lanes beside its own see."""
+_ASTRAY, _ASKEW = 1, np.radians(8.0)
+"""How far, in pixels of the maps, and how much turned a midpoint may be found and must still draw its mask."""
+_CORE = 2
+"""Width of the drawn axis, pixels of the maps; OpenCV adds about one. Half of a chromosome's."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Midpoints:
+    """Where N axes have half of their length behind them."""
+
+    x: NDArray[np.float64]
+    """Pixels of the tile; may lie outside of it."""
+    y: NDArray[np.float64]
+    direction: NDArray[np.float64]
+    """Of the axis there, radians, 0 <= direction < pi."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B fields and what the network should say of them; h and w are those of the maps. N masks are asked for."""
+
+    stain: Tensor
+    """(B, 1, H, W)"""
+    centre: Tensor
+    """(B, LANES, h, w): 1 at midpoints, a bell about them."""
+    dense: Tensor
+    """(B, len(DENSE), h, w): 0..1."""
+    image: Tensor
+    """(N,) which field, and lane, row and column (N,) of a place in the maps near a midpoint."""
+    lane: Tensor
+    row: Tensor
+    column: Tensor
+    mask: Tensor
+    """(N, WINDOW, WINDOW): share of every pixel of the maps that is the chromosome's."""
+
+
+def batch_of(fields: Sequence[Field], random: np.random.Generator, most: int) -> Batch:
+    """The fields with their targets; at most ``most`` masks are asked for of each, drawn by ``random``."""
+    middles = [find_midpoints(field.axes) for field in fields]
+    asked = [masks_asked(field, middle, random, most) for field, middle in zip(fields, middles, strict=True)]
+    places = torch.from_numpy(np.concatenate([where for where, _ in asked], axis=1))
+    lane, row, column = places
+    return Batch(
+        stain=torch.from_numpy(np.stack([field.stain for field in fields])[:, None]),
+        centre=torch.from_numpy(
+            np.stack([centre_map(one, len(f.stain)) for one, f in zip(middles, fields, strict=True)])
+        ),
+        dense=torch.from_numpy(np.stack([dense_maps(field) for field in fields])),
+        image=torch.arange(len(fields)).repeat_interleave(torch.tensor([len(masks) for _, masks in asked])),
+        lane=lane,
+        row=row,
+        column=column,
+        mask=torch.from_numpy(np.concatenate([masks for _, masks in asked])),
+    )
+
+
+def masks_asked(
+    field: Field, middle: Midpoints, random: np.random.Generator, most: int
+) -> tuple[NDArray[np.int64], Floats]:
+    """Lane, row and column (3, n) of places near the midpoints of at most ``most`` chromosomes, and their masks.
+
+    Midpoints outside of the tile are another tile's.
+    """
+    size = len(field.stain) // STRIDE
+    place = np.floor(np.stack([middle.y, middle.x]) / STRIDE).astype(np.int64)
+    chosen = random.permutation(np.flatnonzero(((place >= 0) & (place < size)).all(axis=0)))[:most]
+    astray = random.integers(-_ASTRAY, _ASTRAY + 1, (2, len(chosen)))
+    rows, columns = np.clip(place[:, chosen] + astray, 0, size - 1)
+    lanes = lanes_of(middle.direction[chosen] + random.normal(0, _ASKEW, len(chosen)))
+    masks = np.zeros((len(chosen), WINDOW, WINDOW), np.float32)
+    for mask, k, row, column in zip(masks, chosen, rows.tolist(), columns.tolist(), strict=True):
+        top, left = window_origin(row, size), window_origin(column, size)
+        mask[:] = _shrunk(field.masks[k])[top : top + WINDOW, left : left + WINDOW]
+    return np.stack([lanes, rows, columns]), masks
+
+
+def find_midpoints(axes: Floats) -> Midpoints:
+    """The arc-length midpoints of axes (N, K, 2), and the direction of a fifth of the axis about them."""
+    steps = np.hypot(*np.moveaxis(np.diff(axes, axis=1), 2, 0))
+    along = np.concatenate([np.zeros((len(axes), 1)), np.cumsum(steps, axis=1)], axis=1)
+
+    def at(share: float) -> NDArray[np.float64]:
+        places = [
+            [np.interp(share * length[-1], length, axis[:, k]) for k in range(2)]
+            for length, axis in zip(along, axes, strict=True)
+        ]
+        return np.array(places, np.float64).reshape(-1, 2)
+
+    middle, chord = at(0.5), at(0.6) - at(0.4)
+    return Midpoints(middle[:, 0], middle[:, 1], np.arctan2(chord[:, 1], chord[:, 0]) % np.pi)
+
+
+def centre_map(middle: Midpoints, side: int) -> Floats:
+    """(LANES, h, w) of a tile with sides of ``side``: bells about midpoints (CenterNet, Zhou et al. 2019).
+
+    They reach over place and direction. A bell is 1 in the pixel and the lane that hold the midpoint, and nowhere else.
+    """
+    size = side // STRIDE
+    result = np.zeros((LANES, size, size), np.float32)
+    grid = np.arange(size)
+    own = lanes_of(middle.direction)
+    apart = np.abs(middle.direction[:, None] - np.arange(LANES) * np.pi / LANES)
+    turned = np.exp(-0.5 * (np.minimum(apart, np.pi - apart) / _TURNED) ** 2)
+    for k, (x, y) in enumerate(zip(np.floor(middle.x / STRIDE), np.floor(middle.y / STRIDE), strict=True)):
+        across, down = (np.exp(-0.5 * ((grid - a) / _SPREAD) ** 2) for a in (x, y))
+        bell = down[:, None] * across
+        for lane in range(LANES):
+            height = 1.0 if lane == own[k] else min(0.9, turned[k, lane])
+            np.maximum(result[lane], height * bell, out=result[lane])
+    return result
+
+
+def dense_maps(field: Field) -> Floats:
+    """(len(DENSE), h, w): foreground, overlap and boundary, and the axes lifted into their directions."""
+    deep = field.masks.sum(axis=0, dtype=np.uint8)
+    rim = np.zeros(deep.shape, bool)
+    for mask in field.masks:
+        rim |= cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    plain = np.stack([_shrunk(part) for part in (deep > 0, deep > 1, rim)])
+    return np.concatenate([plain, cores(field.axes, len(plain[0]))])
+
+
+def cores(axes: Floats, size: int) -> Floats:
+    """(DIRECTIONS, size, size): the axes (N, K, 2), each piece in the two directions that are nearest to its own."""
+    result = np.zeros((DIRECTIONS, size, size), np.float32)
+    # Pixel centres of the tile to pixel centres of the maps, in 1/16 of a pixel.
+    points = np.round(16 * ((axes + 0.5) / STRIDE - 0.5)).astype(int)
+    for axis in points:
+        for before, after in pairwise(axis):
+            x, y = (after - before).tolist()
+            direction = np.arctan2(y, x) % np.pi / (np.pi / DIRECTIONS)
+            for lifted in (int(direction), int(direction) + 1):
+                cv2.line(result[lifted % DIRECTIONS], before.tolist(), after.tolist(), 1.0, _CORE, shift=4)
+    return result
+
+
+def _shrunk(mask: NDArray[np.bool_]) -> Floats:
+    """Share of each pixel of the maps that a mask of the tile covers."""
+    size = mask.shape[1] // STRIDE, mask.shape[0] // STRIDE
+    return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)

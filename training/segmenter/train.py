@@ -1,0 +1,50 @@
+"""Train the segmenter and export it: ``karyo train segmenter``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from karyotyping.instances import SEGMENTER, TILE
+from models.networks.segmenter import Maps
+from training.export import export
+from training.segmenter.card import write_segmenter_card
+from training.segmenter.heldout import measure_held_out
+from training.segmenter.loop import Settings, Stream, fit
+
+Say = Callable[[str], None]
+_COMPARED = 3
+"""Tiles on which the exported file must compute what the network does."""
+
+
+def train_on(
+    seen: Stream, unseen: Stream, settings: Mapping[str, Any], folder: Path, say: Say, *, reports: Sequence[str] = ()
+) -> Path:
+    """Train on the fields of one stream, export ``segmenter.onnx``, measure it on those of the other, write its card.
+
+    Interrupted, it goes on from the last checkpoint in ``folder``.
+
+    Args:
+        seen: fields to learn from.
+        unseen: fields of cells that are not among them; ``settings["held_out"]`` are measured.
+        settings: a configuration like ``training/configs/segmenter.toml``.
+        folder: of this configuration alone.
+        say: told of each line of the log.
+        reports: names of the reports that the fields are made of.
+
+    Raises:
+        training.export.ExportDiffers: the exported file disagrees with the network.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = fit(seen, Settings.of(settings), folder, say)
+    few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
+    weights = export(Maps(trained), folder / f"{SEGMENTER}.onnx", {"stain": few.reshape(-1, 1, TILE, TILE)}, Maps.NAMES)
+    measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
+    say(f"held out: {json.dumps(measured)}")
+    write_segmenter_card(weights, settings, reports, measured)
+    return weights
