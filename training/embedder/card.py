@@ -31,7 +31,8 @@ def write_embedder_card(weights: Path, settings: Mapping[str, Any], reports: Seq
         f"probabilities up to a constant: {CLASSES} classes x {WAYS} ways up, then what is no chromosome; polarity "
         "float32 (N,), log-odds of p arm up",
     }
-    measured = cross_validated(weights.parent.parent, weights.parent.name.rpartition("-")[2])
+    folds = sorted(weights.parent.parent.glob(f"fold-*-{weights.parent.name.rpartition('-')[2]}/{HELD_OUT}"))
+    measured = cross_validated(folds)
     metrics = {
         f"{report}.{figure}".replace(".", "_"): found[figure]
         for report, found in measured.items()
@@ -44,12 +45,13 @@ def write_embedder_card(weights: Path, settings: Mapping[str, Any], reports: Seq
         + " |"
         for report, found in measured.items()
     ]
-    write_card(weights, facts, metrics, "\n".join([_TEXT, *rows]))
+    text = _TEXT.format(folds=len(folds), of=settings["folds"])
+    write_card(weights, facts, metrics, "\n".join([text, *rows]))
 
 
-def cross_validated(out: Path, digest: str) -> dict[str, dict[str, float]]:
-    """Accuracies by report over the folds of one configuration; every chromosome is told by the fold without it."""
-    stored = [np.load(path) for path in sorted(out.glob(f"fold-*-{digest}/{HELD_OUT}"))]
+def cross_validated(folds: Sequence[Path]) -> dict[str, dict[str, float]]:
+    """Accuracies by report over what the ``folds`` held out; every chromosome is told by the fold without it."""
+    stored = [np.load(path) for path in folds]
     if not stored:
         return {}
     every = {name: np.concatenate([fold[name] for fold in stored]) for name in stored[0].files}
@@ -69,7 +71,7 @@ become a 128-dimensional unit vector, compared by cosine with the prototypes of 
 `karyotyping.embedding`, of any banding that resembles G, Q or DAPI, bright-field or fluorescence. **Not meant for**
 unbanded stain, R-bands, or species other than man.
 
-Cross-validation by case: each chromosome is told by a network that saw no cell of its case.
+Cross-validation by case, {folds} of {of} folds run: each chromosome is told by a network that saw no cell of its case.
 
 | report | chromosomes | isolated | among the best five | assigned within the cell | p arm up |
 | --- | --- | --- | --- | --- | --- |"""
