@@ -80,3 +80,17 @@ class Prototypes(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         """(N, count) cosine similarities."""
         return embedding @ functional.normalize(self.directions).T
+
+
+class Scores(nn.Module):
+    """The network as it is exported: unit vectors, and calibrated scores of the prototypes instead of cosines."""
+
+    def __init__(self, trained: nn.ModuleList, scale: float) -> None:
+        super().__init__()
+        self.trained, self.scale = trained, scale
+
+    def forward(self, appearance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embedding (N, 128), scores (N, prototypes), polarity (N,), of [Embedder, Prototypes]."""
+        embedder, prototypes = self.trained
+        embedding, polarity = embedder(appearance)
+        return embedding, self.scale * prototypes(embedding), polarity

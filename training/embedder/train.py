@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from karyotyping.embedding import EMBEDDER
+from models.networks.embedder import Scores
 from models.registry import digest
 from training.embedder.card import write_embedder_card
 from training.embedder.heldout import measure_held_out
@@ -24,19 +24,6 @@ from training.embedder.simulated import read_simulated
 from training.export import export
 
 Say = Callable[[str], None]
-
-
-class Scores(nn.Module):
-    """The network as it is exported: unit vectors, and calibrated scores of the prototypes instead of cosines."""
-
-    def __init__(self, trained: Any, scale: float) -> None:
-        super().__init__()
-        self.trained, self.scale = trained, scale
-
-    def forward(self, appearance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding (N, 128), scores (N, prototypes), polarity (N,)."""
-        embedding, polarity = self.trained[0](appearance)
-        return embedding, self.scale * self.trained[1](embedding), polarity
 
 
 def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None, without: str | None = None) -> Path:
