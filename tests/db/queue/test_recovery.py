@@ -1,0 +1,57 @@
+"""What was lost comes back, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from db import queue
+from db.schema import CaseResult
+
+
+def test_the_third_death_quarantines_the_image_and_not_its_neighbours(laboratory: Any) -> None:
+    laboratory.pending(3)
+    for attempt in (1, 2, 3):
+        poison, *_neighbours = laboratory.leased(3)
+        assert laboratory.begin(poison) == attempt
+        laboratory.expire_leases()  # the worker died
+        laboratory.reap(max_attempts=3)
+    rows = list(laboratory.rows().values())
+    assert [(row.state, row.attempts) for row in rows] == [("quarantined", 3), ("pending", 0), ("pending", 0)]
+    assert rows[0].reason == queue.WORKER_LOST
+    assert "karyo retry" in str(rows[0].error)
+
+
+def test_done_is_never_retried(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    laboratory.begin(leased)
+    laboratory.finish(leased)
+    with laboratory.sessions.begin() as session:
+        assert queue.retry(session) == 0
+    assert laboratory.states() == ["done"]
+
+
+def test_messages_that_the_broker_lost_are_sent_again(laboratory: Any) -> None:
+    laboratory.pending(2)
+    with laboratory.sessions.begin() as session:
+        lost = queue.claim(session, 2, 10)
+    assert laboratory.reap(queued_timeout_seconds=60).unanswered == 0
+    assert laboratory.reap(queued_timeout_seconds=0).unanswered == 2
+    with laboratory.sessions.begin() as session:
+        assert queue.lease(session, lost, "w1", 60) == []  # the old message turns up after all
+        assert queue.claim(session, 2, 10) == lost
+    with laboratory.sessions.begin() as session:
+        assert [leased.attempts for leased in queue.lease(session, lost, "w1", 60)] == [0, 0]
+
+
+def test_reapers_at_once_reap_once(laboratory: Any) -> None:
+    laboratory.pending(20)
+    for leased in laboratory.leased(20):
+        laboratory.begin(leased)
+    laboratory.expire_leases()
+    reports = laboratory.at_once(3, lambda: laboratory.reap(max_attempts=1))
+    assert sum(report.quarantined for report in reports) == 20
+    with laboratory.sessions() as session:
+        assert session.scalars(select(CaseResult.state)).all() == ["stale"]
