@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -53,14 +54,27 @@ class CellScale:
 
 def classify(measured: Sequence[Measured], embedder: Engine) -> tuple[Classified, ...]:
     """Classify the chromosomes of one cell by the network, each for itself; their cell gives the scale."""
-    if not measured:
-        return ()
-    scale = cell_scale(measured)
-    return read(np.stack([appearance(item, scale) for item in measured]), embedder)
+    return classify_batch([measured], embedder)[0]
+
+
+def classify_batch(cells: Sequence[Sequence[Measured]], embedder: Engine) -> list[tuple[Classified, ...]]:
+    """Classify the chromosomes of several cells, which share the batches of the network."""
+    seen = [_appearances(cell) for cell in cells]
+    said = iter(read(np.concatenate(seen), embedder))
+    return [tuple(islice(said, len(cell))) for cell in cells]
+
+
+def _appearances(cell: Sequence[Measured]) -> Floats:
+    if not cell:
+        return np.zeros((0, ROWS, COLUMNS), np.float32)
+    scale = cell_scale(cell)
+    return np.stack([appearance(item, scale) for item in cell])
 
 
 def read(seen: Floats, embedder: Engine) -> tuple[Classified, ...]:
     """What the network says of chromosomes as it sees them, (N, ROWS, COLUMNS)."""
+    if not len(seen):
+        return ()
     upper, vectors = _infer(seen, embedder)
     lower, turned = _infer(seen[:, ::-1], embedder)
     swapped = lower.copy()

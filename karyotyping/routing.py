@@ -6,6 +6,8 @@ The constants and ``describe`` are the contract between training and runtime: bo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -39,28 +41,40 @@ GEOMETRY: tuple[str, ...] = (
 )
 """Numbers that resizing loses. Sides are those of the smallest rotated rectangle around the region."""
 
+_BATCH = 256
 
-def route(
-    engine: Engine, regions: Sequence[Contour], stain: Grey, width: float, typical_area: float
-) -> NDArray[np.float32]:
-    """Probabilities (N, 5) of ``ROUTES`` for N regions of one image, in one batch.
 
-    Args:
-        engine: the router.
-        regions: contours, or pieces of contours, of the image.
-        stain: (H, W) of ``normalise``.
-        width: chromosome width, pixels.
-        typical_area: median area of a chromosome, pixels.
-    """
-    described = [describe(region.crop(stain), region.mask, width, typical_area) for region in regions]
-    outputs = engine.infer(
-        {
-            "appearance": np.array([a for a, _ in described], np.float32).reshape(-1, 2, SIDE, SIDE),
-            "geometry": np.array([g for _, g in described], np.float32).reshape(-1, len(GEOMETRY)),
-        }
-    )
-    probabilities: NDArray[np.float32] = outputs["probabilities"]
-    return probabilities
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Regions of one image, and what they are measured by."""
+
+    contours: Sequence[Contour]
+    """Contours, or pieces of contours."""
+    stain: Grey
+    """(H, W) of ``normalise``."""
+    width: float
+    """Chromosome width, pixels."""
+    typical_area: float
+    """Median area of a chromosome, pixels."""
+
+
+def route(engine: Engine, images: Sequence[Regions]) -> list[NDArray[np.float32]]:
+    """Probabilities (N, 5) of ``ROUTES`` for the N regions of each image; images share the network's batches."""
+    together = ((region, image) for image in images for region in image.contours)
+    answers = [np.zeros((0, len(ROUTES)), np.float32)]
+    while batch := list(islice(together, _BATCH)):
+        described = [
+            describe(region.crop(image.stain), region.mask, image.width, image.typical_area) for region, image in batch
+        ]
+        outputs = engine.infer(
+            {
+                "appearance": np.array([a for a, _ in described], np.float32),
+                "geometry": np.array([g for _, g in described], np.float32),
+            }
+        )
+        answers.append(outputs["probabilities"])
+    ends = np.cumsum([len(image.contours) for image in images])
+    return np.split(np.concatenate(answers), ends)[:-1]
 
 
 def describe(stain: Grey, mask: Mask, width: float, typical_area: float) -> tuple[Grey, NDArray[np.float32]]:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.cell import ChromosomeFlag
-from karyotyping.contours import Contour, ContourParameters, separate
+from karyotyping.contours import Contour, ContourParameters, Contours, separate
 from karyotyping.normalise import Mask, Normalised
 from karyotyping.rejoining import RejoinParameters, rejoin
-from karyotyping.routing import NOISE, SINGLE, route
+from karyotyping.routing import NOISE, SINGLE, Regions, route
 from karyotyping.splitting import SplitParameters, split
 from models.engine import Engine
 
@@ -96,62 +96,95 @@ class _Piece:
 
 def segment(normalised: Normalised, router: Engine | None, parameters: StreamParameters) -> Segmentation:
     """Find the chromosomes of a normalised photograph."""
-    found = separate(normalised, parameters.contours)
-    found = rejoin(found, normalised, parameters.contours, parameters.splitting, parameters.rejoining)
-    regions, dropped = _without_noise(found.regions, router, normalised, found.typical_area, parameters)
+    return segment_batch([normalised], router, parameters)[0]
+
+
+def segment_batch(
+    images: Sequence[Normalised], router: Engine | None, parameters: StreamParameters
+) -> list[Segmentation]:
+    """Find the chromosomes of several photographs, whose regions share the batches of the router."""
+    found = [_contours(image, parameters) for image in images]
+    routes = _routes(router, images, found, [one.regions for one in found])
+    sorted_out = [_without_noise(one.regions, said, parameters) for one, said in zip(found, routes, strict=True)]
+    pieces = [
+        _pieces(regions, image, one.typical_area, parameters)
+        for image, one, regions in zip(images, found, sorted_out, strict=True)
+    ]
+    routes = _routes(router, images, found, [[piece.region for piece in group] for group in pieces])
+    return [
+        _segmentation(image, one, regions, _rescored(group, said, parameters), parameters)
+        for image, one, regions, group, said in zip(images, found, sorted_out, pieces, routes, strict=True)
+    ]
+
+
+def _contours(image: Normalised, parameters: StreamParameters) -> Contours:
+    found = separate(image, parameters.contours)
+    return rejoin(found, image, parameters.contours, parameters.splitting, parameters.rejoining)
+
+
+def _routes(
+    router: Engine | None, images: Sequence[Normalised], found: Sequence[Contours], regions: Sequence[Sequence[Contour]]
+) -> Sequence[NDArray[np.float32] | None]:
+    """What the router says of the regions of each image; None without one."""
+    if router is None:
+        return [None] * len(images)
+    scenes = zip(images, found, regions, strict=True)
+    return route(router, [Regions(each, image.stain, image.width, one.typical_area) for image, one, each in scenes])
+
+
+def _without_noise(
+    regions: Sequence[Contour], routes: NDArray[np.float32] | None, parameters: StreamParameters
+) -> list[tuple[Contour, float]]:
+    """The contours that are not noise, with their probability of being a single one."""
+    if routes is None:
+        return [(region, 0.0) for region in regions]
+    return [
+        (region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < parameters.noise
+    ]
+
+
+def _pieces(
+    regions: Sequence[tuple[Contour, float]], image: Normalised, typical_area: float, parameters: StreamParameters
+) -> list[_Piece]:
+    """The regions of one image, those that are no single chromosome split."""
     pieces: list[_Piece] = []
     for index, (region, single) in enumerate(regions):
         if single >= parameters.single:
             pieces.append(_Piece(region, single, index))
             continue
-        stain = region.crop(normalised.stain)
-        parts = split(region.mask, stain, normalised.width, found.typical_area, parameters.splitting)
+        stain = region.crop(image.stain)
+        parts = split(region.mask, stain, image.width, typical_area, parameters.splitting)
         pieces += [_Piece(Contour(part.mask, region.origin), part.score, index) for part in parts]
-    scored = _rescored(pieces, router, normalised, found.typical_area, parameters)
-    kept = [piece for piece in scored if piece.score >= parameters.least_score]
-    instances: list[Instance] = []
-    clusters = 0
-    for index in range(len(regions)):
-        group = [piece for piece in kept if piece.contour == index]
-        clusters += len(group) > 1
-        instances += _finished(group, normalised, parameters)
-    debris = found.debris + dropped + len(pieces) - len(kept)
-    return Segmentation(tuple(instances), found.nuclei, debris, clusters, overlaps=0)
+    return pieces
 
 
-def _without_noise(
-    regions: Sequence[Contour],
-    router: Engine | None,
-    normalised: Normalised,
-    typical_area: float,
-    parameters: StreamParameters,
-) -> tuple[list[tuple[Contour, float]], int]:
-    """The contours that are not noise, with their probability of being a single one; and how many were noise."""
-    if router is None or not regions:
-        return [(region, 0.0) for region in regions], 0
-    routes = route(router, regions, normalised.stain, normalised.width, typical_area)
-    kept = [
-        (region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < parameters.noise
-    ]
-    return kept, len(regions) - len(kept)
-
-
-def _rescored(
-    pieces: list[_Piece],
-    router: Engine | None,
-    normalised: Normalised,
-    typical_area: float,
-    parameters: StreamParameters,
-) -> list[_Piece]:
+def _rescored(pieces: list[_Piece], routes: NDArray[np.float32] | None, parameters: StreamParameters) -> list[_Piece]:
     """The pieces with the router's opinion in their scores: the weighted geometric mean of both probabilities."""
-    if router is None or not pieces:
+    if routes is None:
         return pieces
-    routes = route(router, [piece.region for piece in pieces], normalised.stain, normalised.width, typical_area)
     weight = parameters.geometry_weight
     return [
         _Piece(piece.region, piece.score**weight * float(p[SINGLE]) ** (1.0 - weight), piece.contour)
         for piece, p in zip(pieces, routes, strict=True)
     ]
+
+
+def _segmentation(
+    image: Normalised,
+    found: Contours,
+    regions: Sequence[tuple[Contour, float]],
+    pieces: Sequence[_Piece],
+    parameters: StreamParameters,
+) -> Segmentation:
+    kept = [piece for piece in pieces if piece.score >= parameters.least_score]
+    instances: list[Instance] = []
+    clusters = 0
+    for index in range(len(regions)):
+        group = [piece for piece in kept if piece.contour == index]
+        clusters += len(group) > 1
+        instances += _finished(group, image, parameters)
+    dropped = len(found.regions) - len(regions) + len(pieces) - len(kept)
+    return Segmentation(tuple(instances), found.nuclei, found.debris + dropped, clusters, overlaps=0)
 
 
 def _finished(group: list[_Piece], normalised: Normalised, parameters: StreamParameters) -> list[Instance]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,11 +98,41 @@ def test_nothing_like_a_chromosome_is_a_named_reason(pipeline: Pipeline) -> None
     assert raised.value.sentence
 
 
-def test_one_bad_image_stops_nobody_else(pipeline: Pipeline) -> None:
-    good = simulate("46,XX", seed=0, shape=(500, 640)).pixels
-    first, second = pipeline.analyse_batch([np.zeros((100, 100), np.uint8), good])
-    assert isinstance(first, AnalysisError)
+def test_images_analysed_together_end_as_they_would_alone(pipeline: Pipeline, cell: CellAnalysis) -> None:
+    images = [
+        np.zeros((100, 100), np.uint8),
+        simulate("46,XX", seed=0).pixels,
+        simulate("47,XY,+21", seed=1, shape=(500, 640)).pixels,
+    ]
+    calls: list[int] = []
+    counted = Pipeline(pipeline.document, "cpu")
+    for name in ("_router", "_embedder"):
+        counted.__dict__[name] = _Counting(getattr(pipeline, name), calls)
+    black, first, second = counted.analyse_batch(images)
+    assert isinstance(black, AnalysisError)
+    assert isinstance(first, CellAnalysis)
     assert isinstance(second, CellAnalysis)
+    for together, alone in ((first, cell), (second, pipeline.analyse(images[2]))):
+        assert (together.iscn, together.shape) == (alone.iscn, alone.shape)
+        for one, other in zip(together.chromosomes, alone.chromosomes, strict=True):
+            assert (one.mask, one.class_id, one.orientation) == (other.mask, other.class_id, other.orientation)
+            assert (one.score, one.class_score) == pytest.approx((other.score, other.class_score), abs=1e-4)
+            np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-4)
+    found = len(first.chromosomes) + len(second.chromosomes)
+    assert calls[-1] == found  # the embedder saw all chromosomes of both cells at once, the other way up
+    assert len(calls) == 4
+    assert counted.analyse_batch([]) == []
+
+
+class _Counting:
+    """An engine that notes how much it is given at a time."""
+
+    def __init__(self, engine: Any, calls: list[int]) -> None:
+        self._engine, self._calls = engine, calls
+
+    def infer(self, inputs: dict[str, Any]) -> Any:
+        self._calls.append(len(inputs["appearance"]))
+        return self._engine.infer(inputs)
 
 
 def test_another_version_or_missing_weights_are_refused(pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.contours import Contour
-from karyotyping.routing import GEOMETRY, NOISE, PART, ROUTER, ROUTES, SIDE, SINGLE, describe, route
+from karyotyping.routing import GEOMETRY, NOISE, PART, ROUTER, ROUTES, SIDE, SINGLE, Regions, describe, route
 from models.engine import OnnxEngine, Placement, load_engine
 from models.registry import available, resolve
 
@@ -60,18 +60,20 @@ def test_the_smallest_region_is_described() -> None:
     assert np.isfinite(geometry).all()
 
 
-def test_one_batch_per_image_of_probabilities(router: OnnxEngine) -> None:
+def test_images_share_a_batch_and_get_their_own_probabilities(router: OnnxEngine) -> None:
     stain = np.zeros((300, 300), np.float32)
     stain[10:150, 20:160] = cv2.GaussianBlur(rod(62, 12).astype(np.float32), (0, 0), 1.2)
     regions = [Contour(rod(60, 12), (20, 10)), Contour(rod(24, 12), (20, 10))]
-    probabilities = route(router, regions, stain, WIDTH, TYPICAL)
-    assert probabilities.shape == (2, len(ROUTES))
+    whole, none, one = (Regions(some, stain, WIDTH, TYPICAL) for some in (regions, [], regions[1:]))
+    probabilities, nothing, again = route(router, [whole, none, one])
+    assert (probabilities.shape, nothing.shape) == ((2, len(ROUTES)), (0, len(ROUTES)))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert probabilities[0].argmax() == SINGLE
-    assert route(router, [], stain, WIDTH, TYPICAL).shape == (0, len(ROUTES))
+    np.testing.assert_allclose(again, probabilities[1:], atol=1e-5)
 
 
 def test_a_faint_blot_is_noise(router: OnnxEngine) -> None:
     mask = rod(9, 8)
-    probabilities = route(router, [Contour(mask, (0, 0))], 0.3 * mask.astype(np.float32), WIDTH, TYPICAL)
+    faint = Regions([Contour(mask, (0, 0))], 0.3 * mask.astype(np.float32), WIDTH, TYPICAL)
+    (probabilities,) = route(router, [faint])
     assert probabilities[0, [NOISE, PART]].sum() > 0.8
