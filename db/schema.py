@@ -248,6 +248,10 @@ class Analysis(Base):
     attempts: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), doc="Counted, and committed, before the work of each attempt starts."
     )
+    shared: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        doc="The last attempt had other images in hand beside this one; a death of the process is blamed on none.",
+    )
     lease_token: Mapped[uuid.UUID | None] = mapped_column(doc="Fencing token: only its holder may write results.")
     lease_expires_at: Mapped[datetime | None]
     worker: Mapped[str | None]

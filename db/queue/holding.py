@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, null, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, null, or_, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.queue.summaries import mark_stale
@@ -35,6 +35,8 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
             Case.accession,
             Analysis.lease_token.label("token"),
             Analysis.attempts,
+            (Image.width * Image.height).label("pixels"),
+            or_(Analysis.shared, Analysis.attempts > 0).label("suspect"),
         )
     )
     leases = [Leased(**row._asdict()) for row in session.execute(taken)]
@@ -45,10 +47,21 @@ def _held(leased: Leased) -> ColumnElement[bool]:
     return and_(Analysis.id == leased.analysis_id, Analysis.lease_token == leased.token, Analysis.state == "running")
 
 
-def begin(session: Session, leased: Leased) -> int | None:
-    """Count an attempt; commit before the work starts. Attempts including this one, or None if the lease is lost."""
-    counted = update(Analysis).where(_held(leased)).values(attempts=Analysis.attempts + 1, started_at=func.now())
-    return session.scalar(counted.returning(Analysis.attempts))
+def begin(session: Session, leased: Leased, *, shared: bool = False) -> int | None:
+    """Count an attempt; commit before the work starts.
+
+    Args:
+        session: an open transaction.
+        leased: the image whose work starts.
+        shared: whether the process may have other images in hand meanwhile. Its death is then no failure of this one,
+            which is a suspect from now on: whoever leases it again must begin it alone.
+
+    Returns:
+        Attempts including this one, or None if the lease is lost.
+    """
+    counted = update(Analysis).where(_held(leased))
+    values = {"attempts": Analysis.attempts + 1, "started_at": func.now(), "shared": shared}
+    return session.scalar(counted.values(values).returning(Analysis.attempts))
 
 
 def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> set[int]:

@@ -34,7 +34,8 @@ class ReapReport:
 def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> ReapReport:
     """Recover what was lost: leases that ran out, messages that nobody took.
 
-    An attempt counts only if it had begun, so the neighbours of an image that kills its worker lose nothing.
+    An attempt counts only if it had begun and was no shared one, so the neighbours of an image that kills its worker
+    lose nothing.
     """
     expired = (
         select(Analysis.id)
@@ -42,12 +43,15 @@ def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> 
         .with_for_update(skip_locked=True)
         .cte("expired")
     )
-    last = and_(Analysis.started_at.is_not(None), Analysis.attempts >= max_attempts)
+    begun = Analysis.started_at.is_not(None)
+    last = and_(begun, ~Analysis.shared, Analysis.attempts >= max_attempts)
+    uncounted = and_(begun, Analysis.shared)
     recovered = session.execute(
         update(Analysis)
         .where(Analysis.id == expired.c.id)
         .values(
             **pending_or_quarantined(last),
+            attempts=case((uncounted, Analysis.attempts - 1), else_=Analysis.attempts),
             reason=case((last, WORKER_LOST), else_=Analysis.reason),
             error=case((last, _WORKER_LOST_SENTENCE), else_=Analysis.error),
         )

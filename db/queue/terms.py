@@ -24,6 +24,10 @@ class Leased:
     token: uuid.UUID
     attempts: int
     """Attempts begun before this one."""
+    pixels: int
+    """Of the image, according to its header."""
+    suspect: bool
+    """An earlier attempt failed, or its process died with this image among others in hand: to be begun alone."""
 
 
 @dataclass(frozen=True, slots=True)

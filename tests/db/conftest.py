@@ -116,9 +116,9 @@ class Laboratory:
         with self.sessions.begin() as session:
             return queue.lease(session, ids, worker, lease_seconds)
 
-    def begin(self, leased: Leased) -> int | None:
+    def begin(self, leased: Leased, *, shared: bool = False) -> int | None:
         with self.sessions.begin() as session:
-            return queue.begin(session, leased)
+            return queue.begin(session, leased, shared=shared)
 
     def finish(self, leased: Leased) -> bool:
         with self.sessions.begin() as session:

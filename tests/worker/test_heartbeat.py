@@ -13,7 +13,7 @@ from worker.heartbeat import Heartbeat
 
 
 def leased(number: int) -> Leased:
-    return Leased(number, number, 1, "key", f"{number}.png", "C-1", uuid.uuid4(), 0)
+    return Leased(number, number, 1, "key", f"{number}.png", "C-1", uuid.uuid4(), 0, 4096, False)
 
 
 def test_a_lost_lease_is_not_taken_up() -> None:

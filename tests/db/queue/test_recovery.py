@@ -23,6 +23,24 @@ def test_the_third_death_quarantines_the_image_and_not_its_neighbours(laboratory
     assert "karyo retry" in str(rows[0].error)
 
 
+def test_a_death_that_images_share_is_blamed_on_none_and_makes_all_of_them_suspects(laboratory: Any) -> None:
+    laboratory.pending(3)
+    for leased in (leases := laboratory.leased(3))[:2]:
+        assert not leased.suspect
+        assert laboratory.begin(leased, shared=True) == 1
+    laboratory.expire_leases()
+    assert laboratory.reap(max_attempts=1).quarantined == 0
+    assert [row.attempts for row in laboratory.rows().values()] == [0, 0, 0]
+    poison, neighbour, untouched = laboratory.leased(3)
+    assert [leased.suspect for leased in (poison, neighbour, untouched)] == [True, True, False]
+    assert leases[0].pixels == poison.pixels > 0
+
+    laboratory.begin(poison)
+    laboratory.expire_leases()
+    assert laboratory.reap(max_attempts=1).quarantined == 1
+    assert laboratory.states() == ["quarantined", "pending", "pending"]
+
+
 def test_done_is_never_retried(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
