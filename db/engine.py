@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -58,3 +58,18 @@ def make_engine(
 def make_sessions(engine: Engine) -> SessionFactory:
     """Sessions on ``engine`` whose rows stay readable after commit; use as ``with factory.begin() as session``."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def check(sessions: SessionFactory) -> None:
+    """Return if the database answers and has our tables; raises ``SQLAlchemyError`` otherwise."""
+    with sessions() as session:
+        session.execute(text("SELECT 1 FROM karyo.analyses LIMIT 1"))
+
+
+def check_anew(url: str, application_name: str) -> None:
+    """``check`` on a connection made for it: for a process that forks, and so must not keep one."""
+    engine = make_engine(url, application_name=application_name, pool_size=1)
+    try:
+        check(make_sessions(engine))
+    finally:
+        engine.dispose()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +31,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(bool)": np.dtype(np.bool_),
 }
+listeners: list[Callable[[str, str, int, float], None]] = []
+"""Told of every call of an engine: name of the network, kind of engine, items in the batch, seconds."""
+
 _ERRORS_ONLY = 3
 """ONNX Runtime's log severity: a provider that fails to load is our own error, not a line on stderr."""
 
@@ -68,9 +72,10 @@ class Tensor:
 class OnnxEngine:
     """An ``Engine`` on one ONNX Runtime session. Not shared between processes: load it after the fork."""
 
-    def __init__(self, session: ort.InferenceSession, digest: str, largest_batch: int) -> None:
+    def __init__(self, session: ort.InferenceSession, name: str, kind: str, digest: str, largest_batch: int) -> None:
         self._session = session
         self._largest_batch = largest_batch
+        self.name, self.kind = name, kind
         self.digest = digest
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.inputs = tuple(_tensor(node, "input") for node in session.get_inputs())
@@ -88,14 +93,20 @@ class OnnxEngine:
         batch = self._check(inputs)
         names = [output.name for output in self.outputs]
         slices = [
-            self._session.run(
-                names, {name: array[start : start + self._largest_batch] for name, array in inputs.items()}
-            )
+            self._run(names, {name: array[start : start + self._largest_batch] for name, array in inputs.items()})
             for start in range(0, batch, self._largest_batch)
         ]
         if not slices:
             return {output.name: np.zeros((0, *output.shape), output.dtype) for output in self.outputs}
         return {name: np.concatenate([part[k] for part in slices]) for k, name in enumerate(names)}
+
+    def _run(self, names: list[str], inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        began = time.perf_counter()
+        outputs: list[NDArray[Any]] = self._session.run(names, inputs)
+        seconds = time.perf_counter() - began
+        for listener in listeners:
+            listener(self.name, self.kind, len(outputs[0]), seconds)
+        return outputs
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> int:
         wanted = {tensor.name for tensor in self.inputs}
@@ -133,25 +144,26 @@ def load_engine(path: Path, choice: str = "auto", placement: Placement | None = 
         raise EngineUnavailable(f"the model {path} cannot be read: {problem.strerror}") from problem
     place = placement or Placement()
     if choice != "auto":
-        return _open(model, path.name, choice, place)
+        return _open(model, path, choice, place)
     for kind in ("tensorrt", "cuda"):
         if PROVIDERS[kind] in ort.get_available_providers():
             try:
-                return _open(model, path.name, kind, place)
+                return _open(model, path, kind, place)
             except EngineUnavailable as problem:
                 log.warning("engine auto passes over %s: %s", kind, problem)
-    return _open(model, path.name, "cpu", place)
+    return _open(model, path, "cpu", place)
 
 
-def _open(model: bytes, name: str, kind: str, placement: Placement) -> OnnxEngine:
+def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngine:
+    name, stem = path.name, path.stem
     digest = hashlib.sha256(model).hexdigest()
     shapes: dict[str, tuple[int, ...]] = {}
     if kind == "tensorrt":  # its profiles want the shapes before the session that could tell them exists
-        cpu = OnnxEngine(_session(model, name, "cpu", [(PROVIDERS["cpu"], {})], 1), digest, 1)
+        cpu = OnnxEngine(_session(model, name, "cpu", [(PROVIDERS["cpu"], {})], 1), stem, "cpu", digest, 1)
         shapes = {tensor.name: tensor.shape for tensor in cpu.inputs}
     chain = provider_chain(kind, digest, shapes, placement)
     session = _session(model, name, kind, chain, placement.cpu_threads)
-    return OnnxEngine(session, digest, placement.profile.largest)
+    return OnnxEngine(session, stem, kind, digest, placement.profile.largest)
 
 
 def _session(

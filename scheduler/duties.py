@@ -15,6 +15,7 @@ from db.engine import SessionFactory
 from db.schema import Analysis
 from settings import Settings
 from settings.failpoint import failpoint
+from telemetry import metrics
 
 log = logging.getLogger("scheduler")
 
@@ -44,6 +45,7 @@ class Duties:
         with self._sessions.begin() as session:
             report = queue.reap(session, self._settings.max_attempts, self._settings.queued_timeout_seconds)
         if report.expired or report.quarantined or report.unanswered:
+            metrics.recovered(asdict(report))
             log.warning("recovered lost work", extra=asdict(report))
 
     def dispatch(self) -> None:
@@ -70,6 +72,7 @@ class Duties:
             for (priority, _), members in sorted(groups.items()):
                 for chunk in _chunks(members, self._settings.chunk_size):
                     self._publisher.publish_chunk(chunk, priority)
+                    metrics.DISPATCHED.labels(priority).inc(len(chunk))
                     unsent -= set(chunk)
         except ConnectionError:
             with self._sessions.begin() as session:

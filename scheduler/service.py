@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,8 +14,9 @@ from tenacity.nap import sleep_using_event
 
 from db.engine import make_engine, make_sessions
 from scheduler.duties import Duties, Publisher
+from scheduler.monitor import Monitor, monitored
 from settings import Settings
-from settings.logs import configure
+from telemetry.logs import configure
 
 log = logging.getLogger("scheduler")
 
@@ -30,43 +32,47 @@ def main(settings: Settings, publisher: Publisher) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run(settings, publisher, stop)
+    with monitored(settings) as monitor:
+        run(settings, publisher, stop, monitor)
 
 
-def run(settings: Settings, publisher: Publisher, stop: threading.Event) -> None:
+def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor: Monitor | None = None) -> None:
     """Do every duty about every ``poll_seconds`` until ``stop`` is set."""
     engine = make_engine(str(settings.database_url), application_name="karyo-scheduler", pool_size=1)
     duties = Duties(settings, make_sessions(engine), publisher)
+    monitor = monitor or Monitor()
     log.info("scheduler started")
     try:
         while not stop.is_set():
             # Recovery comes first and needs no broker: an outage of Redis does not keep it from being done.
-            _persist(stop, (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise))
+            _persist(stop, (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise), monitor)
             stop.wait(settings.poll_seconds)
     finally:
         engine.dispose()
         log.info("scheduler left")
 
 
-def _persist(stop: threading.Event, duties: Iterable[Callable[[], None]]) -> None:
+def _persist(stop: threading.Event, duties: Iterable[Callable[[], None]], monitor: Monitor) -> None:
     """One round of ``duties``, started over with growing pauses while a service is away."""
 
     def round_of_duties() -> None:
+        began = time.monotonic()
         for duty in duties:
             duty()
+        monitor.round_done(time.monotonic() - began)
+
+    def report(state: RetryCallState) -> None:
+        problem = state.outcome.exception() if state.outcome else None
+        monitor.round_failed(problem)
+        kind, attempt = type(problem).__name__, state.attempt_number
+        log.error("a round failed", extra={"kind": kind, "problem": str(problem), "attempt": attempt})
 
     retrying = Retrying(
         retry=retry_if_exception_type((SQLAlchemyError, ConnectionError)),
         wait=wait_random_exponential(0.5, max=OUTAGE_PAUSE),
         stop=stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
-        before_sleep=_report,
-        retry_error_callback=_report,
+        before_sleep=report,
+        retry_error_callback=report,
     )
     retrying(round_of_duties)
-
-
-def _report(state: RetryCallState) -> None:
-    problem = state.outcome.exception() if state.outcome else None
-    kind, attempt = type(problem).__name__, state.attempt_number
-    log.error("a round failed", extra={"kind": kind, "problem": str(problem), "attempt": attempt})

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from settings.logs import LogFormat
+from telemetry.logs import LogFormat
 
 _WELL_KNOWN_PASSWORDS = frozenset(
     {"", "postgres", "password", "karyo", "karyoflow", "changeme", "redis", "admin", "secret"}
@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     engine: EngineChoice = EngineChoice.AUTO
 
     log_format: LogFormat = Field("auto", description="json, text, or auto: text on a terminal")
+    metrics_address: str | None = Field(
+        None, pattern=r".+:\d+", description="host:port of a worker's or scheduler's /metrics, /healthz and /readyz"
+    )
+    traces: bool = Field(False, description="Send OpenTelemetry traces; OTEL_EXPORTER_OTLP_ENDPOINT says where to")
 
     max_image_bytes: int = Field(256 * 2**20, gt=0, description="Larger files are rejected before they are read")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Larger images are rejected before they are decoded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from db.engine import make_engine, make_sessions
 from settings import Settings
 from storage import open_store
+from telemetry.metrics import HTTP_SECONDS
 from web import api, health, objects, pages
 from web.access import refuse_strangers
 from web.context import Context
@@ -48,7 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.middleware("http")
     async def guard(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        began = time.perf_counter()
         response = refuse_strangers(request, embedded=settings.embedded) or await answer(request)
+        route = getattr(request.scope.get("route"), "path", None)  # its pattern: a path may hold a case's number
+        names = (request.method, route) if route else ("any", "none")
+        HTTP_SECONDS.labels(*names, response.status_code).observe(time.perf_counter() - began)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         return response

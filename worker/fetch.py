@@ -10,6 +10,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from db.queue import Leased
 from storage import ObjectStore, StoreUnavailable
+from telemetry.metrics import retried
 
 AHEAD = 3
 """Objects in memory beside the one in hand."""
@@ -18,6 +19,7 @@ stubborn = retry(
     retry=retry_if_exception_type(StoreUnavailable),
     wait=wait_random_exponential(0.2, max=5),
     stop=stop_after_attempt(5),
+    before_sleep=retried("object_store"),
     reraise=True,
 )
 """Tries a call of the object store again, with jitter, while the store is unavailable."""

@@ -12,6 +12,7 @@ from typing import Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.queue import Leased
+from telemetry.metrics import LEASES_LOST
 
 log = logging.getLogger("worker")
 
@@ -89,4 +90,5 @@ class Heartbeat:
             for leased in leases:
                 if leased.analysis_id not in held and leased.analysis_id in self._leases:
                     del self._leases[leased.analysis_id]
+                    LEASES_LOST.labels("heartbeat").inc()
                     log.warning("lease lost", extra={"analysis": leased.analysis_id, "image": leased.image_id})

@@ -12,10 +12,12 @@ from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
 from settings import Settings
-from settings.logs import configure
+from telemetry.logs import configure
+from telemetry.metrics import in_hand
 from worker.app import ANALYSE_CHUNK, SUMMARISE_CASE, guard, make_app
 from worker.cases import summarise_case
 from worker.context import Context, LoadPipeline, load_pipeline
+from worker.monitor import monitored
 from worker.runner import Runner
 from worker.stop import GracefulTerm, StopFlag
 
@@ -38,12 +40,13 @@ class Tasks:
 
     def analyse_chunk(self, ids: list[int]) -> None:
         """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
-        with GracefulTerm() as term:
+        with GracefulTerm() as term, in_hand(ANALYSE_CHUNK):
             Runner(self._open(), lambda: self._stop.is_set() or term.requested).run(ids)
 
     def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
         """Summarise a case, unless it changed since the message was sent."""
-        summarise_case(self._open(), case_id, pipeline_id, revision)
+        with in_hand(SUMMARISE_CASE):
+            summarise_case(self._open(), case_id, pipeline_id, revision)
 
     def _open(self) -> Context:
         if self._context is None:
@@ -91,6 +94,7 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
         without_heartbeat=True,
     )
     log.info("worker started", extra={"worker": name, "concurrency": concurrency})
-    worker.start()
+    with monitored(settings):
+        worker.start()
     log.info("worker left", extra={"worker": name})
     sys.exit(worker.exitcode)

@@ -20,6 +20,8 @@ from models.providers import EngineUnavailable
 from models.registry import ModelUnavailable
 from settings.failpoint import failpoint
 from storage import ObjectCorrupt, ObjectMissing, StoreUnavailable
+from telemetry import metrics
+from telemetry.traces import span, stage
 from worker.app import SOFT_TIME_LIMIT
 from worker.context import AnalysesImages, Context
 from worker.fetch import fetch_ahead, stubborn
@@ -70,7 +72,8 @@ class Runner:
                     if self._should_leave() or monotonic() > deadline:
                         break
                     if heartbeat.take(leased):
-                        self._one(leased, data)
+                        with span("image", **_ids(leased)):
+                            self._one(leased, data)
                         heartbeat.drop(leased)
                     del left[leased.analysis_id]
             except _CannotGoOn as problem:
@@ -83,7 +86,8 @@ class Runner:
         """One image to its end, whatever that is; raises only if the worker itself cannot go on."""
         try:
             pipeline = self._context.pipeline(leased.pipeline_id)
-            image = data.result()
+            with stage("wait"):
+                image = data.result()
         except (ModelUnavailable, EngineUnavailable, StoreUnavailable) as problem:
             raise _CannotGoOn(str(problem)) from problem
         except ObjectMissing as problem:
@@ -96,6 +100,7 @@ class Runner:
         # Committed before anything that could bring the process down, so that a deadly image runs out of attempts.
         if self._transact(lambda session: queue.begin(session, leased)) is None:
             log.warning("lease lost", extra=_ids(leased))
+            metrics.LEASES_LOST.labels("begin").inc()
             return
         failpoint("begun", leased.file_name)
         started = monotonic()
@@ -112,26 +117,35 @@ class Runner:
 
     def _analyse(self, leased: Leased, pipeline: AnalysesImages, image: bytes, started: float) -> None:
         settings = self._context.settings
-        photograph = decode(image, Limits(settings.max_image_bytes, settings.max_image_pixels))
-        cell = pipeline.analyse(photograph.pixels)
+        with stage("decode"):
+            photograph = decode(image, Limits(settings.max_image_bytes, settings.max_image_pixels))
+        with stage("analyse"):
+            cell = pipeline.analyse(photograph.pixels)
+        metrics.staged(cell.seconds)
         failpoint("analysed", leased.file_name)
-        put = stubborn(self._context.store.put)
         title = f"{leased.accession}: {leased.file_name}"
-        artefacts = {
-            "karyogram": put(png(draw_karyogram(cell, title))),
-            "karyogram_svg": put(karyogram_svg(cell, title).encode()),
-            "overlay": put(png(draw_overlay(photograph.pixels, cell))),
-        }
+        with stage("draw"):
+            drawn = {
+                "karyogram": png(draw_karyogram(cell, title)),
+                "karyogram_svg": karyogram_svg(cell, title).encode(),
+                "overlay": png(draw_overlay(photograph.pixels, cell)),
+            }
+        with stage("store"):
+            put = stubborn(self._context.store.put)
+            artefacts = {name: put(data) for name, data in drawn.items()}
         failpoint("stored", leased.file_name)
         self._finish(leased, cell, monotonic() - started, artefacts)
 
     def _finish(self, leased: Leased, cell: CellAnalysis, seconds: float, artefacts: dict[str, str]) -> None:
         result = to_result(cell, seconds, artefacts)
-        written = self._transact(lambda session: queue.finish(session, leased, result))
+        with stage("write"):
+            written = self._transact(lambda session: queue.finish(session, leased, result))
         failpoint("finished", leased.file_name)
         if not written:
+            metrics.LEASES_LOST.labels("finish").inc()
             log.warning("lease lost, result dropped", extra=_ids(leased))
             return
+        metrics.IMAGES.labels("done", "").inc()
         log.info(
             "image done",
             extra={
@@ -144,6 +158,7 @@ class Runner:
 
     def _fail(self, leased: Leased, reason: str, sentence: str) -> None:
         if self._transact(lambda session: queue.fail(session, leased, reason, sentence)):
+            metrics.IMAGES.labels("failed", reason).inc()
             log.warning("image failed", extra={**_ids(leased), "reason": reason, "sentence": sentence})
 
     def _give_back(self, leased: Leased, reason: str | None = None, sentence: str | None = None) -> None:
@@ -151,6 +166,7 @@ class Runner:
         self._transact(
             lambda session: queue.release(session, leased, reason=reason, sentence=sentence, max_attempts=limit)
         )
+        metrics.IMAGES.labels("given_back", reason or "").inc()
         log.info("image given back", extra={**_ids(leased), "reason": reason})
 
     def _extend(self, leases: Sequence[Leased]) -> set[int]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from db.engine import SessionFactory
+from telemetry.metrics import retried
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class Transactions:
             retry=retry_if_exception(is_outage),
             wait=wait_random_exponential(0.1, max=5),
             stop=stop_after_delay(self._patience),
+            before_sleep=retried("database"),
             reraise=True,
         )
         for attempt in retrying:

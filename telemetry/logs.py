@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,9 +16,27 @@ LogFormat = Literal["auto", "json", "text"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "data"}
 
 
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default={})  # noqa: B039 - nobody changes a mapping
+
+
+def bound() -> Mapping[str, Any]:
+    """What every log line of this thread carries now."""
+    return _bound.get()
+
+
+@contextmanager
+def bind(**fields: Any) -> Iterator[None]:
+    """Let every log line of this thread carry ``fields``, whichever room it comes from."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller gave as ``extra``."""
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    """What is bound, and what the caller gave as ``extra``."""
+    return {**bound(), **{name: value for name, value in vars(record).items() if name not in _STANDARD}}
 
 
 class JsonFormatter(logging.Formatter):
@@ -59,6 +80,6 @@ def configure(style: LogFormat = "auto", level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    for room in ("ingest", "karyotyping", "models", "scheduler", "storage", "worker"):
+    for room in ("ingest", "karyotyping", "models", "scheduler", "storage", "telemetry", "worker"):
         logging.getLogger(room).setLevel(level)
     logging.captureWarnings(True)

@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 
-from settings.logs import JsonFormatter, TextFormatter
+from telemetry.logs import JsonFormatter, TextFormatter
 
 
 def record(**extra: object) -> logging.LogRecord:
