@@ -170,15 +170,15 @@ def _resident(process: psutil.Process) -> float:
         return 0.0
 
 
-def families() -> set[str]:
-    """Names of all metrics, as rules and dashboards spell them."""
-    names = set()
+def families() -> dict[str, tuple[str, ...]]:
+    """The labels of every metric, by its name as rules and dashboards spell it."""
+    found = {}
     for value in globals().values():
         if isinstance(value, Family):
-            names.add(value.name)
+            found[value.name] = value.labels
         elif isinstance(value, Counter | Gauge | Histogram):
-            names |= {_name(value) + suffix for suffix in _SUFFIXES[type(value)]}
-    return names
+            found |= {_name(value) + suffix: tuple(value._labelnames) for suffix in _SUFFIXES[type(value)]}
+    return found
 
 
 def _name(metric: Counter | Gauge | Histogram) -> str:

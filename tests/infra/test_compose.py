@@ -51,7 +51,7 @@ def test_no_secret_is_written_down() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
     tag = SERVICES[name]["image"].rpartition(":")[2]
-    assert re.match(r"\d+\.\d+", tag), SERVICES[name]["image"]
+    assert re.match(r"v?\d+\.\d+", tag), SERVICES[name]["image"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -70,14 +70,16 @@ def test_dependencies_and_volumes_and_networks_exist() -> None:
         for other, how in service.get("depends_on", {}).items():
             assert other in SERVICES, name
             assert (how["condition"] == "service_completed_successfully") == (other in ONE_SHOT)
-        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= set(COMPOSE["volumes"])
+        sources = {volume.split(":")[0] for volume in service.get("volumes", [])}
+        assert {source for source in sources if not source.startswith("./")} <= set(COMPOSE["volumes"])
+        assert all((ROOT / source).is_dir() for source in sources if source.startswith("./"))
         assert set(service["networks"]) <= set(COMPOSE["networks"])
 
 
-def test_only_the_pages_are_reachable_and_only_from_this_host() -> None:
+def test_only_pages_and_prometheus_are_reachable_and_only_from_this_host() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"web"}
-    assert all(port.startswith("127.0.0.1:") for port in published["web"])
+    assert set(published) == {"web", "prometheus"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert COMPOSE["networks"]["inside"]["internal"] is True
 
 

@@ -68,6 +68,6 @@ def test_the_memory_of_every_child_is_told() -> None:
 
 
 def test_names_are_those_that_prometheus_shows() -> None:
-    names = metrics.families()
+    names = set(metrics.families())
     assert {"karyo_images_total", "karyo_stage_seconds_bucket", "karyo_queue_oldest_seconds"} <= names
     assert "karyo_images" not in names
