@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60.0, gt=0, description="A worker silent for this long has lost its images")
     queued_timeout_seconds: float = Field(600.0, gt=0, description="A message not taken for this long is sent again")
     poll_seconds: float = Field(1.0, gt=0, description="How often the scheduler looks")
+    stuck_seconds: float = Field(300.0, gt=0, le=900, description="A process without progress for this long is ended")
+    silent_seconds: float = Field(60.0, gt=0, description="An idle worker that leaves messages lying this long leaves")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
     @model_validator(mode="after")

@@ -2,7 +2,8 @@
 
 ``KARYO_FAILPOINT=step`` kills the process with SIGKILL whenever it reaches ``failpoint("step")``;
 ``KARYO_FAILPOINT=step:subject`` only for that subject, such as a file name. With ``KARYO_FAILPOINT_ONCE=FILE`` it dies
-only if it can remove FILE, so that a file buys exactly one death however many processes run.
+only if it can remove FILE, so that a file buys exactly one death however many processes run. With
+``KARYO_FAILPOINTS=FOLDER`` every file in FOLDER buys one death at the step that it is named after, at any time.
 """
 
 from __future__ import annotations
@@ -14,12 +15,21 @@ from pathlib import Path
 
 def failpoint(step: str, subject: str = "") -> None:
     """Die here if the environment says so; otherwise do nothing."""
+    if (folder := os.environ.get("KARYO_FAILPOINTS")) and _removed(Path(folder, step)):
+        os.kill(os.getpid(), signal.SIGKILL)
     armed, _, wanted = os.environ.get("KARYO_FAILPOINT", "").partition(":")
     if armed != step or (wanted and wanted != subject):
         return
-    if once := os.environ.get("KARYO_FAILPOINT_ONCE"):
-        try:
-            Path(once).unlink()
-        except FileNotFoundError:
-            return
+    once = os.environ.get("KARYO_FAILPOINT_ONCE")
+    if once and not _removed(Path(once)):
+        return
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _removed(file: Path) -> bool:
+    """Whether this call, and no other, removed the file."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True

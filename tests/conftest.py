@@ -172,6 +172,13 @@ def _template(postgres_server: str) -> Iterator[str]:
 _numbers = count(1)
 
 
+@pytest.fixture(scope="module")
+def module_postgres_url(postgres_server: str, _template: str) -> Iterator[str]:
+    """URL of a migrated database that the tests of a module share."""
+    with _database(postgres_server, f"karyo_{next(_numbers)}", _template) as url:
+        yield url
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str, _template: str) -> Iterator[str]:
     """URL of a fresh, migrated database."""
@@ -195,7 +202,8 @@ def session_factory(postgres_url: str) -> Iterator[SessionFactory]:
 
 
 @pytest.fixture(scope="session")
-def _redis_server(server_dir: Path) -> Iterator[str]:
+def redis_server(server_dir: Path) -> Iterator[str]:
+    """URL of a Redis of this test process's own; whatever earlier tests left is in it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -214,11 +222,11 @@ def _redis_server(server_dir: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_url(_redis_server: str) -> str:
+def redis_url(redis_server: str) -> str:
     """URL of an empty Redis of this test process's own."""
-    with redis.Redis.from_url(_redis_server) as client:
+    with redis.Redis.from_url(redis_server) as client:
         client.flushall()
-    return _redis_server
+    return redis_server
 
 
 @pytest.fixture(scope="session")

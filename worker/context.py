@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from db.engine import make_engine, make_sessions
 from db.schema import Pipeline as PipelineRow
-from karyotyping.cell import CellAnalysis
+from karyotyping.cell import AnalysisError, CellAnalysis
+from karyotyping.image import Limits
 from settings import Settings
 from storage import ObjectStore, open_store
 from worker.transactions import Transactions
@@ -25,8 +26,8 @@ _LOADED_PIPELINES = 2
 class AnalysesImages(Protocol):
     """What the worker needs of a pipeline."""
 
-    def analyse(self, pixels: NDArray[Any]) -> CellAnalysis:
-        """The analysis of one image; raises ``AnalysisError``."""
+    def analyse_batch(self, images: Sequence[NDArray[Any]]) -> Sequence[CellAnalysis | AnalysisError]:
+        """The analysis of each of several images, or why there is none."""
 
 
 LoadPipeline = Callable[[Mapping[str, Any], str], AnalysesImages]
@@ -66,6 +67,11 @@ class Context:
             load=load,
             name=f"{socket.gethostname()}:{os.getpid()}",
         )
+
+    @property
+    def limits(self) -> Limits:
+        """What an image may claim before it is decoded."""
+        return Limits(self.settings.max_image_bytes, self.settings.max_image_pixels)
 
     def pipeline(self, pipeline_id: int) -> AnalysesImages:
         """The pipeline, loaded when first asked for; the one loaded earliest makes room.

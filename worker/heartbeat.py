@@ -1,13 +1,17 @@
-"""Keeps the leases of a chunk alive while the main thread works, and gives up on an image that never ends."""
+"""Keeps the leases in hand alive, and ends a process that makes no progress with them.
+
+Nothing less than the death of the process stops native code that hangs. The thread of the heartbeat sees to it, so that
+the images are given back with their reason; should it be held up too, because what hangs keeps Python's lock, a timer
+of the operating system ends the process without it.
+"""
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,66 +20,81 @@ from telemetry.metrics import LEASES_LOST
 
 log = logging.getLogger("worker")
 
+_BACKSTOP = 1.5
+"""Patience of the timer, relative to that of the heartbeat."""
+
 
 class Heartbeat:
-    """Extends leases from a thread of its own; a context manager.
+    """Extends leases from a thread of its own, from the first that it holds.
 
     Args:
-        leases: what this chunk holds.
         extend: extends the given leases in one transaction; returns the analysis ids that are still held.
         interval: seconds between beats, a fraction of the lease.
-        image_seconds: how long one image may take.
-        on_stuck: called, in the thread, with the lease of an image that took longer.
+        patience: seconds without progress after which work in hand is taken to hang.
+        on_stuck: called once, in the thread, with everything in hand, and ends the process.
     """
 
     def __init__(
         self,
-        leases: Sequence[Leased],
         extend: Callable[[Sequence[Leased]], set[int]],
         interval: float,
-        image_seconds: float,
-        on_stuck: Callable[[Leased], None],
+        patience: float,
+        on_stuck: Callable[[Sequence[Leased]], None],
     ) -> None:
-        self._leases = {leased.analysis_id: leased for leased in leases}
         self._extend = extend
         self._interval = interval
-        self._image_seconds = image_seconds
+        self._patience = patience
         self._on_stuck = on_stuck
-        self._in_hand: tuple[Leased, float] | None = None
+        self._leases: dict[int, Leased] = {}
+        self._moved = monotonic()
         self._lock = threading.Lock()
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._leaving.set()
-        self._thread.join()
-
-    def take(self, leased: Leased) -> bool:
-        """Note that the work on ``leased`` starts now; False if its lease is known to be lost."""
+    def hold(self, leases: Sequence[Leased]) -> None:
+        """Keep these leases alive too."""
         with self._lock:
-            if leased.analysis_id not in self._leases:
-                return False
-            self._in_hand = (leased, monotonic())
-            return True
+            self._leases |= {leased.analysis_id: leased for leased in leases}
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+                self._thread.start()
+        self.progress()
+
+    def holds(self, leased: Leased) -> bool:
+        """Whether an image is in hand and its lease not known to be lost."""
+        with self._lock:
+            return leased.analysis_id in self._leases
+
+    def progress(self) -> None:
+        """Note that an image has come a step further."""
+        with self._lock:
+            self._moved = monotonic()
+            if self._leases:
+                delay = _BACKSTOP * self._patience + self._interval
+                faulthandler.dump_traceback_later(delay, exit=True, file=2)
+            else:
+                faulthandler.cancel_dump_traceback_later()
 
     def drop(self, leased: Leased) -> None:
         """Note that nothing more is to be done for ``leased``."""
         with self._lock:
-            self._in_hand = None
             self._leases.pop(leased.analysis_id, None)
+        self.progress()
+
+    def close(self) -> None:
+        """Stop beating."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        faulthandler.cancel_dump_traceback_later()
 
     def _beat(self) -> None:
-        while not self._leaving.wait(self._interval):
+        while not self._closing.wait(min(self._interval, self._patience / 2)):
             with self._lock:
-                in_hand, leases = self._in_hand, list(self._leases.values())
-            if in_hand and monotonic() - in_hand[1] > self._image_seconds:
-                self._on_stuck(in_hand[0])
+                leases, still = list(self._leases.values()), monotonic() - self._moved
+            if leases and still > self._patience:
+                self._on_stuck(leases)
+                return
             if leases:
                 self._extend_once(leases)
 
@@ -88,7 +107,7 @@ class Heartbeat:
             return
         with self._lock:
             for leased in leases:
-                if leased.analysis_id not in held and leased.analysis_id in self._leases:
+                if leased.analysis_id in self._leases.keys() - held:
                     del self._leases[leased.analysis_id]
                     LEASES_LOST.labels("heartbeat").inc()
                     log.warning("lease lost", extra={"analysis": leased.analysis_id, "image": leased.image_id})

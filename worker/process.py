@@ -32,6 +32,7 @@ class Tasks:
         self._stop = stop
         self._load = load
         self._context: Context | None = None
+        self._runner: Runner | None = None
 
     def register(self, app: Celery) -> None:
         """Add the tasks to ``app`` under their explicit names."""
@@ -41,12 +42,19 @@ class Tasks:
     def analyse_chunk(self, ids: list[int]) -> None:
         """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
         with GracefulTerm() as term, in_hand(ANALYSE_CHUNK):
-            Runner(self._open(), lambda: self._stop.is_set() or term.requested).run(ids)
+            if self._runner is None:
+                self._runner = Runner(self._open())
+            self._runner.run(ids, lambda: self._stop.is_set() or term.requested)
 
     def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
         """Summarise a case, unless it changed since the message was sent."""
         with in_hand(SUMMARISE_CASE):
             summarise_case(self._open(), case_id, pipeline_id, revision)
+
+    def close(self) -> None:
+        """Let a pool process that leaves write what it has found."""
+        if self._runner is not None:
+            self._runner.close()
 
     def _open(self) -> Context:
         if self._context is None:
@@ -79,7 +87,11 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
     def keep_our_logging(**_: object) -> None:
         """Having a receiver is what makes Celery leave logging alone."""
 
+    def finish_writing(**_: object) -> None:
+        tasks.close()
+
     signals.setup_logging.connect(keep_our_logging)
+    signals.worker_process_shutdown.connect(finish_writing)
     signals.worker_shutting_down.connect(leave)
     # Celery warns root of unpickling; the guard has made sure that nothing but JSON is accepted.
     warnings.simplefilter("ignore", SecurityWarning)

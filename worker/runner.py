@@ -1,191 +1,178 @@
-"""One chunk of images, from lease to results. The order of the steps is what makes a crash at any of them harmless."""
+"""One chunk of images, from lease to results. The order of the steps is what makes a crash at any of them harmless.
+
+Threads fetch and decode images ahead of the engine, the engine works on several at once, and threads write behind it
+what was found, into the next chunk if need be. An image that may have killed a process goes alone.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import closing
-from time import monotonic
+from time import monotonic, perf_counter, sleep
 
 from db import queue
 from db.queue import Leased
-from karyotyping.cell import AnalysisError, CellAnalysis
-from karyotyping.image import ImageRejected, Limits, decode
-from karyotyping.karyogram import draw_karyogram, karyogram_svg
-from karyotyping.overlay import draw_overlay
+from karyotyping.cell import AnalysisError
 from models.providers import EngineUnavailable
 from models.registry import ModelUnavailable
 from settings.failpoint import failpoint
-from storage import ObjectCorrupt, ObjectMissing, StoreUnavailable
+from storage import StoreUnavailable
 from telemetry import metrics
-from telemetry.traces import span, stage
+from telemetry.traces import stage
 from worker.app import SOFT_TIME_LIMIT
-from worker.context import AnalysesImages, Context
-from worker.fetch import fetch_ahead, stubborn
+from worker.budget import Budget
+from worker.context import Context
 from worker.heartbeat import Heartbeat
-from worker.pictures import png
-from worker.results import to_result
+from worker.intake import Intake, Prepared
+from worker.outcomes import Outcomes, ids
+from worker.writer import Writer
 
 log = logging.getLogger("worker")
 
-IMAGE_SECONDS = 300.0
-"""An image that takes longer hangs; the process is killed, as nothing less stops native code."""
-CHUNK_SECONDS = SOFT_TIME_LIMIT - IMAGE_SECONDS
-"""After this no further image of the chunk is begun, so that no innocent one meets the time limit."""
-UNAVAILABLE_PAUSE = 5.0
+BATCH_SECONDS = 1.5
+"""How long a batch should take: images wait for their batch, urgent ones for that before, SIGTERM for both."""
+BATCH_IMAGES = 32
+_LONGEST_PAUSE = 30.0
 
-
-class _CannotGoOn(Exception):
-    """Nothing is wrong with the image; this worker cannot work at present."""
+ShouldLeave = Callable[[], bool]
 
 
 class Runner:
-    """Works off chunks.
+    """Works off chunks; one per process, made after the fork."""
 
-    Args:
-        context: what this process works with.
-        should_leave: asked before each image; if true the rest is given back.
-    """
-
-    def __init__(self, context: Context, should_leave: Callable[[], bool]) -> None:
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
         self._context = context
-        self._transact = context.transact
-        self._should_leave = should_leave
+        self._heart = Heartbeat(self._extend, settings.lease_seconds / 3, settings.stuck_seconds, self._die)
+        budget = Budget()
+        self._outcomes = Outcomes(context.transact, self._heart, budget, settings.max_attempts)
+        self._intake = Intake(context, self._heart, budget, self._outcomes)
+        self._writer = Writer(context, self._outcomes)
+        self._setbacks = 0
+        self._alone: Leased | None = None
 
-    def run(self, ids: Sequence[int]) -> None:
-        """Analyse the images of ``ids`` that are still waiting for it."""
-        lease_seconds = self._context.settings.lease_seconds
-        leases = self._transact(lambda session: queue.lease(session, ids, self._context.name, lease_seconds))
-        failpoint("leased")
-        log.info("chunk leased", extra={"analyses": [leased.analysis_id for leased in leases], "asked": len(ids)})
+    def run(self, analysis_ids: Sequence[int], should_leave: ShouldLeave) -> None:
+        """Analyse the images of ``analysis_ids`` that are still waiting for it.
+
+        ``should_leave`` is asked before each batch; if it says so, the rest is given back.
+        """
+        leases = self._lease(analysis_ids)
+        found = [leased.analysis_id for leased in leases]
+        log.info("chunk leased", extra={"analyses": found, "asked": len(analysis_ids)})
         if not leases:
             return
-        deadline = monotonic() + CHUNK_SECONDS
+        # After this no image is begun, so that no innocent one meets the time limit.
+        deadline = monotonic() + SOFT_TIME_LIMIT - self._context.settings.stuck_seconds
         left = {leased.analysis_id: leased for leased in leases}
-        heartbeat = Heartbeat(leases, self._extend, lease_seconds / 3, IMAGE_SECONDS, self._kill_stuck)
-        with heartbeat, closing(fetch_ahead(self._context.store, leases)) as fetched:
-            try:
-                for leased, data in fetched:
-                    if self._should_leave() or monotonic() > deadline:
-                        break
-                    if heartbeat.take(leased):
-                        with span("image", **_ids(leased)):
-                            self._one(leased, data)
-                        heartbeat.drop(leased)
-                    del left[leased.analysis_id]
-            except _CannotGoOn as problem:
-                log.error("giving images back", extra={"problem": str(problem), "images": len(left)})
-            for leased in left.values():
-                self._give_back(leased)
-                heartbeat.drop(leased)
 
-    def _one(self, leased: Leased, data: Future[bytes]) -> None:
-        """One image to its end, whatever that is; raises only if the worker itself cannot go on."""
+        def stop() -> bool:
+            return should_leave() or monotonic() > deadline or self._writer.problem is not None
+
         try:
-            pipeline = self._context.pipeline(leased.pipeline_id)
-            with stage("wait"):
-                image = data.result()
+            self._analyse_all(leases, left, stop)
+            if self._writer.problem:
+                raise self._writer.problem
+            self._setbacks = 0
         except (ModelUnavailable, EngineUnavailable, StoreUnavailable) as problem:
-            raise _CannotGoOn(str(problem)) from problem
-        except ObjectMissing as problem:
-            self._fail(leased, "object_missing", str(problem))
-            return
-        except ObjectCorrupt as problem:
-            self._fail(leased, "object_corrupt", str(problem))
-            return
+            # Nothing is wrong with the images; this worker cannot work at present.
+            log.error("giving images back", extra={"problem": str(problem), "images": len(left)})
+            self._give_back(left)
+            self._pause(should_leave)
+        finally:
+            self._give_back(left)
 
-        # Committed before anything that could bring the process down, so that a deadly image runs out of attempts.
-        if self._transact(lambda session: queue.begin(session, leased)) is None:
-            log.warning("lease lost", extra=_ids(leased))
-            metrics.LEASES_LOST.labels("begin").inc()
-            return
-        failpoint("begun", leased.file_name)
-        started = monotonic()
+    def close(self) -> None:
+        """Write what is in hand and stop."""
+        self._writer.close()
+        self._heart.close()
+
+    def _lease(self, analysis_ids: Sequence[int]) -> list[Leased]:
+        context = self._context
+        seconds = context.settings.lease_seconds
+        leases = context.transact(lambda session: queue.lease(session, analysis_ids, context.name, seconds))
+        self._heart.hold(leases)
+        failpoint("leased")
+        return leases
+
+    def _analyse_all(self, leases: Sequence[Leased], left: dict[int, Leased], stop: Callable[[], bool]) -> None:
+        self._context.pipeline(leases[0].pipeline_id)  # before any attempt begins: it may be unavailable
+        together = [leased for leased in leases if not leased.suspect]
+        with closing(self._intake.batches(together, stop)) as batches:
+            for batch in batches:
+                if stop():
+                    break
+                self._analyse(batch, left)
+        for leased in leases:
+            if leased.suspect and not stop():
+                self._writer.drain()
+                self._alone = leased
+                if prepared := self._intake.prepare(leased, shared=False):
+                    self._analyse([prepared], left)
+                self._writer.drain()
+                self._alone = None
+
+    def _analyse(self, batch: Sequence[Prepared], left: dict[int, Leased]) -> None:
+        """Bring the images of a batch to their end, or hand them to the writer."""
+        pipeline = self._context.pipeline(batch[0].leased.pipeline_id)
+        began = perf_counter()
         try:
-            self._analyse(leased, pipeline, image, started)
-        except (ImageRejected, AnalysisError) as problem:
-            self._fail(leased, problem.reason, problem.sentence)
-        except StoreUnavailable as problem:
-            raise _CannotGoOn(str(problem)) from problem
+            with stage("analyse"):
+                answers = pipeline.analyse_batch([prepared.pixels for prepared in batch])
         except Exception as problem:
-            sentence = f"{type(problem).__name__}: {problem}"
-            log.exception("unexpected error", extra=_ids(leased))
-            self._give_back(leased, "unexpected_error", sentence)
-
-    def _analyse(self, leased: Leased, pipeline: AnalysesImages, image: bytes, started: float) -> None:
-        settings = self._context.settings
-        with stage("decode"):
-            photograph = decode(image, Limits(settings.max_image_bytes, settings.max_image_pixels))
-        with stage("analyse"):
-            cell = pipeline.analyse(photograph.pixels)
-        metrics.staged(cell.seconds)
-        failpoint("analysed", leased.file_name)
-        title = f"{leased.accession}: {leased.file_name}"
-        with stage("draw"):
-            drawn = {
-                "karyogram": png(draw_karyogram(cell, title)),
-                "karyogram_svg": karyogram_svg(cell, title).encode(),
-                "overlay": png(draw_overlay(photograph.pixels, cell)),
-            }
-        with stage("store"):
-            put = stubborn(self._context.store.put)
-            artefacts = {name: put(data) for name, data in drawn.items()}
-        failpoint("stored", leased.file_name)
-        self._finish(leased, cell, monotonic() - started, artefacts)
-
-    def _finish(self, leased: Leased, cell: CellAnalysis, seconds: float, artefacts: dict[str, str]) -> None:
-        result = to_result(cell, seconds, artefacts)
-        with stage("write"):
-            written = self._transact(lambda session: queue.finish(session, leased, result))
-        failpoint("finished", leased.file_name)
-        if not written:
-            metrics.LEASES_LOST.labels("finish").inc()
-            log.warning("lease lost, result dropped", extra=_ids(leased))
+            if len(batch) > 1:  # one of them is to blame, and goes alone
+                for prepared in batch:
+                    self._analyse([prepared], left)
+                return
+            leased = batch[0].leased
+            log.exception("unexpected error", extra=ids(leased))
+            self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
             return
-        metrics.IMAGES.labels("done", "").inc()
-        log.info(
-            "image done",
-            extra={
-                **_ids(leased),
-                "iscn": cell.iscn,
-                "chromosomes": len(cell.chromosomes),
-                "seconds": round(seconds, 3),
-            },
-        )
+        seconds = (perf_counter() - began) / len(batch)
+        self._intake.batch_images = max(1, min(int(BATCH_SECONDS / seconds), BATCH_IMAGES))
+        self._heart.progress()
+        for prepared, answer in zip(batch, answers, strict=True):
+            leased = prepared.leased
+            if isinstance(answer, AnalysisError):
+                self._outcomes.failed(leased, answer.reason, answer.sentence)
+                continue
+            metrics.staged(answer.seconds)
+            failpoint("analysed", leased.file_name)
+            del left[leased.analysis_id]
+            self._writer.submit(prepared, answer, prepared.seconds + seconds)
 
-    def _fail(self, leased: Leased, reason: str, sentence: str) -> None:
-        if self._transact(lambda session: queue.fail(session, leased, reason, sentence)):
-            metrics.IMAGES.labels("failed", reason).inc()
-            log.warning("image failed", extra={**_ids(leased), "reason": reason, "sentence": sentence})
+    def _give_back(self, left: dict[int, Leased]) -> None:
+        """Give back what has not ended, in this process or, its lease lost, in another."""
+        held = [leased for leased in left.values() if self._heart.holds(leased)]
+        for leased in left.values():
+            self._outcomes.drop(leased)
+        left.clear()
+        for leased in held:
+            self._outcomes.given_back(leased)
 
-    def _give_back(self, leased: Leased, reason: str | None = None, sentence: str | None = None) -> None:
-        limit = self._context.settings.max_attempts
-        self._transact(
-            lambda session: queue.release(session, leased, reason=reason, sentence=sentence, max_attempts=limit)
-        )
-        metrics.IMAGES.labels("given_back", reason or "").inc()
-        log.info("image given back", extra={**_ids(leased), "reason": reason})
+    def _pause(self, should_leave: ShouldLeave) -> None:
+        """Let others have the work for a while, a longer one after every setback."""
+        self._setbacks += 1
+        until = monotonic() + random.uniform(0.5, 1) * min(2**self._setbacks, _LONGEST_PAUSE)
+        while monotonic() < until and not should_leave():
+            sleep(0.1)
+        self._writer.problem = None
 
     def _extend(self, leases: Sequence[Leased]) -> set[int]:
-        return self._transact(lambda session: queue.extend(session, leases, self._context.settings.lease_seconds))
+        seconds = self._context.settings.lease_seconds
+        return self._context.transact(lambda session: queue.extend(session, leases, seconds))
 
-    def _kill_stuck(self, leased: Leased) -> None:
-        sentence = f"The analysis did not end within {IMAGE_SECONDS:.0f} seconds."
-        log.error("image hangs, killing this process", extra=_ids(leased))
+    def _die(self, leases: Sequence[Leased]) -> None:
+        """End a process that hangs. An image that was alone is to blame; of several, nobody knows which."""
+        seconds = self._context.settings.stuck_seconds
+        log.error("no progress, killing this process", extra={"seconds": seconds, "images": len(leases)})
+        sentence = f"The analysis did not end within {seconds:g} seconds."
         try:
-            self._give_back(leased, "timed_out", sentence)
+            for leased in leases:
+                blamed = ("timed_out", sentence) if leased == self._alone else ()
+                self._outcomes.given_back(leased, *blamed)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _ids(leased: Leased) -> dict[str, object]:
-    return {
-        "analysis": leased.analysis_id,
-        "image": leased.image_id,
-        "pipeline": leased.pipeline_id,
-        "attempt": leased.attempts + 1,
-        "file": leased.file_name,
-    }

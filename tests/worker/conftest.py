@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image as Picture
 from sqlalchemy import func, select
 
 from db import pipelines, queue
-from db.engine import SessionFactory
+from db.engine import SessionFactory, make_engine, make_sessions
 from db.schema import Analysis, Case, CaseResult, Chromosome, Image, QcMetrics
 from models.registry import digest
 from scheduler import run
@@ -54,10 +55,12 @@ class Laboratory:
         with self.sessions.begin() as session:
             return pipelines.register(session, document, digest(document))
 
-    def add(self, pipeline_id: int, count: int, *, prefix: str = "cell", value: int | None = None) -> list[int]:
-        """Ids of ``count`` new images of the case, pending."""
+    def add(
+        self, pipeline_id: int, count: int, *, prefix: str = "cell", value: int | None = None, accession: str = "C-1"
+    ) -> list[int]:
+        """Ids of ``count`` new images of a case, pending."""
         with self.sessions.begin() as session:
-            case = session.scalar(select(Case).where(Case.accession == "C-1")) or Case(accession="C-1")
+            case = session.scalar(select(Case).where(Case.accession == accession)) or Case(accession=accession)
             session.add(case)
             session.flush()
             images = []
@@ -134,8 +137,11 @@ class Laboratory:
             return session.scalars(select(CaseResult)).one()
 
     def summarised(self) -> bool:
+        """Whether all has ended and every case is summarised."""
         with self.sessions() as session:
-            return session.scalar(select(CaseResult.state)) == "done"
+            cases = session.scalars(select(func.count()).select_from(Case)).one()
+            summaries = session.scalars(select(CaseResult.state)).all()
+        return self.ended() and summaries == ["done"] * cases
 
     def wait(self, what: Callable[[], bool], seconds: float = 45) -> None:
         deadline = time.monotonic() + seconds
@@ -171,23 +177,38 @@ class Laboratory:
                 process.wait()
 
 
-@pytest.fixture
-def laboratory(
-    postgres_url: str, redis_url: str, session_factory: SessionFactory, tmp_path: Path
-) -> Iterator[Laboratory]:
-    store = DirectoryStore(tmp_path / "objects")
+@contextmanager
+def _laboratory(postgres_url: str, redis_url: str, folder: Path) -> Iterator[Laboratory]:
     settings = Settings(
         database_url=postgres_url,
         broker_url=redis_url,
-        object_store=(tmp_path / "objects").as_uri(),
+        object_store=(folder / "objects").as_uri(),
         embedded=True,
         chunk_size=4,
         lease_seconds=1.5,
         queued_timeout_seconds=4,
         poll_seconds=0.1,
     )
-    made = Laboratory(settings, session_factory, store, tmp_path)
+    engine = make_engine(postgres_url, application_name="karyo-test")
+    made = Laboratory(settings, make_sessions(engine), DirectoryStore(folder / "objects"), folder)
     try:
         yield made
     finally:
         made.close()
+        engine.dispose()
+
+
+@pytest.fixture
+def laboratory(postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Laboratory]:
+    """A laboratory of one test's own, without a process yet."""
+    with _laboratory(postgres_url, redis_url, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing_laboratory(
+    module_postgres_url: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Laboratory]:
+    """A laboratory that the tests of a module share, without a process yet."""
+    with _laboratory(module_postgres_url, redis_server, tmp_path_factory.mktemp("laboratory")) as made:
+        yield made

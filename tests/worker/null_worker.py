@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,13 @@ class NullPipeline:
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
 
-    def analyse(self, pixels: NDArray[Any]) -> CellAnalysis:
+    def analyse_batch(self, images: Sequence[NDArray[Any]]) -> list[CellAnalysis | AnalysisError]:
+        return [self._analyse(pixels) for pixels in images]
+
+    def _analyse(self, pixels: NDArray[Any]) -> CellAnalysis | AnalysisError:
         time.sleep(self._parameters.get("seconds", 0))
         if pixels.max() == 0:
-            raise AnalysisError("no_chromosomes", "The image is black.")
+            return AnalysisError("no_chromosomes", "The image is black.")
         if pixels.min() == pixels.max():
             raise ArithmeticError("a flat image")
         mask = np.zeros(pixels.shape, bool)

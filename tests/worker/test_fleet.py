@@ -63,21 +63,6 @@ def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(lab
     laboratory.assert_each_once()
 
 
-@pytest.mark.parametrize("step", ["leased", "begun", "analysed", "stored", "finished", "summarised"])
-def test_death_at_any_step_loses_nothing_and_repeats_nothing(laboratory: Laboratory, tmp_path: Path, step: str) -> None:
-    once = tmp_path / "once"
-    once.touch()
-    laboratory.add(laboratory.pipeline(), 5)
-    laboratory.worker(KARYO_FAILPOINT=step, KARYO_FAILPOINT_ONCE=str(once))
-    laboratory.scheduler()
-    laboratory.wait(laboratory.summarised)
-    assert not once.exists()
-    assert set(laboratory.states().values()) == {"done"}
-    attempts = sorted(analysis.attempts for analysis in laboratory.analyses())
-    assert attempts == [1, 1, 1, 1, 2 if step in ("begun", "analysed", "stored") else 1]
-    laboratory.assert_each_once()
-
-
 def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_done(laboratory: Laboratory) -> None:
     pipeline = laboratory.pipeline()
     laboratory.add(pipeline, 2)
@@ -89,6 +74,8 @@ def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_do
     states = laboratory.states()
     assert states.pop("poison0.png") == "quarantined"
     assert set(states.values()) == {"done"}
+    # The first death, among its neighbours, is held against nobody; three more, alone, are.
+    assert laboratory.log().count("chunk leased") >= 4
     assert sorted((one.attempts, one.reason) for one in laboratory.analyses() if one.reason) == [(3, "worker_lost")]
     assert [one.attempts for one in laboratory.analyses() if one.state == "done"] == [1] * 5
     laboratory.assert_each_once()

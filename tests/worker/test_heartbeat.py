@@ -1,10 +1,12 @@
-"""Leases are extended while there is work, lost ones are noticed, hanging images reported."""
+"""Leases are extended while there is work, lost ones are noticed, work that makes no progress is reported."""
 
 from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import sleep
 
 from sqlalchemy.exc import OperationalError
 
@@ -16,19 +18,25 @@ def leased(number: int) -> Leased:
     return Leased(number, number, 1, "key", f"{number}.png", "C-1", uuid.uuid4(), 0, 4096, False)
 
 
-def test_a_lost_lease_is_not_taken_up() -> None:
-    beaten = threading.Event()
+@contextmanager
+def beating(
+    extend: Callable[[Sequence[Leased]], set[int]],
+    patience: float = 60,
+    on_stuck: Callable[[Sequence[Leased]], None] = lambda _: None,
+) -> Iterator[Heartbeat]:
+    heart = Heartbeat(extend, 0.01, patience, on_stuck)
+    try:
+        yield heart
+    finally:
+        heart.close()
 
-    def extend(leases: Sequence[Leased]) -> set[int]:
-        beaten.set()
-        return {1}
 
-    with Heartbeat([leased(1), leased(2)], extend, 0.01, 60, lambda _: None) as heart:
-        assert beaten.wait(5)
-        assert heart.take(leased(1))
-        while heart.take(leased(2)):
+def test_a_lost_lease_is_noticed() -> None:
+    with beating(lambda leases: {1}) as heart:
+        heart.hold([leased(1), leased(2)])
+        while heart.holds(leased(2)):
             pass
-        assert heart.take(leased(1))
+        assert heart.holds(leased(1))
 
 
 def test_an_outage_of_the_database_is_survived() -> None:
@@ -38,23 +46,45 @@ def test_an_outage_of_the_database_is_survived() -> None:
         beats.release()
         raise OperationalError("UPDATE", {}, Exception("away"))
 
-    with Heartbeat([leased(1)], extend, 0.01, 60, lambda _: None) as heart:
+    with beating(extend) as heart:
+        heart.hold([leased(1)])
         assert beats.acquire(timeout=5)
         assert beats.acquire(timeout=5)
-        assert heart.take(leased(1))
+        assert heart.holds(leased(1))
 
 
-def test_an_image_that_hangs_is_reported_and_one_that_ended_is_not() -> None:
-    stuck: list[int] = []
+def test_what_is_dropped_is_extended_no_more() -> None:
+    extended: list[set[int]] = []
+
+    def extend(leases: Sequence[Leased]) -> set[int]:
+        extended.append({lease.analysis_id for lease in leases})
+        return extended[-1]
+
+    with beating(extend) as heart:
+        heart.hold([leased(1), leased(2)])
+        heart.drop(leased(1))
+        before = len(extended) + 1
+        while len(extended) <= before:
+            pass
+        assert extended[-1] == {2}
+
+
+def test_work_without_progress_is_reported_once_and_idleness_is_not() -> None:
+    stuck: list[set[int]] = []
     told = threading.Event()
 
-    def report(lease: Leased) -> None:
-        stuck.append(lease.analysis_id)
+    def report(leases: Sequence[Leased]) -> None:
+        stuck.append({lease.analysis_id for lease in leases})
         told.set()
 
-    with Heartbeat([leased(1), leased(2)], lambda leases: {1, 2}, 0.01, 0.1, report) as heart:
-        heart.take(leased(1))
+    with beating(lambda leases: {one.analysis_id for one in leases}, 0.2, report) as heart:
+        heart.hold([leased(1)])
         heart.drop(leased(1))
-        heart.take(leased(2))
+        sleep(0.3)  # idle
+        heart.hold([leased(2), leased(3)])
+        for _ in range(6):
+            sleep(0.05)
+            heart.progress()
+        assert not stuck
         assert told.wait(5)
-    assert set(stuck) == {2}
+    assert stuck == [{2, 3}]

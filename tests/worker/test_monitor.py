@@ -51,7 +51,7 @@ def test_pool_processes_are_counted_by_their_parent_and_logs_name_the_image(labo
     found = samples(address)
     assert found['karyo_images_total{outcome="done",reason=""}'] == 3
     assert found['karyo_images_total{outcome="failed",reason="no_chromosomes"}'] == 1
-    for stage, count in {"wait": 4, "decode": 4, "draw": 3, "store": 3, "write": 3}.items():
+    for stage, count in {"fetch": 4, "wait": 4, "decode": 4, "draw": 3, "store": 3, "write": 3}.items():
         assert found[f'karyo_stage_seconds_count{{stage="{stage}"}}'] == count
     assert ask(address, "/healthz")[0] == 200
     lines = [json.loads(line) for line in laboratory.log().splitlines() if line.startswith("{")]

@@ -1,0 +1,40 @@
+"""A worker dies at every step of an image, and of nothing else: nothing is lost, repeated or blamed on a neighbour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Laboratory
+
+pytestmark = pytest.mark.stack
+
+STEPS = ("leased", "fetched", "begun", "decoded", "analysed", "drawn", "stored", "finishing", "finished", "summarised")
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a file buys one death at the step that it is named after."""
+    return tmp_path_factory.mktemp("deaths")
+
+
+@pytest.fixture(scope="module")
+def mortal(standing_laboratory: Laboratory, deaths: Path) -> Laboratory:
+    standing_laboratory.worker(KARYO_FAILPOINTS=str(deaths))
+    standing_laboratory.scheduler()
+    return standing_laboratory
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_death_at_any_step_loses_nothing_and_repeats_nothing(mortal: Laboratory, deaths: Path, step: str) -> None:
+    (deaths / step).touch()
+    mortal.add(mortal.pipeline(), 5, prefix=step, accession=step)
+    mortal.wait(mortal.summarised)
+    assert not (deaths / step).exists()
+    assert set(mortal.states().values()) == {"done"}
+    # No death is an image's fault when other images were in hand, and afterwards each goes alone.
+    assert {analysis.attempts for analysis in mortal.analyses()} == {1}
+    mortal.assert_each_once()

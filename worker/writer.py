@@ -1,0 +1,86 @@
+"""Results written behind the engine: pictures drawn, objects stored, rows committed, by threads."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from time import perf_counter
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from karyotyping.cell import CellAnalysis
+from karyotyping.karyogram import draw_karyogram, karyogram_svg
+from karyotyping.overlay import draw_overlay
+from settings.failpoint import failpoint
+from storage import StoreUnavailable
+from telemetry.traces import stage
+from worker.context import Context
+from worker.intake import Prepared
+from worker.outcomes import Outcomes, ids
+from worker.pictures import png
+from worker.results import to_result
+from worker.stubborn import stubborn
+
+log = logging.getLogger("worker")
+
+THREADS = 2
+
+
+class Writer:
+    """Writes results in the order of their coming. What waits here counts as in hand, so the budget bounds it."""
+
+    def __init__(self, context: Context, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+        self._put = stubborn(context.store.put)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
+        self._pending: set[Future[None]] = set()
+        self.problem: StoreUnavailable | None = None
+        """The object store's refusal, if that was its last word."""
+
+    def submit(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
+        """Write what was found in an image, on which ``seconds`` of work were spent."""
+        self._pending = {future for future in self._pending if not future.done()}
+        self._pending.add(self._threads.submit(prepared.context.run, self._write, prepared, cell, seconds))
+
+    def drain(self) -> None:
+        """Return when everything is written."""
+        wait(self._pending)
+
+    def close(self) -> None:
+        """Write what is left and stop."""
+        self._threads.shutdown()
+
+    def _write(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
+        leased = prepared.leased
+        try:
+            began = perf_counter()
+            artefacts = self._store(prepared, cell)
+            result = to_result(cell, seconds + perf_counter() - began, artefacts)
+            self._outcomes.done(leased, result)
+        except StoreUnavailable as problem:
+            self.problem = problem
+            self._outcomes.given_back(leased)
+        except SQLAlchemyError as problem:
+            log.error("result not written", extra={**ids(leased), "problem": str(problem)})
+        except Exception as problem:
+            log.exception("unexpected error", extra=ids(leased))
+            self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
+        finally:
+            self._outcomes.drop(leased)
+
+    def _store(self, prepared: Prepared, cell: CellAnalysis) -> dict[str, str]:
+        """The pictures of a cell, drawn and stored; their keys by name."""
+        leased = prepared.leased
+        title = f"{leased.accession}: {leased.file_name}"
+        with stage("draw"):
+            pictures = {
+                "karyogram": png(draw_karyogram(cell, title)),
+                "karyogram_svg": karyogram_svg(cell, title).encode(),
+                "overlay": png(draw_overlay(prepared.pixels, cell)),
+            }
+        failpoint("drawn", leased.file_name)
+        with stage("store"):
+            artefacts = {name: self._put(data) for name, data in pictures.items()}
+        failpoint("stored", leased.file_name)
+        self.problem = None
+        return artefacts
