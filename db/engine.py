@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
 
 SessionFactory = sessionmaker[Session]
 
@@ -31,8 +34,9 @@ def make_engine(
     statement_timeout_seconds: float = 60.0,
     lock_timeout_seconds: float = 10.0,
     pool_size: int = 5,
+    pooled: bool = True,
 ) -> Engine:
-    """A connection pool whose sessions run in UTC and give up rather than hang.
+    """A connection pool, or single connections, whose sessions run in UTC and give up rather than hang.
 
     Make one per process and after forking: connections do not survive a fork.
     """
@@ -43,10 +47,10 @@ def make_engine(
         # A client that hangs inside a transaction would keep its row locks from everybody else.
         "idle_in_transaction_session_timeout": f"{round(statement_timeout_seconds * 1000)}",
     }
+    pool: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
     return create_engine(
         parse_url(url),
-        pool_size=pool_size,
-        pool_pre_ping=True,
+        **pool,
         connect_args={
             "application_name": application_name,
             "connect_timeout": 10,

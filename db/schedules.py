@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import campaigns, pipelines
-from db.schema import Schedule
+from db.schema import Campaign, Schedule
 
 
 class BadSchedule(ValueError):
@@ -91,24 +91,38 @@ def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     """Create the campaigns of all schedules that are due, in the caller's transaction.
 
     A row lock lets one scheduler at a time act on a schedule, ``last_due_at`` tells the next one that it is done, and
-    the unique (schedule, due time) of ``campaigns`` makes a second campaign impossible.
+    the unique (schedule, due time) of ``campaigns`` makes a second campaign impossible. A schedule that cannot be acted
+    on, because its pipeline has become ambiguous for example, stays due and says why in ``problem``.
     """
     moment = now or session.scalars(select(func.now())).one()
     enabled = select(Schedule).where(Schedule.enabled).with_for_update(skip_locked=True)
     fired = []
     for schedule in session.scalars(enabled).all():
-        due = latest_due(schedule, moment)
-        if due is None:
+        try:
+            due = latest_due(schedule, moment)
+            campaign = _campaign(session, schedule, due) if due else None
+        except (LookupError, ValueError) as problem:
+            schedule.problem = str(problem)
             continue
-        schedule.last_due_at = due
-        campaign = campaigns.create(
-            session,
-            pipeline_id=pipelines.resolve(session, schedule.pipeline).id,
-            filters=schedule.filters,
-            name=schedule.name,
-            schedule_id=schedule.id,
-            due_at=due,
-        )
-        if campaign is not None:
+        schedule.problem = None
+        schedule.last_due_at = due or schedule.last_due_at
+        if due and campaign:
             fired.append(Fired(schedule.name, due, campaign.id, campaign.enqueued_count))
     return fired
+
+
+def troubled(session: Session) -> dict[str, str]:
+    """Schedules that could not be acted on when last due, each with the reason."""
+    found = select(Schedule.name, Schedule.problem).where(Schedule.enabled, Schedule.problem.is_not(None))
+    return {name: problem for name, problem in session.execute(found) if problem}
+
+
+def _campaign(session: Session, schedule: Schedule, due: datetime) -> Campaign | None:
+    return campaigns.create(
+        session,
+        pipeline_id=pipelines.resolve(session, schedule.pipeline).id,
+        filters=schedule.filters,
+        name=schedule.name,
+        schedule_id=schedule.id,
+        due_at=due,
+    )

@@ -197,6 +197,7 @@ class Schedule(Base):
     filters: Mapped[dict[str, Any]]
     enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     last_due_at: Mapped[datetime] = mapped_column(doc="The latest due time that has been acted on; starts at creation.")
+    problem: Mapped[str | None] = mapped_column(doc="Why the due time could not be acted on when last tried.")
     created_at: Mapped[datetime] = _created()
 
 
@@ -220,6 +221,36 @@ class Campaign(Base):
     created_at: Mapped[datetime] = _created()
 
 
+class Queue(Base):
+    """All work of one priority. Whoever hands it out holds this row's lock, so that bounds and shares are exact."""
+
+    __tablename__ = "queues"
+
+    priority: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    paused_at: Mapped[datetime | None] = mapped_column(doc="Since when nothing of it is handed out; empty: it runs.")
+    paused_by: Mapped[str | None]
+    served: Mapped[int] = mapped_column(
+        server_default=text("0"), doc="Virtual time: the latest turn that was handed out."
+    )
+
+
+class Lane(Base):
+    """One laboratory's line in one queue. Lanes take turns; inside a lane, cases go round by round."""
+
+    __tablename__ = "lanes"
+    __table_args__ = (UniqueConstraint("priority", "lab"),)
+
+    id: Mapped[int] = _identity()
+    priority: Mapped[int] = mapped_column(SmallInteger, ForeignKey("queues.priority"))
+    lab: Mapped[str] = mapped_column(doc="Of the cases; empty for those of no named laboratory.")
+    served: Mapped[int] = mapped_column(
+        server_default=text("0"), doc="Turn of its next image, if the queue is not past it."
+    )
+    round: Mapped[int] = mapped_column(
+        server_default=text("0"), doc="The latest round of which an image was handed out."
+    )
+
+
 class Analysis(Base):
     """One image to be analysed, or analysed, by one pipeline. This table is the queue of record."""
 
@@ -232,9 +263,23 @@ class Analysis(Base):
         CheckConstraint(f"({one_of('state', ENDED)}) = (finished_at IS NOT NULL)", name="ended_is_finished"),
         CheckConstraint("state NOT IN ('failed', 'quarantined') OR reason IS NOT NULL", name="failure_has_reason"),
         CheckConstraint("state <> 'done' OR attempts > 0", name="done_was_begun"),
-        Index("ix_analyses_pending", "priority", "id", postgresql_where=text("state = 'pending'")),
-        Index("ix_analyses_queued", "queued_at", postgresql_where=text("state = 'queued'")),
+        CheckConstraint("state = 'pending' OR not_before IS NULL", name="deferred_is_pending"),
+        Index(
+            "ix_analyses_ready",
+            "lane_id",
+            "round",
+            "id",
+            postgresql_where=text("state = 'pending' AND not_before IS NULL"),
+        ),
+        Index(
+            "ix_analyses_deferred",
+            "not_before",
+            postgresql_where=text("state = 'pending' AND not_before IS NOT NULL"),
+        ),
+        Index("ix_analyses_queued", "priority", "queued_at", postgresql_where=text("state = 'queued'")),
         Index("ix_analyses_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
+        Index("ix_analyses_done", "pipeline_id", "finished_at", postgresql_where=text("state = 'done'")),
+        Index("ix_analyses_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index(None, "pipeline_id", "state"),
         Index(None, "campaign_id", postgresql_where=text("campaign_id IS NOT NULL")),
     )
@@ -245,6 +290,9 @@ class Analysis(Base):
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id", ondelete="SET NULL"))
     state: Mapped[str] = mapped_column(server_default=text("'pending'"))
     priority: Mapped[int] = mapped_column(SmallInteger)
+    lane_id: Mapped[int] = mapped_column(ForeignKey("lanes.id"))
+    round: Mapped[int] = mapped_column(doc="Images of a case beyond the first few go in later rounds of their lane.")
+    not_before: Mapped[datetime | None] = mapped_column(doc="A failed attempt is repeated after this time.")
     attempts: Mapped[int] = mapped_column(
         SmallInteger, server_default=text("0"), doc="Counted, and committed, before the work of each attempt starts."
     )

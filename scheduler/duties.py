@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Protocol
 
-from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from db import queue, schedules
 from db.engine import SessionFactory
-from db.schema import Analysis
+from db.schema import PRIORITIES
 from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics
@@ -20,6 +19,8 @@ from telemetry import metrics
 log = logging.getLogger("scheduler")
 
 CASES_AT_ONCE = 50
+UNMEASURED_CHUNK = 4
+"""Images in a chunk of a pipeline that has not finished any yet."""
 
 
 class Publisher(Protocol):
@@ -39,17 +40,19 @@ class Duties:
         self._settings = settings
         self._sessions = sessions
         self._publisher = publisher
+        self._troubled: dict[str, str] = {}
 
     def reap(self) -> None:
-        """Bring back what a dead worker or a lost message left behind."""
+        """Bring back what a dead worker or a lost message left behind, and what has waited for its next attempt."""
+        settings = self._settings
         with self._sessions.begin() as session:
-            report = queue.reap(session, self._settings.max_attempts, self._settings.queued_timeout_seconds)
+            report = queue.reap(session, settings.max_attempts, settings.queued_timeout_seconds, settings.retry_seconds)
         if report.expired or report.quarantined or report.unanswered:
             metrics.recovered(asdict(report))
             log.warning("recovered lost work", extra=asdict(report))
 
     def dispatch(self) -> None:
-        """Hand pending analyses to the broker, as many as it should hold, in chunks of one pipeline and priority.
+        """Hand pending analyses to the broker, the most urgent queue first, in chunks of one pipeline and priority.
 
         What cannot be published is pending again at once; what is lost between commit and publishing, after
         ``queued_timeout_seconds``.
@@ -57,20 +60,22 @@ class Duties:
         Raises:
             ConnectionError: the broker cannot be reached.
         """
+        for priority in sorted(PRIORITIES.values()):
+            self._dispatch(priority)
+
+    def _dispatch(self, priority: int) -> None:
+        limit = self._settings.max_queued
         with self._sessions.begin() as session:
-            ids = queue.claim(session, self._settings.max_queued, self._settings.max_queued)
-            columns = select(Analysis.priority, Analysis.pipeline_id, Analysis.id).where(Analysis.id.in_(ids))
-            claimed = session.execute(columns.order_by(Analysis.id)).all() if ids else []
-        if not ids:
+            claimed = queue.claim(session, priority, limit, limit)
+            sizes = {pipeline_id: self._chunk_size(session, pipeline_id) for _, pipeline_id in claimed}
+        if not claimed:
             return
         failpoint("claimed")
-        groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for priority, pipeline_id, analysis_id in claimed:
-            groups[priority, pipeline_id].append(analysis_id)
-        unsent = set(ids)
+        unsent = {analysis_id for analysis_id, _ in claimed}
         try:
-            for (priority, _), members in sorted(groups.items()):
-                for chunk in _chunks(members, self._settings.chunk_size):
+            for pipeline_id, size in sizes.items():
+                members = [analysis_id for analysis_id, its_pipeline in claimed if its_pipeline == pipeline_id]
+                for chunk in _chunks(members, size):
                     self._publisher.publish_chunk(chunk, priority)
                     metrics.DISPATCHED.labels(priority).inc(len(chunk))
                     unsent -= set(chunk)
@@ -80,7 +85,13 @@ class Duties:
             log.warning("not dispatched", extra={"analyses": sorted(unsent)})
             raise
         failpoint("published")
-        log.info("dispatched", extra={"analyses": ids})
+        log.info("dispatched", extra={"priority": priority, "analyses": [analysis_id for analysis_id, _ in claimed]})
+
+    def _chunk_size(self, session: Session, pipeline_id: int) -> int:
+        """Images that keep a worker busy for about ``chunk_seconds``, which is how long a ``stat`` image may wait."""
+        pace = queue.seconds_per_image(session, pipeline_id)
+        wanted = UNMEASURED_CHUNK if pace is None else round(self._settings.chunk_seconds / max(pace, 1e-3))
+        return min(max(wanted, 1), self._settings.chunk_size)
 
     def summarise(self) -> None:
         """Ask for the summaries of cases whose last analysis has ended.
@@ -98,8 +109,12 @@ class Duties:
         """Create the campaigns that are due."""
         with self._sessions.begin() as session:
             fired = schedules.fire_due(session)
+            troubled = schedules.troubled(session)
         for campaign in fired:
             log.info("campaign created", extra=asdict(campaign))
+        for name, problem in troubled.items() - self._troubled.items():
+            log.error("schedule cannot be acted on", extra={"schedule": name, "problem": problem})
+        self._troubled = troubled
 
 
 def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
+from db.bell import Bell
 from db.engine import make_engine, make_sessions
 from scheduler.duties import Duties, Publisher
 from scheduler.monitor import Monitor, monitored
@@ -37,16 +38,21 @@ def main(settings: Settings, publisher: Publisher) -> None:
 
 
 def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor: Monitor | None = None) -> None:
-    """Do every duty about every ``poll_seconds`` until ``stop`` is set."""
-    engine = make_engine(str(settings.database_url), application_name="karyo-scheduler", pool_size=1)
+    """Do every duty about every ``poll_seconds``, and dispatch whenever the database rings, until ``stop`` is set."""
+    url = str(settings.database_url)
+    engine = make_engine(url, application_name="karyo-scheduler", pool_size=1)
     duties = Duties(settings, make_sessions(engine), publisher)
     monitor = monitor or Monitor()
+    # Recovery comes first and needs no broker: an outage of Redis does not keep it from being done.
+    everything = (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise)
     log.info("scheduler started")
     try:
-        while not stop.is_set():
-            # Recovery comes first and needs no broker: an outage of Redis does not keep it from being done.
-            _persist(stop, (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise), monitor)
-            stop.wait(settings.poll_seconds)
+        with Bell(url, stop) as bell:
+            while not stop.is_set():
+                _persist(stop, everything, monitor)
+                due = time.monotonic() + settings.poll_seconds
+                while bell.wait(due - time.monotonic()):
+                    _persist(stop, (duties.dispatch,), monitor)
     finally:
         engine.dispose()
         log.info("scheduler left")

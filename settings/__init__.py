@@ -59,13 +59,15 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(256 * 2**20, gt=0, description="Larger files are rejected before they are read")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Larger images are rejected before they are decoded")
 
-    chunk_size: int = Field(8, ge=1, le=1000, description="Images in one message")
-    max_queued: int = Field(64, ge=1, description="Analyses handed to the broker and not yet taken")
+    chunk_seconds: float = Field(8.0, gt=0, description="How long a worker should be busy with one message")
+    chunk_size: int = Field(16, ge=1, le=1000, description="Most images in one message")
+    max_queued: int = Field(64, ge=1, description="Analyses of one priority handed to the broker and not yet taken")
     lease_seconds: float = Field(60.0, gt=0, description="A worker silent for this long has lost its images")
     queued_timeout_seconds: float = Field(600.0, gt=0, description="A message not taken for this long is sent again")
-    poll_seconds: float = Field(1.0, gt=0, description="How often the scheduler looks")
+    poll_seconds: float = Field(1.0, gt=0, description="How often the scheduler looks unasked")
     stuck_seconds: float = Field(300.0, gt=0, le=900, description="A process without progress for this long is ended")
     silent_seconds: float = Field(60.0, gt=0, description="An idle worker that leaves messages lying this long leaves")
+    retry_seconds: float = Field(5.0, ge=0, description="About how long an image waits after its first failure")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
     @model_validator(mode="after")

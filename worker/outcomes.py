@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from db import queue
 from db.queue import AnalysisResult, Leased
+from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics
 from telemetry.traces import stage
@@ -21,11 +22,11 @@ log = logging.getLogger("worker")
 class Outcomes:
     """Writes how images ended, and lets go of them. Safe to share between threads."""
 
-    def __init__(self, transact: Transactions, heart: Heartbeat, budget: Budget, max_attempts: int) -> None:
+    def __init__(self, transact: Transactions, heart: Heartbeat, budget: Budget, settings: Settings) -> None:
         self._transact = transact
         self._heart = heart
         self._budget = budget
-        self._max_attempts = max_attempts
+        self._settings = settings
 
     def done(self, leased: Leased, result: AnalysisResult) -> None:
         """Write the results, unless the lease is lost."""
@@ -58,7 +59,12 @@ class Outcomes:
         """Let another attempt follow; with a ``reason`` this one counts."""
         self._transact(
             lambda session: queue.release(
-                session, leased, reason=reason, sentence=sentence, max_attempts=self._max_attempts
+                session,
+                leased,
+                reason=reason,
+                sentence=sentence,
+                max_attempts=self._settings.max_attempts,
+                retry_seconds=self._settings.retry_seconds if reason else 0.0,
             )
         )
         metrics.IMAGES.labels("given_back", reason or "").inc()

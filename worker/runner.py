@@ -49,7 +49,7 @@ class Runner:
         self._context = context
         self._heart = Heartbeat(self._extend, settings.lease_seconds / 3, settings.stuck_seconds, self._die)
         budget = Budget()
-        self._outcomes = Outcomes(context.transact, self._heart, budget, settings.max_attempts)
+        self._outcomes = Outcomes(context.transact, self._heart, budget, settings)
         self._intake = Intake(context, self._heart, budget, self._outcomes)
         self._writer = Writer(context, self._outcomes)
         self._setbacks = 0

@@ -5,16 +5,20 @@ it starts from, so that of two processes that try the same one, one finds nothin
 lease token; whoever lost the token can write nothing. All time is the database's.
 """
 
+from db.queue.dispatching import Claimed, claim, pause, resume, unclaim
 from db.queue.holding import begin, extend, fail, finish, lease, release
 from db.queue.overview import overview
+from db.queue.pace import seconds_per_image
 from db.queue.recovery import WORKER_LOST, ReapReport, reap, retry
 from db.queue.summaries import StaleCase, stale_cases, write_case
 from db.queue.terms import AnalysisResult, Leased
-from db.queue.waiting import claim, enqueue, enqueue_selected, unclaim
+from db.queue.waiting import CASE_SHARE, enqueue, enqueue_selected
 
 __all__ = [
+    "CASE_SHARE",
     "WORKER_LOST",
     "AnalysisResult",
+    "Claimed",
     "Leased",
     "ReapReport",
     "StaleCase",
@@ -27,9 +31,12 @@ __all__ = [
     "finish",
     "lease",
     "overview",
+    "pause",
     "reap",
     "release",
+    "resume",
     "retry",
+    "seconds_per_image",
     "stale_cases",
     "unclaim",
     "write_case",

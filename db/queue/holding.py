@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, null, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, null, or_, tuple_, update
 from sqlalchemy.orm import Session
 
+from db.bell import ring
 from db.queue.summaries import mark_stale
-from db.queue.terms import FREE, AnalysisResult, Leased, seconds
+from db.queue.terms import FREE, AnalysisResult, Leased, back_off, seconds
 from db.schema import Analysis, Case, Chromosome, Image, QcMetrics
 
 
@@ -40,6 +41,8 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
         )
     )
     leases = [Leased(**row._asdict()) for row in session.execute(taken)]
+    if leases:
+        ring(session)
     return sorted(leases, key=lambda leased: leased.analysis_id)
 
 
@@ -111,17 +114,26 @@ def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:
     return True
 
 
-def pending_or_quarantined(last: ColumnElement[bool]) -> dict[str, Any]:
-    """Values of an analysis whose attempt failed; ``last`` says whether it had no other."""
+def pending_or_quarantined(counts: ColumnElement[bool], max_attempts: int, retry_seconds: float) -> dict[str, Any]:
+    """Values of an analysis whose attempt failed; ``counts`` says whether the failure is the image's own."""
+    last = and_(counts, Analysis.attempts >= max_attempts)
+    later = case((and_(counts, ~last), back_off(Analysis.attempts, retry_seconds)), else_=null())
     return {
         "state": case((last, "quarantined"), else_="pending"),
+        "not_before": later,
         "finished_at": case((last, func.now()), else_=null()),
         **FREE,
     }
 
 
 def release(
-    session: Session, leased: Leased, *, max_attempts: int, reason: str | None = None, sentence: str | None = None
+    session: Session,
+    leased: Leased,
+    *,
+    max_attempts: int,
+    retry_seconds: float = 0.0,
+    reason: str | None = None,
+    sentence: str | None = None,
 ) -> bool:
     """Give an image back: pending again, or quarantined if a begun attempt failed and was the last.
 
@@ -129,18 +141,19 @@ def release(
         session: an open transaction.
         leased: what to give back.
         max_attempts: failures after which an image is quarantined.
+        retry_seconds: about how long it waits after a first failure, twice as long after the second; 0 for not at all.
         reason: why the attempt failed; None if it did not, as when a worker is told to stop: then it does not count.
         sentence: the same for people.
 
     Returns:
         False if the lease is lost.
     """
-    begun = Analysis.started_at.is_not(None)
     if reason is None:
-        uncounted = case((begun, Analysis.attempts - 1), else_=Analysis.attempts)
-        values: dict[str, Any] = {"state": "pending", "attempts": uncounted, **FREE}
+        uncounted = case((Analysis.started_at.is_not(None), Analysis.attempts - 1), else_=Analysis.attempts)
+        later = back_off(literal(1), retry_seconds)
+        values: dict[str, Any] = {"state": "pending", "attempts": uncounted, "not_before": later, **FREE}
     else:
-        values = pending_or_quarantined(and_(begun, Analysis.attempts >= max_attempts))
+        values = pending_or_quarantined(Analysis.started_at.is_not(None), max_attempts, retry_seconds)
         values |= {"reason": reason, "error": sentence}
     released = update(Analysis).where(_held(leased)).values(values)
     state = session.scalar(released.returning(Analysis.state))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.orm import Session
 
+from db.bell import ring
 from db.queue.holding import pending_or_quarantined
 from db.queue.summaries import mark_stale
 from db.queue.terms import seconds
@@ -31,8 +32,8 @@ class ReapReport:
     """Their message was never taken; pending again."""
 
 
-def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> ReapReport:
-    """Recover what was lost: leases that ran out, messages that nobody took.
+def reap(session: Session, max_attempts: int, queued_timeout_seconds: float, retry_seconds: float = 0.0) -> ReapReport:
+    """Recover what was lost, leases that ran out and messages that nobody took, and end the waits that are over.
 
     An attempt counts only if it had begun and was no shared one, so the neighbours of an image that kills its worker
     lose nothing.
@@ -44,13 +45,14 @@ def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> 
         .cte("expired")
     )
     begun = Analysis.started_at.is_not(None)
-    last = and_(begun, ~Analysis.shared, Analysis.attempts >= max_attempts)
+    counts = and_(begun, ~Analysis.shared)
+    last = and_(counts, Analysis.attempts >= max_attempts)
     uncounted = and_(begun, Analysis.shared)
     recovered = session.execute(
         update(Analysis)
         .where(Analysis.id == expired.c.id)
         .values(
-            **pending_or_quarantined(last),
+            **pending_or_quarantined(counts, max_attempts, retry_seconds),
             attempts=case((uncounted, Analysis.attempts - 1), else_=Analysis.attempts),
             reason=case((last, WORKER_LOST), else_=Analysis.reason),
             error=case((last, _WORKER_LOST_SENTENCE), else_=Analysis.error),
@@ -71,6 +73,13 @@ def reap(session: Session, max_attempts: int, queued_timeout_seconds: float) -> 
         .values(state="pending", queued_at=None)
         .returning(Analysis.id)
     ).all()
+    over = (
+        select(Analysis.id)
+        .where(Analysis.state == "pending", Analysis.not_before <= func.now())
+        .with_for_update(skip_locked=True)
+        .cte("over")
+    )
+    session.execute(update(Analysis).where(Analysis.id == over.c.id).values(not_before=None))
     return ReapReport(len(recovered) - len(quarantined), len(quarantined), len(unanswered))
 
 
@@ -83,4 +92,6 @@ def retry(session: Session, *, reason: str | None = None, accession: str | None 
         images = select(Image.id).join(Case, Image.case_id == Case.id).where(Case.accession == accession)
         again = again.where(Analysis.image_id.in_(images))
     values = {"state": "pending", "attempts": 0, "reason": None, "error": None, "finished_at": None}
-    return len(session.scalars(again.values(values).returning(Analysis.id)).all())
+    retried = len(session.scalars(again.values(values).returning(Analysis.id)).all())
+    ring(session)
+    return retried

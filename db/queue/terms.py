@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, DateTime, SQLColumnExpression, cast, func, null
+
+LONGEST_BACK_OFF_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,17 @@ class AnalysisResult:
     qc: Mapping[str, Any]
 
 
-def seconds(value: float) -> ColumnElement[Any]:
+def seconds(value: float | ColumnElement[Any]) -> ColumnElement[Any]:
     """An interval."""
     return func.make_interval(0, 0, 0, 0, 0, 0, value)
+
+
+def back_off(attempts: SQLColumnExpression[int], base_seconds: float) -> ColumnElement[Any]:
+    """When an image may be tried again after that many attempts: ever later, and never all at the same time."""
+    if base_seconds == 0:
+        return cast(null(), DateTime(timezone=True))
+    doubled = base_seconds * func.power(2, func.greatest(attempts, 1) - 1)
+    return func.now() + seconds(func.least(doubled, LONGEST_BACK_OFF_SECONDS) * (0.5 + func.random()))
 
 
 FREE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}

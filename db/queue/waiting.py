@@ -1,14 +1,18 @@
-"""Work that waits: into the queue, and out of it towards the broker."""
+"""Work comes in: (image, pipeline) pairs become pending, in the lane of their laboratory and a round of their case."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ARRAY, BigInteger, Select, func, literal, select, update
+from sqlalchemy import ARRAY, CTE, BigInteger, Select, Subquery, and_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from db.schema import Analysis
+from db.bell import ring
+from db.schema import Analysis, Case, Image, Lane
+
+CASE_SHARE = 20
+"""Images of a case that go in one round of its lane: about as many as a cytogeneticist looks at."""
 
 
 def enqueue(
@@ -23,37 +27,58 @@ def enqueue(
 def enqueue_selected(
     session: Session, images: Select[int], pipeline_id: int, priority: int, campaign_id: int | None = None
 ) -> int:
-    """``enqueue`` for the image ids that a query yields, however many."""
-    chosen = images.subquery()
-    values = {"pipeline_id": pipeline_id, "priority": priority, "campaign_id": campaign_id}
-    pairs = select(chosen.c[0], *(literal(value, BigInteger) for value in values.values())).order_by(chosen.c[0])
-    missing = upsert(Analysis).from_select(["image_id", *values], pairs).on_conflict_do_nothing()
-    inserted = missing.returning(Analysis.id).cte("inserted")
-    return session.scalars(select(func.count()).select_from(inserted)).one()
+    """``enqueue`` for the image ids that a query yields, however many.
 
-
-def claim(session: Session, limit: int, max_queued: int) -> list[int]:
-    """Take up to ``limit`` pending analyses, the most urgent first, while fewer than ``max_queued`` are queued.
-
-    Schedulers that claim at the same instant count before they see each other, so each may fill the same room.
+    Cases of a lane go round by round, ``CASE_SHARE`` images in each, from the round that the lane is in: a case of
+    thousands does not keep the next one waiting, and cases of the usual size are finished in the order they came in.
     """
-    queued = session.scalars(select(func.count()).where(Analysis.state == "queued")).one()
-    room = min(limit, max_queued - queued)
-    if room <= 0:
-        return []
-    chosen = (
-        select(Analysis.id)
-        .where(Analysis.state == "pending")
-        .order_by(Analysis.priority, Analysis.id)
-        .limit(room)
-        .with_for_update(skip_locked=True)
-        .cte("chosen")
+    chosen = images.subquery()
+    lab = func.coalesce(Case.lab, "")
+    known = exists().where(Analysis.image_id == chosen.c[0], Analysis.pipeline_id == pipeline_id)
+    missing = (
+        select(Image.id.label("image_id"), Image.case_id, lab.label("lab"))
+        .join(chosen, chosen.c[0] == Image.id)
+        .join(Case, Case.id == Image.case_id)
+        .where(~known)
+        .cte("missing")
     )
-    claimed = update(Analysis).where(Analysis.id == chosen.c.id).values(state="queued", queued_at=func.now())
-    return sorted(session.scalars(claimed.returning(Analysis.id)))
+    labs = select(literal(priority), missing.c.lab).distinct().order_by(missing.c.lab)
+    session.execute(upsert(Lane).from_select(["priority", "lab"], labs).on_conflict_do_nothing())
+    waiting = _waiting_by_case(missing, priority)
+    place = func.coalesce(waiting.c.images, 0) + func.row_number().over(
+        partition_by=missing.c.case_id, order_by=missing.c.image_id
+    )
+    values = {"pipeline_id": pipeline_id, "priority": priority, "campaign_id": campaign_id}
+    pairs = (
+        select(
+            missing.c.image_id,
+            *(literal(value, BigInteger) for value in values.values()),
+            Lane.id,
+            Lane.round + (place - 1) // CASE_SHARE,
+        )
+        .join(Lane, and_(Lane.priority == priority, Lane.lab == missing.c.lab))
+        .outerjoin(waiting, waiting.c.case_id == missing.c.case_id)
+        .order_by(missing.c.image_id)
+    )
+    inserted = (
+        upsert(Analysis)
+        .from_select(["image_id", *values, "lane_id", "round"], pairs)
+        .on_conflict_do_nothing()
+        .returning(Analysis.id)
+        .cte("inserted")
+    )
+    count = session.scalars(select(func.count()).select_from(inserted)).one()
+    if count:
+        ring(session)
+    return count
 
 
-def unclaim(session: Session, analysis_ids: Sequence[int]) -> int:
-    """Give back what was claimed and could not be published; how many were still queued."""
-    back = update(Analysis).where(Analysis.id.in_(analysis_ids), Analysis.state == "queued")
-    return len(session.scalars(back.values(state="pending", queued_at=None).returning(Analysis.id)).all())
+def _waiting_by_case(missing: CTE, priority: int) -> Subquery:
+    """How many images of the cases of ``missing`` wait already."""
+    return (
+        select(Image.case_id, func.count().label("images"))
+        .join(Analysis, Analysis.image_id == Image.id)
+        .where(Image.case_id.in_(select(missing.c.case_id)), Analysis.state == "pending", Analysis.priority == priority)
+        .group_by(Image.case_id)
+        .subquery()
+    )

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from db import pipelines, queue
 from db.engine import SessionFactory
 from db.queue import AnalysisResult, Leased
-from db.schema import Analysis, Case, Image
+from db.schema import PRIORITIES, Analysis, Case, Image
 
 QC: dict[str, Any] = {
     "chromosome_count": 46,
@@ -111,10 +111,18 @@ class Laboratory:
 
     def leased(self, amount: int, lease_seconds: float = 60.0, worker: str = "w1") -> list[Leased]:
         """Claim and lease what is pending."""
-        with self.sessions.begin() as session:
-            ids = queue.claim(session, amount, 1000)
+        ids = self.claim(amount)
         with self.sessions.begin() as session:
             return queue.lease(session, ids, worker, lease_seconds)
+
+    def claim(self, amount: int, max_queued: int = 1000) -> list[int]:
+        """Claim of every queue, the most urgent first."""
+        ids: list[int] = []
+        for priority in sorted(PRIORITIES.values()):
+            with self.sessions.begin() as session:
+                claimed = queue.claim(session, priority, amount - len(ids), max_queued)
+            ids += [analysis_id for analysis_id, _ in claimed]
+        return ids
 
     def begin(self, leased: Leased, *, shared: bool = False) -> int | None:
         with self.sessions.begin() as session:
@@ -133,9 +141,23 @@ class Laboratory:
                 .values(lease_expires_at=text("now() - interval '1 second'"))
             )
 
-    def reap(self, max_attempts: int = 3, queued_timeout_seconds: float = 600.0) -> queue.ReapReport:
+    def reap(
+        self, max_attempts: int = 3, queued_timeout_seconds: float = 600.0, retry_seconds: float = 0.0
+    ) -> queue.ReapReport:
         with self.sessions.begin() as session:
-            return queue.reap(session, max_attempts, queued_timeout_seconds)
+            return queue.reap(session, max_attempts, queued_timeout_seconds, retry_seconds)
+
+    def waits(self) -> list[float]:
+        """Seconds that analyses still have to wait for their next attempt."""
+        with self.sessions() as session:
+            waits = func.extract("epoch", Analysis.not_before - func.now())
+            return [float(wait) for wait in session.scalars(select(waits).where(Analysis.not_before.is_not(None)))]
+
+    def end_waits(self) -> None:
+        """Let the time of all waits pass."""
+        with self.sessions.begin() as session:
+            waiting = update(Analysis).where(Analysis.not_before.is_not(None))
+            session.execute(waiting.values(not_before=text("now() - interval '1 second'")))
 
     def rows(self) -> dict[int, Analysis]:
         """Every analysis by id."""

@@ -52,3 +52,24 @@ def test_many_starters_migrate_once(empty_postgres_url: str) -> None:
     assert [starter.wait(120) for starter in starters] == [0, 0, 0]
     assert current(empty_postgres_url) == head()
     check(empty_postgres_url)
+
+
+def test_work_that_waits_is_put_in_lanes(empty_postgres_url: str) -> None:
+    upgrade(empty_postgres_url, "0003")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            """
+            INSERT INTO karyo.pipelines (digest, name, document) VALUES ('d', 'p', '{}');
+            INSERT INTO karyo.cases (accession, lab) VALUES ('A-1', 'north'), ('A-2', NULL);
+            INSERT INTO karyo.images
+              (sha256, object_key, case_id, file_name, format, byte_count, width, height, bit_depth)
+            SELECT n, n, 1 + n / 50, n, 'PNG', 1, 1, 1, 8 FROM generate_series(1, 99) n;
+            INSERT INTO karyo.analyses (image_id, pipeline_id, priority) SELECT id, 1, 2 FROM karyo.images;
+            """
+        )
+    upgrade(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        rows = connection.execute(
+            "SELECT lab, a.round, count(*) FROM karyo.analyses a JOIN karyo.lanes l ON l.id = lane_id GROUP BY 1, 2"
+        ).fetchall()
+    assert sorted(rows) == [("", 0, 20), ("", 1, 20), ("", 2, 10), ("north", 0, 20), ("north", 1, 20), ("north", 2, 9)]

@@ -80,6 +80,24 @@ def test_an_alias_is_resolved_when_due(nightly: Any) -> None:
         assert (campaign.pipeline_id, campaign.name, campaign.enqueued_count) == (newer, "night", 1)
 
 
+def test_a_schedule_that_cannot_be_acted_on_says_why_and_stops_no_other(nightly: Any) -> None:
+    with nightly.sessions.begin() as session:
+        schedules.add(session, "also", "0 2 * * *", pipeline="nightly", filters={}, timezone="Europe/Berlin")
+        session.execute(text("UPDATE karyo.schedules SET last_due_at = '2026-03-01 12:00Z'"))
+        session.execute(text("UPDATE karyo.schedules SET pipeline = '000000' WHERE name = 'night'"))
+    nightly.pipeline("newer")
+    assert fire(nightly, "2026-03-02 01:00:00") == [moment("2026-03-02 01:00")]
+    with nightly.sessions() as session:
+        ((name, problem),) = schedules.troubled(session).items()
+    assert name == "night"
+    assert "2 pipelines have a digest that starts with 000000" in problem
+    with nightly.sessions.begin() as session:
+        session.execute(text("UPDATE karyo.schedules SET pipeline = 'newer' WHERE name = 'night'"))
+    assert fire(nightly, "2026-03-02 01:00:09") == [moment("2026-03-02 01:00")]
+    with nightly.sessions() as session:
+        assert schedules.troubled(session) == {}
+
+
 def test_a_schedule_that_is_off_rests_and_makes_up_for_nothing(nightly: Any) -> None:
     with nightly.sessions.begin() as session:
         assert schedules.enable(session, "night", False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text, update
 
 from db import pipelines, queue, schedules
 from db.engine import SessionFactory
@@ -99,15 +99,46 @@ def test_urgent_work_goes_first_in_chunks_of_one_pipeline_within_bounds(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     first, second = pipeline(session_factory), pipeline(session_factory, "other")
-    backlog = add(session_factory, first, 6, priority=2)
-    routine = add(session_factory, second, 2)
+    backlog = add(session_factory, first, 12, priority=2)
+    routine = add(session_factory, second, 2) + add(session_factory, first, 2)
     urgent = add(session_factory, first, 5, priority=0)
     broker = Broker()
     duties = Duties(settings, session_factory, broker)
     duties.dispatch()
     duties.dispatch()
-    assert broker.chunks == [(urgent[:4], 0), (urgent[4:], 0), (routine, 1), (backlog[:3], 2)]
-    assert states(session_factory).count("queued") == settings.max_queued
+    assert broker.chunks == [
+        (urgent[:4], 0),
+        (urgent[4:], 0),
+        (routine[:2], 1),
+        (routine[2:], 1),
+        (backlog[:4], 2),
+        (backlog[4:8], 2),
+        (backlog[8:10], 2),
+    ]
+    late = add(session_factory, second, 1, priority=0)
+    duties.dispatch()
+    assert broker.chunks[-1] == (late, 0)
+
+
+@pytest.mark.parametrize(("pace", "size"), [(None, 4), (0.9, 9), (0.1, 10), (100.0, 1)])
+def test_chunks_are_as_long_as_they_should_take(
+    settings: Settings, session_factory: SessionFactory, pace: float | None, size: int
+) -> None:
+    null = pipeline(session_factory)
+    broker = Broker()
+    duties = Duties(settings.model_copy(update={"chunk_size": 10, "chunk_seconds": 8}), session_factory, broker)
+    if pace:
+        (measured,) = add(session_factory, null, 1)
+        duties.dispatch()
+        with session_factory.begin() as session:
+            session.execute(
+                update(Analysis)
+                .where(Analysis.id == measured)
+                .values(state="done", attempts=1, seconds=pace, finished_at=func.now())
+            )
+    backlog = add(session_factory, null, 12, priority=2)
+    duties.dispatch()
+    assert (backlog[:size], 2) in broker.chunks
 
 
 def test_what_could_not_be_published_is_pending_again_at_once(
@@ -134,12 +165,12 @@ def test_an_outage_of_the_broker_is_outlasted(settings: Settings, session_factor
     assert states(session_factory) == ["queued"] * 3
 
 
-def test_new_work_is_noticed_within_a_second_and_stopping_is_prompt(
+def test_new_work_is_heard_of_without_looking_and_stopping_is_prompt(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     broker = Broker()
-    with running(settings.model_copy(update={"poll_seconds": 0.5}), broker) as stop:
-        time.sleep(0.2)
+    with running(settings.model_copy(update={"poll_seconds": 60}), broker) as stop:
+        time.sleep(0.5)
         add(session_factory, pipeline(session_factory), 1)
         added = time.monotonic()
         wait(lambda: bool(broker.chunks))
@@ -147,6 +178,34 @@ def test_new_work_is_noticed_within_a_second_and_stopping_is_prompt(
         stop.set()
         stopped = time.monotonic()
     assert time.monotonic() - stopped < 1.5
+
+
+def test_room_at_the_broker_is_heard_of(settings: Settings, session_factory: SessionFactory) -> None:
+    ids = add(session_factory, pipeline(session_factory), 16)
+    broker = Broker()
+    with running(settings.model_copy(update={"poll_seconds": 60}), broker):
+        wait(lambda: states(session_factory).count("queued") == 10 and len(broker.chunks) == 3)
+        with session_factory.begin() as session:
+            assert len(queue.lease(session, ids[:8], "w", 60)) == 8
+        wait(lambda: sum(len(chunk) for chunk, _ in broker.chunks) == 16)
+
+
+def test_a_lost_bell_is_hung_up_again(settings: Settings, session_factory: SessionFactory) -> None:
+    broker = Broker()
+    with running(settings.model_copy(update={"poll_seconds": 0.5}), broker):
+        time.sleep(0.3)
+        with session_factory() as session:
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'karyo-bell'"
+            assert session.scalars(text(cut)).all() == [True]
+        add(session_factory, pipeline(session_factory), 1)
+        wait(lambda: bool(broker.chunks))
+        wait(lambda: _listeners(session_factory) == 1)
+
+
+def _listeners(sessions: SessionFactory) -> int:
+    with sessions() as session:
+        mine = "application_name = 'karyo-bell' AND datname = current_database()"
+        return session.scalars(text(f"SELECT count(*) FROM pg_stat_activity WHERE {mine}")).one()
 
 
 def test_expired_leases_and_unanswered_messages_come_back(settings: Settings, session_factory: SessionFactory) -> None:
@@ -200,3 +259,20 @@ def test_a_due_schedule_makes_one_campaign_however_many_schedulers_run(
     assert sorted(analysis for ids, _ in broker.chunks for analysis in ids) == sorted(
         {analysis for ids, _ in broker.chunks for analysis in ids}
     )
+
+
+def test_a_schedule_that_cannot_be_acted_on_is_reported_once(
+    settings: Settings, session_factory: SessionFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline(session_factory, "new")
+    with session_factory.begin() as session:
+        schedules.add(session, "nightly", "* * * * *", pipeline="new", filters={})
+        session.query(Schedule).update(
+            {"last_due_at": func.now() - func.make_interval(0, 0, 0, 1), "pipeline": "forgotten"}
+        )
+    duties = Duties(settings, session_factory, Broker())
+    duties.fire_schedules()
+    duties.fire_schedules()
+    (record,) = caplog.records
+    assert (record.message, vars(record)["schedule"]) == ("schedule cannot be acted on", "nightly")
+    assert "there is no pipeline 'forgotten'" in vars(record)["problem"]

@@ -94,6 +94,7 @@ class Laboratory:
             "KARYO_OBJECT_STORE": str(self.settings.object_store),
             "KARYO_EMBEDDED": "1",
             "KARYO_LEASE_SECONDS": str(self.settings.lease_seconds),
+            "KARYO_RETRY_SECONDS": str(self.settings.retry_seconds),
             "OMP_NUM_THREADS": "1",
         }
         with self._log(len(self._processes)).open("wb") as log:
@@ -188,6 +189,7 @@ def _laboratory(postgres_url: str, redis_url: str, folder: Path) -> Iterator[Lab
         lease_seconds=1.5,
         queued_timeout_seconds=4,
         poll_seconds=0.1,
+        retry_seconds=0.2,
     )
     engine = make_engine(postgres_url, application_name="karyo-test")
     made = Laboratory(settings, make_sessions(engine), DirectoryStore(folder / "objects"), folder)

@@ -25,8 +25,7 @@ def test_lease_tells_the_worker_what_to_fetch(laboratory: Any) -> None:
 
 def test_a_message_that_comes_twice_is_worked_on_once(laboratory: Any) -> None:
     laboratory.pending(20)
-    with laboratory.sessions.begin() as session:
-        claimed = queue.claim(session, 20, 1000)
+    claimed = laboratory.claim(20)
 
     def lease() -> list[int]:
         with laboratory.sessions.begin() as session:
@@ -125,6 +124,33 @@ def test_the_third_failure_quarantines_with_its_reason(laboratory: Any) -> None:
         assert laboratory.states() == [state]
     (row,) = laboratory.rows().values()
     assert (row.reason, row.error) == ("out_of_memory", "Too large.")
+
+
+def test_a_failed_attempt_is_repeated_later_and_ever_later(laboratory: Any) -> None:
+    laboratory.pending(40)
+    waits = []
+    for attempt in (1, 2):
+        for leased in laboratory.leased(40):
+            laboratory.begin(leased)
+            with laboratory.sessions.begin() as session:
+                queue.release(session, leased, max_attempts=3, retry_seconds=60, reason="flaky", sentence="Again.")
+        assert laboratory.claim(40) == []
+        waits.append(laboratory.waits())
+        assert all(25 * attempt <= wait <= 90 * attempt for wait in waits[-1])
+        assert len({round(wait) for wait in waits[-1]}) > 10
+        laboratory.end_waits()
+        laboratory.reap()
+    assert sum(waits[1]) > 1.5 * sum(waits[0])
+
+
+def test_a_worker_that_leaves_keeps_nobody_waiting_and_one_that_cannot_work_does(laboratory: Any) -> None:
+    laboratory.pending(2)
+    leaving, unable = laboratory.leased(2)
+    with laboratory.sessions.begin() as session:
+        queue.release(session, leaving, max_attempts=3)
+        queue.release(session, unable, max_attempts=3, retry_seconds=60)
+    assert laboratory.claim(9) == [leaving.analysis_id]
+    assert len(laboratory.waits()) == 1
 
 
 def test_an_interrupted_attempt_is_not_held_against_the_image(laboratory: Any) -> None:

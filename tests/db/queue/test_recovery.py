@@ -53,13 +53,12 @@ def test_done_is_never_retried(laboratory: Any) -> None:
 
 def test_messages_that_the_broker_lost_are_sent_again(laboratory: Any) -> None:
     laboratory.pending(2)
-    with laboratory.sessions.begin() as session:
-        lost = queue.claim(session, 2, 10)
+    lost = laboratory.claim(2)
     assert laboratory.reap(queued_timeout_seconds=60).unanswered == 0
     assert laboratory.reap(queued_timeout_seconds=0).unanswered == 2
     with laboratory.sessions.begin() as session:
         assert queue.lease(session, lost, "w1", 60) == []  # the old message turns up after all
-        assert queue.claim(session, 2, 10) == lost
+    assert laboratory.claim(2) == lost
     with laboratory.sessions.begin() as session:
         assert [leased.attempts for leased in queue.lease(session, lost, "w1", 60)] == [0, 0]
 
@@ -73,3 +72,16 @@ def test_reapers_at_once_reap_once(laboratory: Any) -> None:
     assert sum(report.quarantined for report in reports) == 20
     with laboratory.sessions() as session:
         assert session.scalars(select(CaseResult.state)).all() == ["stale"]
+
+
+def test_an_image_that_killed_its_worker_waits_and_its_neighbours_do_not(laboratory: Any) -> None:
+    laboratory.pending(3)
+    poison, *neighbours = laboratory.leased(3)
+    laboratory.begin(poison)
+    laboratory.expire_leases()
+    laboratory.reap(retry_seconds=60)
+    assert laboratory.claim(9) == [leased.analysis_id for leased in neighbours]
+    assert len(laboratory.waits()) == 1
+    laboratory.end_waits()
+    laboratory.reap()
+    assert laboratory.claim(9) == [poison.analysis_id]

@@ -34,36 +34,8 @@ def test_enqueue_takes_more_images_than_a_statement_has_parameters(laboratory: A
         assert queue.enqueue(session, images, pipeline, 2) == 40_001
 
 
-def test_claim_takes_the_urgent_first_and_heeds_the_bound(laboratory: Any) -> None:
-    pipeline = laboratory.pending(3, priority=2)
-    laboratory.pending(2, priority=0, pipeline_id=pipeline)
-    with laboratory.sessions.begin() as session:
-        assert queue.claim(session, 3, max_queued=4) == [1, 4, 5]
-    with laboratory.sessions.begin() as session:
-        assert queue.claim(session, 3, max_queued=4) == [2]
-        assert queue.claim(session, 3, max_queued=4) == []
-
-
-def test_claimers_never_share_a_row(laboratory: Any) -> None:
-    laboratory.pending(60)
-
-    def drain() -> list[int]:
-        mine: list[int] = []
-        while True:
-            with laboratory.sessions.begin() as session:
-                claimed = queue.claim(session, 3, max_queued=1000)
-            mine += claimed
-            if not claimed:
-                return mine
-
-    shares = laboratory.at_once(4, drain)
-    assert sorted(claimed for share in shares for claimed in share) == list(range(1, 61))
-
-
-def test_what_could_not_be_published_is_pending_again(laboratory: Any) -> None:
-    laboratory.pending(3)
-    with laboratory.sessions.begin() as session:
-        claimed = queue.claim(session, 3, 10)
-        assert queue.lease(session, claimed[:1], "w1", 60)
-        assert queue.unclaim(session, claimed) == 2
-    assert laboratory.states() == ["running", "pending", "pending"]
+def test_images_of_a_case_go_in_rounds_however_they_come_in(laboratory: Any) -> None:
+    pipeline = laboratory.pending(15, "big")
+    laboratory.pending(30, "big", pipeline_id=pipeline)
+    laboratory.pending(5, "small", pipeline_id=pipeline)
+    assert [row.round for row in laboratory.rows().values()] == [0] * 20 + [1] * 20 + [2] * 5 + [0] * 5
