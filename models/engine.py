@@ -14,7 +14,20 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.providers import INSTALL, PROVIDERS, EngineUnavailable, Placement, Profile, provider_chain
+from models.cache import prebuilt
+from models.providers import (
+    INSTALL,
+    PROVIDERS,
+    Chain,
+    EngineUnavailable,
+    Placement,
+    Profile,
+    cache_name,
+    profile_options,
+    provider_chain,
+    tensorrt_key,
+    tensorrt_options,
+)
 
 __all__ = ["Engine", "EngineUnavailable", "InputInvalid", "OnnxEngine", "Placement", "Profile", "load_engine"]
 
@@ -34,6 +47,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 listeners: list[Callable[[str, str, int, float], None]] = []
 """Told of every call of an engine: name of the network, kind of engine, items in the batch, seconds."""
 
+CPU_BATCH = 32
+"""Largest slice on the CPU: more makes nothing faster and takes memory; see docs/performance.md."""
 _ERRORS_ONLY = 3
 """ONNX Runtime's log severity: a provider that fails to load is our own error, not a line on stderr."""
 
@@ -155,24 +170,39 @@ def load_engine(path: Path, choice: str = "auto", placement: Placement | None = 
 
 
 def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngine:
-    name, stem = path.name, path.stem
     digest = hashlib.sha256(model).hexdigest()
-    shapes: dict[str, tuple[int, ...]] = {}
-    if kind == "tensorrt":  # its profiles want the shapes before the session that could tell them exists
-        cpu = OnnxEngine(_session(model, name, "cpu", [(PROVIDERS["cpu"], {})], 1), stem, "cpu", digest, 1)
-        shapes = {tensor.name: tensor.shape for tensor in cpu.inputs}
-    chain = provider_chain(kind, digest, shapes, placement)
-    session = _session(model, name, kind, chain, placement.cpu_threads)
-    return OnnxEngine(session, stem, kind, digest, placement.profile.largest)
+
+    def opened(chain: Chain, kind: str = kind) -> OnnxEngine:
+        largest = min(placement.profile.largest, CPU_BATCH) if kind == "cpu" else placement.profile.largest
+        return OnnxEngine(_session(model, path.name, kind, chain, placement), path.stem, kind, digest, largest)
+
+    if kind != "tensorrt":
+        return opened(provider_chain(kind, placement.device))
+    # Its profiles want the shapes before the session that could tell them exists.
+    tensors = opened(provider_chain("cpu", 0), "cpu").inputs
+    profile = profile_options({tensor.name: tensor.shape for tensor in tensors}, placement.profile)
+    key = tensorrt_key(digest, profile, placement.device)
+
+    def from_cache(folder: Path) -> OnnxEngine:
+        return opened(provider_chain(kind, placement.device, tensorrt_options(profile, folder, placement.device)))
+
+    def build(folder: Path) -> None:
+        engine = from_cache(folder)
+        for batch in (placement.profile.smallest, placement.profile.largest):
+            engine.infer({tensor.name: np.zeros((batch, *tensor.shape), tensor.dtype) for tensor in tensors})
+        if not any(folder.glob("*.engine")):
+            raise EngineUnavailable(f"TensorRT left no engine of {path.name} in {folder}; choose `cuda`")
+
+    return from_cache(prebuilt(placement.cache_folder / cache_name(key), key, build))
 
 
-def _session(
-    model: bytes, name: str, kind: str, chain: list[tuple[str, dict[str, str]]], threads: int
-) -> ort.InferenceSession:
+def _session(model: bytes, name: str, kind: str, chain: Chain, placement: Placement) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = placement.cpu_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    if placement.exact:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several workers share a machine's cores
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:

@@ -33,6 +33,10 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 """``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
 
 
+Chain = list[tuple[str, dict[str, str]]]
+"""Execution providers with their options, as ONNX Runtime takes them."""
+
+
 class EngineUnavailable(Exception):
     """The engine asked for cannot serve the model here; the message says why and what to install."""
 
@@ -58,10 +62,13 @@ class Placement:
     cache: Path | None = None
     """Folder for TensorRT's engines and timings; None for ``$XDG_CACHE_HOME/karyoflow/engines``."""
 
+    exact: bool = False
+    """Run the graph as it was exported: slower, and what other engines are compared with. CPU only."""
+
     @property
     def cpu_threads(self) -> int:
-        """The number of CPU threads, counted from the process's CPU affinity unless it is given."""
-        return self.threads or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+        """The number of CPU threads: as many as this process may use, unless it is given."""
+        return self.threads or usable_cores()
 
     @property
     def cache_folder(self) -> Path:
@@ -70,16 +77,25 @@ class Placement:
         return self.cache or Path(base).expanduser() / "karyoflow" / "engines"
 
 
-def provider_chain(
-    kind: str, digest: str, shapes: Mapping[str, tuple[int, ...]], placement: Placement
-) -> list[tuple[str, dict[str, str]]]:
+def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that this process may use: its CPU affinity, and no more than its container's quota pays for.
+
+    A container with two CPUs on a host of 64 has an affinity of 64; as many threads would throttle one another.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    with contextlib.suppress(OSError, ValueError):  # no cgroup v2 here, or no quota: "max 100000"
+        microseconds, period = map(int, quota.read_text().split())
+        cores = min(cores, max(1, round(microseconds / period)))
+    return cores
+
+
+def provider_chain(kind: str, device: int, tensorrt: Mapping[str, str] | None = None) -> Chain:
     """Providers and their options for a session of ``kind``, the one asked for first.
 
     Args:
         kind: a key of ``PROVIDERS``.
-        digest: SHA-256 of the model, part of the key of TensorRT's cache.
-        shapes: shape of every input after its batch dimension.
-        placement: GPU, batch sizes and cache folder.
+        device: index of the GPU.
+        tensorrt: options of the TensorRT provider; see ``tensorrt_options``.
 
     Raises:
         EngineUnavailable: a library that the provider needs is missing.
@@ -88,19 +104,32 @@ def provider_chain(
         raise EngineUnavailable(
             f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS[kind]}: {INSTALL[kind]}"
         )
-    cpu: list[tuple[str, dict[str, str]]] = [(PROVIDERS["cpu"], {})]
+    cpu: Chain = [(PROVIDERS["cpu"], {})]
     if kind == "cpu":
         return cpu
-    architecture = gpu_architecture(placement.device)
-    cuda = [(PROVIDERS["cuda"], {"device_id": str(placement.device)}), *cpu]
-    if kind == "cuda":
-        preload_cuda()
-        return cuda
-    version = import_tensorrt()
     preload_cuda()
-    profile = profile_options(shapes, placement.profile)
-    folder = placement.cache_folder / cache_key(digest, architecture, version, "fp16", profile)
-    return [(PROVIDERS["tensorrt"], tensorrt_options(profile, folder, placement.device)), *cuda]
+    cuda: Chain = [(PROVIDERS["cuda"], {"device_id": str(device)}), *cpu]
+    return cuda if kind == "cuda" else [(PROVIDERS["tensorrt"], dict(tensorrt or {})), *cuda]
+
+
+def tensorrt_key(digest: str, profile: Mapping[str, str], device: int) -> dict[str, str]:
+    """All that a TensorRT engine depends on, by name.
+
+    Raises:
+        EngineUnavailable: the installed ONNX Runtime has no TensorRT, or TensorRT or the GPU is missing.
+    """
+    if PROVIDERS["tensorrt"] not in ort.get_available_providers():
+        raise EngineUnavailable(
+            f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS['tensorrt']}: {INSTALL['tensorrt']}"
+        )
+    return {
+        "model": digest,
+        "architecture": gpu_architecture(device),
+        "tensorrt": import_tensorrt(),
+        "onnxruntime": ort.__version__,
+        "precision": "fp16",
+        **profile,
+    }
 
 
 def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> dict[str, str]:
@@ -108,7 +137,6 @@ def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> d
 
     Source: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
     """
-    folder.mkdir(parents=True, exist_ok=True)
     return {
         "device_id": str(device),
         "trt_fp16_enable": "1",
@@ -135,10 +163,9 @@ def profile_options(shapes: Mapping[str, tuple[int, ...]], profile: Profile) -> 
     }
 
 
-def cache_key(digest: str, architecture: str, tensorrt_version: str, precision: str, profile: Mapping[str, str]) -> str:
+def cache_name(key: Mapping[str, str]) -> str:
     """Name of the folder that holds one engine: nothing that changes the engine shares a folder."""
-    parts = (digest, architecture, tensorrt_version, precision, *profile.values())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(f"{name}={key[name]}" for name in sorted(key)).encode()).hexdigest()[:32]
 
 
 def import_tensorrt() -> str:

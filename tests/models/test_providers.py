@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes.util
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from models.providers import (
     EngineUnavailable,
     Placement,
     Profile,
-    cache_key,
+    cache_name,
     gpu_architecture,
     import_tensorrt,
     preload_cuda,
     profile_options,
     provider_chain,
     tensorrt_options,
+    usable_cores,
 )
 
 SHAPES = {"stain": (1, 64, 64), "geometry": (6,)}
@@ -33,24 +35,26 @@ def test_tensorrt_is_given_fp16_one_profile_and_its_own_cache(tmp_path: Path) ->
     assert options["trt_profile_min_shapes"] == "geometry:1x6,stain:1x1x64x64"
     assert options["trt_profile_max_shapes"] == "geometry:32x6,stain:32x1x64x64"
     assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path / "key")
-    assert (tmp_path / "key").is_dir()
 
 
 def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
-    base = ("model", "sm90", "10.13", "fp16", profile_options(SHAPES, Profile()))
-    others = [
-        ("other", *base[1:]),
-        (base[0], "sm89", *base[2:]),
-        (*base[:2], "10.14", *base[3:]),
-        (*base[:3], "fp32", base[4]),
-        (*base[:4], profile_options(SHAPES, Profile(1, 8, 256))),
-    ]
-    assert cache_key(*base) == cache_key(*base)
-    assert len({cache_key(*key) for key in [base, *others]}) == 6
+    base = {"model": "m", "architecture": "sm90", "tensorrt": "10.13", "precision": "fp16"}
+    base |= profile_options(SHAPES, Profile())
+    others = [{**base, name: "other"} for name in base] + [{**base, **profile_options(SHAPES, Profile(1, 8, 256))}]
+    assert cache_name(base) == cache_name(dict(reversed(base.items())))
+    assert len({cache_name(key) for key in [base, *others]}) == len(base) + 2
+
+
+def test_cores_are_no_more_than_the_containers_quota(tmp_path: Path) -> None:
+    cores = usable_cores(tmp_path / "no cgroup")
+    assert cores == len(os.sched_getaffinity(0))
+    for text, expected in {"100000 100000": 1, "50000 100000": 1, "max 100000": cores, "9900000 100000": cores}.items():
+        (tmp_path / "cpu.max").write_text(text)
+        assert usable_cores(tmp_path / "cpu.max") == expected
 
 
 def test_the_cpu_needs_nothing() -> None:
-    assert provider_chain("cpu", "digest", SHAPES, Placement()) == [("CPUExecutionProvider", {})]
+    assert provider_chain("cpu", 0) == [("CPUExecutionProvider", {})]
     assert preload_cuda() == ""
 
 

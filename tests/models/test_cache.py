@@ -1,0 +1,133 @@
+"""Engines are built once however many ask, again after damage or death, and only read when they are whole."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxruntime as ort
+import pytest
+
+from models import registry
+from models.cache import MANIFEST, is_whole, prebuilt
+from models.providers import EngineUnavailable
+
+KEY = {"model": "router", "architecture": "sm90"}
+FORK = multiprocessing.get_context("fork")
+
+
+def optimise(folder: Path) -> None:
+    """A real build, as ONNX Runtime does it on the CPU: the router's graph, optimised; each is put on record."""
+    with (folder.parent / "builds").open("a") as record:
+        record.write(f"{os.getpid()}\n")
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    options.optimized_model_filepath = str(folder / "router.engine")
+    ort.InferenceSession(registry.resolve("router").path, options, providers=["CPUExecutionProvider"])
+
+
+def builds(root: Path) -> int:
+    return len((root / "builds").read_text().splitlines())
+
+
+def start(work: Callable[[], object]) -> multiprocessing.process.BaseProcess:
+    process = FORK.Process(target=work)
+    process.start()
+    return process
+
+
+def test_ten_processes_that_start_together_build_once(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    gate = FORK.Event()
+
+    def work() -> None:
+        gate.wait()
+        ort.InferenceSession(prebuilt(folder, KEY, optimise) / "router.engine", providers=["CPUExecutionProvider"])
+
+    processes = [start(work) for _ in range(10)]
+    gate.set()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 10
+    assert builds(tmp_path) == 1
+
+
+def test_the_death_of_the_builder_lets_another_one_build(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+
+    def hang(inside: Path) -> None:
+        (inside / "half.engine").write_bytes(b"half")
+        time.sleep(60)
+
+    builder = start(lambda: prebuilt(folder, KEY, hang))
+    while not (folder / "half.engine").exists():
+        time.sleep(0.01)
+    waiting = start(lambda: prebuilt(folder, KEY, optimise))
+    time.sleep(0.3)
+    assert waiting.is_alive()
+    assert builder.pid is not None
+    os.kill(builder.pid, signal.SIGKILL)
+    builder.join()
+    waiting.join(60)
+    assert waiting.exitcode == 0
+    assert is_whole(folder, KEY)
+    assert not (folder / "half.engine").exists()
+
+
+def cut(folder: Path) -> None:
+    engine = folder / "router.engine"
+    engine.write_bytes(engine.read_bytes()[:-1])
+
+
+def add(folder: Path) -> None:
+    (folder / "other.engine").touch()
+
+
+def lose(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+
+
+@pytest.mark.parametrize("damage", [cut, add, lose])
+def test_what_is_damaged_is_built_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    folder = prebuilt(tmp_path / "engine", KEY, optimise)
+    damage(folder)
+    prebuilt(folder, KEY, optimise)
+    assert builds(tmp_path) == 2
+    assert is_whole(folder, KEY)
+
+
+def test_another_key_is_another_engine(tmp_path: Path) -> None:
+    folder = prebuilt(tmp_path / "engine", KEY, optimise)
+    prebuilt(folder, {**KEY, "architecture": "sm89"}, optimise)
+    assert builds(tmp_path) == 2
+    assert json.loads((folder / MANIFEST).read_text())["key"]["architecture"] == "sm89"
+
+
+def test_what_is_whole_is_only_read(tmp_path: Path) -> None:
+    folder = prebuilt(tmp_path / "engine", KEY, optimise)
+    (folder / "kernels.timing").write_bytes(b"TensorRT adds to its timings")
+    Path(f"{folder}.lock").unlink(missing_ok=True)
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
+    prebuilt(folder, KEY, optimise)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineUnavailable, match=r"cannot be built there .* run `karyo models build`"):
+        prebuilt(tmp_path / "file" / "engine", KEY, optimise)
+
+
+def test_a_build_that_fails_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        raise EngineUnavailable("no memory left on the GPU")
+
+    with pytest.raises(EngineUnavailable, match="no memory left"):
+        prebuilt(tmp_path / "engine", KEY, fail)
+    assert not is_whole(tmp_path / "engine", KEY)
