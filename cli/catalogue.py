@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
+from cli import engines
 from cli.console import AsJson, err, fail, print_json, print_table
 from cli.services import PRODUCTION, promote_shipped_pipeline, services
 from db import migrate
@@ -16,6 +17,8 @@ from models import registry
 from settings import Settings
 
 models_app = typer.Typer(help="Networks and pipeline versions.", no_args_is_help=True)
+models_app.command("build")(engines.build)
+models_app.command("verify")(engines.verify)
 db_app = typer.Typer(help="The database schema.", no_args_is_help=True)
 
 

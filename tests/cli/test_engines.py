@@ -1,0 +1,75 @@
+"""``karyo models build`` and ``verify``, as an operator meets them on a new host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnxruntime as ort
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from models import parity
+from models.registry import available
+
+GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
+GPU_REASON = "needs an NVIDIA GPU and the extra `gpu`"
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["models", *arguments])
+    return result.exit_code, result.stdout
+
+
+def test_the_cpu_passes_on_simulated_metaphases_and_fails_where_nothing_is_tolerated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, text = run("verify", "--engine", "cpu", "--json")
+    verdict = json.loads(text)
+    assert (code, verdict["passed"]) == (0, True)
+    assert {output["network"] for output in verdict["outputs"]} == set(available())
+    assert all(output["samples"] > 50 for output in verdict["outputs"])
+    assert any(output["deviation"] > 0 for output in verdict["outputs"])  # the reference runs another graph
+    monkeypatch.setitem(parity.TOLERANCES, "cpu", -1.0)
+    code, text = run("verify", "--engine", "cpu")
+    assert code == 1
+    assert "FAIL" in text
+
+
+@pytest.mark.skipif(GPU_WHEEL, reason="about the ONNX Runtime wheel without GPU providers")
+def test_an_engine_that_does_not_work_here_fails_with_what_to_install() -> None:
+    code, text = run("verify", "--engine", "cuda", "--json")
+    assert code == 1
+    assert "install the extra `gpu`" in json.loads(text)["unavailable"]["cuda"]
+
+
+def test_images_that_show_nothing_are_an_error(tmp_path: Path) -> None:
+    assert run("verify", str(tmp_path))[0] == 1
+    assert run("verify", "--engine", "auto")[0] == 2
+
+
+def test_every_network_is_made_ready() -> None:
+    code, text = run("build", "--engine", "cpu", "--json")
+    assert code == 0
+    assert [(row["network"], row["engine"]) for row in json.loads(text)] == [(name, "cpu") for name in available()]
+
+
+@pytest.mark.real_data
+def test_the_cpu_passes_on_real_metaphases(test_data: Path) -> None:
+    code, text = run("verify", str(test_data / "adir" / "images"), "--engine", "cpu", "--limit", "2", "--json")
+    assert code == 0, text
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not GPU_WHEEL, reason=GPU_REASON)
+@pytest.mark.parametrize("engine", ["tensorrt", "cuda"])
+def test_gpu_engines_pass_and_are_built_once(tmp_path: Path, engine: str) -> None:
+    def manifests() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("manifest.json")}
+
+    assert run("build", "--engine", engine, "--cache", str(tmp_path))[0] == 0
+    built = manifests()
+    assert len(built) == (len(available()) if engine == "tensorrt" else 0)
+    assert run("verify", "--engine", engine, "--cache", str(tmp_path))[0] == 0
+    assert manifests() == built

@@ -1,0 +1,80 @@
+"""What counts as the same, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.parity import Arrays, Recorder, compare
+
+SCORES = np.random.default_rng(0).normal(size=(400, 24)).astype(np.float32)
+
+
+class Answers:
+    """An engine that gives what it is made with, whatever it is asked."""
+
+    digest, providers = "0", ("CPUExecutionProvider",)
+
+    def __init__(self, **outputs: NDArray[Any]) -> None:
+        self._outputs = outputs
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        return dict(self._outputs)
+
+
+def shuffled(values: NDArray[Any]) -> NDArray[Any]:
+    """Close to ``values``, with the answer of one row in fifty another one."""
+    changed = values.copy()
+    rows = np.arange(0, len(values), 50)
+    first, second = np.argsort(values[rows], axis=1)[:, :-3:-1].T
+    changed[rows, first] = changed[rows, second] - 1e-4
+    return changed
+
+
+def nothing(values: NDArray[Any]) -> NDArray[Any]:
+    return np.full_like(values, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("change", "engine", "passes"),
+    [
+        (lambda x: x + 1e-5, "cpu", True),
+        (lambda x: x + 0.05, "cpu", False),
+        (lambda x: x + 0.05, "tensorrt", True),
+        (lambda x: x.astype(np.float16).astype(np.float32), "tensorrt", True),
+        (nothing, "tensorrt", False),
+    ],
+    ids=["rounding", "too far for the cpu", "within fp16", "fp16", "nan"],
+)
+def test_each_engine_has_its_tolerance(
+    change: Callable[[NDArray[Any]], NDArray[Any]], engine: str, passes: bool
+) -> None:
+    (parity,) = compare("embedder", engine, {}, {"scores": SCORES}, Answers(scores=change(SCORES)))
+    assert parity.passed is passes
+    assert parity.samples == 400
+
+
+def test_answers_that_change_fail_however_small_the_change() -> None:
+    close = SCORES * 0.001
+    close[:, 0] += 1000 * (np.arange(400) == 1)  # the range is wide, so nothing is far
+    (parity,) = compare("embedder", "tensorrt", {}, {"scores": close}, Answers(scores=shuffled(close)))
+    assert parity.deviation < parity.tolerance
+    assert parity.same_answer == 0.98
+    assert not parity.passed
+    (parity,) = compare("embedder", "tensorrt", {}, {"embedding": close}, Answers(embedding=shuffled(close)))
+    assert parity.same_answer is None
+    assert parity.passed
+
+
+def test_a_recorder_remembers_what_was_asked_and_answers_as_its_engine() -> None:
+    recorder = Recorder(Answers(scores=SCORES))
+    assert recorder.asked == {}
+    for size in (2, 3):
+        inputs = {"appearance": np.full((size, 4), size, np.float32)}
+        assert recorder.infer(inputs)["scores"] is SCORES
+        inputs["appearance"][:] = 0  # what a caller does with its arrays afterwards changes no record
+    assert recorder.asked["appearance"][:, 0].tolist() == [2, 2, 3, 3, 3]
