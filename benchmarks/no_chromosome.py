@@ -28,7 +28,7 @@ from karyotyping.assignment import Prior
 from karyotyping.classified import Classified
 from models.engine import Engine, Placement, load_engine
 from training.embedder import negatives
-from training.embedder.reports import Chromosomes, load
+from training.embedder.reports import Chromosomes, load, stored_at
 
 KINDS = {
     "merged pair": negatives._merged_pair,
@@ -90,7 +90,7 @@ def main() -> None:
             held_out = {key: stored[key] for key in ("report", "name", "unknown")}
         for report in np.unique(held_out["report"]).tolist():
             here = held_out["report"] == report
-            chromosomes = load(fold.parent / f"{report}.npz")
+            chromosomes = load(stored_at(fold.parent, report))
             said = made(chromosomes[np.isin(chromosomes.name, held_out["name"][here])], engine, number)
             unknown[report, ""] += held_out["unknown"][here].tolist()
             for kind, ones in said.items():

@@ -1,7 +1,8 @@
 """What may differ between laboratories without changing a chromosome's class, done to whole batches at once.
 
 Condensation (length, width, arms apart), how straight the straightening came out, either end up, mirrored; depth of
-stain, contrast, exposure and shading; optical blur and band resolution; noise; an arm of a neighbour lying across.
+stain, contrast, exposure and shading; how centromeres take the stain; optical blur and band resolution; noise; an arm
+of a neighbour lying across.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from training.embedder.reports import LEVELS
 _HARMONICS = 3
 _NEIGHBOUR = 0.15
 _CUT = 0.08
+_STAINED_CENTROMERES, _STRONGEST, _PALEST = 0.25, 1.3, 0.65
+"""Share of the pictures whose centromere takes more stain, the most that it takes, the least contrast that is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def augmented(canvas: Tensor, turned: Tensor, random: torch.Generator, strength:
     """Pictures as the network sees them, (N, 1, ROWS, COLUMNS).
 
     Args:
-        canvas: (N, ROWS + margin, COLUMNS + margin) uint8 in ``LEVELS``.
+        canvas: (N, ROWS + margin, COLUMNS + margin) in ``LEVELS``.
         turned: (N,) bool, which of them to stand on their heads.
         random: where chance comes from.
         strength: how much of everything.
@@ -93,6 +96,34 @@ def augmented(canvas: Tensor, turned: Tensor, random: torch.Generator, strength:
     seen = seen * ~gone[:, None, :, None]
     grain = torch.randn(seen.shape, generator=random) * (s.noise * uniform(1, 1, 1) ** 2)
     return torch.clamp(seen + inside * grain, 0, 3)
+
+
+def with_stained_centromeres(canvas: Tensor, centromere: Tensor, random: torch.Generator) -> Tensor:
+    """Some of the canvases with a darker centromere between paler bands, as (N, H, W) floats of the same levels.
+
+    Fluorochromes that bind to satellites, and denaturation before them, light up the centromeres of one laboratory's
+    chromosomes and not those of another's, whatever their class.
+
+    Args:
+        canvas: (N, H, W) uint8 in ``LEVELS``.
+        centromere: (N,) rows of the canvas; those of NaN are not known, and left as they are.
+        random: where chance comes from.
+    """
+    n = len(canvas)
+
+    def uniform() -> Tensor:
+        return torch.rand((n, 1, 1), generator=random)
+
+    chosen = (uniform() < _STAINED_CENTROMERES) & ~centromere.isnan()[:, None, None]
+    place = torch.nan_to_num(centromere)[:, None, None] + torch.randn((n, 1, 1), generator=random)
+    rows = (torch.arange(canvas.shape[1]) + 0.5)[None, :, None]
+    spot = torch.exp(-0.5 * ((rows - place) / (2 + 2.5 * uniform())) ** 2)
+    contrast = torch.where(chosen, 1 - (1 - _PALEST) * uniform(), 1.0)
+    amount = torch.where(chosen, _STRONGEST * uniform(), 0.0)
+    seen = canvas.float() / LEVELS
+    inside = (seen > 0.2).float()
+    stained = inside + contrast * (seen - inside) + amount * spot * seen.clamp(max=1)
+    return torch.clamp(LEVELS * stained, 0, 255)
 
 
 def _blurred(seen: Tensor) -> Tensor:

@@ -17,10 +17,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from karyotyping.embedding import ROWS
 from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
-from training.embedder.augment import Strength, augmented
+from training.embedder.augment import Strength, augmented, with_stained_centromeres
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
 from training.embedder.reports import Chromosomes
+from training.precision import halved
 
 _EVERY = 200
 """Steps between checkpoints, and between lines of the log."""
@@ -64,6 +65,7 @@ class Batches:
         self._canvas = torch.from_numpy(chromosomes.canvas)
         self._class_index = torch.from_numpy(chromosomes.class_index)
         self._upright = torch.from_numpy(chromosomes.upright)
+        self._centromere = torch.from_numpy(chromosomes.centromere)
         self._weights = torch.from_numpy(weights)
         self._settings = settings
         usual = Strength()
@@ -75,7 +77,8 @@ class Batches:
         random = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + number)
         chosen = torch.multinomial(self._weights, size, replacement=True, generator=random)
         turned = torch.rand(size, generator=random) < 0.5
-        seen = augmented(self._canvas[chosen], turned, random, self._strength)
+        canvas = with_stained_centromeres(self._canvas[chosen], self._centromere[chosen], random)
+        seen = augmented(canvas, turned, random, self._strength)
         class_index, upright = self._class_index[chosen], self._upright[chosen]
         if spoil:
             seen[:spoil] = spoiled(seen[:spoil], random)
@@ -113,7 +116,8 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
     began, total = time.monotonic(), 0.0
     for step in range(start, settings.steps):
         seen, class_index, turned, upright = batches(step)
-        embedding, polarity = embedder(seen)
+        with halved():
+            embedding, polarity = (said.float() for said in embedder(seen))
         loss: Any
         if settings.objective == "triplet":
             loss = triplet_loss(embedding, class_index, settings.margin)

@@ -19,12 +19,18 @@ from numpy.typing import NDArray
 from karyotyping.cell import CLASS_NAMES
 from karyotyping.crop import Crop, measure_crops, read_crop
 from karyotyping.embedding import COLUMNS, ROWS, appearance, cell_scale
+from karyotyping.ideogram import centromere_index
 
 MARGIN = 16
 CANVAS = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
 """More than the network sees, so that augmentation has something to move."""
+SIGHT = 1
+"""Version of what the network sees: chromosomes that were read before it changed are read anew."""
 LEVELS = 100
 """Grey levels per unit of what the network sees."""
+
+_BODY = 4
+"""Level above which a chromosome is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,14 @@ class Chromosomes:
         seen: NDArray[np.float32] = self.canvas[:, None, top : top + ROWS, left : left + COLUMNS].astype(np.float32)
         return seen / np.float32(LEVELS)
 
+    @property
+    def centromere(self) -> NDArray[np.float32]:
+        """(N,) row of the canvas where the ideogram puts it; NaN where it is not known which end is up."""
+        body = self.canvas.max(axis=2) > _BODY
+        first, last = body.argmax(axis=1), body.shape[1] - body[:, ::-1].argmax(axis=1)
+        share = np.array([centromere_index(k + 1) for k in range(len(CLASS_NAMES))])[self.class_index]
+        return np.where(self.upright, first + share * (last - first), np.nan).astype(np.float32)
+
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Chromosomes:
         """All of several sets."""
@@ -79,7 +93,7 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
 
     What was read is kept in ``cache``, as straightening takes minutes.
     """
-    stored = cache / f"{report.stem}.npz"
+    stored = stored_at(cache, report.stem)
     if not stored.is_file():
         say(f"straightening the chromosomes of {report.name}")
         with zipfile.ZipFile(report) as archive:
@@ -92,6 +106,11 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
             found = [item for cell in pool.map(_cell, jobs, chunksize=4) for item in cell]
         save(stored, found, report.stem)
     return load(stored)
+
+
+def stored_at(cache: Path, report: str) -> Path:
+    """Where the chromosomes of a report are kept once they were read."""
+    return cache / f"{report}-{SIGHT}.npz"
 
 
 def save(path: Path, found: Iterable[tuple[Row, NDArray[np.uint8]]], report: str) -> None:

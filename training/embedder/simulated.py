@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from karyotyping.cell import X, Y
 from karyotyping.crop import Crop, read_crop
 from karyotyping.ideogram import Banding
-from training.embedder.reports import Chromosomes, Row, load, save, seen_together
+from training.embedder.reports import Chromosomes, Row, load, save, seen_together, stored_at
 from training.simulation.chromosome import draw_chromosome
 from training.simulation.look import Contrast, Look, Optics, draw, draw_resolution
 from training.simulation.microscope import photograph
@@ -33,7 +33,7 @@ def read_simulated(
     cells: int, seed: int, cache: Path, workers: int = 2, say: Callable[[str], None] = print
 ) -> Chromosomes:
     """The chromosomes of ``cells`` simulated cells; kept in ``cache``."""
-    stored = cache / f"{NAME}-{cells}-{seed}.npz"
+    stored = stored_at(cache, f"{NAME}-{cells}-{seed}")
     if not stored.is_file():
         say(f"drawing the chromosomes of {cells} cells")
         with ProcessPoolExecutor(workers) as pool:

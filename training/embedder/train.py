@@ -18,7 +18,7 @@ from models.registry import digest
 from training.embedder.card import write_embedder_card
 from training.embedder.heldout import measure_held_out
 from training.embedder.loop import Batches, Settings, fit
-from training.embedder.reports import Chromosomes, read_report
+from training.embedder.reports import SIGHT, Chromosomes, read_report
 from training.embedder.simulated import NAME as SIMULATED
 from training.embedder.simulated import read_simulated
 from training.export import export
@@ -76,7 +76,8 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
 def fingerprint(settings: dict[str, Any], chromosomes: Chromosomes) -> str:
     """What tells one configuration from another in names of folders; how the weights are exported does not count."""
     learning = {key: value for key, value in settings.items() if key != "sharpness"}
-    return digest({**learning, "found": sorted(set(chromosomes.report.tolist()))})[:8]
+    found = sorted(set(chromosomes.report.tolist()))
+    return digest({**learning, "found": found, "sight": SIGHT})[:8]
 
 
 def read_all(settings: dict[str, Any], out: Path, say: Say) -> Chromosomes:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.embedding import COLUMNS, ROWS  # noqa: E402
 from training.embedder import augment  # noqa: E402
-from training.embedder.augment import Strength, augmented  # noqa: E402
+from training.embedder.augment import Strength, augmented, with_stained_centromeres  # noqa: E402
 from training.embedder.reports import CANVAS, LEVELS, MARGIN  # noqa: E402
 
 NOTHING = Strength(*(0.0 for _ in fields(Strength)))
@@ -54,3 +54,17 @@ def test_background_stays_empty_and_stain_within_bounds(canvas: torch.Tensor) ->
     assert float(seen.min()) >= 0
     assert float(seen.max()) <= 3
     assert float((seen == 0).float().mean()) > 0.3
+
+
+def test_centromeres_are_stained_where_they_are_known_to_lie_and_nothing_else_is(canvas: torch.Tensor) -> None:
+    many = canvas.repeat(100, 1, 1)
+    centromere = torch.full((400,), 50.0)
+    centromere[::2] = torch.nan
+    stained = with_stained_centromeres(many, centromere, torch.Generator().manual_seed(4))
+    torch.testing.assert_close(stained[::2], many[::2].float())
+    torch.testing.assert_close(stained[:, :24], many[:, :24].float())
+    changed = ((stained - many).abs() > 0.5).any(dim=2).any(dim=1)
+    assert int(changed.sum()) == pytest.approx(augment._STAINED_CENTROMERES * 200, abs=25)
+    added = (stained - many)[changed].mean(dim=2)
+    there, far = added[:, 45:55].mean(dim=1), added[:, 65:75].mean(dim=1)
+    assert float((there > far).float().mean()) > 0.9

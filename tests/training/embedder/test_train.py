@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -117,3 +118,15 @@ def test_folds_part_the_cases_and_simulated_ones_are_never_held_out(config: Path
         held_out_of(chromosomes, 2, None, "nowhere")
     with pytest.raises(ValueError, match="fold 2"):
         held_out_of(chromosomes, 2, 2, None)
+
+
+def test_centromeres_lie_where_the_ideogram_has_them_if_the_p_arm_is_up(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    settings = {"reports": {"toy": 1.0}, "simulated_cells": 0, "seed": 5}
+    chromosomes = read_all(settings, tmp_path / "cache", lambda line: None)
+    acrocentric, metacentric = (chromosomes.class_index == n - 1 for n in (14, 1))
+    middle = chromosomes.canvas.shape[1] / 2
+    np.testing.assert_allclose(chromosomes.centromere[metacentric], middle, atol=6)
+    assert (chromosomes.centromere[acrocentric] < middle - 6).all()
+    unknown = replace(chromosomes, upright=np.zeros(len(chromosomes), bool))
+    assert np.isnan(unknown.centromere).all()
