@@ -1,6 +1,6 @@
 """Segmentation beside what anyone would try first, on real DAPI metaphases.
 
-    python benchmarks/segmentation_baselines.py [--data DIR] [--split all|tuned|held-out] [--no-router]
+    python benchmarks/segmentation_baselines.py [--data DIR] [--split all|tuned|held-out] [--no-networks]
 
 Prints a Markdown table. Class-agnostic, every result counted. ``DIR`` (default: $KARYO_TEST_DATA) holds the ADIR set as
 docs/datasets.md lays it out. Parameters were chosen on the slides ``tuned``;
@@ -28,10 +28,12 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from karyotyping.cell import encode_mask
+from karyotyping.instances import SEGMENTER
 from karyotyping.normalise import normalise
 from karyotyping.routing import ROUTER
-from karyotyping.stream import StreamParameters, segment
-from models.engine import Engine, load_engine
+from karyotyping.segmentation import StreamParameters
+from karyotyping.stream import Networks, segment
+from models.engine import load_engine
 from models.registry import resolve
 from training.evaluation.coco import evaluate
 
@@ -82,11 +84,11 @@ def baseline(labelled: Callable[[NDArray[np.uint8]], Labels]) -> Method:
     return run
 
 
-def ours(router: Engine | None) -> Method:
+def ours(networks: Networks) -> Method:
     """The stream that the pipeline runs."""
 
     def run(pixels: NDArray[np.uint8]) -> Scored:
-        found = segment(normalise(pixels), router, StreamParameters())
+        found = segment(normalise(pixels), networks, StreamParameters())
         return [(i.placed((pixels.shape[0], pixels.shape[1])), i.score) for i in found.instances]
 
     return run
@@ -121,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("KARYO_TEST_DATA", "../shared/data")))
     parser.add_argument("--split", choices=["all", "tuned", "held-out"], default="all")
-    parser.add_argument("--no-router", action="store_true", help="let geometry alone decide")
+    parser.add_argument("--no-networks", action="store_true", help="let geometry alone decide")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     truth = json.loads((arguments.data / "adir" / "coco.json").read_text())
@@ -133,10 +135,13 @@ def main() -> None:
         "Otsu, components": baseline(otsu),
         "+ watershed, peaks 9 px apart": baseline(distance_watershed),
         "+ watershed, h-maxima 3": baseline(maxima_watershed),
-        "karyoflow, geometry alone": ours(None),
+        "karyoflow, geometry alone": ours(Networks()),
     }
-    if not arguments.no_router:
-        methods["karyoflow"] = ours(load_engine(resolve(ROUTER).path, "cpu"))
+    if not arguments.no_networks:
+        router, segmenter = (load_engine(resolve(name).path, "cpu") for name in (ROUTER, SEGMENTER))
+        methods["karyoflow, geometry and router"] = ours(Networks(router))
+        methods["karyoflow, segmenter"] = ours(Networks(None, segmenter))
+        methods["karyoflow"] = ours(Networks(router, segmenter))
     print(f"{len(images)} images, {len(agnostic)} chromosomes ({arguments.split})\n")
     print("| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR | CPU s/image |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -10,23 +10,24 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from cli.choices import ClassifierOption, SegmenterOption
 from cli.console import err, fail, progress_bar
 from cli.export import CELL_COLUMNS, cell_row, coco_items
 from ingest.discovery import image_files
 from karyotyping.cell import AnalysisError
 from karyotyping.image import ImageRejected, Limits, decode
-from karyotyping.pipeline import Classifier, Pipeline
+from karyotyping.pipeline import Classifier, Pipeline, Segmenter
 from settings import EngineChoice, Settings
 from worker.results import to_result
 
 
 def analyse(
     path: Annotated[Path, typer.Argument(exists=True, help="An image, or a folder of images.")],
+    *,
     coco: Annotated[Path | None, typer.Option(help="Write chromosomes to this file as a COCO results list.")] = None,
     cells: Annotated[Path | None, typer.Option(help="Write one row per image to this CSV file.")] = None,
-    classifier: Annotated[
-        Classifier, typer.Option(help="What names the chromosomes: the network, or bands and shape alone.")
-    ] = Classifier.EMBEDDING,
+    classifier: ClassifierOption = Classifier.EMBEDDING,
+    segmenter: SegmenterOption = Segmenter.GEOMETRIC,
     engine: Annotated[EngineChoice | None, typer.Option(help="What runs networks; default: KARYO_ENGINE.")] = None,
 ) -> None:
     """Karyotype images with the pipeline alone: no database, no queue, the same results.
@@ -38,7 +39,7 @@ def analyse(
         fail(f"no image files in {path}")
     settings = Settings()
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    pipeline = Pipeline.default(engine or settings.engine, classifier)
+    pipeline = Pipeline.default(engine or settings.engine, classifier, segmenter)
     items: list[dict[str, object]] = []
     rows: list[dict[str, object]] = []
     with progress_bar() as progress:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from sqlalchemy import select
 
 from cli import engines
+from cli.choices import ClassifierOption, SegmenterOption
 from cli.console import AsJson, err, fail, print_json, print_table
 from cli.services import PRODUCTION, promote_shipped_pipeline, services
 from db import migrate
 from db.schema import Pipeline, PipelineAlias
-from karyotyping.pipeline import Classifier
+from karyotyping.pipeline import Classifier, Segmenter
 from models import registry
 from settings import Settings
 
@@ -58,11 +57,12 @@ def list_pipelines(as_json: AsJson = False) -> None:
 
 @models_app.command()
 def promote(
-    classifier: Annotated[Classifier, typer.Option(help="What names the chromosomes.")] = Classifier.EMBEDDING,
+    classifier: ClassifierOption = Classifier.EMBEDDING,
+    segmenter: SegmenterOption = Segmenter.GEOMETRIC,
 ) -> None:
     """Register the pipeline that this version ships and make it `production`."""
     with services() as found:
-        pipeline_id = promote_shipped_pipeline(found, classifier)
+        pipeline_id = promote_shipped_pipeline(found, classifier, segmenter)
     err.print(f"pipeline {pipeline_id} is production")
 
 

@@ -20,7 +20,7 @@ from db import pipelines
 from db.schema import ENDED, Analysis, CaseResult, Image
 from ingest import IngestSummary, ingest_folder, ingest_manifest
 from karyotyping.image import Limits
-from karyotyping.pipeline import Classifier
+from karyotyping.pipeline import Classifier, Segmenter
 
 POLL_SECONDS = 0.3
 
@@ -40,6 +40,7 @@ class RunOutcome:
 
 def run(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder of metaphase images, or a CSV manifest.")],
+    *,
     case: Annotated[
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
     ] = None,
@@ -49,6 +50,10 @@ def run(
         Classifier | None,
         typer.Option(help="Use the shipped pipeline with this classifier instead of the one in production."),
     ] = None,
+    segmenter: Annotated[
+        Segmenter | None,
+        typer.Option(help="Use the shipped pipeline with this segmenter instead of the one in production."),
+    ] = None,
 ) -> None:
     """Karyotype a folder of metaphase images and write a report.
 
@@ -56,7 +61,7 @@ def run(
     called again.
     """
     with services(workers=workers) as found:
-        pipeline_id = register_shipped_pipeline(found, classifier) if classifier else None
+        pipeline_id = register_shipped_pipeline(found, classifier, segmenter) if classifier or segmenter else None
         outcome = process(found, path, case=case, out=out, pipeline_id=pipeline_id)
     tell(outcome)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from cli.embedded import EmbeddedStack
 from db import pipelines
 from db.engine import make_engine, make_sessions
-from karyotyping.pipeline import Classifier, Pipeline
+from karyotyping.pipeline import Classifier, Pipeline, Segmenter
 from models import registry
 from settings import Settings
 from storage import ObjectStore, open_store
@@ -56,17 +56,23 @@ def services(*, workers: int = 0) -> Iterator[Services]:
         yield found
 
 
-def promote_shipped_pipeline(found: Services, classifier: Classifier = Classifier.EMBEDDING) -> int:
+def promote_shipped_pipeline(
+    found: Services, classifier: Classifier | None = None, segmenter: Segmenter | None = None
+) -> int:
     """Register the pipeline that this version ships and let ``production`` point to it; its id."""
-    pipeline_id = register_shipped_pipeline(found, classifier)
+    pipeline_id = register_shipped_pipeline(found, classifier, segmenter)
     with found.sessions.begin() as session:
         pipelines.set_alias(session, PRODUCTION, pipeline_id)
     return pipeline_id
 
 
-def register_shipped_pipeline(found: Services, classifier: Classifier) -> int:
-    """Make the database know the pipeline that this version ships, with either classifier; its id."""
-    pipeline = Pipeline.default(classifier=classifier)
+def register_shipped_pipeline(
+    found: Services, classifier: Classifier | None = None, segmenter: Segmenter | None = None
+) -> int:
+    """Make the database know the pipeline that this version ships, with either classifier and segmenter; its id."""
+    pipeline = Pipeline.default(
+        classifier=classifier or Classifier.EMBEDDING, segmenter=segmenter or Segmenter.GEOMETRIC
+    )
     weights = [registry.by_digest(sha256) for sha256 in pipeline.document["models"].values()]
     models = [{"sha256": item.sha256, "name": item.name, "card": dict(item.card)} for item in weights]
     with found.sessions.begin() as session:

@@ -74,3 +74,19 @@ def embedder(
         train(config, out, say=err.print, fold=fold, without=without)
     except ValueError as problem:
         fail(str(problem))
+
+
+@train_app.command()
+def segmenter(
+    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/segmenter.toml"),
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
+) -> None:
+    """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""
+    try:
+        from training.segmenter.train import train  # noqa: PLC0415 - torch is an extra
+    except ModuleNotFoundError as problem:
+        fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    try:
+        train(config, out, say=err.print)
+    except ValueError as problem:
+        fail(str(problem))

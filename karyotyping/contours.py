@@ -59,6 +59,39 @@ class Contour:
         result[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
         return result
 
+    def shared(self, other: Contour) -> int:
+        """Pixels that both regions have."""
+        (x, y), (u, v) = self.origin, other.origin
+        (h, w), (k, m) = self.mask.shape, other.mask.shape
+        left, top, right, bottom = max(x, u), max(y, v), min(x + w, u + m), min(y + h, v + k)
+        if right <= left or bottom <= top:
+            return 0
+        ours = self.mask[top - y : bottom - y, left - x : right - x]
+        theirs = other.mask[top - v : bottom - v, left - u : right - u]
+        return int(np.count_nonzero(ours & theirs))
+
+    def within(self, shape: tuple[int, int]) -> Contour:
+        """The region, as far as it lies in an image of this shape, with a margin of one pixel; it may be empty."""
+        x, y = self.origin
+        mask = self.mask.copy()
+        mask[: max(0, -y)], mask[max(0, shape[0] - y) :] = False, False
+        mask[:, : max(0, -x)], mask[:, max(0, shape[1] - x) :] = False, False
+        left, top, w, h = cv2.boundingRect(mask.astype(np.uint8))
+        return Contour(np.pad(mask[top : top + h, left : left + w], 1), (x + left - 1, y + top - 1))
+
+    def pixels(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of its pixels in an image of this shape."""
+        y, x = np.nonzero(self.mask)
+        y, x = y + self.origin[1], x + self.origin[0]
+        inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
+        return y[inside], x[inside]
+
+    def placed(self, shape: tuple[int, int]) -> Mask:
+        """The mask in an image of this shape (H, W)."""
+        result = np.zeros(shape, bool)
+        result[self.pixels(shape)] = True
+        return result
+
     def touches_border(self, shape: tuple[int, int]) -> bool:
         """Whether the region reaches the border of an image of this shape."""
         y, x = np.nonzero(self.mask)

@@ -7,12 +7,14 @@ cross share nearly all of a box and little of their masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from karyotyping.contours import Contour
 
 SEGMENTER = "segmenter"
 """Name of the weights."""
@@ -33,6 +35,9 @@ DIRECTIONS = 12
 DENSE = ("foreground", "overlap", "boundary", *(f"core_{k}" for k in range(DIRECTIONS)))
 """What the maps in ``dense`` say of every pixel."""
 
+_FAR = 12.0
+"""Logit of what is certainly outside."""
+
 Floats = NDArray[np.float32]
 
 
@@ -43,29 +48,40 @@ class DecodeParameters:
     midpoint: float = 0.2
     """Least probability of a midpoint."""
     most: int = 100
-    """Midpoints that are looked at, the likeliest."""
+    """Midpoints of a tile that are looked at, the likeliest."""
     inside: float = 0.5
     """Least probability of a pixel of a mask."""
     softness: float = 0.3
     """Of the suppression: a score falls to exp(-s^2 / softness) beside a better one whose mask is similar by s."""
     score: float = 0.05
     """Least score that is left."""
-    area: int = 40
-    """Least area of a mask, pixels."""
+    area: int = 10
+    """Least area of a mask, pixels of the maps."""
+
+    @property
+    def level(self) -> float:
+        """The logit from which on a pixel is inside."""
+        return float(np.log(self.inside / (1 - self.inside)))
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
-    """One chromosome in a tile."""
+class Candidate:
+    """What may be one chromosome, in the pixels of the maps."""
 
-    mask: NDArray[np.bool_]
-    """(H, W) of the tile, one connected region; those of others may overlap it."""
-    box: tuple[int, int, int, int]
-    """x, y, width, height."""
+    region: Contour
+    """One connected region, with a margin of a pixel; those of others may overlap it."""
+    logits: Floats
+    """(h, w) of the region's pixels, margin and all."""
     score: float
     """Probability of the midpoint times the IoU that the mask is expected to reach, after suppression; 0..1."""
     midpoint: tuple[float, float]
-    """x, y in the tile."""
+    """x, y"""
+
+    def moved(self, x: int, y: int) -> Candidate:
+        """The same in maps whose corner lies ``x`` to the left and ``y`` above."""
+        left, top = self.region.origin
+        region = Contour(self.region.mask, (left + x, top + y))
+        return replace(self, region=region, midpoint=(self.midpoint[0] + x, self.midpoint[1] + y))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +103,8 @@ def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.round(direction / (np.pi / LANES)).astype(np.int64) % LANES
 
 
-def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Instance]:
-    """The chromosomes of one tile, best first.
+def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Candidate]:
+    """What may be chromosomes in one tile, likeliest first; some tell the same one again (see ``suppressed``).
 
     Args:
         maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (LANES, h, w), ``kernel``
@@ -99,22 +115,20 @@ def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Ins
     score = found.score * maps["quality"][found.lane, *cells]
     kernel = maps["kernel"].reshape(LANES, -1, *maps["kernel"].shape[1:])[found.lane, :, *cells]
     height, width = maps["centre"].shape[1:]
-    level = float(np.log(parameters.inside / (1 - parameters.inside)))
-    instances = []
+    candidates = []
     for k in range(len(score)):
         row, column = int(found.row[k]), int(found.column[k])
-        top, left = window_origin(row, height), window_origin(column, width)
-        seen = window(maps["prototypes"], row, column)
-        drawn = draw(kernel[k], seen)
-        fine = cv2.resize(drawn, None, fx=STRIDE, fy=STRIDE, interpolation=cv2.INTER_LINEAR) > level
-        mask = np.zeros((height * STRIDE, width * STRIDE), bool)
-        y, x = STRIDE * top, STRIDE * left
-        mask[y : y + fine.shape[0], x : x + fine.shape[1]] = fine
-        region = _largest_region(mask)
-        if region is not None and region[2] >= parameters.area:
-            middle = STRIDE * (column + 0.5), STRIDE * (row + 0.5)
-            instances.append(Instance(region[0], region[1], float(score[k]), middle))
-    return suppressed(instances, parameters)
+        drawn = np.pad(draw(kernel[k], window(maps["prototypes"], row, column)), 1, constant_values=-_FAR)
+        region = _largest_region(drawn > parameters.level)
+        if region is None or region[1] < parameters.area:
+            continue
+        mask, (x, y, w, h) = region[0], region[2]
+        cut = np.s_[y - 1 : y + h + 1, x - 1 : x + w + 1]
+        near = cv2.dilate(mask[cut].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        logits = np.where(near, drawn[cut], -_FAR).astype(np.float32)
+        origin = window_origin(column, width) + x - 2, window_origin(row, height) + y - 2
+        candidates.append(Candidate(Contour(mask[cut], origin), logits, float(score[k]), (column + 0.5, row + 0.5)))
+    return candidates
 
 
 def midpoints(centre: Floats, parameters: DecodeParameters) -> Midpoints:
@@ -155,37 +169,37 @@ def draw(kernel: Floats, seen: Floats) -> Floats:
     return drawn
 
 
-def suppressed(instances: list[Instance], parameters: DecodeParameters) -> list[Instance]:
+def suppressed(candidates: Sequence[Candidate], parameters: DecodeParameters) -> list[Candidate]:
     """Soft suppression of what tells a chromosome again, best first (Soft-NMS, Bodla et al. 2017, on masks).
 
     Similar are masks that cover the same, and those that lie within another more than crossing can explain: a
     chromosome twice as long as wide that lies right across another shares half of itself.
     """
-    if not instances:
-        return []
-    flat = np.stack([item.mask.ravel() for item in instances]).astype(np.float32)
-    area, shared = flat.sum(axis=1), flat @ flat.T
-    iou = shared / (area[:, None] + area - shared)
-    similarity = np.maximum(iou, 2 * shared / np.minimum(area[:, None], area) - 1)
-    fall = np.exp(-(similarity**2) / parameters.softness)
-    score = np.array([item.score for item in instances])
-    left, kept = list(range(len(instances))), []
+    area = np.array([item.region.area for item in candidates], np.float64)
+    score = np.array([item.score for item in candidates], np.float64)
+    left, kept = list(range(len(candidates))), []
     while left:
         best = max(left, key=lambda k: score[k])
         if score[best] < parameters.score:
             break
-        item = instances[best]
-        kept.append(Instance(item.mask, item.box, float(score[best]), item.midpoint))
+        kept.append(replace(candidates[best], score=float(score[best])))
         left.remove(best)
-        score[left] *= fall[best, left]
+        for k in left:
+            shared = candidates[best].region.shared(candidates[k].region)
+            if shared:
+                iou = shared / (area[best] + area[k] - shared)
+                similarity = max(iou, 2 * shared / min(area[best], area[k]) - 1)
+                score[k] *= np.exp(-(similarity**2) / parameters.softness)
     return kept
 
 
-def _largest_region(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[int, int, int, int], int] | None:
-    """The largest connected region of a mask, its box and its area: chromosomes come in one piece."""
+def _largest_region(
+    mask: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], int, tuple[int, int, int, int]] | None:
+    """The largest connected region of a mask, its area and its box: chromosomes come in one piece."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     if count == 1:
         return None
     best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     x, y, w, h, area = (int(n) for n in stats[best])
-    return labels == best, (x, y, w, h), area
+    return labels == best, area, (x, y, w, h)

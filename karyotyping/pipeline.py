@@ -23,10 +23,12 @@ from karyotyping.contours import Contour
 from karyotyping.crop import without_halo
 from karyotyping.embedding import EMBEDDER
 from karyotyping.identified import Outlined, cell_iscn, identify
-from karyotyping.normalise import Mask, Normalised, normalise
+from karyotyping.instances import SEGMENTER
+from karyotyping.normalise import Normalised, normalise
 from karyotyping.quality import measure_quality
 from karyotyping.routing import ROUTER
-from karyotyping.stream import Instance, Segmentation, StreamParameters, segment_batch
+from karyotyping.segmentation import Instance, Segmentation, StreamParameters
+from karyotyping.stream import Networks, segment_batch
 from models import registry
 from models.engine import Engine, load_engine
 
@@ -44,6 +46,15 @@ class Classifier(StrEnum):
     """Bands and shape compared with the ideograms; nothing is learned."""
 
 
+class Segmenter(StrEnum):
+    """What tells the chromosomes of a cluster apart."""
+
+    NETWORK = "network"
+    """The segmenter network, learned from simulated metaphases; its masks may overlap."""
+    GEOMETRIC = "geometric"
+    """Cuts along which both parts look like chromosomes; nothing but the contour router is learned."""
+
+
 class Pipeline:
     """One pipeline version: what it consists of, and what it does to an image.
 
@@ -58,16 +69,26 @@ class Pipeline:
         self._classifier = Classifier(document["parameters"].get("classifier", Classifier.GEOMETRIC))
 
     @classmethod
-    def default(cls, engine: str = "auto", classifier: Classifier = Classifier.EMBEDDING) -> Self:
-        """The pipeline that this version of karyoflow ships, with either classifier.
+    def default(
+        cls,
+        engine: str = "auto",
+        classifier: Classifier = Classifier.EMBEDDING,
+        segmenter: Segmenter = Segmenter.GEOMETRIC,
+    ) -> Self:
+        """The pipeline that this version of karyoflow ships, with either classifier and either segmenter.
 
         Raises:
             models.registry.ModelUnavailable: weights are missing from the installation.
         """
-        networks = (ROUTER, EMBEDDER) if classifier == Classifier.EMBEDDING else (ROUTER,)
-        parameters = {"stream": asdict(StreamParameters()), "classifier": classifier.value}
+        networks = [ROUTER]
+        networks += [SEGMENTER] * (segmenter == Segmenter.NETWORK) + [EMBEDDER] * (classifier == Classifier.EMBEDDING)
+        parameters = {
+            "stream": asdict(StreamParameters()), "classifier": classifier.value, "segmenter": segmenter.value
+        }  # fmt: skip
+        # Named after what differs from the usual.
+        other = "" if segmenter == Segmenter.GEOMETRIC else "-segmenter-network"
         document = {
-            "name": classifier.value,
+            "name": classifier.value + other,
             "code_version": version("karyoflow"),
             "models": {name: registry.resolve(name).sha256 for name in networks},
             "parameters": json.loads(json.dumps(parameters)),
@@ -96,8 +117,10 @@ class Pipeline:
         return registry.digest(self.document)
 
     @cached_property
-    def _router(self) -> Engine:
-        return self._load(ROUTER)
+    def _networks(self) -> Networks:
+        # Documents from before there was a segmenter network do not name one.
+        segmenter = self._load(SEGMENTER) if SEGMENTER in self.document["models"] else None
+        return Networks(self._load(ROUTER), segmenter)
 
     @cached_property
     def _embedder(self) -> Engine:
@@ -129,7 +152,7 @@ class Pipeline:
         with _timed(seconds, "normalise", len(images)):
             normalised = [normalise(pixels) for pixels in images]
         with _timed(seconds, "segment", len(images)):
-            segmented = segment_batch(normalised, self._router, self._stream)
+            segmented = segment_batch(normalised, self._networks, self._stream)
         with _timed(seconds, "measure", len(images)):
             measured = [_measure(image, found) for image, found in zip(normalised, segmented, strict=True)]
         with _timed(seconds, "classify", len(images)):
@@ -171,7 +194,7 @@ def _cell(
     if not segmentation.instances:
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
-    outlined = [Outlined(_on_image(i, shape), i.score, i.flags) for i in segmentation.instances]
+    outlined = [Outlined(i.placed(shape), i.score, i.flags) for i in segmentation.instances]
     chromosomes = identify(outlined, measured, classified)
     return CellAnalysis(
         shape=shape,
@@ -179,16 +202,6 @@ def _cell(
         quality=measure_quality(normalised, segmentation, chromosomes),
         iscn=cell_iscn(chromosomes),
     )
-
-
-def _on_image(instance: Instance, shape: tuple[int, int]) -> Mask:
-    """The mask of an instance over an image of this shape."""
-    whole = np.zeros(shape, bool)
-    y, x = np.nonzero(instance.mask)
-    x, y = x + instance.origin[0], y + instance.origin[1]
-    inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
-    whole[y[inside], x[inside]] = True
-    return whole
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -9,7 +9,7 @@ import numpy as np
 
 from karyotyping.cell import Chromosome, Quality, QualityFlag
 from karyotyping.normalise import Grey, Mask, Normalised
-from karyotyping.stream import Segmentation
+from karyotyping.segmentation import Segmentation
 
 _EXPECTED = 46
 _COUNT_TOLERANCE = 6.0
@@ -95,10 +95,7 @@ def judge_cut_out(chromosomes: Sequence[Chromosome]) -> Quality:
 def _covered(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:
     covered = np.zeros(shape[:2], bool)
     for instance in segmentation.instances:
-        y, x = np.nonzero(instance.mask)
-        x, y = x + instance.origin[0], y + instance.origin[1]
-        inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
-        covered[y[inside], x[inside]] = True
+        covered[instance.region().pixels(shape)] = True
     return covered
 
 

@@ -8,8 +8,8 @@ import torch
 
 
 def halved() -> Any:
-    """A context in which networks compute in bfloat16 on processors with AVX512-BF16 or AMX, in float32 on others.
+    """A context in which networks compute in bfloat16 on processors with AVX512-BF16, in float32 on others.
 
-    Convolutions then train faster; elsewhere bfloat16 is emulated, ten times slower. Losses belong outside.
+    Convolutions then train about twice as fast; elsewhere bfloat16 is emulated, ten times slower. Losses stay outside.
     """
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("avx512_bf16")))

@@ -106,8 +106,10 @@ def test_images_analysed_together_end_as_they_would_alone(pipeline: Pipeline, ce
     ]
     calls: list[int] = []
     counted = Pipeline(pipeline.document, "cpu")
-    for name in ("_router", "_embedder"):
-        counted.__dict__[name] = _Counting(getattr(pipeline, name), calls)
+    networks = pipeline._networks
+    assert networks.router
+    counted.__dict__["_networks"] = replace(networks, router=_Counting(networks.router, calls))
+    counted.__dict__["_embedder"] = _Counting(pipeline._embedder, calls)
     black, first, second = counted.analyse_batch(images)
     assert isinstance(black, AnalysisError)
     assert isinstance(first, CellAnalysis)

@@ -9,23 +9,25 @@ import cv2
 import numpy as np
 import pytest
 
+from karyotyping.geometric import grow
 from karyotyping.normalise import normalise
 from karyotyping.routing import ROUTER
-from karyotyping.stream import Instance, StreamParameters, grow, segment
-from models.engine import Engine, Placement, load_engine
+from karyotyping.segmentation import Instance, StreamParameters
+from karyotyping.stream import Networks, segment
+from models.engine import Placement, load_engine
 from models.registry import resolve
 from training.evaluation.coco import evaluate
 from training.simulation import simulate
 
 
 @pytest.fixture(scope="module")
-def router() -> Engine:
-    return load_engine(resolve(ROUTER).path, "cpu", Placement(threads=1))
+def router() -> Networks:
+    return Networks(load_engine(resolve(ROUTER).path, "cpu", Placement(threads=1)))
 
 
 @pytest.mark.parametrize("contrast", ["bright_field", "fluorescence"])
 def test_chromosomes_that_lie_apart_are_all_found(
-    contrast: Literal["bright_field", "fluorescence"], router: Engine
+    contrast: Literal["bright_field", "fluorescence"], router: Networks
 ) -> None:
     cell = simulate("46,XX", seed=0, contrast=contrast)
     found = segment(normalise(cell.pixels), router, StreamParameters())
@@ -36,7 +38,7 @@ def test_chromosomes_that_lie_apart_are_all_found(
     assert found.nuclei == len(cell.nuclei)
 
 
-def test_the_same_image_gives_the_same_result(router: Engine) -> None:
+def test_the_same_image_gives_the_same_result(router: Networks) -> None:
     cell = simulate("46,XY", seed=5, touching=8, shape=(500, 640))
     first, second = (segment(normalise(cell.pixels), router, StreamParameters()) for _ in range(2))
     assert [i.score for i in first.instances] == [i.score for i in second.instances]
@@ -47,7 +49,7 @@ def test_a_chromosome_at_the_border_is_flagged() -> None:
     cell = simulate("46,XX", seed=0, contrast="fluorescence")
     x, y, w, h = cell.boxes[0]
     window = cell.pixels[y + h // 2 :, :] if h > w else cell.pixels[:, x + w // 2 :]
-    found = segment(normalise(window), None, StreamParameters())
+    found = segment(normalise(window), Networks(), StreamParameters())
     assert any("cut_by_border" in instance.flags for instance in found.instances)
     assert all(0.0 <= instance.score <= 1.0 for instance in found.instances)
 
@@ -60,7 +62,7 @@ def test_where_there_is_nothing_nothing_is_found(kind: str) -> None:
         "noise": generator.normal(90, 8, (200, 260)),
         "gradient": np.linspace(20, 200, 260)[None].repeat(200, axis=0) + generator.normal(0, 1, (200, 260)),
     }[kind]
-    assert segment(normalise(pixels.astype(np.uint8)), None, StreamParameters()).instances == ()
+    assert segment(normalise(pixels.astype(np.uint8)), Networks(), StreamParameters()).instances == ()
 
 
 def test_growing_stops_at_the_neighbour_and_at_the_rim() -> None:
@@ -81,7 +83,7 @@ def test_an_instance_is_placed_where_it_was() -> None:
 
 
 @pytest.mark.real_data
-def test_real_metaphases_score_above_the_classical_baselines(test_data: Path, router: Engine, tmp_path: Path) -> None:
+def test_real_metaphases_score_above_the_classical_baselines(test_data: Path, router: Networks, tmp_path: Path) -> None:
     """Eight cells of eight slides; all 82 are the benchmark's business."""
     import json
 

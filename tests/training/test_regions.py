@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,22 +13,7 @@ from karyotyping.routing import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WI
 from training.regions import compose, content, halves, make_samples
 from training.simulation.reports import read_cells
 
-
-def write_report(path: Path, cells: int) -> Path:
-    """A report of dark bars on white, 46 to the cell."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["file", "class", "cell"])
-    with zipfile.ZipFile(path, "w") as archive:
-        for cell in range(cells):
-            for number in range(46):
-                grey = np.full((20 + number, 22), 255, np.uint8)
-                grey[4:-4, 5:-5] = 90
-                name = f"{cell}/{number}.png"
-                archive.writestr(name, cv2.imencode(".png", grey)[1].tobytes())
-                writer.writerow([name, number // 2 + 1, cell])
-        archive.writestr("index.csv", table.getvalue())
-    return path
+Write = Callable[[Path, int], Path]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +40,8 @@ def test_halves_part_a_region_completely() -> None:
         np.testing.assert_array_equal(pieces[0].mask ^ pieces[1].mask, mask)
 
 
-def test_a_report_is_never_on_both_sides_of_the_split(tmp_path: Path) -> None:
-    report = write_report(tmp_path / "report.zip", cells=10)
+def test_a_report_is_never_on_both_sides_of_the_split(tmp_path: Path, write_report: Write) -> None:
+    report = write_report(tmp_path / "report.zip", 10)
     seen, unseen = (
         {file for cell in read_cells(report, held_out=side) for file in cell.files} for side in (False, True)
     )
@@ -67,8 +49,14 @@ def test_a_report_is_never_on_both_sides_of_the_split(tmp_path: Path) -> None:
     assert not seen & unseen
 
 
-def test_a_metaphase_is_composed_of_a_report(tmp_path: Path) -> None:
-    cell = read_cells(write_report(tmp_path / "report.zip", cells=1), held_out=False)[0]
+def test_only_the_cases_asked_for_are_read(tmp_path: Path, write_report: Write) -> None:
+    report = write_report(tmp_path / "report.zip", 10)
+    cells = read_cells(report, held_out=False, cases=["case1", "case3"])
+    assert {file.split("/")[0] for cell in cells for file in cell.files} == {"2", "3", "6", "7"}
+
+
+def test_a_metaphase_is_composed_of_a_report(tmp_path: Path, write_report: Write) -> None:
+    cell = read_cells(write_report(tmp_path / "report.zip", 1), held_out=False)[0]
     pixels, truth = compose(np.random.default_rng(2), cell)
     assert truth.shape == (46, *pixels.shape)
     assert truth.any(axis=(1, 2)).all()

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.cell import encode_mask
-from karyotyping.instances import DecodeParameters, decode
+from karyotyping.instances import DecodeParameters, decode, suppressed
+from karyotyping.segmenting import on_photograph
 from models.engine import Placement, load_engine
 from training.evaluation.coco import evaluate
-from training.segmenter.fields import Field
+from training.segmenter.field import Field
 from training.segmenter.targets import find_midpoints
 
 TRUTH, RESULTS = "truth.json", "results.json"
@@ -28,11 +29,12 @@ def measure_held_out(
 ) -> dict[str, float]:
     """Find the chromosomes of ``fields``; keep truth and results as COCO files, and the figures in ``metrics.json``.
 
-    Wanted are the chromosomes whose midpoint lies within the tile; finding the others is excused.
+    Wanted are the chromosomes whose midpoint the tile shows; finding the others is excused.
 
     Returns:
         The figures of ``training.evaluation``, 0..1, by names such as ``bbox_AP50`` and ``segm_mAP``.
     """
+    believed = parameters or DecodeParameters()
     engine = load_engine(weights, "cpu", Placement(threads=1))
     images: list[dict[str, Any]] = []
     truth: list[dict[str, Any]] = []
@@ -42,8 +44,12 @@ def measure_held_out(
         images.append({"id": number, "file_name": f"{number}.png", "width": width, "height": height})
         truth += [{**item, "id": len(truth) + k, "image_id": number} for k, item in enumerate(true_instances(field))]
         maps = engine.infer({"stain": field.stain[None, None]})
-        found = decode({name: values[0] for name, values in maps.items()}, parameters or DecodeParameters())
-        results += [{**_annotation(item.mask), "image_id": number, "score": item.score} for item in found]
+        found = suppressed(decode({name: values[0] for name, values in maps.items()}, believed), believed)
+        masks = [on_photograph(item, 1.0, believed.level).placed((height, width)) for item in found]
+        results += [
+            {**_annotation(mask), "image_id": number, "score": item.score}
+            for item, mask in zip(found, masks, strict=True)
+        ]
     document = {"images": images, "annotations": truth, "categories": [{"id": 1, "name": "chromosome"}]}
     (folder / TRUTH).write_text(json.dumps(document), "utf-8")
     (folder / RESULTS).write_text(json.dumps(results), "utf-8")
@@ -60,9 +66,7 @@ def measure_held_out(
 
 def true_instances(field: Field) -> list[dict[str, Any]]:
     """The chromosomes of a field as COCO annotations, without ids."""
-    height, width = field.stain.shape
-    middle = find_midpoints(field.axes)
-    wanted = (middle.x >= 0) & (middle.x < width) & (middle.y >= 0) & (middle.y < height)
+    wanted = find_midpoints(field.axes).shown(field)
     deep = field.masks.sum(axis=0)
     return [
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
-from training.segmenter.fields import Field
+from training.segmenter.field import Field
 from training.segmenter.losses import NAMES, losses, weighted
 from training.segmenter.targets import Batch, batch_of
 
@@ -77,6 +78,7 @@ def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], N
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     network: Any = new_segmenter(settings.widths)
+    network.to(memory_format=torch.channels_last)
     averaged = AveragedModel(network, avg_fn=lambda mean, new, n: mean.lerp(new, 1 - _kept(settings.averaging, n)))
     optimiser = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
@@ -93,7 +95,7 @@ def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], N
             part.load_state_dict(stored[name])
         say(f"resuming after step {start} of {settings.steps}")
     network.train()
-    batches = batches_from(stream, start, settings)
+    batches = ahead(batches_from(stream, start, settings))
     began, log = time.monotonic(), Log(folder / "log.jsonl", settings, say)
     for step in range(start, settings.steps):
         found = losses(network, next(batches))
@@ -123,6 +125,16 @@ def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batc
         random = np.random.default_rng((settings.seed, step))
         yield batch_of(list(islice(coming, settings.batch)), random, settings.masks)
         step += 1
+
+
+def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same, each made by a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches)
+        while True:
+            batch = coming.result()
+            coming = thread.submit(next, batches)
+            yield batch
 
 
 def settle(trained: Segmenter, batches: Iterator[Batch]) -> None:

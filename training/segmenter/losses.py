@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from karyotyping.instances import CELL, HIDDEN, REACH, WINDOW
 from models.networks.segmenter import Segmenter, draw_masks
+from training.precision import halved
 from training.segmenter.targets import Batch
 
 NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice")
@@ -19,7 +20,9 @@ _EMPTY = 1.0
 
 def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     """Each loss by its name; what a mask that covers nothing right costs is 1 for the dice."""
-    maps = network(batch.stain)
+    with halved():
+        maps = network(batch.stain.contiguous(memory_format=torch.channels_last))
+    maps = {name: values.float() for name, values in maps.items()}
     kernel, quality = network.told_at(
         maps["conditions"], batch.image, batch.lane, batch.row // CELL, batch.column // CELL
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from karyotyping.instances import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
-from training.segmenter.fields import Field
+from training.segmenter.field import Field
 
 _SPREAD = 2.0
 """Standard deviation of the bell about a midpoint, pixels of the maps."""
@@ -21,6 +21,8 @@ _TURNED = np.pi / LANES / 2
 """Standard deviation of the bell over directions: how much of a midpoint the lanes beside its own see."""
 _ASTRAY, _ASKEW = 1, np.radians(8.0)
 """How far, in pixels of the maps, and how much turned a midpoint may be found and must still draw its mask."""
+_NEAR = 3
+"""Pixels of the tile that a chromosome may end before its midpoint: the axis strays a little in sharp bends."""
 _CORE = 2
 """Width of the drawn axis, pixels of the maps; OpenCV adds about one. Half of a chromosome's."""
 
@@ -36,6 +38,18 @@ class Midpoints:
     y: NDArray[np.float64]
     direction: NDArray[np.float64]
     """Of the axis there, radians, 0 <= direction < pi."""
+
+    def shown(self, field: Field) -> NDArray[np.bool_]:
+        """(N,) whether the field shows them: they lie in the tile, and what is left of the chromosome reaches them."""
+        side = len(field.stain)
+        x, y = np.floor(self.x).astype(int), np.floor(self.y).astype(int)
+        inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+        near = [
+            mask[max(0, b - _NEAR) : b + _NEAR + 1, max(0, a - _NEAR) : a + _NEAR + 1].any()
+            for mask, a, b in zip(field.masks, np.clip(x, 0, side - 1), np.clip(y, 0, side - 1), strict=True)
+        ]
+        result: NDArray[np.bool_] = inside & np.array(near, bool)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ def batch_of(fields: Sequence[Field], random: np.random.Generator, most: int) ->
     return Batch(
         stain=torch.from_numpy(np.stack([field.stain for field in fields])[:, None]),
         centre=torch.from_numpy(
-            np.stack([centre_map(one, len(f.stain)) for one, f in zip(middles, fields, strict=True)])
+            np.stack([centre_map(one, one.shown(f), len(f.stain)) for one, f in zip(middles, fields, strict=True)])
         ),
         dense=torch.from_numpy(np.stack([dense_maps(field) for field in fields])),
         image=torch.arange(len(fields)).repeat_interleave(torch.tensor([len(masks) for _, masks in asked])),
@@ -82,11 +96,11 @@ def masks_asked(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Lane, row and column (3, n) of places near the midpoints of at most ``most`` chromosomes, and their masks.
 
-    Midpoints outside of the tile are another tile's.
+    Midpoints that the tile does not show are another tile's.
     """
     size = len(field.stain) // STRIDE
     place = np.floor(np.stack([middle.y, middle.x]) / STRIDE).astype(np.int64)
-    chosen = random.permutation(np.flatnonzero(((place >= 0) & (place < size)).all(axis=0)))[:most]
+    chosen = random.permutation(np.flatnonzero(middle.shown(field)))[:most]
     astray = random.integers(-_ASTRAY, _ASTRAY + 1, (2, len(chosen)))
     rows, columns = np.clip(place[:, chosen] + astray, 0, size - 1)
     lanes = lanes_of(middle.direction[chosen] + random.normal(0, _ASKEW, len(chosen)))
@@ -113,10 +127,11 @@ def find_midpoints(axes: Floats) -> Midpoints:
     return Midpoints(middle[:, 0], middle[:, 1], np.arctan2(chord[:, 1], chord[:, 0]) % np.pi)
 
 
-def centre_map(middle: Midpoints, side: int) -> Floats:
+def centre_map(middle: Midpoints, shown: NDArray[np.bool_], side: int) -> Floats:
     """(LANES, h, w) of a tile with sides of ``side``: bells about midpoints (CenterNet, Zhou et al. 2019).
 
-    They reach over place and direction. A bell is 1 in the pixel and the lane that hold the midpoint, and nowhere else.
+    They reach over place and direction. A bell is 1 in the pixel and the lane that hold its midpoint, if it is
+    ``shown``, and nowhere else: midpoints just beyond a border are neither wanted nor held against the network.
     """
     size = side // STRIDE
     result = np.zeros((LANES, size, size), np.float32)
@@ -128,7 +143,7 @@ def centre_map(middle: Midpoints, side: int) -> Floats:
         across, down = (np.exp(-0.5 * ((grid - a) / _SPREAD) ** 2) for a in (x, y))
         bell = down[:, None] * across
         for lane in range(LANES):
-            height = 1.0 if lane == own[k] else min(0.9, turned[k, lane])
+            height = 1.0 if lane == own[k] and shown[k] else min(0.9, turned[k, lane])
             np.maximum(result[lane], height * bell, out=result[lane])
     return result
 
@@ -136,10 +151,12 @@ def centre_map(middle: Midpoints, side: int) -> Floats:
 def dense_maps(field: Field) -> Floats:
     """(len(DENSE), h, w): foreground, overlap and boundary, and the axes lifted into their directions."""
     deep = field.masks.sum(axis=0, dtype=np.uint8)
-    rim = np.zeros(deep.shape, bool)
-    for mask in field.masks:
-        rim |= cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    plain = np.stack([_shrunk(part) for part in (deep > 0, deep > 1, rim)])
+    rim = np.zeros(deep.shape, np.uint8)
+    for mask in field.masks.view(np.uint8):
+        x, y, w, h = cv2.boundingRect(mask)
+        around = np.s_[max(0, y - 1) : y + h + 1, max(0, x - 1) : x + w + 1]
+        rim[around] |= cv2.morphologyEx(mask[around], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    plain = np.stack([_shrunk(part) for part in (deep > 0, deep > 1, rim > 0)])
     return np.concatenate([plain, cores(field.axes, len(plain[0]))])
 
 

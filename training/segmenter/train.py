@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,14 +14,45 @@ import numpy as np
 
 from karyotyping.instances import SEGMENTER, TILE
 from models.networks.segmenter import Maps
+from models.registry import digest
 from training.export import export
 from training.segmenter.card import write_segmenter_card
+from training.segmenter.fields import Fields
 from training.segmenter.heldout import measure_held_out
 from training.segmenter.loop import Settings, Stream, fit
 
 Say = Callable[[str], None]
 _COMPARED = 3
 """Tiles on which the exported file must compute what the network does."""
+
+
+def train(config: Path, out: Path, say: Say = print) -> Path:
+    """Train on fields simulated from karyotype reports: see ``train_on``.
+
+    Args:
+        config: TOML like ``training/configs/segmenter.toml``; its reports lie in the folder that ``KARYO_TEST_DATA``
+            names. Those that are not there are left out, and the card says so.
+        out: in a folder of its own each configuration's checkpoint, log, network and figures.
+        say: told of each line of the log.
+
+    Raises:
+        training.export.ExportDiffers: the exported file disagrees with the network.
+        ValueError: none of the reports is there, or a loss has no weight.
+    """
+    settings = tomllib.loads(config.read_text("utf-8"))
+    data = Path(os.environ.get("KARYO_TEST_DATA", "."))
+    reports = [data / name for name in settings["reports"] if (data / name).is_file()]
+    if not reports:
+        raise ValueError(
+            f"none of {', '.join(settings['reports'])} is in {data.resolve()}: set KARYO_TEST_DATA to their folder"
+        )
+    names = [report.name for report in reports]
+    folder = out / digest({**settings, "found": names})[:8]
+    seed, workers = settings["seed"], settings["workers"]
+    cases = settings["cases"]
+    seen = Fields(reports, seed=seed, workers=workers, cases=cases)
+    unseen = Fields(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
+    return train_on(seen, unseen, settings, folder, say, reports=names)
 
 
 def train_on(

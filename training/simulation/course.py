@@ -32,7 +32,7 @@ def along_and_across(
     cv2.polylines(near, [line], isClosed=False, color=1, thickness=2 * int(np.ceil(reach)) + 1)
     rows, columns = np.nonzero(near)
     points = np.column_stack([columns, rows]).astype(np.float32)
-    nodes = axis.astype(np.float32)
+    nodes = axis[:: max(1, len(axis) // 32)].astype(np.float32)  # no bend is so tight that more would tell
     # The nearest node, by |p - a|² = |p|² - 2 p·a + |a|², whose first term is the same for all.
     foot = ((nodes**2).sum(axis=1) - points @ (2 * nodes).T).argmin(axis=1)
     tangent = np.gradient(nodes, axis=0)

@@ -13,14 +13,18 @@ from training.simulation.noise import Plane, blur
 
 
 def photograph(
-    stain: Plane, optics: Mapping[str, float], contrast: Contrast, rng: np.random.Generator
+    stain: Plane,
+    optics: Mapping[str, float],
+    contrast: Contrast,
+    rng: np.random.Generator,
+    light: Plane | None = None,
 ) -> NDArray[np.uint8]:
-    """The 8-bit image of an (H, W) stain.
+    """The 8-bit image of an (H, W) stain, under this ``light`` or under one drawn here.
 
     In bright field, absorbances add along the light's way (Beer and Lambert): ``I = I0 exp(-stain)``. Fluorescent light
     simply adds: ``I = dark + scale * stain``. Blur acts on light, not on stain.
     """
-    light = _illumination(stain.shape, optics, rng)
+    light = illumination(stain.shape, optics, rng) if light is None else light
     if contrast == "bright_field":
         image: Plane = np.float32(optics["background"]) * np.exp(-stain)
         image = _scatter(blur(image, optics["blur"]), optics["haze"]) * light
@@ -34,7 +38,8 @@ def photograph(
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Plane:
+def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Plane:
+    """(H, W) about 1: darker in the corners, and on one side."""
     rows, columns = shape
     y, x = np.linspace(-1, 1, rows, dtype=np.float32)[:, None], np.linspace(-1, 1, columns, dtype=np.float32)[None]
     angle = rng.uniform(0, 2 * np.pi)

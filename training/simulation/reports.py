@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +30,16 @@ class ReportCell:
         return [(stain, stain > 0.15) for stain in stains]
 
 
-def read_cells(report: Path, *, held_out: bool) -> list[ReportCell]:
+def read_cells(report: Path, *, held_out: bool, cases: Collection[str] | None = None) -> list[ReportCell]:
     """The training or the held-out cells of a report: a zip of single chromosomes with an ``index.csv`` (file, cell).
 
-    Every fifth cell is held out, so that no chromosome is on both sides.
+    Every fifth cell is held out, so that no chromosome is on both sides. Given ``cases``, only cells of these (column
+    ``case``): the others are for evaluation.
     """
     with zipfile.ZipFile(report) as archive:
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8")))
+    if cases is not None:
+        rows = [row for row in rows if row["case"] in cases]
     names = sorted({row["cell"] for row in rows})
     wanted: dict[str, list[str]] = {name: [] for i, name in enumerate(names) if (i % 5 == 4) == held_out}
     for row in rows:

@@ -53,7 +53,7 @@ def add_debris(
             patch = _blob(rng.uniform(1.5, 4) * chromosome_width, 0.8, rng) * rng.uniform(0.02, 0.07)
             patch *= np.clip(1 + smooth_noise(patch.shape, 1.5, rng), 0, None)
         for _ in range(_TRIES):
-            x, y = int(rng.uniform(0, columns - patch.shape[1])), int(rng.uniform(0, rows - patch.shape[0]))
+            x, y = (int(rng.uniform(0, max(1, n - m))) for n, m in ((columns, patch.shape[1]), (rows, patch.shape[0])))
             if _paste(stain, taken, patch.astype(np.float32), x, y):
                 added += 1
                 break

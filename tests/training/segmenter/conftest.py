@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.segmenter.fields import Field
+from training.segmenter.field import POINTS, Field
 
 SIDE, WIDTH = 256, 12
 
@@ -37,9 +37,7 @@ def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Field:
             stain += rng.uniform(0.7, 1.1) * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)
     stain += rng.normal(0, 0.03, stain.shape).astype(np.float32)
     stack = np.array(masks, bool).reshape(-1, SIDE, SIDE)
-    return Field(
-        stain.astype(np.float32), stack, np.array(axes, np.float32).reshape(-1, 16, 2), np.ones(len(stack), bool)
-    )
+    return Field(stain.astype(np.float32), stack, np.array(axes, np.float32).reshape(-1, POINTS, 2))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.instances import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
-from training.segmenter.fields import Field
+from training.segmenter.field import Field
 from training.segmenter.targets import batch_of, centre_map, cores, dense_maps, find_midpoints
 
 Draw = Callable[..., Field]
@@ -28,7 +28,7 @@ def test_midpoints_halve_the_length_and_not_the_points() -> None:
 def test_two_that_cross_in_their_middles_have_lanes_of_their_own() -> None:
     along = np.linspace(-40, 40, 16, dtype=np.float32)
     flat = np.stack([along + 100, np.full(16, 100, np.float32)], axis=1)
-    centre = centre_map(find_midpoints(np.stack([flat, flat[:, ::-1]])), 256)
+    centre = centre_map(find_midpoints(np.stack([flat, flat[:, ::-1]])), np.array([True, True]), 256)
     lanes, rows, columns = np.nonzero(centre == 1)
     assert lanes.tolist() == [0, LANES // 2]
     assert set(rows) == set(columns) == {50}
@@ -77,3 +77,13 @@ def test_midpoints_outside_of_the_tile_are_anothers(draw_toy: Draw) -> None:
     batch = batch_of([outside], np.random.default_rng(1), most=6)
     assert len(batch.mask) == 0
     assert float(batch.centre.max()) < 1
+
+
+def test_a_chromosome_whose_middle_is_cut_off_is_not_asked_for(draw_toy: Draw) -> None:
+    field = draw_toy(4, pairs=0, singles=1)
+    middle = find_midpoints(field.axes)
+    assert middle.shown(field).all()
+    field.masks[:, :, : int(middle.x[0]) + 10] = False
+    field.masks[:, : int(middle.y[0]) + 10] = False
+    assert not middle.shown(field).any()
+    assert float(batch_of([field], np.random.default_rng(1), most=6).centre.max()) < 1

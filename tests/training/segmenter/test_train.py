@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
-from training.segmenter.fields import Field  # noqa: E402
+from training.segmenter.field import Field  # noqa: E402
 from training.segmenter.loop import Settings, Stream, fit  # noqa: E402
 from training.segmenter.losses import NAMES  # noqa: E402
 from training.segmenter.train import train_on  # noqa: E402
@@ -66,6 +66,8 @@ def test_it_learns_chromosomes_that_cross(toys: Stream, tmp_path: Path) -> None:
     card = resolve("segmenter", tmp_path).card
     assert card["metrics"]["bbox_mAP"] == measured["bbox_mAP"]
     assert b"site-packages" not in weights.read_bytes()
+    operators = {node.op_type for node in onnx.load(weights).graph.node}
+    assert operators == {"Add", "AveragePool", "Conv", "Relu", "Resize", "Sigmoid"}  # TensorRT parses them all
 
 
 def test_interrupted_it_goes_on_to_the_same_weights(toys: Stream, tmp_path: Path) -> None:

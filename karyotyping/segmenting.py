@@ -1,0 +1,123 @@
+"""Candidates for chromosomes, by the segmenter network: models 4 and 5 of KaryoXpert in one.
+
+Contours say where to look (Chen et al. 2024, section 3.3.2): each is seen whole, in one tile of the photograph at
+canonical scale, and all tiles of several photographs run through the network together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from karyotyping.contours import Contour
+from karyotyping.instances import STRIDE, TILE, Candidate, DecodeParameters, decode
+from karyotyping.normalise import Grey, Mask, Normalised
+from karyotyping.tiles import Box, Tile, cover, parted
+from models.engine import Engine
+
+_MARGIN = 20
+"""Pixels of a tile about what it owns."""
+_WHOLE = TILE - 2 * _MARGIN
+_PART = TILE // 2
+"""Largest side of the parts of contours that no tile holds: most of a chromosome that begins there still fits."""
+_TOGETHER = 16
+"""Tiles that run through the network at a time: the maps of one take ten megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A photograph at canonical scale, and where the segmenter looks at it."""
+
+    stain: Grey
+    """(h, w)"""
+    tiles: tuple[Tile, ...]
+    owner: NDArray[np.int32]
+    """(h / STRIDE, w / STRIDE), rounded up: which tile decides on this pixel of the maps; -1 for background."""
+    zoom: float
+    """Pixels of the view to one of the photograph."""
+
+
+def view(normalised: Normalised, contours: Sequence[Contour]) -> View:
+    """The tiles of a photograph that hold its contours."""
+    zoom = 1.0 / normalised.scale
+    height, width = (max(1, round(n * zoom)) for n in normalised.stain.shape)
+    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    stain = np.asarray(cv2.resize(normalised.stain, (width, height), interpolation=how), np.float32)
+    rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+    part_of = np.full((rows, columns), -1, np.int32)
+    boxes: list[Box] = []
+    for contour in contours:
+        seen = _shrunk(contour, normalised.stain.shape, (rows, columns))
+        if seen is None:
+            continue
+        x, y, w, h = cv2.boundingRect(seen.astype(np.uint8))
+        box = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
+        for part in [box] if max(w, h) * STRIDE <= _WHOLE else parted(box, _PART):
+            left, top, right, bottom = (n // STRIDE for n in (part[0], part[1], part[0] + part[2], part[1] + part[3]))
+            window = np.s_[top:bottom, left:right]
+            part_of[window][seen[window]] = len(boxes)
+            boxes.append(part)
+    tiles = [Tile(t.x // STRIDE * STRIDE, t.y // STRIDE * STRIDE, t.owned) for t in cover(boxes, TILE, _MARGIN)]
+    tile_of = np.full(len(boxes) + 1, -1, np.int32)  # the last is background's, -1
+    for number, tile in enumerate(tiles):
+        tile_of[list(tile.owned)] = number
+    return View(stain, tuple(tiles), tile_of[part_of], zoom)
+
+
+def _shrunk(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
+    """A contour of a photograph with this shape in maps of this size; None if nothing is left of it."""
+    rows, columns = size
+    y, x = contour.pixels(shape)
+    result = np.zeros(size, bool)
+    result[y * rows // shape[0], x * columns // shape[1]] = True
+    return result if len(y) else None
+
+
+def candidates(views: Sequence[View], engine: Engine, parameters: DecodeParameters) -> list[list[Candidate]]:
+    """What may be chromosomes in each view, in the pixels of its maps. One tile alone decides on each contour."""
+    found: list[list[Candidate]] = [[] for _ in views]
+    jobs = [(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
+    for start in range(0, len(jobs), _TOGETHER):
+        some = jobs[start : start + _TOGETHER]
+        tiles = np.stack([tile.cut(views[k].stain, TILE)[None] for k, _, tile in some])
+        maps = engine.infer({"stain": tiles})
+        for n, (k, number, tile) in enumerate(some):
+            here = decode({name: values[n] for name, values in maps.items()}, parameters)
+            moved = (item.moved(tile.x // STRIDE, tile.y // STRIDE) for item in here)
+            found[k] += _owned(moved, views[k].owner, number)
+    return found
+
+
+def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], tile: int) -> list[Candidate]:
+    """Those that lie, for the most part, on contours that this tile decides on."""
+    kept = []
+    for item in items:
+        y, x = item.region.pixels(owner.shape)
+        owners = owner[y, x]
+        owners = owners[owners >= 0]
+        if len(owners) and np.bincount(owners).argmax() == tile:
+            kept.append(item)
+    return kept
+
+
+def on_photograph(item: Candidate, zoom: float, level: float) -> Contour:
+    """The region of a candidate in the pixels of the photograph, smooth at whatever scale.
+
+    Args:
+        item: in the pixels of the maps.
+        zoom: of the view.
+        level: logit from which on a pixel is inside.
+    """
+    step = zoom / STRIDE
+    (x, y), (h, w) = item.region.origin, item.region.mask.shape
+    left, top = int(np.floor(x / step)) - 1, int(np.floor(y / step)) - 1
+    columns, rows = int(np.ceil((x + w) / step)) + 1 - left, int(np.ceil((y + h) / step)) + 1 - top
+    # Pixel centres of the photograph to those of the crop.
+    matrix = np.array([[step, 0, (left + 0.5) * step - 0.5 - x], [0, step, (top + 0.5) * step - 0.5 - y]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(item.logits, matrix, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return Contour(drawn > level, (left, top))
