@@ -19,6 +19,7 @@ from worker.cases import summarise_case
 from worker.context import Context, LoadPipeline, load_pipeline
 from worker.monitor import monitored
 from worker.runner import Runner
+from worker.silence import SilenceWatch
 from worker.stop import GracefulTerm, StopFlag
 
 log = logging.getLogger("worker")
@@ -81,8 +82,11 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
     tasks.register(app)
     guard(app)
 
+    silence = SilenceWatch(app, settings.silent_seconds)
+
     def leave(**_: object) -> None:
         stop.set()
+        silence.stop()
 
     def keep_our_logging(**_: object) -> None:
         """Having a receiver is what makes Celery leave logging alone."""
@@ -106,6 +110,7 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
         without_heartbeat=True,
     )
     log.info("worker started", extra={"worker": name, "concurrency": concurrency})
+    silence.start()
     with monitored(settings):
         worker.start()
     log.info("worker left", extra={"worker": name})

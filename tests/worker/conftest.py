@@ -150,6 +150,14 @@ class Laboratory:
             assert time.monotonic() < deadline, f"{self.states()}\n{self.log()[-6000:]}"
             time.sleep(0.05)
 
+    @staticmethod
+    def wait_for_exit(process: subprocess.Popen[bytes], seconds: float) -> int:
+        """Exit status; ``TimeoutError`` if it still runs."""
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+
     def ended(self) -> bool:
         return not {"pending", "queued", "running"} & set(self.states().values())
 

@@ -1,0 +1,51 @@
+"""What hangs and what has fallen silent is noticed by its lack of progress, and ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from worker.app import QUEUE, make_app
+from worker.silence import EXIT_STATUS
+
+if TYPE_CHECKING:
+    from conftest import Laboratory
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.mark.parametrize(("hang", "reason"), [("python", "timed_out"), ("native", "worker_lost")])
+def test_an_engine_that_hangs_is_ended_and_its_image_found(laboratory: Laboratory, hang: str, reason: str) -> None:
+    laboratory.settings = laboratory.settings.model_copy(update={"max_attempts": 1})
+    pipeline = laboratory.pipeline(hang=hang)
+    laboratory.add(pipeline, 2)
+    laboratory.add(pipeline, 1, prefix="hangs", value=9)
+    laboratory.add(pipeline, 2, prefix="after")
+    laboratory.worker(KARYO_STUCK_SECONDS="1", KARYO_MAX_ATTEMPTS="1")
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    states = laboratory.states()
+    assert states.pop("hangs0.png") == "quarantined"
+    assert set(states.values()) == {"done"}
+    assert {(one.reason, one.attempts) for one in laboratory.analyses() if one.reason} == {(reason, 1)}
+    assert ("in analyse_batch" in laboratory.log()) == (hang == "native")  # where it hung is in the log
+    laboratory.assert_each_once()
+
+
+def test_a_consumer_that_has_fallen_silent_leaves_and_its_successor_does_the_work(laboratory: Laboratory) -> None:
+    pipeline = laboratory.pipeline()
+    laboratory.add(pipeline, 1)
+    worker = laboratory.worker(KARYO_SILENT_SECONDS="1.5")
+    laboratory.scheduler()
+    laboratory.wait(laboratory.summarised)
+    # Idle and with nothing to take is no silence.
+    with pytest.raises(TimeoutError):
+        laboratory.wait_for_exit(worker, 3)
+    make_app(laboratory.settings).control.cancel_consumer(QUEUE)
+    laboratory.add(pipeline, 3, prefix="unheard")
+    assert laboratory.wait_for_exit(worker, 30) == EXIT_STATUS
+    laboratory.worker()
+    laboratory.wait(laboratory.summarised)
+    assert set(laboratory.states().values()) == {"done"}
+    laboratory.assert_each_once()
