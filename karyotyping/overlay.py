@@ -42,7 +42,7 @@ def draw_overlay(pixels: NDArray[np.uint8] | NDArray[np.uint16], cell: CellAnaly
         raise ValueError(f"the analysis is of an image of {cell.shape} pixels, this one has {pixels.shape}")
     factor = math.ceil(_SMALLEST_SIDE / max(pixels.shape))
     enlarged = cv2.resize(_eight_bit(pixels), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    canvas = np.repeat(enlarged[..., None], 3, axis=2).astype(np.uint8)
+    canvas = np.asarray(cv2.cvtColor(enlarged, cv2.COLOR_GRAY2RGB), np.uint8)
     for chromosome in cell.chromosomes:
         _outline(canvas, chromosome, factor)
     page = Image.fromarray(canvas)

@@ -41,4 +41,10 @@ def wrapped(text: str, size: int, width: float) -> list[str]:
 
 
 def _fits(text: str, size: int, width: float) -> bool:
-    return float(font(size).getlength(text)) * _WIDEST <= width
+    return _width(text, size) * _WIDEST <= width
+
+
+@lru_cache(4096)
+def _width(text: str, size: int) -> float:
+    """Pages of one cell, and of many, say much the same."""
+    return float(font(size).getlength(text))
