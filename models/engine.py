@@ -47,8 +47,6 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 listeners: list[Callable[[str, str, int, float], None]] = []
 """Told of every call of an engine: name of the network, kind of engine, items in the batch, seconds."""
 
-CPU_BATCH = 32
-"""Largest slice on the CPU: more makes nothing faster and takes memory; see docs/performance.md."""
 _ERRORS_ONLY = 3
 """ONNX Runtime's log severity: a provider that fails to load is our own error, not a line on stderr."""
 
@@ -173,7 +171,7 @@ def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngi
     digest = hashlib.sha256(model).hexdigest()
 
     def opened(chain: Chain, kind: str = kind) -> OnnxEngine:
-        largest = min(placement.profile.largest, CPU_BATCH) if kind == "cpu" else placement.profile.largest
+        largest = placement.cpu_batch if kind == "cpu" else placement.profile.largest
         return OnnxEngine(_session(model, path.name, kind, chain, placement), path.stem, kind, digest, largest)
 
     if kind != "tensorrt":

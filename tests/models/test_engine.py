@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from models import providers
-from models.engine import EngineUnavailable, InputInvalid, OnnxEngine, Placement, Profile, load_engine, refuse_fallback
+from models.engine import EngineUnavailable, InputInvalid, OnnxEngine, Placement, load_engine, refuse_fallback
 
 GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
 needs_gpu = pytest.mark.skipif(not GPU_WHEEL, reason="needs an NVIDIA GPU and the extra `gpu`")
@@ -32,7 +32,7 @@ def write_model(path: Path, batch: str | int = "batch") -> Path:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> OnnxEngine:
-    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, profile=Profile(1, 2, 4)))
+    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, cpu_batch=4))
 
 
 def batch_of(size: int) -> dict[str, Any]:

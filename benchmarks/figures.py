@@ -1,0 +1,86 @@
+"""What the benchmarks share: Markdown tables, line charts, the machine described, memory of a process."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.evaluation.charts import INK, PALE, RULE, Color, Page, Point
+
+COLORS: tuple[Color, ...] = ((38, 98, 166), (214, 122, 24), (60, 140, 90), (190, 30, 45), (120, 90, 170), (90, 90, 90))
+WIDTH, HEIGHT = 640, 360
+LEFT, ABOVE, RIGHT, BELOW = 90, 60, 190, 70
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table; its cells are what ``str`` makes of them."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def machine() -> str:
+    """One line about the machine that a figure was measured on."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    wide = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8") if flag in flags]
+    load = os.getloadavg()[0]
+    return (
+        f"{names[0] if names else processor}, {os.cpu_count()} cores ({', '.join(wide) or 'no wide vectors'}), "
+        f"Python {platform.python_version()}, load {load:.1f}"
+    )
+
+
+def peak_mib() -> float:
+    """Peak resident memory of this process since it started its program; NaN outside Linux.
+
+    ``ru_maxrss`` would count what its parent held when it forked.
+    """
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), float("nan"))
+
+
+def draw_lines(out: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Write a PNG of lines over a logarithmic x; y begins at 0. ``series`` holds (x, y) points by name."""
+    points = [point for line in series.values() for point in line]
+    left, right = (np.log2(limit(point[0] for point in points)) for limit in (min, max))
+    top = _ceiling(max(point[1] for point in points))
+    page = Page(LEFT + WIDTH + RIGHT, ABOVE + HEIGHT + BELOW)
+
+    def at(point: Point) -> Point:
+        share = (np.log2(point[0]) - left) / max(right - left, 1e-9)
+        return LEFT + WIDTH * float(share), ABOVE + HEIGHT * (1 - point[1] / top)
+
+    for value in np.linspace(0, top, 6).tolist():
+        height = ABOVE + HEIGHT * (1 - value / top)
+        page.line([(LEFT, height), (LEFT + WIDTH, height)], RULE)
+        page.text((LEFT - 10, height), f"{value:g}", ink=PALE, anchor="rm")
+    for value in sorted({point[0] for point in points}):
+        page.text((at((value, 0))[0], ABOVE + HEIGHT + 16), f"{value:g}", ink=PALE)
+    for number, (name, line) in enumerate(series.items()):
+        color = COLORS[number % len(COLORS)]
+        page.line([at(point) for point in line], color, 2)
+        for point in line:
+            page.dot(at(point), 3, color)
+        page.line([(LEFT + WIDTH + 20, ABOVE + 20 * number), (LEFT + WIDTH + 44, ABOVE + 20 * number)], color, 2)
+        page.text((LEFT + WIDTH + 50, ABOVE + 20 * number), name, anchor="lm")
+    page.text((LEFT, 28), title, size=18, ink=INK, anchor="lm")
+    page.text((LEFT + WIDTH / 2, ABOVE + HEIGHT + 46), x, size=15)
+    page.upwards((24, ABOVE + HEIGHT / 2), y)
+    Image.fromarray(page.pixels()).save(out)
+
+
+def _ceiling(value: float) -> float:
+    """The next of 1, 2, 2.5, 5, 10 times a power of ten; 1 for 0."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value))
