@@ -30,12 +30,12 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
-def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table to stdout; None becomes a dash."""
+def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to: Console = out) -> None:
+    """Write a table, to stdout if nothing else is said; None becomes a dash."""
     table = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
         table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
-    out.print(table)
+    to.print(table)
 
 
 @contextmanager

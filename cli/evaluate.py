@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from cli.console import err, fail, print_json
+from cli.console import err, fail, print_json, print_table
 from training.evaluation import answers
+from training.evaluation import coco as instances
 from training.evaluation.classes import draw, report
-from training.evaluation.coco import evaluate as evaluate_instances
+from training.evaluation.domains import domain_table
+from training.evaluation.matching import load
+from training.evaluation.pictures import draw as draw_found
 
 evaluate_app = typer.Typer(help="Compare results with a truth; every metric as JSON.", no_args_is_help=True)
 
@@ -19,14 +23,41 @@ Resamples = Annotated[int, typer.Option(min=0, help="Bootstrap resamples for con
 
 
 @evaluate_app.command()
-def coco(
+def coco(  # noqa: PLR0917 - options are keywords on the command line
     ground_truth: File,
     results: File,
     min_score: Annotated[float, typer.Option(help="Count only results of at least this score.")] = 0.0,
+    by: Annotated[
+        str, typer.Option(metavar="FIELD", help="Also by a field of the truth's images, such as slide; with a table.")
+    ] = "",
+    resamples: Resamples = 500,
     details: Annotated[bool, typer.Option(help="Add a row per image, worst first.")] = False,
+    figures: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Draw precision and recall, and counts, here, as PNG.")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder with the truth's images: draw the worst cells too."),
+    ] = None,
+    worst: Annotated[int, typer.Option(min=1, help="How many of the worst cells.")] = 20,
 ) -> None:
-    """Chromosomes found (a COCO results list) against a COCO ground truth."""
-    found = evaluate_instances(ground_truth, results, min_score=min_score)
+    """Chromosomes found (a COCO results list) against a COCO ground truth.
+
+    With masks on both sides also what an operator would have to correct.
+    """
+    if images and not figures:
+        fail("--images is for pictures: say where they should go with --figures", 2)
+    try:
+        comparison = load(ground_truth, results)
+        found = instances.report(comparison, min_score=min_score, resamples=resamples, by=by)
+        if figures:
+            for path in draw_found(comparison, figures, min_score=min_score, images=images, worst=worst):
+                err.print(f"wrote {path}")
+    except ValueError as problem:
+        fail(str(problem))
+    if by:
+        wide = Console(stderr=True, highlight=False, width=max(err.width, 160))  # intervals cannot be folded
+        print_table("every result counted; 95 % intervals below", *domain_table(found, by), to=wide)
     if not details:
         found.pop("images", None)
     print_json(found)

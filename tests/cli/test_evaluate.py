@@ -1,4 +1,4 @@
-"""``karyo evaluate classes``, as a person runs it."""
+"""``karyo evaluate``, as a person runs it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,37 @@ def test_crops_want_a_folder_for_figures(files: tuple[str, str]) -> None:
     done = run(app, ["evaluate", "classes", *files, "--crops", files[0]])
     assert done.exit_code == 2
     assert "--figures" in done.stderr
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> tuple[str, str]:
+    """A truth of one image of a slide, and one result, which is right."""
+    box = {"bbox": [5, 5, 10, 30], "image_id": 1, "category_id": 1}
+    image = {"id": 1, "file_name": "a.png", "width": 60, "height": 50, "slide": "S1"}
+    (tmp_path / "truth.json").write_text(json.dumps({"images": [image], "annotations": [box | {"id": 1}]}), "utf-8")
+    (tmp_path / "results.json").write_text(json.dumps([box | {"score": 0.9}]), "utf-8")
+    Image.new("L", (60, 50), 90).save(tmp_path / "a.png")
+    return str(tmp_path / "truth.json"), str(tmp_path / "results.json")
+
+
+def test_instances_by_domain_are_json_a_table_and_pictures(found: tuple[str, str], tmp_path: Path) -> None:
+    where = ["--figures", str(tmp_path / "figures"), "--images", str(tmp_path), "--worst", "1"]
+    done = run(app, ["evaluate", "coco", *found, "--by", "slide", "--resamples", "5", *where])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["by"]["S1"]["counted"]["bbox"]["WCR"] == 1
+    assert "S1" in done.stderr
+    assert "box AP.5" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "counts.png",
+        "precision_recall.png",
+        "worst_01_a.png",
+    ]
+
+
+def test_what_cannot_be_evaluated_is_one_sentence(found: tuple[str, str], tmp_path: Path) -> None:
+    unknown = run(app, ["evaluate", "coco", *found, "--by", "probe"])
+    assert (unknown.exit_code, "fields with text are file_name, slide" in unknown.stderr) == (1, True)
+    swapped = run(app, ["evaluate", "coco", *reversed(found)])
+    assert (swapped.exit_code, "is no COCO ground truth" in swapped.stderr) == (1, True)
+    homeless = run(app, ["evaluate", "coco", *found, "--images", str(tmp_path)])
+    assert (homeless.exit_code, "--figures" in homeless.stderr) == (2, True)

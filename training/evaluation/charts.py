@@ -1,106 +1,19 @@
-"""Pictures of how good classes are: confusion matrix, reliability diagram, risk-coverage curve.
-
-Drawn at twice their size and halved, which makes lines smooth.
-"""
+"""Pictures of how good classes are: confusion matrix, reliability diagram, risk-coverage curve."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from training.evaluation.answers import LABELS, MISSING, Ints
 from training.evaluation.confidence import ERROR_TARGETS, RiskCoverage
+from training.evaluation.page import INK, PALE, PAPER, RIGHT, SERIES, WRONG, Axes, Color, Page
 
-Color = tuple[int, int, int]
-Point = tuple[float, float]
-
-PAPER: Color = (255, 255, 255)
-INK: Color = (32, 36, 44)
-PALE: Color = (125, 130, 140)
-RULE: Color = (224, 226, 231)
-RIGHT: Color = (38, 98, 166)
-WRONG: Color = (190, 30, 45)
-_SERIES = (RIGHT, (214, 122, 24))
-_SIDE = 760
-"""Pixels of a diagram's side."""
-_ROOM = (90, 80, 40, 80)
-"""Pixels left, above, right and below of the axes."""
 _LEAST_ERROR = 1e-4
 _LEAST_MARKED = 0.05
-
-
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The one font there is."""
-    return ImageFont.load_default(size)
-
-
-class Page:
-    """A white page; coordinates and sizes are in pixels of the finished picture."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self._image = Image.new("RGB", (2 * width, 2 * height), PAPER)
-        self._pen = ImageDraw.Draw(self._image)
-
-    def text(self, at: Point, words: str, size: int = 14, ink: Color = INK, anchor: str = "mm") -> None:
-        """Write; ``anchor`` as Pillow has it."""
-        self._pen.text((2 * at[0], 2 * at[1]), words, font=font(2 * size), fill=ink, anchor=anchor)
-
-    def upwards(self, at: Point, words: str, size: int = 15) -> None:
-        """Write from below to above, the middle at ``at``."""
-        width, height = 2 * size * len(words), 3 * size
-        strip = Image.new("RGB", (width, height), PAPER)
-        ImageDraw.Draw(strip).text((width / 2, height / 2), words, font=font(2 * size), fill=INK, anchor="mm")
-        turned = strip.rotate(90, expand=True)
-        self._image.paste(turned, (round(2 * at[0]) - turned.width // 2, round(2 * at[1]) - turned.height // 2))
-
-    def line(self, points: Sequence[Point], ink: Color = RULE, width: float = 1.0) -> None:
-        """Draw a line through ``points``."""
-        self._pen.line([(2 * x, 2 * y) for x, y in points], fill=ink, width=round(2 * width), joint="curve")
-
-    def box(self, left: float, top: float, right: float, bottom: float, fill: Color) -> None:
-        """Fill a rectangle; right and bottom belong to what comes next."""
-        if right > left and bottom > top:
-            self._pen.rectangle((2 * left, 2 * top, 2 * right - 1, 2 * bottom - 1), fill=fill)
-
-    def dot(self, at: Point, radius: float, fill: Color) -> None:
-        """Fill a circle."""
-        self._pen.circle((2 * at[0], 2 * at[1]), 2 * radius, fill=fill, outline=PAPER, width=3)
-
-    def paste(self, picture: Image.Image, left: float, top: float) -> None:
-        """Set a picture that is twice as large as it is to appear."""
-        self._image.paste(picture, (round(2 * left), round(2 * top)))
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """The finished picture, (H, W, 3) RGB."""
-        return np.array(self._image.reduce(2))
-
-
-class _Axes:
-    """A square diagram with a title; x runs 0..1, and ``rise`` takes y to 0..1."""
-
-    def __init__(self, title: str, x: str, y: str, ticks: Mapping[float, str], rise: Callable[[float], float]) -> None:
-        left, above, right, below = _ROOM
-        self.page = Page(_SIDE + left + right, _SIDE + above + below)
-        self._rise = rise
-        for share in np.linspace(0, 1, 11).tolist():
-            self.page.line([self.at(share, min(ticks)), self.at(share, max(ticks))])
-            place = self.at(share, min(ticks))
-            self.page.text((place[0], place[1] + 16), f"{share:.1f}", ink=PALE)
-        for value, words in ticks.items():
-            self.page.line([self.at(0, value), self.at(1, value)])
-            place = self.at(0, value)
-            self.page.text((place[0] - 10, place[1]), words, ink=PALE, anchor="rm")
-        self.page.text((left, above / 2), title, size=22, anchor="lm")
-        self.page.text((left + _SIDE / 2, above + _SIDE + 50), x, size=15)
-        self.page.upwards((26, above + _SIDE / 2), y)
-
-    def at(self, x: float, y: float) -> Point:
-        """Where a point lies on the page."""
-        return _ROOM[0] + _SIDE * x, _ROOM[1] + _SIDE * (1 - self._rise(y))
 
 
 def confusion(true: Ints, said: Ints) -> NDArray[np.uint8]:
@@ -142,10 +55,9 @@ def _tint(color: Color, depth: float) -> Color:
 def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> NDArray[np.uint8]:
     """Accuracy by score, of the rows that ``confidence.reliability`` gives for each series, (H, W, 3) RGB. A dot's area
     grows with the logarithm of how many answers it stands for."""
-    ticks = {share: f"{share:.1f}" for share in np.linspace(0, 1, 11).tolist()}
-    axes = _Axes("Reliability", "score", "share that is right", ticks, lambda y: y)
+    axes = Axes("Reliability", "score", "share that is right")
     axes.page.line([axes.at(0, 0), axes.at(1, 1)], PALE)
-    for number, (ink, (name, rows)) in enumerate(zip(_SERIES, bins.items(), strict=False)):
+    for number, (ink, (name, rows)) in enumerate(zip(SERIES, bins.items(), strict=False)):
         places = [axes.at(row["score"], row["accuracy"]) for row in rows]
         axes.page.line(places, ink, 2)
         for place, row in zip(places, rows, strict=True):
@@ -161,17 +73,17 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> NDArray[np.uint8]:
     """Share of errors among the surest answers, on a logarithmic scale, (H, W, 3) RGB; below 1 in 10,000 lies on the
     floor."""
     ticks = {10.0**k: f"{10.0**k:.4g}".rstrip("0") if k < 0 else "1" for k in range(-4, 1)}
-    axes = _Axes(
+    axes = Axes(
         "Risk and coverage",
         "share of chromosomes accepted, the surest first",
         "share of errors among them",
-        ticks,
-        lambda error: 1 + math.log10(max(error, _LEAST_ERROR)) / 4,
+        y_ticks=ticks,
+        rise=lambda error: 1 + math.log10(max(error, _LEAST_ERROR)) / 4,
     )
     for target in ERROR_TARGETS:
         axes.page.line([axes.at(0, target), axes.at(1, target)], PALE)
         axes.page.text((axes.at(0.01, target)[0], axes.at(0, target)[1] - 10), f"{target:.1%}", ink=PALE, anchor="lm")
-    for number, (ink, (name, curve)) in enumerate(zip(_SERIES, curves.items(), strict=False)):
+    for number, (ink, (name, curve)) in enumerate(zip(SERIES, curves.items(), strict=False)):
         shares, errors = [*curve.coverage.tolist(), 1.0], [*curve.error.tolist(), curve.errors_total / curve.total]
         axes.page.line([axes.at(x, y) for x, y in zip(shares, errors, strict=True)], ink, 2)
         axes.page.text(axes.at(0.03, 10 ** (-0.16 - 0.16 * number)), name, size=16, ink=ink, anchor="lm")

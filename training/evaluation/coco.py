@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from karyotyping.cell import class_name
+from training.evaluation.edits import Corrections, corrections
 from training.evaluation.figures import Figures, bootstrap, without_nan
-from training.evaluation.matching import Comparison, ImageMatches, load, match
-from training.evaluation.metrics import detection, enumeration, outcomes
+from training.evaluation.matching import Comparison, ImageMatches, Kind, load, match
+from training.evaluation.metrics import detection, enumeration, handwork, outcomes
+from training.evaluation.outlines import outlines, overlaps
 
-HEADLINE = ("AP50", "mAP", "mAR", "WCR", "AER", "Acc", "count_exact", "count_error", "class_accuracy")
+HEADLINE = (
+    *("AP50", "mAP", "mAR", "WCR", "AER", "Acc", "count_exact", "count_error", "class_accuracy"),
+    *("clinical_precision", "clinical_recall", "edits", "splits", "joins", "deletions", "additions"),
+)
 """Figures that get a confidence interval."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One image, matched."""
+
+    by_kind: dict[Kind, ImageMatches]
+    corrections: Corrections | None
+    """None without masks."""
+
+
 def evaluate(
-    ground_truth: Path, results: Path, *, min_score: float = 0.0, resamples: int = 500, seed: int = 0
+    ground_truth: Path, results: Path, *, min_score: float = 0.0, resamples: int = 500, seed: int = 0, by: str = ""
 ) -> dict[str, Any]:
     """Compare a COCO results list with a COCO ground truth.
 
@@ -28,37 +43,77 @@ def evaluate(
         min_score: results below it do not count for enumeration and classes; average precision ranks them all.
         resamples: bootstrap resamples of the images; 0 for no confidence intervals.
         seed: of the bootstrap.
+        by: a field of the truth's images that tells domains apart, such as ``slide``.
+
+    Raises:
+        ValueError: one of the files is not in its format, or no image has the field.
+    """
+    return report(load(ground_truth, results), min_score=min_score, resamples=resamples, seed=seed, by=by)
+
+
+def report(
+    comparison: Comparison, *, min_score: float = 0.0, resamples: int = 500, seed: int = 0, by: str = ""
+) -> dict[str, Any]:
+    """Every figure of a comparison.
 
     Returns:
         ``summary``; ``counted``, with ``bbox`` and, if both sides have masks, ``segm``: the figures of ``detection``
-        and ``enumeration`` whatever the classes, their ``interval95``, and ``per_class`` if the truth has classes;
-        ``excused``, if the truth has unlabelled boxes: the same with results there left out; ``images``: a row per
+        and ``enumeration`` whatever the classes, for masks also those of ``handwork``, their ``interval95``, and
+        ``per_class`` if the truth has classes; ``excused``, if the truth has unlabelled boxes: the same with results
+        there left out; ``by``: ``images``, ``chromosomes`` and both views of each domain; ``images``: a row per
         image, worst first. Shares are 0..1; a figure without a denominator is None.
 
     Raises:
-        ValueError: one of the files is not in its format.
+        ValueError: no image has the field ``by``.
     """
-    comparison = load(ground_truth, results)
-    if not comparison.images:
-        raise ValueError(f"{ground_truth} has no images to evaluate")
+    domains = _domains(comparison, by) if by else {}
     views = {"counted": comparison} | ({"excused": comparison.excusing()} if comparison.has_unlabelled else {})
-    matches = {view: {kind: match(data, kind) for kind in comparison.kinds} for view, data in views.items()}
-    report: dict[str, Any] = {"summary": _summary(comparison, min_score)}
-    for view, by_kind in matches.items():
-        report[view] = {}
-        for kind, found in by_kind.items():
-            report[view][kind] = _figures(found, min_score)
-            if resamples:
-                report[view][kind]["interval95"] = _intervals(found, min_score, resamples, seed)
+    judged = {view: _judge(data, min_score) for view, data in views.items()}
+
+    def part(chosen: Sequence[int]) -> dict[str, Any]:
+        return {
+            view: _figures_of([images[i] for i in chosen], min_score, resamples, seed)
+            for view, images in judged.items()
+        }
+
+    everything: dict[str, Any] = {"summary": _summary(comparison, min_score)} | part(range(len(comparison.images)))
     if len(comparison.classes) > 1:
         for kind in comparison.kinds:
-            report["counted"][kind]["per_class"] = {
-                class_name(class_id): _figures(match(comparison.of_class(class_id), kind), min_score)
+            everything["counted"][kind]["per_class"] = {
+                class_name(class_id): _of_matches(match(comparison.of_class(class_id), kind), min_score)
                 for class_id in comparison.classes
             }
-    report["images"] = _rows(comparison, matches["counted"], min_score)
-    cleaned: dict[str, Any] = without_nan(report)
+    if by:
+        everything["by"] = {
+            name: {
+                "images": len(chosen),
+                "chromosomes": sum(judged["counted"][i].by_kind["bbox"].truth for i in chosen),
+                **part(chosen),
+            }
+            for name, chosen in domains.items()
+        }
+    everything["images"] = _rows(comparison, judged["counted"], min_score)
+    cleaned: dict[str, Any] = without_nan(everything)
     return cleaned
+
+
+def _domains(comparison: Comparison, field: str) -> dict[str, list[int]]:
+    """Places of the images by their value of ``field``."""
+    if not any(field in image for image in comparison.images):
+        names = sorted({name for image in comparison.images for name, value in image.items() if isinstance(value, str)})
+        raise ValueError(f"no image of the truth has the field {field!r}; fields with text are {', '.join(names)}")
+    found: dict[str, list[int]] = {}
+    for place, image in enumerate(comparison.images):
+        found.setdefault(str(image.get(field, "-")), []).append(place)
+    return dict(sorted(found.items()))
+
+
+def _judge(comparison: Comparison, min_score: float) -> list[_Judged]:
+    by_kind = {kind: match(comparison, kind) for kind in comparison.kinds}
+    by_hand: list[Corrections | None] = [None] * len(comparison.images)
+    if "segm" in by_kind:
+        by_hand = [corrections(overlaps(image)) for image in outlines(comparison, min_score)]
+    return [_Judged({kind: found[i] for kind, found in by_kind.items()}, by_hand[i]) for i in range(len(by_hand))]
 
 
 def _summary(comparison: Comparison, min_score: float) -> dict[str, Any]:
@@ -72,26 +127,45 @@ def _summary(comparison: Comparison, min_score: float) -> dict[str, Any]:
     }
 
 
-def _figures(matches: Sequence[ImageMatches], min_score: float) -> dict[str, Any]:
+def _figures_of(images: Sequence[_Judged], min_score: float, resamples: int, seed: int) -> dict[Kind, Any]:
+    def of_kind(kind: Kind) -> Callable[[Sequence[_Judged]], Figures]:
+        def figures(sample: Sequence[_Judged]) -> Figures:
+            by_hand = [image.corrections for image in sample if image.corrections] if kind == "segm" else []
+            found = _of_matches([image.by_kind[kind] for image in sample], min_score)
+            return {**found, **(handwork(by_hand) if by_hand else {})}
+
+        return figures
+
+    def headline(figures: Callable[[Sequence[_Judged]], Figures]) -> Callable[[Sequence[_Judged]], Figures]:
+        return lambda sample: {name: value for name, value in figures(sample).items() if name in HEADLINE}
+
+    found: dict[Kind, Any] = {}
+    for kind in images[0].by_kind:
+        figures = of_kind(kind)
+        found[kind] = dict(figures(images))
+        if resamples:
+            found[kind]["interval95"] = bootstrap(images, headline(figures), resamples=resamples, seed=seed)
+    return found
+
+
+def _of_matches(matches: Sequence[ImageMatches], min_score: float) -> Figures:
     found, there = np.sum([image.overlapped for image in matches], axis=0)
     overlapped = {"recall_overlapped": float(found / there)} if there else {}
     return {**detection(matches), **enumeration(matches, min_score), **overlapped}
 
 
-def _intervals(matches: Sequence[ImageMatches], min_score: float, resamples: int, seed: int) -> dict[str, list[float]]:
-    def headline(sample: Sequence[ImageMatches]) -> Figures:
-        figures = {**detection(sample), **enumeration(sample, min_score)}
-        return {name: figures[name] for name in HEADLINE}
-
-    return bootstrap(matches, headline, resamples=resamples, seed=seed)
-
-
-def _rows(comparison: Comparison, matches: dict[Any, list[ImageMatches]], min_score: float) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number, image in enumerate(comparison.images):
-        row: dict[str, Any] = {"file_name": image["file_name"], "truth": matches["bbox"][number].truth}
-        for kind, found in matches.items():
-            true, false, missed, right = outcomes(found[number], min_score)
+def _rows(comparison: Comparison, judged: Sequence[_Judged], min_score: float) -> list[dict[str, Any]]:
+    """A row per image, worst first: most edits, or without masks most that is missed or false."""
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for image, one in zip(comparison.images, judged, strict=True):
+        row: dict[str, Any] = {"file_name": image["file_name"], "truth": one.by_kind["bbox"].truth}
+        trouble = 0
+        for kind, found in one.by_kind.items():
+            true, false, missed, right = outcomes(found, min_score)
             row |= {f"{kind}_TP": true, f"{kind}_FP": false, f"{kind}_FN": missed, f"{kind}_right_class": right}
-        rows.append(row)
-    return sorted(rows, key=lambda row: (-row["bbox_FP"] - row["bbox_FN"], row["file_name"]))
+            trouble = false + missed
+        if one.corrections:
+            row |= asdict(one.corrections)
+            trouble = one.corrections.edits
+        rows.append((trouble, row))
+    return [row for _, row in sorted(rows, key=lambda pair: (-pair[0], pair[1]["file_name"]))]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.evaluation.answers import LABELS, MISSING, NO_CLASS, Compared, Ints
-from training.evaluation.charts import INK, PALE, WRONG, Page
+from training.evaluation.page import INK, PALE, WRONG, Page
 
 WORST = 50
 _ACROSS = 10

@@ -36,9 +36,10 @@ class Comparison:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What can be compared: masks only if every instance on both sides has one."""
+        """What can be compared: masks only if every instance on both sides has one; a crowd's region may be a box."""
         instances = [item for side in (self.truth, self.results) for image in side for item in image]
-        return ("bbox", "segm") if all(item.get("segmentation") for item in instances) else ("bbox",)
+        masked = all(item.get("segmentation") or item.get("iscrowd") for item in instances)
+        return ("bbox", "segm") if masked else ("bbox",)
 
     @property
     def has_unlabelled(self) -> bool:
@@ -57,6 +58,13 @@ class Comparison:
             for image, items in zip(self.images, self.truth, strict=True)
         ]
         return Comparison(self.images, truth, self.results, self.elsewhere)
+
+    def boxes_alone(self) -> Comparison:
+        """The same without masks."""
+        truth, results = (
+            [[item | {"segmentation": None} for item in items] for items in side] for side in (self.truth, self.results)
+        )
+        return Comparison(self.images, truth, results, self.elsewhere)
 
     def of_class(self, class_id: int) -> Comparison:
         """Only the instances of one class."""
@@ -103,6 +111,8 @@ def load(ground_truth: Path, results: Path) -> Comparison:
     ):
         raise ValueError(f"{results} is no COCO results list: each item needs file_name or image_id, bbox and score")
     images = document["images"]
+    if not images:
+        raise ValueError(f"{ground_truth} has no images to evaluate")
     by_name = {image["file_name"]: index for index, image in enumerate(images)}
     by_id = {image["id"]: index for index, image in enumerate(images)}
 
@@ -128,7 +138,7 @@ def load(ground_truth: Path, results: Path) -> Comparison:
 def match(comparison: Comparison, kind: Kind) -> list[ImageMatches]:
     """Match every image's results with its instances, whatever their classes: by decreasing score, each result to the
     free instance of highest IoU (Lin et al. 2014, as in pycocotools). No result is left out."""
-    truth, results = _coco(comparison, comparison.truth, kind), _coco(comparison, comparison.results, kind)
+    truth, results = indexed(comparison, comparison.truth, kind), indexed(comparison, comparison.results, kind)
     evaluation = COCOeval(truth, results, kind)
     evaluation.params.useCats = 0
     evaluation.params.iouThrs = IOU_THRESHOLDS
@@ -139,7 +149,7 @@ def match(comparison: Comparison, kind: Kind) -> list[ImageMatches]:
     return [_image_matches(found, truth, results) for found in evaluation.evalImgs]
 
 
-def _coco(comparison: Comparison, side: Sequence[Sequence[dict[str, Any]]], kind: Kind) -> COCO:
+def indexed(comparison: Comparison, side: Sequence[Sequence[dict[str, Any]]], kind: Kind) -> COCO:
     """A pycocotools index of one side, with ids from 1 up: it takes a match with id 0 for none."""
     annotations: list[dict[str, Any]] = []
     for number, (image, items) in enumerate(zip(comparison.images, side, strict=True)):

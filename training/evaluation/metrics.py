@@ -1,4 +1,4 @@
-"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7."""
+"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7, an operator's work."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.edits import Corrections
 from training.evaluation.figures import Figures, ratio
 from training.evaluation.matching import ImageMatches
 
@@ -22,14 +23,8 @@ def detection(matches: Sequence[ImageMatches]) -> Figures:
     IoU .50:.95.
     NaN where there is nothing to find.
     """
+    recall, precision = precision_recall(matches)
     truth = sum(image.truth for image in matches)
-    scores = np.concatenate([image.scores for image in matches])
-    order = np.argsort(-scores, kind="stable")
-    hit = np.concatenate([image.hit for image in matches], axis=1)[:, order]
-    excused = np.concatenate([image.excused for image in matches], axis=1)[:, order]
-    true, false = np.cumsum(hit, axis=1), np.cumsum(~hit & ~excused, axis=1)
-    recall = true / truth if truth else np.full(true.shape, np.nan)
-    precision = true / np.maximum(true + false, 1)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # the best precision at this recall or more
     coco, eq6 = (_interpolated(recall, best, levels, truth) for levels in (_COCO_LEVELS, _EQ6_LEVELS))
     reached = recall[:, -1] if recall.shape[1] else np.full(len(recall), 0.0 if truth else np.nan)
@@ -41,6 +36,19 @@ def detection(matches: Sequence[ImageMatches]) -> Figures:
         "AP50_eq6": float(eq6[0]),
         "mAP_eq6": float(eq6.mean()),
     }
+
+
+def precision_recall(matches: Sequence[ImageMatches]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recall and precision, (T, D) each, of the D results by decreasing score at T = 10 IoU thresholds; recall is NaN
+    where there is nothing to find."""
+    truth = sum(image.truth for image in matches)
+    scores = np.concatenate([image.scores for image in matches])
+    order = np.argsort(-scores, kind="stable")
+    hit = np.concatenate([image.hit for image in matches], axis=1)[:, order]
+    excused = np.concatenate([image.excused for image in matches], axis=1)[:, order]
+    true, false = np.cumsum(hit, axis=1), np.cumsum(~hit & ~excused, axis=1)
+    recall = true / truth if truth else np.full(true.shape, np.nan)
+    return recall, true / np.maximum(true + false, 1)
 
 
 def _interpolated(
@@ -81,4 +89,21 @@ def enumeration(matches: Sequence[ImageMatches], min_score: float) -> Figures:
         "TP": int(true),
         "FP": int(false),
         "FN": int(missed),
+    }
+
+
+def handwork(images: Sequence[Corrections]) -> Figures:
+    """What is right as it is, and what is left to an operator; :mod:`training.evaluation.edits` defines both.
+
+    ``clinical_precision`` and ``clinical_recall``: results, and chromosomes, whose outline is right (the paper's "100 %
+    correct contours"). ``edits``: per cell, the sum of ``splits``, ``joins``, ``deletions`` and ``additions``.
+    """
+    right = sum(image.right for image in images)
+    kinds = ("splits", "joins", "deletions", "additions")
+    per_cell = {kind: float(np.mean([getattr(image, kind) for image in images])) for kind in kinds}
+    return {
+        "clinical_precision": ratio(right, sum(image.results for image in images)),
+        "clinical_recall": ratio(right, sum(image.chromosomes for image in images)),
+        "edits": sum(per_cell.values()),
+        **per_cell,
     }

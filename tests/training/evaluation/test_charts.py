@@ -13,6 +13,7 @@ from training.evaluation.answers import MISSING, NO_CLASS, read
 from training.evaluation.classes import draw
 from training.evaluation.confidence import RiskCoverage, reliability
 from training.evaluation.gallery import gallery, worst_errors
+from training.evaluation.page import RIGHT, SERIES, WRONG
 
 WHITE = 255
 
@@ -25,8 +26,8 @@ def test_a_mistake_is_red_and_a_right_answer_blue() -> None:
     def corner(row: int, column: int) -> list[int]:
         return picture[top + row * step + 4, left + column * step + 4].tolist()
 
-    assert corner(0, 0) == list(charts.RIGHT)
-    assert corner(1, 0) == list(charts.WRONG)  # half of the row
+    assert corner(0, 0) == list(RIGHT)
+    assert corner(1, 0) == list(WRONG)  # half of the row
     assert corner(5, 5) == corner(0, 1) == [246, 247, 249]
 
 
@@ -44,11 +45,11 @@ def test_diagrams_draw_every_series() -> None:
     one = charts.reliability_diagram({"isolated": rows})
     two = charts.reliability_diagram({"isolated": rows, "assigned": rows[:3]})
     assert one.shape == two.shape == (920, 890, 3)
-    assert (one == charts._SERIES[0]).all(axis=2).any()
-    assert not (one == charts._SERIES[1]).all(axis=2).any()
-    assert (two == charts._SERIES[1]).all(axis=2).any()
+    assert (one == SERIES[0]).all(axis=2).any()
+    assert not (one == SERIES[1]).all(axis=2).any()
+    assert (two == SERIES[1]).all(axis=2).any()
     curve = charts.risk_coverage({"isolated": RiskCoverage.of(score, right)})
-    blue = np.argwhere((curve == charts._SERIES[0]).all(axis=2) & (np.arange(890) > 750))
+    blue = np.argwhere((curve == SERIES[0]).all(axis=2) & (np.arange(890) > 750))
     place = 80 + 760 * -np.log10((~right).mean()) / 4  # the error of all, at the right end
     assert abs(blue[blue[:, 1].argmax()][0] - place) < 6
 

@@ -15,6 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from karyotyping.cell import encode_mask
 from training.evaluation.coco import evaluate
+from training.evaluation.domains import domain_table
 
 SIDE = 100
 
@@ -81,6 +82,44 @@ def test_two_cells_by_hand(two_cells: tuple[Path, Path]) -> None:
         assert counted["per_class"]["Y"]["precision"] is None
     assert [row["file_name"] for row in report["images"]] == ["b.png", "a.png"]
     assert report["images"][1]["bbox_right_class"] == 1
+
+
+def test_masks_tell_what_is_left_to_do(two_cells: tuple[Path, Path]) -> None:
+    report = evaluate(*two_cells, resamples=20)
+    counted, excused = report["counted"]["segm"], report["excused"]["segm"]
+    assert (counted["clinical_precision"], counted["clinical_recall"]) == (3 / 4, 3 / 4)
+    assert (excused["clinical_precision"], excused["clinical_recall"]) == (1, 3 / 4)
+    assert [counted[name] for name in ("edits", "splits", "joins", "deletions", "additions")] == [1, 0, 0, 0.5, 0.5]
+    assert (excused["edits"], excused["deletions"]) == (0.5, 0)
+    assert counted["interval95"]["edits"] == [0, 2]
+    assert "edits" not in report["counted"]["bbox"]
+    assert [row["additions"] for row in report["images"]] == [1, 0]
+    sure = evaluate(*two_cells, resamples=0, min_score=0.65)["counted"]["segm"]
+    assert (sure["clinical_precision"], sure["deletions"]) == (1, 0)
+
+
+def test_domains_have_the_figures_of_their_images(two_cells: tuple[Path, Path]) -> None:
+    whole = json.loads(two_cells[0].read_text("utf-8"))
+    whole["images"][0]["slide"], whole["images"][1]["slide"] = "S1", "S2"
+    two_cells[0].write_text(json.dumps(whole), "utf-8")
+    found = evaluate(*two_cells, resamples=5, by="slide")
+    assert [(name, part["images"], part["chromosomes"]) for name, part in found["by"].items()] == [
+        ("S1", 1, 2),
+        ("S2", 1, 2),
+    ]
+    alone = whole | {"images": whole["images"][1:], "annotations": whole["annotations"][2:]}
+    two_cells[0].write_text(json.dumps(alone), "utf-8")
+    second = evaluate(*two_cells, resamples=5)
+    for view in ("counted", "excused"):
+        for kind in ("bbox", "segm"):
+            figures = {name: value for name, value in second[view][kind].items() if name != "per_class"}
+            assert found["by"]["S2"][view][kind] == figures
+    headings, rows = domain_table(found, "slide")
+    assert (headings[0], headings[-1]) == ("slide", "edits")
+    assert [row[:3] for row in rows] == [["S1", "1", "2"], ["S2", "1", "2"], ["all", "2", "4"]]
+    assert rows[1][-1] == "2.0\n2.0-2.0"
+    with pytest.raises(ValueError, match=r"has the field 'probe'.*file_name, slide"):
+        evaluate(*two_cells, by="probe")
 
 
 def test_a_least_score_leaves_results_out_of_the_enumeration_alone(two_cells: tuple[Path, Path]) -> None:
