@@ -30,12 +30,17 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, default=str))
 
 
-def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to: Console = out) -> None:
-    """Write a table, to stdout if nothing else is said; None becomes a dash."""
-    table = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table in which None is a dash."""
+    made = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
-    to.print(table)
+        made.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
+    return made
+
+
+def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to: Console = out) -> None:
+    """Write a table, to stdout if nothing else is said."""
+    to.print(table(title, columns, rows))
 
 
 @contextmanager

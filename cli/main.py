@@ -10,7 +10,20 @@ from pydantic import ValidationError
 from rich.markup import escape
 from sqlalchemy.exc import OperationalError
 
-from cli import analyse, campaigns, catalogue, classify, demo, evaluate, operate, processes, run, simulate
+from cli import (
+    analyse,
+    campaigns,
+    catalogue,
+    classify,
+    demo,
+    evaluate,
+    operate,
+    processes,
+    run,
+    simulate,
+    status,
+    steer,
+)
 from cli.console import err
 from cli.embedded.errors import StackError
 from db.pipelines import UnknownPipeline
@@ -38,7 +51,10 @@ app.command("analyse", rich_help_panel=WORK)(analyse.analyse)
 app.command("classify", rich_help_panel=WORK)(classify.classify)
 
 app.command("ingest", rich_help_panel=OPERATE)(operate.ingest)
-app.command("status", rich_help_panel=OPERATE)(operate.status)
+app.command("status", rich_help_panel=OPERATE)(status.status)
+app.command("pause", rich_help_panel=OPERATE)(steer.pause)
+app.command("resume", rich_help_panel=OPERATE)(steer.resume)
+app.command("drain", rich_help_panel=OPERATE)(steer.drain)
 app.command("retry", rich_help_panel=OPERATE)(operate.retry)
 app.command("report", rich_help_panel=OPERATE)(operate.report)
 app.add_typer(campaigns.campaign_app, name="campaign", rich_help_panel=OPERATE)

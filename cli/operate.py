@@ -1,4 +1,4 @@
-"""What an operator does all day: take images in, look how far they are, try again, print reports."""
+"""What an operator does all day: take images in, try again, print reports."""
 
 from __future__ import annotations
 
@@ -47,19 +47,6 @@ def ingest(
     if summary.rejected:
         rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
         print_table("Rejected", ("file", "reason", "what it means"), rows)
-
-
-def status(as_json: AsJson = False) -> None:
-    """How much is waiting, running and done, how old the oldest waiting image is, and the last errors."""
-    with services() as found, found.sessions() as session:
-        overview = queue.overview(session)
-    if as_json:
-        print_json(overview)
-        return
-    print_table("Analyses", ("state", "count"), overview["states"].items())
-    print_table("Waiting", ("priority", "count", "oldest (s)"), [row.values() for row in overview["waiting"]])
-    if overview["errors"]:
-        print_table("Last errors", ("image", "state", "reason", "error"), [row.values() for row in overview["errors"]])
 
 
 def retry(

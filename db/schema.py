@@ -251,6 +251,17 @@ class Lane(Base):
     )
 
 
+class Worker(Base):
+    """A worker that has lately said that it lives."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    processes: Mapped[int] = mapped_column(SmallInteger, doc="Of its pool: images of so many chunks are worked on.")
+    started_at: Mapped[datetime] = _created()
+    seen_at: Mapped[datetime] = _created()
+
+
 class Analysis(Base):
     """One image to be analysed, or analysed, by one pipeline. This table is the queue of record."""
 

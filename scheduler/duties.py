@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from db import queue, schedules
+from db import queue, schedules, workers
 from db.engine import SessionFactory
 from db.schema import PRIORITIES
 from settings import Settings
@@ -67,7 +67,8 @@ class Duties:
         limit = self._settings.max_queued
         with self._sessions.begin() as session:
             claimed = queue.claim(session, priority, limit, limit)
-            sizes = {pipeline_id: self._chunk_size(session, pipeline_id) for _, pipeline_id in claimed}
+            share = -(-len(claimed) // max(workers.processes(session), 1)) if claimed else 0
+            sizes = {pipeline_id: self._chunk_size(session, pipeline_id, share) for _, pipeline_id in claimed}
         if not claimed:
             return
         failpoint("claimed")
@@ -87,11 +88,14 @@ class Duties:
         failpoint("published")
         log.info("dispatched", extra={"priority": priority, "analyses": [analysis_id for analysis_id, _ in claimed]})
 
-    def _chunk_size(self, session: Session, pipeline_id: int) -> int:
-        """Images that keep a worker busy for about ``chunk_seconds``, which is how long a ``stat`` image may wait."""
+    def _chunk_size(self, session: Session, pipeline_id: int, share: int) -> int:
+        """Images that keep a worker busy for about ``chunk_seconds``, which is how long a ``stat`` image may wait.
+
+        Never more than the ``share`` of one process, so that few images are spread over all of them.
+        """
         pace = queue.seconds_per_image(session, pipeline_id)
         wanted = UNMEASURED_CHUNK if pace is None else round(self._settings.chunk_seconds / max(pace, 1e-3))
-        return min(max(wanted, 1), self._settings.chunk_size)
+        return max(min(wanted, self._settings.chunk_size, share), 1)
 
     def summarise(self) -> None:
         """Ask for the summaries of cases whose last analysis has ended.

