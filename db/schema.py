@@ -291,6 +291,7 @@ class Analysis(Base):
         Index("ix_analyses_running", "lease_expires_at", postgresql_where=text("state = 'running'")),
         Index("ix_analyses_done", "pipeline_id", "finished_at", postgresql_where=text("state = 'done'")),
         Index("ix_analyses_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+        Index("ix_analyses_failed", "finished_at", postgresql_where=text("state IN ('failed', 'quarantined')")),
         Index(None, "pipeline_id", "state"),
         Index(None, "campaign_id", postgresql_where=text("campaign_id IS NOT NULL")),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from db import workers
@@ -60,7 +60,8 @@ def _errors(session: Session, count: int) -> list[dict[str, Any]]:
     repeated = of_image.where(
         Analysis.state == "pending", Analysis.not_before.is_not(None), Analysis.reason.is_not(None)
     )
-    ended = of_image.where(Analysis.finished_at.is_not(None), Analysis.state != "done")
+    badly = text("analyses.state IN ('failed', 'quarantined')")  # in full, as their index has it
+    ended = of_image.where(badly)
     found = [
         *session.execute(repeated.order_by(Analysis.not_before).limit(count)),
         *session.execute(ended.order_by(Analysis.finished_at.desc()).limit(count)),

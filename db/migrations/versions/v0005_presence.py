@@ -1,4 +1,4 @@
-"""Workers that say that they live.
+"""Workers that say that they live; the last failures found at once.
 
 Revision: 0005, after 0004.
 """
@@ -25,7 +25,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_workers")),
         schema="karyo",
     )
+    op.create_index(
+        "ix_analyses_failed",
+        "analyses",
+        ["finished_at"],
+        schema="karyo",
+        postgresql_where=sa.text("state IN ('failed', 'quarantined')"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_analyses_failed", "analyses", schema="karyo")
     op.drop_table("workers", schema="karyo")
