@@ -111,6 +111,15 @@ class Pipeline:
             registry.by_digest(sha256)
         return cls(document, engine)
 
+    def open(self) -> Self:
+        """Open its engines now instead of at the first image; itself.
+
+        Raises:
+            models.providers.EngineUnavailable: this machine lacks the engine.
+        """
+        _ = self._networks, self._classifier == Classifier.EMBEDDING and self._embedder
+        return self
+
     @property
     def digest(self) -> str:
         """SHA-256 of the document."""

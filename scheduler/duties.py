@@ -10,6 +10,7 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from db import queue, schedules, workers
+from db.backlog import NAMES
 from db.engine import SessionFactory
 from db.schema import PRIORITIES
 from settings import Settings
@@ -78,7 +79,7 @@ class Duties:
                 members = [analysis_id for analysis_id, its_pipeline in claimed if its_pipeline == pipeline_id]
                 for chunk in _chunks(members, size):
                     self._publisher.publish_chunk(chunk, priority)
-                    metrics.DISPATCHED.labels(priority).inc(len(chunk))
+                    metrics.DISPATCHED.labels(NAMES[priority]).inc(len(chunk))
                     unsent -= set(chunk)
         except ConnectionError:
             with self._sessions.begin() as session:

@@ -34,7 +34,7 @@ LoadPipeline = Callable[[Mapping[str, Any], str], AnalysesImages]
 
 
 def load_pipeline(document: Mapping[str, Any], engine: str) -> AnalysesImages:
-    """The pipeline of ``document`` on ``engine``.
+    """The pipeline of ``document`` on ``engine``, open: an engine that is missing is no image's fault.
 
     Raises:
         models.registry.ModelUnavailable: this installation lacks one of its networks.
@@ -42,7 +42,7 @@ def load_pipeline(document: Mapping[str, Any], engine: str) -> AnalysesImages:
     """
     from karyotyping.pipeline import Pipeline  # noqa: PLC0415  # only pool processes need the science's libraries
 
-    return Pipeline.from_document(dict(document), engine)
+    return Pipeline.from_document(dict(document), engine).open()
 
 
 @dataclass(slots=True)

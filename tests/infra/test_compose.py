@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docker-compose.yml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONE_SHOT = {"migrate"}
+ONE_SHOT = {"migrate", "engines"}
 SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|TOKEN")
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?P<rest>[^}]*)\}")
 
@@ -85,15 +85,22 @@ def test_only_pages_and_prometheus_are_reachable_and_only_from_this_host() -> No
 
 def test_our_own_containers_are_locked() -> None:
     ours = {name: service for name, service in SERVICES.items() if service["image"].startswith("karyoflow/")}
-    assert set(ours) == {"migrate", "scheduler", "worker-cpu", "worker-gpu", "web"}
+    assert set(ours) == {"migrate", "engines", "scheduler", "worker-cpu", "worker-gpu", "web"}
     for name, service in ours.items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert (ROOT / service["build"]["dockerfile"]).is_file()
 
 
-def test_the_gpu_worker_reserves_one_gpu() -> None:
-    gpu = SERVICES["worker-gpu"]
-    assert gpu["profiles"] == ["gpu"]
-    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+def test_the_gpu_worker_reserves_one_gpu_and_finds_its_engines_built() -> None:
+    worker, builder = SERVICES["worker-gpu"], SERVICES["engines"]
+    for service in (worker, builder):
+        assert service["profiles"] == ["gpu"]
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert builder["command"] == ["models", "build"]
+    assert worker["depends_on"]["engines"] == {"condition": "service_completed_successfully"}
+    assert worker["volumes"] == builder["volumes"]
+    assert worker["environment"] == builder["environment"]
+    (volume,) = worker["volumes"]
+    assert worker["environment"]["XDG_CACHE_HOME"] == volume.partition(":")[2]

@@ -1,0 +1,21 @@
+"""A pipeline that a worker cannot run is noticed before an image is begun for it."""
+
+from __future__ import annotations
+
+import onnxruntime as ort
+import pytest
+
+from karyotyping.pipeline import Pipeline
+from models.providers import EngineUnavailable
+from worker.context import load_pipeline
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in ort.get_available_providers(),
+    reason="about the ONNX Runtime wheel without GPU providers",
+)
+def test_a_missing_engine_is_met_while_the_pipeline_is_loaded() -> None:
+    document = Pipeline.default("cpu").document
+    assert load_pipeline(document, "cpu")
+    with pytest.raises(EngineUnavailable, match="install the extra `gpu`"):
+        load_pipeline(document, "cuda")
