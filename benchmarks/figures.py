@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.evaluation.charts import INK, PALE, RULE, Color, Page, Point
+from training.evaluation.page import INK, PALE, RULE, SERIES, Page, Point
 
-COLORS: tuple[Color, ...] = ((38, 98, 166), (214, 122, 24), (60, 140, 90), (190, 30, 45), (120, 90, 170), (90, 90, 90))
 WIDTH, HEIGHT = 640, 360
 LEFT, ABOVE, RIGHT, BELOW = 90, 60, 190, 70
 
@@ -66,7 +65,7 @@ def draw_lines(out: Path, title: str, x: str, y: str, series: Mapping[str, Seque
     for value in sorted({point[0] for point in points}):
         page.text((at((value, 0))[0], ABOVE + HEIGHT + 16), f"{value:g}", ink=PALE)
     for number, (name, line) in enumerate(series.items()):
-        color = COLORS[number % len(COLORS)]
+        color = SERIES[number % len(SERIES)]
         page.line([at(point) for point in line], color, 2)
         for point in line:
             page.dot(at(point), 3, color)

@@ -21,15 +21,15 @@ log = logging.getLogger("scheduler")
 SILENT_SECONDS = 300.0
 """A loop that has not gone round for this long, failing or not, does not live."""
 IDLE_SECONDS = 60.0
-"""A scheduler whose last good round is longer ago is of no use at present."""
+"""A scheduler whose last good round is longer ago is of no use at present; three rounds, if they are further apart."""
 
 
 class Monitor:
     """Told by the loop how it fares; ``lives`` and ``works`` are what the probes ask."""
 
-    def __init__(self) -> None:
-        self.lives = probes.Pulse(SILENT_SECONDS)
-        self.works = probes.Pulse(IDLE_SECONDS)
+    def __init__(self, poll_seconds: float = 1.0) -> None:
+        self.lives = probes.Pulse(max(SILENT_SECONDS, 3 * poll_seconds))
+        self.works = probes.Pulse(max(IDLE_SECONDS, 3 * poll_seconds))
 
     def round_done(self, seconds: float) -> None:
         """Every duty was done."""
@@ -46,7 +46,7 @@ class Monitor:
 @contextmanager
 def monitored(settings: Settings) -> Iterator[Monitor]:
     """Serve metrics and probes of this process for as long as the block runs."""
-    monitor = Monitor()
+    monitor = Monitor(settings.poll_seconds)
     database = make_engine(str(settings.database_url), application_name="karyo-scheduler-probe", pool_size=1)
     sessions = make_sessions(database)
     registry = _everything_and(_Queue(sessions))

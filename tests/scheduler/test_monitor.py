@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
@@ -70,8 +72,9 @@ def test_the_queue_is_measured_when_it_is_asked_for(
 def test_a_scheduler_lives_through_outages_but_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
     from scheduler import monitor as module
 
-    monkeypatch.setattr(module, "IDLE_SECONDS", -1.0)
-    monitor = Monitor()
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    monitor = Monitor(poll_seconds=0.001)
+    time.sleep(0.01)
     before = REGISTRY.get_sample_value("karyo_scheduler_rounds_failed_total", {"problem": "ConnectionError"}) or 0
     monitor.round_failed(ConnectionError("away"))
     monitor.lives.check()

@@ -203,7 +203,7 @@ def test_room_at_the_broker_is_heard_of(settings: Settings, session_factory: Ses
 def test_a_lost_bell_is_hung_up_again(settings: Settings, session_factory: SessionFactory) -> None:
     broker = Broker()
     with running(settings.model_copy(update={"poll_seconds": 0.5}), broker):
-        time.sleep(0.3)
+        wait(lambda: _listeners(session_factory) == 1)
         with session_factory() as session:
             cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'karyo-bell'"
             assert session.scalars(text(cut)).all() == [True]
