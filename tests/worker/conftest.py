@@ -47,7 +47,7 @@ class Laboratory:
     def __init__(self, settings: Settings, sessions: SessionFactory, store: DirectoryStore, folder: Path) -> None:
         self.settings, self.sessions, self.store = settings, sessions, store
         self._folder = folder
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self._schedulers: list[tuple[threading.Event, threading.Thread]] = []
 
     def pipeline(self, models: dict[str, str] | None = None, **parameters: Any) -> int:
@@ -97,7 +97,7 @@ class Laboratory:
             "KARYO_RETRY_SECONDS": str(self.settings.retry_seconds),
             "OMP_NUM_THREADS": "1",
         }
-        with self._log(len(self._processes)).open("wb") as log:
+        with self._log(len(self.processes)).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, NULL_WORKER],
                 env={**os.environ, **urls, **environment},
@@ -106,14 +106,14 @@ class Laboratory:
                 cwd=Path(__file__).parents[2],
                 start_new_session=True,
             )
-        self._processes.append(process)
+        self.processes.append(process)
         return process
 
     def _log(self, number: int) -> Path:
         return self._folder / f"worker{number}.log"
 
     def log(self) -> str:
-        return "".join(self._log(number).read_text() for number in range(len(self._processes)))
+        return "".join(self._log(number).read_text() for number in range(len(self.processes)))
 
     def scheduler(self) -> threading.Event:
         """A scheduler in a thread; set the event to stop it."""
@@ -175,10 +175,10 @@ class Laboratory:
         for _, thread in self._schedulers:
             thread.join(20)
             assert not thread.is_alive()
-        for process in self._processes:
+        for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in self._processes:
+        for process in self.processes:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:

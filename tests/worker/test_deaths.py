@@ -38,3 +38,17 @@ def test_death_at_any_step_loses_nothing_and_repeats_nothing(mortal: Laboratory,
     # No death is an image's fault when other images were in hand, and afterwards each goes alone.
     assert {analysis.attempts for analysis in mortal.analyses()} == {1}
     mortal.assert_each_once()
+
+
+def test_clocks_of_hosts_that_differ_by_hours_mean_nothing(laboratory: Laboratory) -> None:
+    laboratory.add(laboratory.pipeline(seconds=0.2), 16)
+    ahead = laboratory.worker(CLOCK_SKEW_SECONDS="7200")
+    laboratory.worker(CLOCK_SKEW_SECONDS="-7200")
+    laboratory.scheduler()
+    laboratory.wait(lambda: len({one.worker for one in laboratory.analyses() if one.worker}) == 2)
+    ahead.kill()  # what it had is taken back when its leases expire, and not before
+    laboratory.wait(laboratory.summarised)
+    assert set(laboratory.states().values()) == {"done"}
+    assert {analysis.attempts for analysis in laboratory.analyses()} == {1}
+    assert "lease lost" not in laboratory.log()
+    laboratory.assert_each_once()
