@@ -143,8 +143,11 @@ def main() -> None:
         methods["karyoflow, segmenter"] = ours(Networks(None, segmenter))
         methods["karyoflow"] = ours(Networks(router, segmenter))
     print(f"{len(images)} images, {len(agnostic)} chromosomes ({arguments.split})\n")
-    print("| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR | CPU s/image |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR "
+        "| right outlines, of results / of chromosomes | edits per cell | CPU s/image |"
+    )
+    print("| --- " * 9 + "|")
     with tempfile.TemporaryDirectory() as scratch:
         truth_file, result_file = Path(scratch) / "truth.json", Path(scratch) / "results.json"
         categories = [{"id": 1, "name": "chromosome"}]
@@ -156,7 +159,9 @@ def main() -> None:
             box, mask = figures["bbox"], figures["segm"]
             cells = [" / ".join(f"{kind[k]:.3f}" for k in ("AP50", "mAP", "mAR")) for kind in (box, mask)]
             shares = [f"{box[k]:.1%}" for k in ("AER", "Acc", "WCR")]
-            print("| " + " | ".join([name, *cells, *shares, f"{seconds:.2f}"]) + " |", flush=True)
+            right = " / ".join(f"{mask[k]:.1%}" for k in ("clinical_precision", "clinical_recall"))
+            row = [name, *cells, *shares, right, f"{mask['edits']:.1f}", f"{seconds:.2f}"]
+            print("| " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":

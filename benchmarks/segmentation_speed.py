@@ -2,6 +2,7 @@
 
     python -m venv build/mask-rcnn && build/mask-rcnn/bin/pip install torch torchvision
     python benchmarks/segmentation_speed.py --torchvision build/mask-rcnn/bin/python [--images DIR] [--count 5]
+        [--segmenter network|geometric]
 
 Prints a Markdown table. Mask R-CNN is untrained, runs at torchvision's default size and draws 46 masks. Both have the
 same threads; each image goes through both in turn, so that whatever else the machine does hits both alike, and ratios
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx_cost import cost
 
-from karyotyping.pipeline import Pipeline
+from karyotyping.pipeline import Pipeline, Segmenter
 from models import engine
 from models.registry import by_digest
 from training.simulation import simulate
@@ -60,9 +61,9 @@ class Rival:
         self._process.communicate()
 
 
-def serve() -> None:
+def serve(choice: dict[str, Segmenter]) -> None:
     """karyoflow's side of the same conversation."""
-    pipeline = Pipeline.default("cpu")
+    pipeline = Pipeline.default("cpu", **choice)
     calls: Counter[str] = Counter()
     engine.listeners.append(lambda name, _kind, items, _seconds: calls.update({name: items}))
     images, peak = 0, 0.0
@@ -108,16 +109,18 @@ def main() -> None:
     parser.add_argument("--torchvision", type=Path, help="Python that has torch and torchvision")
     parser.add_argument("--images", type=Path)
     parser.add_argument("--count", type=int, default=5)
+    parser.add_argument("--segmenter", choices=list(Segmenter), type=Segmenter, help="another than the default one")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     threads = str(engine.Placement().cpu_threads)
     if arguments.serve:
         cv2.setNumThreads(int(threads))
-        serve()
+        serve({"segmenter": arguments.segmenter} if arguments.segmenter else {})
         return
     if arguments.torchvision is None:
         parser.error("--torchvision is needed: the Python of an environment that has torch and torchvision")
     ours = [sys.executable, __file__, "--serve"]
+    ours += ["--segmenter", arguments.segmenter] if arguments.segmenter else []
     theirs = [str(arguments.torchvision), str(Path(__file__).with_name("mask_rcnn.py")), threads]
     rivals = {OURS: Rival(ours), RIVAL: Rival(theirs)}
     with tempfile.TemporaryDirectory() as scratch:
