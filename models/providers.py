@@ -80,7 +80,7 @@ class Placement:
 
 
 def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: its CPU affinity, and no more than its container's quota pays for.
+    """Cores that this process may use: its CPU affinity, but no more than its container's quota or OMP_NUM_THREADS.
 
     A container with two CPUs on a host of 64 has an affinity of 64; as many threads would throttle one another.
     """
@@ -88,7 +88,14 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     with contextlib.suppress(OSError, ValueError):  # no cgroup v2 here, or no quota: "max 100000"
         microseconds, period = map(int, quota.read_text().split())
         cores = min(cores, max(1, round(microseconds / period)))
+    with contextlib.suppress(KeyError, ValueError):
+        cores = min(cores, max(1, int(os.environ["OMP_NUM_THREADS"])))
     return cores
+
+
+def share_cores(processes: int) -> None:
+    """Let each of ``processes`` that this one forks use its share of the cores, unless OMP_NUM_THREADS is set."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
 
 
 def provider_chain(kind: str, device: int, tensorrt: Mapping[str, str] | None = None) -> Chain:

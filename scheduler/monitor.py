@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.registry import Collector
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.backlog import backlog
+from db.backlog import NAMES, backlog
 from db.engine import SessionFactory, check, make_engine, make_sessions
+from db.schema import Queue
 from settings import Settings
 from telemetry import metrics, probes, traces
 
@@ -81,6 +83,7 @@ class _Queue(Collector):
         try:
             with self._sessions() as session:
                 rows = backlog(session)
+                paused = session.execute(select(Queue.priority, Queue.paused_at.is_not(None))).all()
         except SQLAlchemyError as problem:
             log.warning("the queue cannot be measured", extra={"kind": type(problem).__name__})
             return
@@ -90,3 +93,4 @@ class _Queue(Collector):
             if row.state != "running":
                 ages[row.priority,] = max(row.oldest_seconds, ages.get((row.priority,), 0.0))
         yield metrics.QUEUE_AGE.of(ages)
+        yield metrics.QUEUE_PAUSED.of({(NAMES[priority],): float(is_paused) for priority, is_paused in paused})

@@ -71,6 +71,7 @@ class Family(NamedTuple):
 
 QUEUE_ANALYSES = Family("karyo_queue_analyses", "Analyses that have not ended", ("state", "priority"))
 QUEUE_AGE = Family("karyo_queue_oldest_seconds", "Age of the oldest analysis that nobody has begun", ("priority",))
+QUEUE_PAUSED = Family("karyo_queue_paused", "1 if an operator has stopped handing it out", ("priority",))
 POOL_BYTES = Family("karyo_pool_process_resident_bytes", "Memory of a worker's pool process", ("pid",))
 
 

@@ -11,6 +11,7 @@ import warnings
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
+from models.providers import share_cores
 from settings import Settings
 from telemetry.logs import configure
 from telemetry.metrics import in_hand
@@ -77,6 +78,7 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
         SystemExit: at the end, with the worker's exit status.
     """
     configure(settings.log_format)
+    share_cores(concurrency)
     stop = StopFlag()
     app = make_app(settings)
     tasks = Tasks(settings, stop, load)

@@ -157,7 +157,8 @@ class EmbeddedStack:
         if self._scheduler:
             commands["scheduler"] = ["scheduler"]
         env = {f"KARYO_{name.upper()}": str(getattr(self.settings, name)) for name in (*_URLS, "home")}
-        for name, command in commands.items():
+        for number, (name, command) in enumerate(commands.items()):
+            env |= metrics_address(number)
             argv = [*die_with_parent(signal.SIGTERM), sys.executable, "-m", "cli.main", *command]
             self._control.send(Part(name, argv, str(self.log_paths[name]), env | {"KARYO_EMBEDDED": "1"}, tier=1))
 
@@ -187,6 +188,12 @@ class EmbeddedStack:
         control, self._control, self._settings = self._control, None, None
         if control is not None:
             control.leave()
+
+
+def metrics_address(number: int) -> dict[str, str]:
+    """Where the part of this number shows its metrics: each on the port after the last one's, if they are wanted."""
+    host, _, port = os.environ.get("KARYO_METRICS_ADDRESS", "").rpartition(":")
+    return {"KARYO_METRICS_ADDRESS": f"{host}:{int(port) + number}"} if port else {}
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:

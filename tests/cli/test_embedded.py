@@ -21,6 +21,7 @@ from cli.embedded import EmbeddedStack, StackError
 from cli.embedded.control import enter
 from cli.embedded.keeper import Part
 from cli.embedded.postgres import LONGEST_SOCKET_PATH, Postgres
+from cli.embedded.stack import metrics_address
 
 pytestmark = pytest.mark.stack
 
@@ -288,3 +289,12 @@ def test_as_root_in_a_folder_closed_to_others(home: Path) -> None:
     with quiet_stack(home) as stack:
         assert psutil.Process(stack.pids["postgres"]).uids().effective != 0
     assert home.parent.stat().st_mode & 0o077 == 0
+
+
+def test_each_part_shows_its_metrics_on_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert metrics_address(0) == {}
+    monkeypatch.setenv("KARYO_METRICS_ADDRESS", "127.0.0.1:9464")
+    assert [metrics_address(number)["KARYO_METRICS_ADDRESS"] for number in (0, 1)] == [
+        "127.0.0.1:9464",
+        "127.0.0.1:9465",
+    ]

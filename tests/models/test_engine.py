@@ -10,8 +10,16 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from models import providers
-from models.engine import EngineUnavailable, InputInvalid, OnnxEngine, Placement, load_engine, refuse_fallback
+from models import providers, registry
+from models.engine import (
+    EngineUnavailable,
+    InputInvalid,
+    OnnxEngine,
+    Placement,
+    listeners,
+    load_engine,
+    refuse_fallback,
+)
 
 GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
 needs_gpu = pytest.mark.skipif(not GPU_WHEEL, reason="needs an NVIDIA GPU and the extra `gpu`")
@@ -118,3 +126,20 @@ def test_gpu_engines_agree_with_the_cpu(tmp_path: Path, choice: str) -> None:
     fast = load_engine(path, choice, Placement(cache=tmp_path / "cache"))
     assert fast.providers[0] == providers.PROVIDERS[choice]
     np.testing.assert_allclose(fast.infer(inputs)["y"], load_engine(path, "cpu").infer(inputs)["y"], rtol=2e-3)
+
+
+def test_listeners_are_told_of_every_call() -> None:
+    heard: list[tuple[str, str, int]] = []
+
+    def listen(network: str, kind: str, items: int, seconds: float) -> None:
+        assert seconds > 0
+        heard.append((network, kind, items))
+
+    router = load_engine(registry.resolve("router").path, "cpu", Placement(threads=1, cpu_batch=4))
+    listeners.append(listen)
+    try:
+        router.infer({t.name: np.zeros((6, *t.shape), t.dtype) for t in router.inputs})
+    finally:
+        listeners.remove(listen)
+    router.infer({t.name: np.zeros((1, *t.shape), t.dtype) for t in router.inputs})
+    assert heard == [("router", "cpu", 4), ("router", "cpu", 2)]

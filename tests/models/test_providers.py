@@ -20,6 +20,7 @@ from models.providers import (
     preload_cuda,
     profile_options,
     provider_chain,
+    share_cores,
     tensorrt_options,
     usable_cores,
 )
@@ -45,12 +46,22 @@ def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
     assert len({cache_name(key) for key in [base, *others]}) == len(base) + 2
 
 
-def test_cores_are_no_more_than_the_containers_quota(tmp_path: Path) -> None:
+def test_cores_are_no_more_than_the_containers_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cores = usable_cores(tmp_path / "no cgroup")
     assert cores == len(os.sched_getaffinity(0))
     for text, expected in {"100000 100000": 1, "50000 100000": 1, "max 100000": cores, "9900000 100000": cores}.items():
         (tmp_path / "cpu.max").write_text(text)
         assert usable_cores(tmp_path / "cpu.max") == expected
+
+
+def test_processes_share_the_cores_unless_somebody_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is put back afterwards
+    share_cores(1)
+    assert usable_cores() == 1
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    share_cores(10_000)
+    assert os.environ["OMP_NUM_THREADS"] == "1"
 
 
 def test_the_cpu_needs_nothing() -> None:

@@ -67,6 +67,10 @@ def test_the_queue_is_measured_when_it_is_asked_for(
     assert value("karyo_queue_analyses", state="pending", priority="stat") == 1
     assert 7200 <= value("karyo_queue_oldest_seconds", priority="backlog") < 7260
     assert value("karyo_queue_oldest_seconds", priority="stat") < 60
+    with session_factory.begin() as session:
+        queue.pause(session, [2], "an operator")
+    assert value("karyo_queue_paused", priority="backlog") == 1
+    assert value("karyo_queue_paused", priority="stat") == 0
 
 
 def test_a_scheduler_lives_through_outages_but_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
