@@ -7,7 +7,7 @@ import threading
 from db.queue import Leased
 
 PIXELS = 48_000_000
-"""In hand at once, from the fetch of an image until its rows are written. Analysing takes some 40 bytes for each."""
+"""In hand at once, from the fetch of an image until its rows are written."""
 IMAGES = 32
 
 
