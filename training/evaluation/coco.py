@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from karyotyping.cell import class_name
 from training.evaluation.edits import Corrections, corrections
 from training.evaluation.figures import Figures, bootstrap, without_nan
 from training.evaluation.matching import Comparison, ImageMatches, Kind, load, match
-from training.evaluation.metrics import detection, enumeration, handwork, outcomes
+from training.evaluation.metrics import Outcome, detection, enumeration, handwork, outcome
 from training.evaluation.outlines import outlines, overlaps
 
 HEADLINE = (
@@ -25,11 +23,12 @@ HEADLINE = (
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """One image, matched."""
+    """One image, its boxes or its masks matched."""
 
-    by_kind: dict[Kind, ImageMatches]
+    matches: ImageMatches
+    outcome: Outcome
     corrections: Corrections | None
-    """None without masks."""
+    """None of boxes."""
 
 
 def evaluate(
@@ -68,31 +67,33 @@ def report(
     """
     domains = _domains(comparison, by) if by else {}
     views = {"counted": comparison} | ({"excused": comparison.excusing()} if comparison.has_unlabelled else {})
-    judged = {view: _judge(data, min_score) for view, data in views.items()}
+    judged = {view: {kind: _judge(data, kind, min_score) for kind in data.kinds} for view, data in views.items()}
 
     def part(chosen: Sequence[int]) -> dict[str, Any]:
         return {
-            view: _figures_of([images[i] for i in chosen], min_score, resamples, seed)
-            for view, images in judged.items()
+            view: {
+                kind: _with_intervals([images[i] for i in chosen], resamples, seed) for kind, images in by_kind.items()
+            }
+            for view, by_kind in judged.items()
         }
 
     everything: dict[str, Any] = {"summary": _summary(comparison, min_score)} | part(range(len(comparison.images)))
     if len(comparison.classes) > 1:
         for kind in comparison.kinds:
             everything["counted"][kind]["per_class"] = {
-                class_name(class_id): _of_matches(match(comparison.of_class(class_id), kind), min_score)
+                class_name(class_id): _figures(_judge(comparison.of_class(class_id), kind, min_score, by_hand=False))
                 for class_id in comparison.classes
             }
     if by:
         everything["by"] = {
             name: {
                 "images": len(chosen),
-                "chromosomes": sum(judged["counted"][i].by_kind["bbox"].truth for i in chosen),
+                "chromosomes": sum(judged["counted"]["bbox"][i].matches.truth for i in chosen),
                 **part(chosen),
             }
             for name, chosen in domains.items()
         }
-    everything["images"] = _rows(comparison, judged["counted"], min_score)
+    everything["images"] = _rows(comparison, judged["counted"])
     cleaned: dict[str, Any] = without_nan(everything)
     return cleaned
 
@@ -108,12 +109,12 @@ def _domains(comparison: Comparison, field: str) -> dict[str, list[int]]:
     return dict(sorted(found.items()))
 
 
-def _judge(comparison: Comparison, min_score: float) -> list[_Judged]:
-    by_kind = {kind: match(comparison, kind) for kind in comparison.kinds}
-    by_hand: list[Corrections | None] = [None] * len(comparison.images)
-    if "segm" in by_kind:
-        by_hand = [corrections(overlaps(image)) for image in outlines(comparison, min_score)]
-    return [_Judged({kind: found[i] for kind, found in by_kind.items()}, by_hand[i]) for i in range(len(by_hand))]
+def _judge(comparison: Comparison, kind: Kind, min_score: float, *, by_hand: bool = True) -> list[_Judged]:
+    todo: list[Corrections | None] = [None] * len(comparison.images)
+    if by_hand and kind == "segm":
+        todo = [corrections(overlaps(image)) for image in outlines(comparison, min_score)]
+    matches = match(comparison, kind)
+    return [_Judged(found, outcome(found, min_score), work) for found, work in zip(matches, todo, strict=True)]
 
 
 def _summary(comparison: Comparison, min_score: float) -> dict[str, Any]:
@@ -127,45 +128,35 @@ def _summary(comparison: Comparison, min_score: float) -> dict[str, Any]:
     }
 
 
-def _figures_of(images: Sequence[_Judged], min_score: float, resamples: int, seed: int) -> dict[Kind, Any]:
-    def of_kind(kind: Kind) -> Callable[[Sequence[_Judged]], Figures]:
-        def figures(sample: Sequence[_Judged]) -> Figures:
-            by_hand = [image.corrections for image in sample if image.corrections] if kind == "segm" else []
-            found = _of_matches([image.by_kind[kind] for image in sample], min_score)
-            return {**found, **(handwork(by_hand) if by_hand else {})}
+def _with_intervals(images: Sequence[_Judged], resamples: int, seed: int) -> dict[str, Any]:
+    def headline(sample: Sequence[_Judged]) -> Figures:
+        return {name: value for name, value in _figures(sample).items() if name in HEADLINE}
 
-        return figures
-
-    def headline(figures: Callable[[Sequence[_Judged]], Figures]) -> Callable[[Sequence[_Judged]], Figures]:
-        return lambda sample: {name: value for name, value in figures(sample).items() if name in HEADLINE}
-
-    found: dict[Kind, Any] = {}
-    for kind in images[0].by_kind:
-        figures = of_kind(kind)
-        found[kind] = dict(figures(images))
-        if resamples:
-            found[kind]["interval95"] = bootstrap(images, headline(figures), resamples=resamples, seed=seed)
-    return found
+    intervals = {"interval95": bootstrap(images, headline, resamples=resamples, seed=seed)} if resamples else {}
+    return {**_figures(images), **intervals}
 
 
-def _of_matches(matches: Sequence[ImageMatches], min_score: float) -> Figures:
-    found, there = np.sum([image.overlapped for image in matches], axis=0)
-    overlapped = {"recall_overlapped": float(found / there)} if there else {}
-    return {**detection(matches), **enumeration(matches, min_score), **overlapped}
+def _figures(images: Sequence[_Judged]) -> Figures:
+    matches, by_hand = [image.matches for image in images], [image.corrections for image in images if image.corrections]
+    found, there = (sum(image.overlapped[k] for image in matches) for k in (0, 1))
+    return {
+        **detection(matches),
+        **enumeration([image.outcome for image in images]),
+        **(handwork(by_hand) if by_hand else {}),
+        **({"recall_overlapped": found / there} if there else {}),
+    }
 
 
-def _rows(comparison: Comparison, judged: Sequence[_Judged], min_score: float) -> list[dict[str, Any]]:
+def _rows(comparison: Comparison, judged: dict[Kind, list[_Judged]]) -> list[dict[str, Any]]:
     """A row per image, worst first: most edits, or without masks most that is missed or false."""
     rows: list[tuple[int, dict[str, Any]]] = []
-    for image, one in zip(comparison.images, judged, strict=True):
-        row: dict[str, Any] = {"file_name": image["file_name"], "truth": one.by_kind["bbox"].truth}
+    for place, image in enumerate(comparison.images):
+        row: dict[str, Any] = {"file_name": image["file_name"], "truth": judged["bbox"][place].matches.truth}
         trouble = 0
-        for kind, found in one.by_kind.items():
-            true, false, missed, right = outcomes(found, min_score)
+        for kind, images in judged.items():
+            (true, false, missed, right), todo = images[place].outcome, images[place].corrections
             row |= {f"{kind}_TP": true, f"{kind}_FP": false, f"{kind}_FN": missed, f"{kind}_right_class": right}
-            trouble = false + missed
-        if one.corrections:
-            row |= asdict(one.corrections)
-            trouble = one.corrections.edits
+            row |= asdict(todo) if todo else {}
+            trouble = todo.edits if todo else false + missed
         rows.append((trouble, row))
     return [row for _, row in sorted(rows, key=lambda pair: (-pair[0], pair[1]["file_name"]))]

@@ -57,23 +57,27 @@ def _interpolated(
     if not truth:
         return np.full(len(recall), np.nan)
     padded = np.pad(precision, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
-    return np.array([row[np.searchsorted(reach, levels)].mean() for reach, row in zip(recall, padded, strict=True)])
+    reached = np.array([np.searchsorted(reach, levels) for reach in recall])
+    return np.asarray(np.take_along_axis(padded, reached, axis=1).mean(axis=1), float)
 
 
-def outcomes(image: ImageMatches, min_score: float) -> tuple[int, int, int, int]:
+Outcome = tuple[int, int, int, int]
+
+
+def outcome(image: ImageMatches, min_score: float) -> Outcome:
     """TP, FP, FN at IoU .5 and how many of the TP have the right class, among results of at least ``min_score``."""
     counted = (image.scores >= min_score) & ~image.excused[0]
     true = int((image.hit[0] & counted).sum())
     return true, int(counted.sum()) - true, image.truth - true, int((image.right_class & counted).sum())
 
 
-def enumeration(matches: Sequence[ImageMatches], min_score: float) -> Figures:
-    """The paper's Eq. 7 at IoU .5, the agreement of counts, and the classes of what was found.
+def enumeration(images: Sequence[Outcome]) -> Figures:
+    """The paper's Eq. 7 at IoU .5, the agreement of counts, and the classes of what was found, from every ``outcome``.
 
     ``WCR``: share of images without FP and FN. ``count_exact``: share of images with as many results as instances.
     ``class_accuracy``: share of the matched results that have their instance's class.
     """
-    table = np.array([outcomes(image, min_score) for image in matches]).reshape(-1, 4)
+    table = np.array(images).reshape(-1, 4)
     true, false, missed, right = table.sum(axis=0)
     surplus = table[:, 1] - table[:, 2]
     return {

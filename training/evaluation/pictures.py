@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.evaluation.matching import IOU_THRESHOLDS, Comparison, ImageMatches, Kind, match
-from training.evaluation.metrics import detection, outcomes, precision_recall
+from training.evaluation.metrics import detection, outcome, precision_recall
 from training.evaluation.page import PALE, SERIES, Axes
 from training.evaluation.worst import worst_cases
 
@@ -44,7 +44,7 @@ def counts(matches: Sequence[ImageMatches], min_score: float) -> NDArray[np.uint
     """How many chromosomes each image has and how many were found in it, (H, W, 3) RGB; a dot's area is the number of
     images."""
     there = [image.truth for image in matches]
-    said = [sum(outcomes(image, min_score)[:2]) for image in matches]
+    said = [sum(outcome(image, min_score)[:2]) for image in matches]
     low, high = min(there + said, default=0), max(there + said, default=0)
     step = max(1, round((high - low) / 10))
     first = low // step * step
