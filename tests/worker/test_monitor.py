@@ -53,6 +53,8 @@ def test_pool_processes_are_counted_by_their_parent_and_logs_name_the_image(labo
     assert found['karyo_images_total{outcome="failed",reason="no_chromosomes"}'] == 1
     for stage, count in {"fetch": 4, "wait": 4, "decode": 4, "draw": 3, "store": 3, "write": 3}.items():
         assert found[f'karyo_stage_seconds_count{{stage="{stage}"}}'] == count
+    assert found['karyo_tasks_in_hand{task="karyo.analyse_chunk"}'] == 0
+    assert found['karyo_progress_timestamp_seconds{stage="write"}'] > 0
     assert ask(address, "/healthz")[0] == 200
     lines = [json.loads(line) for line in laboratory.log().splitlines() if line.startswith("{")]
     done = [line for line in lines if line["event"] == "image done"]
