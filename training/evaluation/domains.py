@@ -46,9 +46,9 @@ def _cell(figures: dict[str, Any], name: str) -> str:
 
 def _number(value: float | None) -> str:
     """
-    >>> _number(0.8764), _number(12.34), _number(None)
-    ('.876', '12.3', '-')
+    >>> _number(0.8764), _number(12.345), _number(None)
+    ('.876', '12.35', '-')
     """
     if value is None:
         return "-"
-    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.1f}"
+    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.2f}"

@@ -117,7 +117,7 @@ def test_domains_have_the_figures_of_their_images(two_cells: tuple[Path, Path]) 
     headings, rows = domain_table(found, "slide")
     assert (headings[0], headings[-1]) == ("slide", "edits")
     assert [row[:3] for row in rows] == [["S1", "1", "2"], ["S2", "1", "2"], ["all", "2", "4"]]
-    assert rows[1][-1] == "2.0\n2.0-2.0"
+    assert rows[1][-1] == "2.00\n2.00-2.00"
     with pytest.raises(ValueError, match=r"has the field 'probe'.*file_name, slide"):
         evaluate(*two_cells, by="probe")
 
