@@ -123,14 +123,14 @@ class Disturber:
                 raise TimeoutError("the images did not end in time")
             time.sleep(0.2)
             now_ended = self._look(ended)
+            if not events["restart postgres"] and now_ended >= self._images / 2:
+                self._signal("postgres", signal.SIGINT)
+                events["restart postgres"] += 1
             if time.monotonic() < due or now_ended <= seen:
                 continue
             act = self._rng.choice(list(self._acts))
             self._acts[act]()
             events[act] += 1
-            if not events["restart postgres"] and now_ended >= self._images / 2:
-                self._signal("postgres", signal.SIGINT)
-                events["restart postgres"] += 1
             due, seen = time.monotonic() + self._every * self._rng.uniform(0.5, 1.5), now_ended
         return events
 
