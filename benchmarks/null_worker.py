@@ -1,7 +1,7 @@
 """A worker whose science costs nothing: every image holds 46 chromosomes, and its pictures are a few bytes.
 
 For benchmarks of everything else. What is stored is as much as for a real image: rows of 46 chromosomes with their
-embeddings, quality metrics, three objects of its own. The pipeline's parameter ``seconds`` makes every image take so long.
+embeddings, quality metrics, three objects of its own. ``seconds`` of the pipeline's document is what an image takes.
 """
 
 from __future__ import annotations

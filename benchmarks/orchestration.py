@@ -3,9 +3,10 @@
     python benchmarks/orchestration.py [--images 2000] [--rounds 2]
 
 The engine is null (``null_worker.py``): every contender reads, decodes, stores three objects and has 46 chromosomes to
-record per image. The loop keeps its results in memory; Celery keeps them in Redis, one task per image; karyoflow runs one
-scheduler and one worker process and keeps them in PostgreSQL. Contenders take turns, so that whatever else the machine
-does hits all alike. Prints a Markdown table: wall and CPU milliseconds per image, CPU of all processes together.
+record per image. The loop keeps its results in memory; Celery keeps counts in Redis, one task per image; karyoflow
+runs one scheduler and one worker process and keeps everything in PostgreSQL. Contenders take turns, so that whatever
+else the machine does hits all alike. Prints a Markdown table: wall and CPU milliseconds per image, the CPU of all
+processes together.
 """
 
 from __future__ import annotations
@@ -43,15 +44,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     print("| round | | wall, ms per image | CPU, ms per image |\n| --- | --- | ---: | ---: |")
-    with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home:
-        with EmbeddedStack(Path(home), workers=0, scheduler=False) as stack:
-            found = connect(stack.settings)
-            contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
-            for number in range(1, options.rounds + 1):
-                for name, contender in contenders.items():
-                    wall, cpu = contender(found, options.images, number)
-                    cells = (f"{1000 * seconds / options.images:.2f}" for seconds in (wall, cpu))
-                    print(f"| {number} | {name} | {' | '.join(cells)} |", flush=True)
+    contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
+    with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
+        for number in range(1, options.rounds + 1):
+            for name, contender in contenders.items():
+                wall, cpu = contender(found, options.images, number)
+                cells = (f"{1000 * seconds / options.images:.2f}" for seconds in (wall, cpu))
+                print(f"| {number} | {name} | {' | '.join(cells)} |", flush=True)
+
+
+@contextmanager
+def stack_in(home: Path) -> Iterator[Services]:
+    """Database, broker and object store, and nobody who works."""
+    with EmbeddedStack(home, workers=0, scheduler=False) as stack:
+        yield connect(stack.settings)
 
 
 def loop(found: Services, images: int, number: int) -> tuple[float, float]:
@@ -118,7 +124,9 @@ def addresses(found: Services) -> dict[str, str]:
 def running(found: Services, words: list[str], cwd: Path | None = None) -> Iterator[None]:
     """A Python process of the stack, stopped at the end."""
     environment = os.environ | addresses(found)
-    process = subprocess.Popen([sys.executable, *words], env=environment, cwd=cwd, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *words], env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:

@@ -35,10 +35,12 @@ def make_engine(
     lock_timeout_seconds: float = 10.0,
     pool_size: int = 5,
     pooled: bool = True,
+    pre_ping: bool = True,
 ) -> Engine:
     """A connection pool, or single connections, whose sessions run in UTC and give up rather than hang.
 
-    Make one per process and after forking: connections do not survive a fork.
+    Make one per process and after forking: connections do not survive a fork. Without ``pre_ping`` the first use of a
+    connection that was lost meanwhile fails, which saves those a round trip who try again anyway.
     """
     settings = {
         "timezone": "UTC",
@@ -47,7 +49,7 @@ def make_engine(
         # A client that hangs inside a transaction would keep its row locks from everybody else.
         "idle_in_transaction_session_timeout": f"{round(statement_timeout_seconds * 1000)}",
     }
-    pool: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True} if pooled else {"poolclass": NullPool}
+    pool: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": pre_ping} if pooled else {"poolclass": NullPool}
     return create_engine(
         parse_url(url),
         **pool,

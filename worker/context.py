@@ -59,7 +59,7 @@ class Context:
     @classmethod
     def open(cls, settings: Settings, load: LoadPipeline = load_pipeline) -> Context:
         """Connections of this process; nothing is contacted yet."""
-        engine = make_engine(str(settings.database_url), application_name="karyo-worker", pool_size=3)
+        engine = make_engine(str(settings.database_url), application_name="karyo-worker", pre_ping=False)
         return cls(
             settings=settings,
             transact=Transactions(make_sessions(engine), patience_seconds=settings.lease_seconds),

@@ -25,6 +25,7 @@ from worker.context import Context as Working
 from worker.heartbeat import Heartbeat
 from worker.outcomes import Outcomes, ids
 from worker.stubborn import stubborn
+from worker.together import Together
 
 log = logging.getLogger("worker")
 
@@ -58,6 +59,7 @@ class Intake:
         self._budget = budget
         self._outcomes = outcomes
         self._get = stubborn(context.store.get)
+        self._begin = Together(self._begin_all)
         self.batch_images = 1
         """Most images in a batch."""
 
@@ -89,13 +91,19 @@ class Intake:
             return None
         failpoint("fetched", leased.file_name)
         # Committed before anything that could bring the process down, so that a deadly image runs out of attempts.
-        if self._context.transact(lambda session: queue.begin(session, leased, shared=shared)) is None:
+        if not self._begin((leased, shared)):
             metrics.LEASES_LOST.labels("begin").inc()
             log.warning("lease lost", extra=ids(leased))
             self._outcomes.drop(leased)
             return None
         failpoint("begun", leased.file_name)
         return self._decoded(leased, data)
+
+    def _begin_all(self, leases: Sequence[tuple[Leased, bool]]) -> list[bool]:
+        shared = any(is_shared for _, is_shared in leases)
+        images = [leased for leased, _ in leases]
+        held = self._context.transact(lambda session: queue.begin_all(session, images, shared=shared))
+        return [leased.analysis_id in held for leased in images]
 
     def _decoded(self, leased: Leased, data: bytes) -> Prepared | None:
         began = perf_counter()

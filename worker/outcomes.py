@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +15,7 @@ from telemetry import metrics
 from telemetry.traces import stage
 from worker.budget import Budget
 from worker.heartbeat import Heartbeat
+from worker.together import Together
 from worker.transactions import Transactions
 
 log = logging.getLogger("worker")
@@ -27,17 +29,13 @@ class Outcomes:
         self._heart = heart
         self._budget = budget
         self._settings = settings
+        self._finish = Together(self._finish_all)
 
     def done(self, leased: Leased, result: AnalysisResult) -> None:
         """Write the results, unless the lease is lost."""
 
-        def finish(session: Session) -> bool:
-            written = queue.finish(session, leased, result)
-            failpoint("finishing", leased.file_name)
-            return written
-
         with stage("write"):
-            written = self._transact(finish)
+            written = self._finish((leased, result))
         failpoint("finished", leased.file_name)
         self.drop(leased)
         if not written:
@@ -47,6 +45,16 @@ class Outcomes:
         metrics.IMAGES.labels("done", "").inc()
         found = {"iscn": result.iscn, "chromosomes": len(result.chromosomes), "seconds": round(result.seconds, 3)}
         log.info("image done", extra={**ids(leased), **found})
+
+    def _finish_all(self, finished: Sequence[tuple[Leased, AnalysisResult]]) -> list[bool]:
+        def finish(session: Session) -> set[int]:
+            written = queue.finish_all(session, finished)
+            for leased, _ in finished:
+                failpoint("finishing", leased.file_name)
+            return written
+
+        written = self._transact(finish)
+        return [leased.analysis_id in written for leased, _ in finished]
 
     def failed(self, leased: Leased, reason: str, sentence: str) -> None:
         """End an analysis that no other attempt would help."""

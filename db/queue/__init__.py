@@ -6,10 +6,11 @@ lease token; whoever lost the token can write nothing. All time is the database'
 """
 
 from db.queue.dispatching import Claimed, claim, pause, resume, unclaim
-from db.queue.holding import begin, extend, fail, finish, lease, release
+from db.queue.holding import begin, begin_all, extend, fail, lease, release
 from db.queue.overview import overview
 from db.queue.pace import seconds_per_image
 from db.queue.recovery import WORKER_LOST, ReapReport, reap, retry
+from db.queue.results import finish, finish_all
 from db.queue.summaries import StaleCase, stale_cases, write_case
 from db.queue.terms import AnalysisResult, Leased
 from db.queue.waiting import CASE_SHARE, enqueue, enqueue_selected
@@ -23,12 +24,14 @@ __all__ = [
     "ReapReport",
     "StaleCase",
     "begin",
+    "begin_all",
     "claim",
     "enqueue",
     "enqueue_selected",
     "extend",
     "fail",
     "finish",
+    "finish_all",
     "lease",
     "overview",
     "pause",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, literal, null, or_, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, func, literal, null, or_, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from db.bell import ring
 from db.queue.summaries import mark_stale
-from db.queue.terms import FREE, AnalysisResult, Leased, back_off, seconds
-from db.schema import Analysis, Case, Chromosome, Image, QcMetrics
+from db.queue.terms import FREE, Leased, back_off, seconds
+from db.schema import Analysis, Case, Image
 
 
 def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Leased]:
@@ -51,20 +51,35 @@ def _held(leased: Leased) -> ColumnElement[bool]:
 
 
 def begin(session: Session, leased: Leased, *, shared: bool = False) -> int | None:
-    """Count an attempt; commit before the work starts.
+    """``begin_all`` for one image: attempts including this one, or None if the lease is lost."""
+    return begin_all(session, [leased], shared=shared).get(leased.analysis_id)
+
+
+_BEGIN = text(
+    """
+    UPDATE karyo.analyses analysis SET attempts = attempts + 1, started_at = now(), shared = :shared
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:tokens AS uuid[])) AS held(id, token)
+    WHERE analysis.id = held.id AND analysis.lease_token = held.token AND analysis.state = 'running'
+    RETURNING analysis.id, analysis.attempts
+    """
+)
+
+
+def begin_all(session: Session, leases: Iterable[Leased], *, shared: bool) -> dict[int, int]:
+    """Count an attempt of each image; commit before the work starts.
 
     Args:
         session: an open transaction.
-        leased: the image whose work starts.
-        shared: whether the process may have other images in hand meanwhile. Its death is then no failure of this one,
-            which is a suspect from now on: whoever leases it again must begin it alone.
+        leases: the images whose work starts.
+        shared: whether the process may have other images in hand meanwhile. Its death is then no failure of these,
+            which are suspects from now on: whoever leases one again must begin it alone.
 
     Returns:
-        Attempts including this one, or None if the lease is lost.
+        Attempts including this one, by analysis, of those whose lease is not lost.
     """
-    counted = update(Analysis).where(_held(leased))
-    values = {"attempts": Analysis.attempts + 1, "started_at": func.now(), "shared": shared}
-    return session.scalar(counted.values(values).returning(Analysis.attempts))
+    pairs = sorted((leased.analysis_id, leased.token) for leased in leases)
+    values = {"ids": [one for one, _ in pairs], "tokens": [token for _, token in pairs], "shared": shared}
+    return dict(session.execute(_BEGIN, values).all())
 
 
 def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> set[int]:
@@ -76,32 +91,6 @@ def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> 
         .values(lease_expires_at=func.now() + seconds(lease_seconds))
     )
     return set(session.scalars(held.returning(Analysis.id)))
-
-
-def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
-    """Write the results of an analysis and end it; False, with nothing written, if the lease is lost."""
-    done = (
-        update(Analysis)
-        .where(_held(leased))
-        .values(
-            state="done",
-            finished_at=func.now(),
-            seconds=result.seconds,
-            iscn=result.iscn,
-            artefacts=dict(result.artefacts),
-            reason=None,
-            error=None,
-            **FREE,
-        )
-    )
-    if session.scalar(done.returning(Analysis.id)) is None:
-        return False
-    analysis_id = {"analysis_id": leased.analysis_id}
-    if result.chromosomes:
-        session.execute(insert(Chromosome), [{**row, **analysis_id} for row in result.chromosomes])
-    session.execute(insert(QcMetrics), [{**result.qc, **analysis_id}])
-    mark_stale(session, [leased.analysis_id])
-    return True
 
 
 def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:

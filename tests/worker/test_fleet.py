@@ -111,12 +111,12 @@ def test_a_flush_under_a_running_worker_does_not_stop_it(laboratory: Laboratory)
 
 @pytest.mark.parametrize("whole_group", [False, True])
 def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: Laboratory, whole_group: bool) -> None:
-    laboratory.add(laboratory.pipeline(seconds=0.6), 4)
+    laboratory.add(laboratory.pipeline(seconds=1), 4)
     worker = laboratory.worker()
     stop = laboratory.scheduler()
-    laboratory.wait(lambda: "done" in laboratory.states().values())
+    laboratory.wait(lambda: any(analysis.attempts for analysis in laboratory.analyses()))
     stop.set()
-    time.sleep(0.1)
+    time.sleep(0.5)
     if whole_group:
         os.killpg(worker.pid, signal.SIGTERM)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import uuid
 from typing import Any
 
+import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from db import queue
@@ -46,6 +48,36 @@ def test_finish_writes_everything_once(laboratory: Any) -> None:
     assert row.finished_at is not None
     assert laboratory.amount(Chromosome) == 46
     assert laboratory.amount(QcMetrics) == 1
+
+
+def test_of_several_results_those_that_lost_their_lease_are_not_written(laboratory: Any) -> None:
+    laboratory.pending(3)
+    first, lost, last = laboratory.leased(3)
+    for leased in (first, lost, last):
+        laboratory.begin(leased)
+    forged = dataclasses.replace(lost, token=uuid.uuid4())
+    with laboratory.sessions.begin() as session:
+        finished = [(leased, laboratory.result) for leased in (first, forged, last)]
+        assert queue.finish_all(session, finished) == {first.analysis_id, last.analysis_id}
+    assert laboratory.states() == ["done", "running", "done"]
+    assert laboratory.amount(Chromosome) == 92
+
+
+def test_results_are_stored_as_they_are(laboratory: Any) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    laboratory.begin(leased)
+    embedding = np.arange(8, dtype="<f2").tobytes()
+    chromosome = laboratory.chromosome(0) | {"embedding": embedding, "centromere_index": None, "width": np.float32(2.5)}
+    qc = laboratory.result.qc | {"focus": float("nan"), "spread": float("inf")}
+    laboratory.result = dataclasses.replace(laboratory.result, chromosomes=[chromosome], qc=qc)
+    assert laboratory.finish(leased)
+    with laboratory.sessions() as session:
+        stored, quality = session.scalars(select(Chromosome)).one(), session.scalars(select(QcMetrics)).one()
+    exact = chromosome.keys() - {"class_score", "score", "top5_scores"}
+    assert {name: getattr(stored, name) for name in exact} == {name: chromosome[name] for name in exact}
+    assert stored.top5_scores == pytest.approx(chromosome["top5_scores"], rel=1e-6)
+    assert (math.isnan(quality.focus), quality.spread, quality.flags) == (True, math.inf, ["crowded"])
 
 
 def test_of_two_finishes_at_once_one_counts(laboratory: Any) -> None:
