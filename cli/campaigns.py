@@ -104,7 +104,7 @@ def add(
 @schedule_app.command("list")
 def list_schedules(as_json: AsJson = False) -> None:
     """Every schedule."""
-    columns = ("name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at")
+    columns = ("name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at", "problem")
     with services() as found, found.sessions() as session:
         rows = [[getattr(schedule, column) for column in columns] for schedule in schedules.listing(session)]
     if as_json:

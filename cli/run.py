@@ -17,7 +17,7 @@ from cli.console import err, print_table, progress_bar
 from cli.export import ExportedImage, export
 from cli.services import PRODUCTION, Services, register_shipped_pipeline, services
 from db import pipelines
-from db.schema import ENDED, Analysis, CaseResult, Image
+from db.schema import ENDED, Analysis, CaseResult, Image, Queue
 from ingest import IngestSummary, ingest_folder, ingest_manifest
 from karyotyping.image import Limits
 from karyotyping.pipeline import Classifier, Segmenter
@@ -132,8 +132,12 @@ def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) ->
         with found.sessions() as session:
             states = dict(session.execute(analyses.group_by(Analysis.state)).all())
             cases = session.scalar(stale) or 0
+            paused = session.scalar(select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1))
         active = sum(count for state, count in states.items() if state not in ENDED)
-        yield sum(states.values()) - active, f"{cases} cases to summarise" if cases and not active else ""
+        note = f"{cases} cases to summarise" if cases and not active else ""
+        if active and paused:
+            note = f"paused by {paused}; `karyo resume` goes on"
+        yield sum(states.values()) - active, note
         if not active and not cases:
             return
         found.check()
