@@ -107,7 +107,7 @@ def provider_chain(kind: str, device: int, tensorrt: Mapping[str, str] | None = 
         tensorrt: options of the TensorRT provider; see ``tensorrt_options``.
 
     Raises:
-        EngineUnavailable: a library that the provider needs is missing.
+        EngineUnavailable: a library that the provider needs, or the GPU, is missing.
     """
     if PROVIDERS[kind] not in ort.get_available_providers():
         raise EngineUnavailable(
@@ -116,6 +116,7 @@ def provider_chain(kind: str, device: int, tensorrt: Mapping[str, str] | None = 
     cpu: Chain = [(PROVIDERS["cpu"], {})]
     if kind == "cpu":
         return cpu
+    gpu_architecture(device)  # says in a sentence what ONNX Runtime would say in five lines on stderr
     preload_cuda()
     cuda: Chain = [(PROVIDERS["cuda"], {"device_id": str(device)}), *cpu]
     return cuda if kind == "cuda" else [(PROVIDERS["tensorrt"], dict(tensorrt or {})), *cuda]
