@@ -7,8 +7,9 @@
 Prints a Markdown table. Mask R-CNN is untrained, runs at torchvision's default size and draws 46 masks. Both have the
 same threads; each image goes through both in turn, so that whatever else the machine does hits both alike, and ratios
 are those of one image. Seconds go from the pixels to the masks; karyoflow's are those that the default pipeline notes
-for normalising and segmenting, and its peak memory is that of the whole pipeline, classifier and all. Operations are
-those of the networks: a multiplication and an addition are two. Without ``--images`` metaphases are simulated.
+for normalising and segmenting. Its seconds of the processor, which depend less on what else runs, and its peak memory
+are those of the whole pipeline, classifier and all. Operations are those of the networks: a multiplication and an
+addition are two. Without ``--images`` metaphases are simulated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,9 +76,11 @@ def serve(choice: dict[str, Segmenter]) -> None:
             flops = sum(one.flops * calls[name] for name, one in costs.items()) / images
             answer = [sum(one.parameters for one in costs.values()), flops, peak]
         else:
+            worked = time.process_time()
             cell = pipeline.analyse(np.load(line.strip()))
+            worked = time.process_time() - worked
             images, peak = images + 1, own_peak_mib()
-            answer = [sum(cell.seconds[stage] for stage in STAGES), len(cell.chromosomes)]
+            answer = [sum(cell.seconds[stage] for stage in STAGES), worked, len(cell.chromosomes)]
         print(json.dumps(answer), flush=True)
 
 
@@ -130,19 +134,22 @@ def main() -> None:
             np.save(path, pixels)
         for rival in rivals.values():  # the first call of each loads and allocates
             rival.ask(str(paths[0]))
-        seconds = np.array([[rival.ask(str(path))[0] for rival in rivals.values()] for path in paths[: len(images)]]).T
+        answers = [[rival.ask(str(path))[:2] for rival in rivals.values()] for path in paths[: len(images)]]
+        seconds, worked = np.array(answers).transpose(2, 1, 0)
         costs = [rival.ask("cost") for rival in rivals.values()]
     for rival in rivals.values():
         rival.close()
     shapes = ", ".join(sorted({"x".join(map(str, pixels.shape[::-1])) for pixels in images}))
     print(f"{len(images)} images of {shapes}, {threads} threads; median (smallest to largest)\n")
-    print("| | s/image | times as long | peak MiB | parameters, M | GFLOP/image |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, taken, (parameters, flops, peak) in zip(rivals, seconds, costs, strict=True):
+    print("| | s/image | times as long | processor s/image | times as much | peak MiB | parameters, M | GFLOP/image |")
+    print("| --- " * 8 + "|")
+    for name, taken, work, (parameters, flops, peak) in zip(rivals, seconds, worked, costs, strict=True):
         row = (
             name,
             spread(taken, 2),
             spread(taken / seconds[0], 1),
+            spread(work, 2),
+            spread(work / worked[0], 1),
             f"{peak:.0f}",
             f"{parameters / 1e6:.2f}",
             f"{flops / 1e9:.1f}",

@@ -43,7 +43,7 @@ def test_both_are_asked_for_every_image(tmp_path: Path) -> None:
         f"#!{sys.executable}\n"
         "import sys\n"
         "for line in sys.stdin:\n"
-        "    print('[44e6, 4e11, 1500]' if line.strip() == 'cost' else '[1e6, 46]', flush=True)\n"
+        "    print('[44e6, 4e11, 1500]' if line.strip() == 'cost' else '[1e6, 1e6, 46]', flush=True)\n"
     )
     other.chmod(0o755)
     command = [sys.executable, ROOT / "benchmarks" / "segmentation_speed.py", "--torchvision", other, "--count", "2"]
@@ -57,9 +57,10 @@ def test_both_are_asked_for_every_image(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, *_, ours, theirs = done.stdout.splitlines()
     assert first.startswith("2 images of 220x180, ")
-    name, seconds, _, _, parameters, operations = (cell.strip() for cell in ours.strip("| ").split(" | "))
+    name, seconds, _, processor, _, _, parameters, operations = (cell.strip() for cell in ours.strip("| ").split(" | "))
     assert name == "karyoflow"
     assert 0 < float(seconds.split()[0]) < 100
+    assert 0 < float(processor.split()[0]) < 100
     assert float(parameters) > 0.07
     assert float(operations) > 0
     assert theirs.endswith("| 1500 | 44.00 | 400.0 |")
