@@ -6,8 +6,9 @@
 Prints a Markdown table for each report (default: the G-band and the Q-band one of $KARYO_TEST_DATA). A metaphase is a
 whole cell of 46 that neither router nor segmenter saw in training: bent, turned, some chromosomes lying against
 another, some across one, under a microscope of their stain, with nuclei and debris. ``--cells`` are drawn for each of
-0, 1-3, 4-8 and 9-16 crossings. Layout and optics are not those of the segmenter's training, which composes tiles.
-``--keep`` leaves images, truth and results, which ``karyo evaluate coco`` makes pictures of.
+0, 1-3, 4-8 and 9-16 crossings, some of which hide nearly all of a small chromosome. Layout and optics are not those of
+the segmenter's training, which composes tiles. ``--keep`` leaves images, truth and results, which
+``karyo evaluate coco`` makes pictures of.
 """
 
 from __future__ import annotations
