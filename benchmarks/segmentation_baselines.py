@@ -28,12 +28,14 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from karyotyping.cell import encode_mask
-from karyotyping.instances import SEGMENTER
+from karyotyping.contours import separate
+from karyotyping.instances import SEGMENTER, Candidate
 from karyotyping.normalise import normalise
 from karyotyping.routing import ROUTER
 from karyotyping.segmentation import StreamParameters
+from karyotyping.segmenting import on_photograph, propose, view
 from karyotyping.stream import Networks, segment
-from models.engine import load_engine
+from models.engine import Engine, load_engine
 from models.registry import resolve
 from training.evaluation.coco import evaluate
 
@@ -94,6 +96,28 @@ def ours(networks: Networks) -> Method:
     return run
 
 
+def without_sense(segmenter: Engine, similar: float = 0.5, least: float = 0.3) -> Method:
+    """The segmenter's candidates after plain suppression by mask IoU, which knows nothing of the stain left over."""
+
+    def run(pixels: NDArray[np.uint8]) -> Scored:
+        image, parameters = normalise(pixels), StreamParameters()
+        seen = view(image, separate(image, parameters.looked_at).regions)
+        (proposed,) = propose([seen], segmenter, parameters.decoding)
+        kept: list[Candidate] = []
+        for item in sorted(proposed.candidates, key=lambda one: -one.score):
+            if item.score >= least and all(_iou(item, other) < similar for other in kept):
+                kept.append(item)
+        level, shape = parameters.decoding.level, (pixels.shape[0], pixels.shape[1])
+        return [(on_photograph(item, seen.zoom, level).placed(shape), item.score) for item in kept]
+
+    return run
+
+
+def _iou(one: Candidate, other: Candidate) -> float:
+    shared = one.region.shared(other.region)
+    return shared / (one.region.area + other.region.area - shared)
+
+
 def results(method: Method, folder: Path, images: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
     """COCO results of a method, and processor seconds per image."""
     items: list[dict[str, Any]] = []
@@ -140,8 +164,9 @@ def main() -> None:
     if not arguments.no_networks:
         router, segmenter = (load_engine(resolve(name).path, "cpu") for name in (ROUTER, SEGMENTER))
         methods["karyoflow, geometry and router"] = ours(Networks(router))
-        methods["karyoflow, segmenter"] = ours(Networks(None, segmenter))
-        methods["karyoflow"] = ours(Networks(router, segmenter))
+        methods["karyoflow, segmenter and plain suppression"] = without_sense(segmenter)
+        methods["karyoflow, segmenter and selection"] = ours(Networks(None, segmenter))
+        methods["karyoflow: router, segmenter and selection"] = ours(Networks(router, segmenter))
     print(f"{len(images)} images, {len(agnostic)} chromosomes ({arguments.split})\n")
     print(
         "| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR "

@@ -27,7 +27,7 @@ def analyse(
     coco: Annotated[Path | None, typer.Option(help="Write chromosomes to this file as a COCO results list.")] = None,
     cells: Annotated[Path | None, typer.Option(help="Write one row per image to this CSV file.")] = None,
     classifier: ClassifierOption = Classifier.EMBEDDING,
-    segmenter: SegmenterOption = Segmenter.GEOMETRIC,
+    segmenter: SegmenterOption = Segmenter.NETWORK,
     engine: Annotated[EngineChoice | None, typer.Option(help="What runs networks; default: KARYO_ENGINE.")] = None,
 ) -> None:
     """Karyotype images with the pipeline alone: no database, no queue, the same results.

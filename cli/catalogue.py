@@ -58,7 +58,7 @@ def list_pipelines(as_json: AsJson = False) -> None:
 @models_app.command()
 def promote(
     classifier: ClassifierOption = Classifier.EMBEDDING,
-    segmenter: SegmenterOption = Segmenter.GEOMETRIC,
+    segmenter: SegmenterOption = Segmenter.NETWORK,
 ) -> None:
     """Register the pipeline that this version ships and make it `production`."""
     with services() as found:

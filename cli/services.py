@@ -70,9 +70,7 @@ def register_shipped_pipeline(
     found: Services, classifier: Classifier | None = None, segmenter: Segmenter | None = None
 ) -> int:
     """Make the database know the pipeline that this version ships, with either classifier and segmenter; its id."""
-    pipeline = Pipeline.default(
-        classifier=classifier or Classifier.EMBEDDING, segmenter=segmenter or Segmenter.GEOMETRIC
-    )
+    pipeline = Pipeline.default(classifier=classifier or Classifier.EMBEDDING, segmenter=segmenter or Segmenter.NETWORK)
     weights = [registry.by_digest(sha256) for sha256 in pipeline.document["models"].values()]
     models = [{"sha256": item.sha256, "name": item.name, "card": dict(item.card)} for item in weights]
     with found.sessions.begin() as session:

@@ -1,13 +1,12 @@
-"""Chromosomes from the segmenter's maps: midpoints are found, each draws its own mask, and none is told twice.
+"""Chromosomes from the segmenter's maps: midpoints are found, and each draws its own mask.
 
 Masks are drawn by conditional convolutions (CondInst, Tian et al. 2020) in a window about the midpoint, so they may
-overlap. What tells the same chromosome again is suppressed softly, by masks and not by boxes: two chromosomes that
-cross share nearly all of a box and little of their masks.
+overlap. Several may tell the same chromosome; ``karyotyping.selection`` chooses among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import cv2
@@ -45,16 +44,12 @@ Floats = NDArray[np.float32]
 class DecodeParameters:
     """What is believed; scores are 0..1."""
 
-    midpoint: float = 0.2
+    midpoint: float = 0.08
     """Least probability of a midpoint."""
-    most: int = 100
+    most: int = 120
     """Midpoints of a tile that are looked at, the likeliest."""
-    inside: float = 0.5
-    """Least probability of a pixel of a mask."""
-    softness: float = 0.3
-    """Of the suppression: a score falls to exp(-s^2 / softness) beside a better one whose mask is similar by s."""
-    score: float = 0.05
-    """Least score that is left."""
+    inside: float = 0.35
+    """Least probability of a pixel of a mask. Below a half, as chromosomes are drawn a little wider by people."""
     area: int = 10
     """Least area of a mask, pixels of the maps."""
 
@@ -73,7 +68,7 @@ class Candidate:
     logits: Floats
     """(h, w) of the region's pixels, margin and all."""
     score: float
-    """Probability of the midpoint times the IoU that the mask is expected to reach, after suppression; 0..1."""
+    """Probability of the midpoint times the IoU that the mask is expected to reach, 0..1."""
     midpoint: tuple[float, float]
     """x, y"""
 
@@ -104,7 +99,7 @@ def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Candidate]:
-    """What may be chromosomes in one tile, likeliest first; some tell the same one again (see ``suppressed``).
+    """What may be chromosomes in one tile, likeliest first; some tell the same one again.
 
     Args:
         maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (LANES, h, w), ``kernel``
@@ -167,30 +162,6 @@ def draw(kernel: Floats, seen: Floats) -> Floats:
     inner = np.maximum(weights.reshape(HIDDEN, -1) @ seen.reshape(len(seen), -1) + biases[:, None], 0)
     drawn: Floats = (last @ inner + kernel[-1]).reshape(seen.shape[1:])
     return drawn
-
-
-def suppressed(candidates: Sequence[Candidate], parameters: DecodeParameters) -> list[Candidate]:
-    """Soft suppression of what tells a chromosome again, best first (Soft-NMS, Bodla et al. 2017, on masks).
-
-    Similar are masks that cover the same, and those that lie within another more than crossing can explain: a
-    chromosome twice as long as wide that lies right across another shares half of itself.
-    """
-    area = np.array([item.region.area for item in candidates], np.float64)
-    score = np.array([item.score for item in candidates], np.float64)
-    left, kept = list(range(len(candidates))), []
-    while left:
-        best = max(left, key=lambda k: score[k])
-        if score[best] < parameters.score:
-            break
-        kept.append(replace(candidates[best], score=float(score[best])))
-        left.remove(best)
-        for k in left:
-            shared = candidates[best].region.shared(candidates[k].region)
-            if shared:
-                iou = shared / (area[best] + area[k] - shared)
-                similarity = max(iou, 2 * shared / min(area[best], area[k]) - 1)
-                score[k] *= np.exp(-(similarity**2) / parameters.softness)
-    return kept
 
 
 def _largest_region(

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from karyotyping.cell import AnalysisError
-from karyotyping.instances import SEGMENTER
-from karyotyping.pipeline import Photo, Pipeline, Segmenter
+from karyotyping.pipeline import Photo, Pipeline
 from models import registry
 from models.engine import Engine, load_engine
 from models.parity import Arrays, Parity, Recorder, compare
@@ -30,8 +29,7 @@ class _Watched(Pipeline):
 
 def shown(images: Iterable[Photo]) -> dict[str, Arrays]:
     """What every network that is shipped is asked while ``images`` are karyotyped, by the network's name."""
-    segmenter = Segmenter.NETWORK if SEGMENTER in registry.available() else Segmenter.GEOMETRIC
-    pipeline = _Watched.default("cpu", segmenter=segmenter)
+    pipeline = _Watched.default("cpu")
     for pixels in images:
         try:
             pipeline.analyse(pixels)

@@ -73,7 +73,7 @@ class Pipeline:
         cls,
         engine: str = "auto",
         classifier: Classifier = Classifier.EMBEDDING,
-        segmenter: Segmenter = Segmenter.GEOMETRIC,
+        segmenter: Segmenter = Segmenter.NETWORK,
     ) -> Self:
         """The pipeline that this version of karyoflow ships, with either classifier and either segmenter.
 
@@ -86,7 +86,7 @@ class Pipeline:
             "stream": asdict(StreamParameters()), "classifier": classifier.value, "segmenter": segmenter.value
         }  # fmt: skip
         # Named after what differs from the usual.
-        other = "" if segmenter == Segmenter.GEOMETRIC else "-segmenter-network"
+        other = "" if segmenter == Segmenter.NETWORK else "-geometric-segmenter"
         document = {
             "name": classifier.value + other,
             "code_version": version("karyoflow"),

@@ -15,6 +15,7 @@ from karyotyping.contours import Contour, ContourParameters
 from karyotyping.instances import DecodeParameters
 from karyotyping.normalise import Mask
 from karyotyping.rejoining import RejoinParameters
+from karyotyping.selection import SelectionParameters
 from karyotyping.splitting import SplitParameters
 
 _OVERLAPPED = 0.04
@@ -28,12 +29,19 @@ class StreamParameters:
     """Everything that segmentation can be told. Probabilities, unless they say otherwise."""
 
     contours: ContourParameters = field(default_factory=ContourParameters)
+    looked_at: ContourParameters = field(default_factory=lambda: ContourParameters(debris_area=0.08, min_strength=0.2))
+    """The contours that the segmenter looks at: it knows debris itself."""
     splitting: SplitParameters = field(default_factory=SplitParameters)
     rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9
     """A contour that the router takes for noise with at least this probability is debris."""
     single: float = 0.6
     """A contour that the router takes for one chromosome with at least this probability is not split."""
+    sure: float = 0.97
+    """A contour that the router takes for one chromosome with at least this probability is one, and is not shown to the
+    segmenter."""
+    surely_noise: float = 0.98
+    """Nor is one that it takes for noise with at least this probability: the segmenter knows most noise itself."""
     geometry_weight: float = 0.5
     """Exponent of the splitter's probability in an instance's score; the router's has the rest."""
     growth: float = 0.18
@@ -42,6 +50,8 @@ class StreamParameters:
     """Least stain that they grow into."""
     decoding: DecodeParameters = field(default_factory=DecodeParameters)
     """How the segmenter's maps are read."""
+    selection: SelectionParameters = field(default_factory=SelectionParameters)
+    """Which of its candidates are believed."""
     least_score: float = 0.05
     """Instances below are debris."""
     uncertain: float = 0.5

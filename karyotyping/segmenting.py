@@ -77,9 +77,18 @@ def _shrunk(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> 
     return result if len(y) else None
 
 
-def candidates(views: Sequence[View], engine: Engine, parameters: DecodeParameters) -> list[list[Candidate]]:
-    """What may be chromosomes in each view, in the pixels of its maps. One tile alone decides on each contour."""
-    found: list[list[Candidate]] = [[] for _ in views]
+@dataclass(frozen=True, slots=True)
+class Proposals:
+    """What may be chromosomes in a view, in the pixels of its maps."""
+
+    candidates: list[Candidate]
+    depth: NDArray[np.float32]
+    """(h / STRIDE, w / STRIDE), rounded up: how many chromosomes are expected to lie on a pixel, 0..2."""
+
+
+def propose(views: Sequence[View], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
+    """What may be chromosomes in each view. One tile alone decides on each contour."""
+    found = [Proposals([], np.zeros(seen.owner.shape, np.float32)) for seen in views]
     jobs = [(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
     for start in range(0, len(jobs), _TOGETHER):
         some = jobs[start : start + _TOGETHER]
@@ -87,9 +96,20 @@ def candidates(views: Sequence[View], engine: Engine, parameters: DecodeParamete
         maps = engine.infer({"stain": tiles})
         for n, (k, number, tile) in enumerate(some):
             here = decode({name: values[n] for name, values in maps.items()}, parameters)
-            moved = (item.moved(tile.x // STRIDE, tile.y // STRIDE) for item in here)
-            found[k] += _owned(moved, views[k].owner, number)
+            x, y = tile.x // STRIDE, tile.y // STRIDE
+            moved = (item.moved(x, y) for item in here)
+            found[k].candidates.extend(_owned(moved, views[k].owner, number))
+            _paste(maps["dense"][n, 0] + maps["dense"][n, 1], found[k].depth, x, y)
     return found
+
+
+def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int) -> None:
+    """What a tile at ``x``, ``y`` says, where another says less: beside its border a tile sees too little."""
+    h, w = depth.shape
+    rows, columns = np.s_[max(0, y) : max(0, y + h)], np.s_[max(0, x) : max(0, x + w)]
+    window = into[rows, columns]
+    part = depth[max(0, -y) :, max(0, -x) :][: window.shape[0], : window.shape[1]]
+    np.maximum(window, part, out=window)
 
 
 def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], tile: int) -> list[Candidate]:

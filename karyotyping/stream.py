@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.contours import Contour, Contours, separate
-from karyotyping.geometric import grown, rescored, split_regions
-from karyotyping.instances import suppressed
+from karyotyping.contours import Contour, ContourParameters, Contours, separate
+from karyotyping.geometric import Piece, grown, rescored, split_regions
 from karyotyping.normalise import Normalised
 from karyotyping.rejoining import rejoin
 from karyotyping.routing import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation import Segmentation, StreamParameters, Told, finish
-from karyotyping.segmenting import candidates, on_photograph, view
+from karyotyping.segmenting import on_photograph, propose, view
+from karyotyping.selection import select
 from models.engine import Engine
 
 
@@ -39,9 +39,11 @@ def segment(image: Normalised, networks: Networks, parameters: StreamParameters)
 
 def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: StreamParameters) -> list[Segmentation]:
     """Find the chromosomes of several photographs, which share the batches of the networks."""
-    found = [_contours(image, parameters) for image in images]
+    contours = parameters.contours if networks.segmenter is None else parameters.looked_at
+    found = [_contours(image, contours, parameters) for image in images]
     routes = _routes(networks.router, images, found, [one.regions for one in found])
-    regions = [_without_noise(one.regions, said, parameters) for one, said in zip(found, routes, strict=True)]
+    noise = parameters.noise if networks.segmenter is None else parameters.surely_noise
+    regions = [_without_noise(one.regions, said, noise) for one, said in zip(found, routes, strict=True)]
     if networks.segmenter is None:
         told = _split(images, found, regions, networks.router, parameters)
     else:
@@ -55,9 +57,9 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
     return result
 
 
-def _contours(image: Normalised, parameters: StreamParameters) -> Contours:
-    found = separate(image, parameters.contours)
-    return rejoin(found, image, parameters.contours, parameters.splitting, parameters.rejoining)
+def _contours(image: Normalised, contours: ContourParameters, parameters: StreamParameters) -> Contours:
+    found = separate(image, contours)
+    return rejoin(found, image, contours, parameters.splitting, parameters.rejoining)
 
 
 def _routes(
@@ -71,14 +73,12 @@ def _routes(
 
 
 def _without_noise(
-    regions: Sequence[Contour], routes: NDArray[np.float32] | None, parameters: StreamParameters
+    regions: Sequence[Contour], routes: NDArray[np.float32] | None, noise: float
 ) -> list[tuple[Contour, float]]:
     """The contours that are not noise, with their probability of being a single one."""
     if routes is None:
         return [(region, 0.0) for region in regions]
-    return [
-        (region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < parameters.noise
-    ]
+    return [(region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < noise]
 
 
 def _split(
@@ -104,10 +104,15 @@ def _segmented(
     segmenter: Engine,
     parameters: StreamParameters,
 ) -> list[list[Told]]:
-    """Chromosomes by the segmenter."""
-    views = [view(image, [region for region, _ in each]) for image, each in zip(images, regions, strict=True)]
-    level = parameters.decoding.level
-    return [
-        [Told(on_photograph(item, seen.zoom, level), item.score) for item in suppressed(proposed, parameters.decoding)]
-        for seen, proposed in zip(views, candidates(views, segmenter, parameters.decoding), strict=True)
+    """Chromosomes by the segmenter, but for contours that the router is sure of."""
+    sure = [
+        [Piece(region, single, k) for k, (region, single) in enumerate(each) if single >= parameters.sure]
+        for each in regions
     ]
+    unsure = [[region for region, single in each if single < parameters.sure] for each in regions]
+    views = [view(image, each) for image, each in zip(images, unsure, strict=True)]
+    told = [grown(each, image, parameters) for each, image in zip(sure, images, strict=True)]
+    for kept, seen, proposed in zip(told, views, propose(views, segmenter, parameters.decoding), strict=True):
+        for item in select(proposed.candidates, proposed.depth, parameters.selection):
+            kept.append(Told(on_photograph(item, seen.zoom, parameters.decoding.level), item.score))
+    return told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from karyotyping.contours import Contour
 from karyotyping.instances import (
     CELL,
     HIDDEN,
@@ -14,7 +13,6 @@ from karyotyping.instances import (
     Candidate,
     DecodeParameters,
     decode,
-    suppressed,
     window,
     window_origin,
 )
@@ -43,23 +41,19 @@ def maps_of(bars: list[tuple[int, int, int, float]], quality: float = 0.9) -> di
     }
 
 
-def found_in(maps: dict[str, np.ndarray], parameters: DecodeParameters) -> list[Candidate]:
-    return suppressed(decode(maps, parameters), parameters)
-
-
 def box_of(item: Candidate) -> tuple[int, int, int, int]:
     rows, columns = item.region.pixels((SIDE, SIDE))
     return int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
 
 def test_two_that_cross_in_their_middles_are_two_and_share_pixels() -> None:
-    first, second = found_in(maps_of([(0, 40, 50, 0.9), (2, 40, 50, 0.8)]), DecodeParameters())
+    first, second = decode(maps_of([(0, 40, 50, 0.9), (2, 40, 50, 0.8)]), DecodeParameters())
     assert box_of(first) == (30, 37, 40, 6)
     assert box_of(second) == (47, 20, 6, 40)
     assert first.region.shared(second.region) == 6 * 6
     assert first.midpoint == (50.5, 40.5)
     assert first.score == pytest.approx(0.81)
-    assert second.score == pytest.approx(0.72, rel=0.05)
+    assert second.score == pytest.approx(0.72)
 
 
 def test_a_candidate_has_a_margin_and_moves_as_a_whole() -> None:
@@ -72,18 +66,11 @@ def test_a_candidate_has_a_margin_and_moves_as_a_whole() -> None:
     assert moved.midpoint == (53.5, 35.5)
 
 
-def test_what_tells_the_same_chromosome_again_goes() -> None:
-    maps = maps_of([(0, 40, 50, 0.9), (0, 40, 54, 0.8), (0, 90, 50, 0.5)])
-    maps["prototypes"][1] = maps["prototypes"][0]
-    found = found_in(maps, DecodeParameters())
-    assert [box_of(item)[1] for item in found] == [37, 87]
-
-
 def test_only_peaks_that_are_likely_enough_and_large_enough_count() -> None:
-    maps = maps_of([(0, 40, 50, 0.9), (0, 90, 50, 0.15)])
+    maps = maps_of([(0, 40, 50, 0.9), (0, 90, 50, 0.05)])
     maps["centre"][0, 40, 51] = 0.7
     assert len(decode(maps, DecodeParameters())) == 1
-    assert len(decode(maps, DecodeParameters(midpoint=0.1))) == 2
+    assert len(decode(maps, DecodeParameters(midpoint=0.04))) == 2
     assert decode(maps, DecodeParameters(area=1000)) == []
     assert decode(maps_of([]), DecodeParameters()) == []
 
@@ -93,17 +80,6 @@ def test_a_mask_is_one_piece() -> None:
     maps["prototypes"][0, 60:64, 50:54] = 1
     (found,) = decode(maps, DecodeParameters())
     assert box_of(found) == (30, 37, 40, 6)
-
-
-def test_a_part_of_another_falls_and_a_short_one_across_it_stays() -> None:
-    def bar(y: int, x: int, h: int, w: int, score: float) -> Candidate:
-        mask = np.pad(np.ones((h, w), bool), 1)
-        return Candidate(Contour(mask, (x - 1, y - 1)), 2.0 * mask - 1, score, (x + w / 2, y + h / 2))
-
-    long, part, across = bar(20, 4, 8, 56, 0.9), bar(20, 4, 8, 24, 0.8), bar(16, 30, 16, 8, 0.7)
-    kept = suppressed([part, across, long], DecodeParameters(score=0.1))
-    assert [box_of(item) for item in kept] == [box_of(long), box_of(across)]
-    assert kept[1].score > 0.6
 
 
 def test_windows_never_leave_the_tile_and_coordinates_are_zero_about_the_cell() -> None:

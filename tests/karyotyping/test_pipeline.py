@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
 from karyotyping.cell import AnalysisError, CellAnalysis, decode_mask
-from karyotyping.pipeline import Classifier, Pipeline
+from karyotyping.pipeline import Classifier, Pipeline, Segmenter
 from models.registry import ModelUnavailable, digest
 from training.simulation import simulate
 
@@ -53,12 +54,16 @@ def test_the_document_survives_json_and_makes_the_same_pipeline(pipeline: Pipeli
     assert replace(same.quality, score=0.0) == replace(cell.quality, score=0.0)
 
 
-def test_the_document_names_its_classifier_and_its_networks(pipeline: Pipeline) -> None:
-    geometric = Pipeline.default("cpu", Classifier.GEOMETRIC)
-    assert (pipeline.document["name"], set(pipeline.document["models"])) == ("embedding", {"router", "embedder"})
-    assert (geometric.document["name"], set(geometric.document["models"])) == ("geometric", {"router"})
-    assert pipeline.document["parameters"]["classifier"] == "embedding"
-    assert digest(pipeline.document) != digest(geometric.document)
+def test_the_document_names_its_parts_and_its_networks() -> None:
+    documents = [Pipeline.default("cpu", one, other).document for one, other in product(Classifier, Segmenter)]
+    assert {document["name"]: set(document["models"]) for document in documents} == {
+        "embedding": {"router", "segmenter", "embedder"},
+        "embedding-geometric-segmenter": {"router", "embedder"},
+        "geometric": {"router", "segmenter"},
+        "geometric-geometric-segmenter": {"router"},
+    }
+    assert [d["parameters"]["segmenter"] for d in documents] == ["network", "geometric"] * 2
+    assert len({digest(document) for document in documents}) == 4
 
 
 def test_the_network_gives_every_chromosome_its_place_among_the_others(cell: CellAnalysis) -> None:
@@ -69,7 +74,7 @@ def test_the_network_gives_every_chromosome_its_place_among_the_others(cell: Cel
     assert alike[same].mean() > alike[~same].mean() + 0.5
 
 
-def test_a_document_from_before_the_network_is_geometric(pipeline: Pipeline) -> None:
+def test_a_document_from_before_the_networks_is_geometric(pipeline: Pipeline) -> None:
     old = {
         **pipeline.document,
         "name": "classical",
@@ -77,7 +82,7 @@ def test_a_document_from_before_the_network_is_geometric(pipeline: Pipeline) -> 
         "parameters": {"stream": pipeline.document["parameters"]["stream"]},
     }
     found = Pipeline.from_document(old, "cpu").analyse(simulate("46,XX", seed=0).pixels)
-    again = Pipeline.default("cpu", Classifier.GEOMETRIC).analyse(simulate("46,XX", seed=0).pixels)
+    again = Pipeline.default("cpu", Classifier.GEOMETRIC, Segmenter.GEOMETRIC).analyse(simulate("46,XX", seed=0).pixels)
     assert [(c.class_id, c.class_score) for c in found.chromosomes] == [
         (c.class_id, c.class_score) for c in again.chromosomes
     ]
@@ -122,7 +127,7 @@ def test_images_analysed_together_end_as_they_would_alone(pipeline: Pipeline, ce
             np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-4)
     found = len(first.chromosomes) + len(second.chromosomes)
     assert calls[-1] == found  # the embedder saw all chromosomes of both cells at once, the other way up
-    assert len(calls) == 4
+    assert len(calls) == 3  # the router once, the embedder twice
     assert counted.analyse_batch([]) == []
 
 

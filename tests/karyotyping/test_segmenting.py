@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from karyotyping.contours import Contour, ContourParameters, separate
 from karyotyping.instances import (
     CELL,
+    DENSE,
     HIDDEN,
     LANES,
     PROTOTYPES,
@@ -20,10 +21,9 @@ from karyotyping.instances import (
     TILE,
     Candidate,
     DecodeParameters,
-    suppressed,
 )
 from karyotyping.normalise import Normalised, normalise
-from karyotyping.segmenting import candidates, on_photograph, view
+from karyotyping.segmenting import on_photograph, propose, view
 from training.simulation import simulate
 
 SIDE = TILE // STRIDE
@@ -46,10 +46,12 @@ class Blobs:
             "kernel": np.zeros((len(stain), LANES, KERNEL, SIDE // CELL, SIDE // CELL), np.float32),
             "quality": np.ones((len(stain), LANES, SIDE // CELL, SIDE // CELL), np.float32),
             "prototypes": np.zeros((len(stain), PROTOTYPES, SIDE, SIDE), np.float32),
+            "dense": np.zeros((len(stain), len(DENSE), SIDE, SIDE), np.float32),
         }
         for n, tile in enumerate(stain[:, 0]):
             small = cv2.resize(tile, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
             count, labels, _, centroids = cv2.connectedComponentsWithStats((small > 0.3).astype(np.uint8))
+            maps["dense"][n, 0] = labels > 0
             for k in range(1, count):
                 rows, columns = np.nonzero(labels == k)
                 nearest = int(np.argmin(np.hypot(columns - centroids[k][0], rows - centroids[k][1])))
@@ -68,8 +70,8 @@ def told(images: list[Normalised], engine: Blobs) -> list[list[tuple[Contour, fl
     parameters = DecodeParameters()
     views = [view(image, separate(image, ContourParameters()).regions) for image in images]
     return [
-        [(on_photograph(item, seen.zoom, parameters.level), item.score) for item in suppressed(found, parameters)]
-        for seen, found in zip(views, candidates(views, engine, parameters), strict=True)
+        [(on_photograph(item, seen.zoom, parameters.level), item.score) for item in proposed.candidates]
+        for seen, proposed in zip(views, propose(views, engine, parameters), strict=True)
     ]
 
 
@@ -102,7 +104,9 @@ def test_nothing_to_look_at_asks_nothing() -> None:
     blank = normalise(np.full((100, 120), 20, np.uint8))
     seen = view(blank, [])
     assert seen.tiles == ()
-    assert candidates([seen], engine, DecodeParameters()) == [[]]
+    (proposed,) = propose([seen], engine, DecodeParameters())
+    assert proposed.candidates == []
+    assert proposed.depth.max() == 0
     assert engine.batches == []
 
 

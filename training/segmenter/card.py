@@ -19,10 +19,12 @@ def write_segmenter_card(
     """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives."""
     maps, cells = TILE // STRIDE, TILE // STRIDE // CELL
     drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
+    sources = ", ".join(_named(name, settings["cases"]) for name in reports) or "no report"
     facts = {
         "summary": "chromosomes in a tile of a metaphase, overlapping ones too: midpoints, and masks of their own",
-        "data": f"{settings['steps'] * settings['batch']} tiles of simulated metaphases, drawn from ideograms or "
-        f"composed of the single chromosomes of {', '.join(reports) or 'no report'}; no photograph of a metaphase",
+        "data": f"{settings['steps'] * settings['batch'] // settings['turns']} tiles of simulated metaphases in "
+        f"{settings['turns']} orientations each, drawn from ideograms or composed of the single chromosomes of "
+        f"{sources}; no photograph of a metaphase",
         "licence": licences(Path(name).stem for name in reports),
         "command": "karyo train segmenter",
         "seed": settings["seed"],
@@ -40,6 +42,11 @@ def write_segmenter_card(
     ]
     text = _TEXT.format(held_out=settings["held_out"])
     write_card(weights, facts, dict(measured), "\n".join([text, *rows]))
+
+
+def _named(report: str, cases: Mapping[str, Sequence[str]]) -> str:
+    """A report, and the cases that alone were taken from it."""
+    return f"{report} (cases {', '.join(cases[report])})" if report in cases else report
 
 
 _TEXT = """# Segmenter

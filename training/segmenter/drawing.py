@@ -28,6 +28,8 @@ _UNEVEN = 0.35
 """Largest standard deviation of the log of the brightness of a cell's chromosomes; real stains are that uneven."""
 _ANOTHER_STAIN = 0.2
 """Share of fields whose chromosomes are photographed as if they were stained the other way."""
+_SPOTTED, _SPOTS = 0.3, 0.35
+"""Share of cells with bright heterochromatin, and share of their chromosomes that have it: it is no crossing."""
 _BORDERED = 0.15
 """Share of fields that the border of the photograph cuts."""
 
@@ -72,6 +74,7 @@ def _gather(
     halo = width * float(rng.uniform(0.04, 0.13) if sharp else rng.uniform(0.08, 0.24))
     tone, flat = float(np.exp(rng.normal(0, 0.25))), float(rng.choice((0.0, rng.uniform(0, 0.9))))
     bends, uneven = rng.uniform(0.0, 0.6), rng.uniform(0.0, _UNEVEN)
+    spotted = contrast == "fluorescence" and rng.random() < _SPOTTED
     condensed = float(np.exp(rng.uniform(*np.log(_CONDENSED))))
     size = len(reports.domains[domain][cell])
 
@@ -86,6 +89,8 @@ def _gather(
         stretch = condensed * float(np.exp(rng.normal(0, 0.06)))
         laid = bend(item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored)
         body = laid.stain**tone
+        if spotted and rng.random() < _SPOTS:
+            body = body * (1 + _spot(laid, width, rng))
         bright = np.float32(np.exp(rng.normal(0, uneven)))
         return Laid(bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis)
 
@@ -121,6 +126,17 @@ def _gather(
         failed = 0 if done else failed + 1
         covered = int(np.count_nonzero(crowd.covers))
     return crowd
+
+
+def _spot(laid: Laid, width: float, rng: np.random.Generator) -> Plane:
+    """How much brighter heterochromatin makes a chromosome about some place in its middle half."""
+    x, y = laid.axis[int(rng.uniform(0.2, 0.8) * len(laid.axis))]
+    rows, columns = laid.stain.shape
+    away = (np.arange(rows)[:, None] - y) ** 2 + (np.arange(columns) - x) ** 2
+    spot: Plane = (rng.uniform(0.4, 1.8) * np.exp(-away / (2 * (rng.uniform(0.2, 0.5) * width) ** 2))).astype(
+        np.float32
+    )
+    return spot
 
 
 def _winding(item: Single, bends: float, rng: np.random.Generator) -> Course:

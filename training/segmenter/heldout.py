@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.cell import encode_mask
-from karyotyping.instances import DecodeParameters, decode, suppressed
+from karyotyping.instances import DecodeParameters, decode
 from karyotyping.segmenting import on_photograph
+from karyotyping.selection import SelectionParameters, select
 from models.engine import Placement, load_engine
 from training.evaluation.coco import evaluate
 from training.segmenter.field import Field
@@ -44,7 +45,8 @@ def measure_held_out(
         images.append({"id": number, "file_name": f"{number}.png", "width": width, "height": height})
         truth += [{**item, "id": len(truth) + k, "image_id": number} for k, item in enumerate(true_instances(field))]
         maps = engine.infer({"stain": field.stain[None, None]})
-        found = suppressed(decode({name: values[0] for name, values in maps.items()}, believed), believed)
+        candidates = decode({name: values[0] for name, values in maps.items()}, believed)
+        found = select(candidates, maps["dense"][0, :2].sum(axis=0), SelectionParameters())
         masks = [on_photograph(item, 1.0, believed.level).placed((height, width)) for item in found]
         results += [
             {**_annotation(mask), "image_id": number, "score": item.score}

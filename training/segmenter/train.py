@@ -50,7 +50,7 @@ def train(config: Path, out: Path, say: Say = print) -> Path:
     folder = out / digest({**settings, "found": names})[:8]
     seed, workers = settings["seed"], settings["workers"]
     cases = settings["cases"]
-    seen = Fields(reports, seed=seed, workers=workers, cases=cases)
+    seen = Fields(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
     unseen = Fields(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
     return train_on(seen, unseen, settings, folder, say, reports=names)
 

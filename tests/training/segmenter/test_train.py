@@ -36,6 +36,8 @@ CONFIG: dict[str, Any] = {
     "settling": 2,
     "every": 2,
     "held_out": 2,
+    "turns": 1,
+    "cases": {},
     "weights": dict.fromkeys(NAMES, 1.0) | {"mask_bce": 2.0, "mask_dice": 2.0},
 }
 
@@ -55,12 +57,12 @@ def toys(draw_toy: Draw) -> Stream:
 
 def test_it_learns_chromosomes_that_cross(toys: Stream, tmp_path: Path) -> None:
     said: list[str] = []
-    weights = train_on(toys, toys, {**CONFIG, "steps": 50, "every": 10}, tmp_path, said.append)
+    weights = train_on(toys, toys, {**CONFIG, "steps": 90, "every": 10}, tmp_path, said.append)
     measured = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
     assert measured["segm_AP50"] > 0.9
     assert measured["segm_recall_overlapped"] > 0.9
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
-    assert [line["step"] for line in log] == [*range(10, 60, 10)]
+    assert [line["step"] for line in log] == [*range(10, 100, 10)]
     assert log[-1]["loss"] < 0.3 * log[0]["loss"]
     assert len(said) == len(log) + 1
     card = resolve("segmenter", tmp_path).card
