@@ -51,6 +51,8 @@ class Measured:
     area: int
     straightened: NDArray[np.uint8]
     """(L, W) grey, stain dark on white, medial axis vertical, L = ``length`` rounded."""
+    stain: NDArray[np.float32]
+    """(L, W) the same before it was drawn: 0 outside of the chromosome, however strong inside."""
     profile: NDArray[np.float32]
     """(64,) mean stain across the middle of the width, upper end to lower, its 5th..95th percentiles at 0..1."""
     density: NDArray[np.float32]
@@ -75,6 +77,7 @@ class Measured:
             self,
             axis=self.axis[::-1],
             straightened=self.straightened[::-1, ::-1],
+            stain=self.stain[::-1, ::-1],
             profile=self.profile[::-1],
             density=self.density[::-1],
             widths=self.widths[::-1],
@@ -120,6 +123,7 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     coverage, stained = cv2.split(cross_sections(np.asarray(cv2.merge((body, stain * body)), np.float32), rows, reach))
     inside = coverage > 0.5 if stubby else inner_run(coverage > 0.5)
     sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # what was sampled outside is not stain
+    black = np.float32(255 / BLACK)
     widths = inside.sum(axis=1).astype(np.float64)
     density = _along(_middle_mean(sections, inside))
     low, high = np.interp(_EXTREMES, np.arange(PROFILE_SAMPLES), np.sort(density))
@@ -130,7 +134,8 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
         length=length,
         width=float(widths.mean()),
         area=int(part.sum()),
-        straightened=np.where(inside, np.clip(255.0 * (1.0 - sections / BLACK), 0, 255), 255).round().astype(np.uint8),
+        straightened=np.where(inside, np.clip(255 - black * sections, 0, 254), 255).round().astype(np.uint8),
+        stain=np.where(inside, sections, np.float32(0)),
         profile=np.clip((density - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32),
         density=density,
         widths=_along(widths),

@@ -1,7 +1,8 @@
 """What the embedding network sees of a chromosome, and what it says.
 
-The network sees every chromosome straightened, on a canvas of fixed size. Scale, width and depth of stain are those of
-the cell: one that is condensed twice as much, photographed by another lens or stained longer looks the same. Every
+The network sees every chromosome straightened, on a canvas of fixed size. Scale and width are those of the cell: one
+that is condensed twice as much or photographed by another lens looks the same. Depth of stain and contrast are half
+those of the cell, half those of the chromosome, as fluorescent ones of a cell may differ fivefold in brightness. Every
 chromosome is shown both ways up, and what the network says of both is averaged.
 """
 
@@ -18,7 +19,7 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import trim_mean
 
 from karyotyping.cell import CLASS_NAMES
-from karyotyping.chromosome import BLACK, Measured
+from karyotyping.chromosome import Measured
 from karyotyping.classified import P_DOWN, P_UP, Classified
 from models.engine import Engine
 
@@ -32,7 +33,13 @@ MEAN_LENGTH, TYPICAL_WIDTH = 52.0, 14.0
 _TRIMMED = 0.1
 _MIDDLE, _SPREAD = 1.0, 0.5
 """Mean and standard deviation of the stain within chromosomes, as the network sees it; outside is 0."""
+_BESIDE, _FARTHEST = 0.3, 2.0
+"""Share that is shown of how far a chromosome's mean stain lies from that of its cell, and the most that counts, in the
+cell's standard deviations."""
+_FLATTEST = 0.33
+"""Least contrast of a chromosome, as a share of that of its cell: what is flatter has no bands to show."""
 _FAINTEST, _STRONGEST = 0.05, 2.5
+_LEAST_CONTRAST = 0.02
 _BATCH = 256
 
 Floats = NDArray[np.float32]
@@ -109,21 +116,22 @@ def cell_scale(measured: Sequence[Measured]) -> CellScale:
     """
     if not measured:
         raise ValueError("a cell without chromosomes has no scale")
-    bodies = [_stain(item)[item.straightened < 255] for item in measured]
+    means, spreads = zip(*(_stained(item) for item in measured), strict=True)
     return CellScale(
         length=float(trim_mean([item.length for item in measured], _TRIMMED)),
         width=float(np.median([item.width for item in measured])),
-        stain=float(np.median([body.mean() if body.size else 1.0 for body in bodies])),
-        contrast=float(np.median([body.std() if body.size else 0.25 for body in bodies])),
+        stain=float(np.median(means)),
+        contrast=max(float(np.median(spreads)), _LEAST_CONTRAST),
     )
 
 
 def appearance(measured: Measured, scale: CellScale, shape: tuple[int, int] = (ROWS, COLUMNS)) -> Floats:
     """The canvas (ROWS, COLUMNS) on which the network sees a chromosome; ``shape`` for another margin."""
-    stain = _stain(measured)
-    body = (measured.straightened < 255).astype(np.float32)
-    relative = (stain - scale.stain) / max(scale.contrast, 0.02)
-    seen = np.clip(_MIDDLE + _SPREAD * relative, _FAINTEST, _STRONGEST) * body
+    mean, spread = _stained(measured)
+    beside = np.clip((mean - scale.stain) / scale.contrast, -_FARTHEST, _FARTHEST)
+    contrast = np.sqrt(scale.contrast * max(spread, _FLATTEST * scale.contrast))
+    relative = (measured.stain - mean) / contrast + _BESIDE * beside
+    seen = np.clip(_MIDDLE + _SPREAD * relative, _FAINTEST, _STRONGEST) * (measured.straightened < 255)
     down, across = MEAN_LENGTH / scale.length, TYPICAL_WIDTH / scale.width
     blur = [0.45 * max(1 / factor - 1, 0) for factor in (across, down)]
     if max(blur) > 0.1:
@@ -141,6 +149,7 @@ def appearance(measured: Measured, scale: CellScale, shape: tuple[int, int] = (R
     return canvas
 
 
-def _stain(measured: Measured) -> Floats:
-    stain: Floats = (np.float32(255) - measured.straightened) * np.float32(BLACK / 255)
-    return stain
+def _stained(measured: Measured) -> tuple[float, float]:
+    """Mean and standard deviation of a chromosome's stain."""
+    body = measured.stain[measured.straightened < 255]
+    return (float(body.mean()), float(body.std())) if body.size else (1.0, 0.25)

@@ -107,6 +107,7 @@ def test_turning_twice_changes_nothing_and_once_reverses() -> None:
     assert turned.centromere == pytest.approx(0.7, abs=0.04)
     np.testing.assert_array_equal(turned.profile, measured.profile[::-1])
     np.testing.assert_array_equal(turned.turned().straightened, measured.straightened)
+    np.testing.assert_array_equal(turned.stain[::-1, ::-1], measured.stain)
 
 
 def test_straightened_is_dark_on_white_and_shows_the_bands() -> None:

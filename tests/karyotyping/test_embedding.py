@@ -48,6 +48,18 @@ def test_a_cell_photographed_twice_as_large_and_darker_looks_the_same() -> None:
     assert np.abs(np.stack(one) - np.stack(other)).mean() < 0.05
 
 
+def test_one_far_brighter_than_its_cell_shows_the_same_bands(cell: list[Measured]) -> None:
+    rng = np.random.default_rng(5)
+    patch = draw_chromosome(9, rng, angle=np.pi / 2)
+    usual, bright = (measure(factor * patch.stain, patch.mask) for factor in (1.0, 2.5))
+    scale = cell_scale([*cell, usual])
+    one, other = (appearance(item, scale) for item in (usual, bright))
+    inside = (one > 0.3) & (other > 0.3)
+    assert np.corrcoef(one[inside], other[inside])[0, 1] > 0.97
+    assert 0.1 < (other - one)[inside].mean() < 0.5  # that it is bright is still to be seen
+    assert (other[inside] == 2.5).mean() < 0.05  # but it is not a blot
+
+
 def test_a_cell_without_chromosomes_has_no_scale_and_no_answers(embedder: Engine) -> None:
     assert classify([], embedder) == ()
     with pytest.raises(ValueError, match="has no scale"):
