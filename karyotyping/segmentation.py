@@ -29,8 +29,11 @@ class StreamParameters:
     """Everything that segmentation can be told. Probabilities, unless they say otherwise."""
 
     contours: ContourParameters = field(default_factory=ContourParameters)
-    looked_at: ContourParameters = field(default_factory=lambda: ContourParameters(debris_area=0.08, min_strength=0.2))
-    """The contours that the segmenter looks at: it knows debris itself."""
+    looked_at: ContourParameters = field(
+        default_factory=lambda: ContourParameters(nuclei=((0.6, 3.0), (0.4, 4.0)), debris_area=0.08, min_strength=0.2)
+    )
+    """The contours that the segmenter looks at: it knows debris and most nuclei itself, and a dense round spread may look
+    like a nucleus from afar."""
     splitting: SplitParameters = field(default_factory=SplitParameters)
     rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9
