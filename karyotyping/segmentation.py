@@ -32,8 +32,8 @@ class StreamParameters:
     looked_at: ContourParameters = field(
         default_factory=lambda: ContourParameters(nuclei=((0.6, 3.0), (0.4, 4.0)), debris_area=0.08, min_strength=0.2)
     )
-    """The contours that the segmenter looks at: it knows debris and most nuclei itself, and a dense round spread may look
-    like a nucleus from afar."""
+    """The contours that the segmenter looks at. It knows debris and most nuclei itself; a dense round spread is easily
+    taken for a nucleus before."""
     splitting: SplitParameters = field(default_factory=SplitParameters)
     rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9

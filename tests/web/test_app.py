@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from sqlalchemy import func, select
 
 from db.engine import SessionFactory
+from db.queue import enqueue
 from db.schema import Analysis, ApiKey, Case, CaseResult, Image, Pipeline, PipelineAlias, QcMetrics
 from settings import Settings
 from storage import DirectoryStore
@@ -106,7 +107,8 @@ def analysed(session_factory: SessionFactory, store: DirectoryStore, pipeline_id
             )
             session.add(image)
             session.flush()
-            analysis = Analysis(image_id=image.id, pipeline_id=pipeline_id, priority=1)
+            enqueue(session, [image.id], pipeline_id, priority=1)
+            analysis = session.scalars(select(Analysis).where(Analysis.image_id == image.id)).one()
             analysis.attempts, analysis.started_at, analysis.finished_at = 1, now, now
             if score is None:
                 analysis.state, analysis.reason, analysis.error = "failed", "empty", "Nothing was found."
@@ -115,7 +117,6 @@ def analysed(session_factory: SessionFactory, store: DirectoryStore, pipeline_id
                 analysis.artefacts = {"karyogram": store.put(png(number))}
                 if number == 1:  # the other analysis is from before there were drawings
                     analysis.artefacts["karyogram_svg"] = store.put(b'<svg xmlns="http://www.w3.org/2000/svg"/>')
-            session.add(analysis)
             session.flush()
             ids.append(analysis.id)
             if score is not None:
