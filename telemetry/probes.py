@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +14,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import redis
 from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from telemetry.companion import companion
 
 log = logging.getLogger(__name__)
 
@@ -129,29 +128,18 @@ def served(
 def served_beside(
     address: str | None, registry: CollectorRegistry, *, alive: Mapping[str, Check], ready: Mapping[str, Check]
 ) -> Iterator[None]:
-    """As ``served``, from a forked process that ends with this one: for a process that forks, and so must not thread.
-
-    Whatever lock a thread holds in the instant of a fork stays locked in the child for ever.
-    """
+    """As ``served``, from a companion of this process, which forks and so must not thread."""
     if address is None:
         yield
         return
-    parent = os.getpid()
 
-    def serve() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # a worker that is told to leave is watched until it has left
+    def serve(seconds: Iterator[None]) -> None:
         with served(address, registry, alive=alive, ready=ready):
-            while os.getppid() == parent:
-                time.sleep(1)
+            for _ in seconds:
+                pass
 
-    process = multiprocessing.get_context("fork").Process(target=serve, name="probes", daemon=True)
-    process.start()
-    try:
+    with companion("probes", serve):
         yield
-    finally:
-        process.kill()
-        process.join()
 
 
 class _Threading(ThreadingMixIn, WSGIServer):

@@ -1,14 +1,11 @@
 """A worker tells the database every few seconds that it lives, so that operators see who is there.
 
-It does so from a forked process that ends with it: the main process itself forks, and so must not thread.
+It does so from a companion process that ends with it.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +16,7 @@ from sqlalchemy.orm import Session
 from db import workers
 from db.engine import make_engine, make_sessions
 from settings import Settings
+from telemetry.companion import companion
 
 log = logging.getLogger("worker")
 
@@ -28,25 +26,18 @@ INTERVAL = workers.ALIVE_SECONDS / 3
 @contextmanager
 def present(settings: Settings, name: str, processes: int) -> Iterator[None]:
     """Say that the worker lives for as long as the block runs, and goodbye at its end."""
-    parent = os.getpid()
 
-    def speak() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # a worker that is told to leave lives until it has left
+    def speak(seconds: Iterator[None]) -> None:
         due = 0.0
-        while os.getppid() == parent:
+        for _ in seconds:
             if time.monotonic() >= due:
                 _tell(settings, lambda session: workers.say_alive(session, name, processes))
                 due = time.monotonic() + INTERVAL
-            time.sleep(1)
 
-    process = multiprocessing.get_context("fork").Process(target=speak, name="presence", daemon=True)
-    process.start()
     try:
-        yield
+        with companion("presence", speak):
+            yield
     finally:
-        process.kill()
-        process.join()
         _tell(settings, lambda session: workers.say_goodbye(session, name))
 
 
