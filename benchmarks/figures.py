@@ -77,6 +77,31 @@ def draw_lines(out: Path, title: str, x: str, y: str, series: Mapping[str, Seque
     Image.fromarray(page.pixels()).save(out)
 
 
+def draw_bars(out: Path, title: str, y: str, bars: Mapping[str, Mapping[str, float]]) -> None:
+    """Write a PNG of stacked bars. ``bars`` holds the parts of each by name; the parts are named beside them."""
+    top = _ceiling(max(sum(parts.values()) for parts in bars.values()))
+    page = Page(LEFT + WIDTH + RIGHT, ABOVE + HEIGHT + BELOW)
+    for value in np.linspace(0, top, 6).tolist():
+        height = ABOVE + HEIGHT * (1 - value / top)
+        page.line([(LEFT, height), (LEFT + WIDTH, height)], RULE)
+        page.text((LEFT - 10, height), f"{value:g}", ink=PALE, anchor="rm")
+    colors = dict(zip(dict.fromkeys(part for parts in bars.values() for part in parts), (*SERIES, PALE), strict=False))
+    step = WIDTH / len(bars)
+    for number, (name, parts) in enumerate(bars.items()):
+        left, below = LEFT + step * (number + 0.25), float(ABOVE + HEIGHT)
+        for part, value in parts.items():
+            above = below - HEIGHT * value / top
+            page.box(left, above, left + step / 2, below, colors[part])
+            below = above
+        page.text((left + step / 4, ABOVE + HEIGHT + 16), name, ink=PALE)
+    for number, (part, color) in enumerate(colors.items()):
+        page.line([(LEFT + WIDTH + 20, ABOVE + 20 * number), (LEFT + WIDTH + 44, ABOVE + 20 * number)], color, 8)
+        page.text((LEFT + WIDTH + 50, ABOVE + 20 * number), part, anchor="lm")
+    page.text((LEFT, 28), title, size=18, ink=INK, anchor="lm")
+    page.upwards((24, ABOVE + HEIGHT / 2), y)
+    Image.fromarray(page.pixels()).save(out)
+
+
 def _ceiling(value: float) -> float:
     """The next of 1, 2, 2.5, 5, 10 times a power of ten; 1 for 0."""
     if value <= 0:

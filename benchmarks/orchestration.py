@@ -1,12 +1,13 @@
 """What one image costs beside its science, beside a plain loop and bare Celery with a result backend.
 
-    python benchmarks/orchestration.py [--images 2000] [--rounds 2]
+    python benchmarks/orchestration.py [--images 10000] [--rounds 1] [--json FILE] [--plot FILE]
 
 The engine is null (``null_worker.py``): every contender reads, decodes, stores three objects and has 46 chromosomes to
 record per image. The loop keeps its results in memory; Celery keeps counts in Redis, one task per image; karyoflow
 runs one scheduler and one worker process and keeps everything in PostgreSQL. Contenders take turns, so that whatever
-else the machine does hits all alike. Prints a Markdown table: wall and CPU milliseconds per image, the CPU of all
-processes together.
+else the machine does hits all alike. Prints a Markdown table, wall and CPU milliseconds per image, the CPU of all
+processes together and of each part, and a verdict. ``TMPDIR=/dev/shm`` takes the disk, which every contender waits for
+most of the time, out of the comparison.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
+from figures import draw_bars, machine, markdown
 from filling import fill
 from null_worker import NullPipeline, alone, picture
 from sqlalchemy import func, select
@@ -35,6 +40,26 @@ from db.schema import ACTIVE, PRIORITIES, Analysis
 from models.registry import digest
 
 HERE = Path(__file__).parent
+BAR = 5.0
+"""Milliseconds per image that orchestration may cost."""
+TELL_SECONDS = 15.0
+PARTS = {
+    "null_worker.py": "worker",
+    "bare_celery": "worker",
+    "postgres": "PostgreSQL",
+    "cli.main scheduler": "scheduler",
+    "redis": "Redis",
+}
+"""Whose a process is, by a word of its command line."""
+
+
+class Spent(NamedTuple):
+    """What a contender took."""
+
+    wall: float
+    """Seconds."""
+    cpu: Counter[str]
+    """CPU seconds by part."""
 
 
 def main() -> None:
@@ -42,15 +67,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="write everything that was measured here")
+    parser.add_argument("--plot", type=Path, help="PNG to write the CPU of each part to")
     options = parser.parse_args()
-    print("| round | | wall, ms per image | CPU, ms per image |\n| --- | --- | ---: | ---: |")
+    print(f"{machine()}; {options.images} images\n")
     contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
+    spent: dict[str, list[Spent]] = {name: [] for name in contenders}
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
         for number in range(1, options.rounds + 1):
             for name, contender in contenders.items():
-                wall, cpu = contender(found, options.images, number)
-                cells = (f"{1000 * seconds / options.images:.2f}" for seconds in (wall, cpu))
-                print(f"| {number} | {name} | {' | '.join(cells)} |", flush=True)
+                spent[name].append(contender(found, options.images, number))
+                print(f"round {number}, {name}: {spent[name][-1].wall:.1f} s", file=sys.stderr, flush=True)
+    report = {name: per_image(rounds, options.images) for name, rounds in spent.items()}
+    parts = ("worker", "PostgreSQL", "scheduler", "Redis", "benchmark")
+    columns = ("ms per image", "wall", "CPU", *(f"CPU, {part}" for part in parts))
+    rows = [(name, *(f"{took.get(key, 0):.2f}" for key in ("wall", "CPU", *parts))) for name, took in report.items()]
+    print(markdown(columns, rows))
+    beside = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
+    verdict = {
+        "images": options.images,
+        "rounds": options.rounds,
+        "machine": machine(),
+        **report,
+        "beside loop": beside,
+    }
+    clock, processor = (f"{beside[key]:+.2f} ms" for key in ("wall", "CPU"))
+    print(f"\nBeside the loop: {clock} of the clock, {processor} of the processor (bar: {BAR:g})")
+    if options.json:
+        options.json.write_text(json.dumps(verdict, indent=2))
+    if options.plot:
+        bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
+        draw_bars(options.plot, "One image beside its science", "CPU ms", bars)
+
+
+def per_image(rounds: list[Spent], images: int) -> dict[str, float]:
+    """Median milliseconds per image: ``wall``, ``CPU``, and the CPU of each part."""
+    parts = sorted({part for spent in rounds for part in spent.cpu})
+    found = {part: [spent.cpu[part] for spent in rounds] for part in parts}
+    found = {"wall": [spent.wall for spent in rounds], "CPU": [spent.cpu.total() for spent in rounds], **found}
+    return {name: 1000 * statistics.median(seconds) / images for name, seconds in found.items()}
 
 
 @contextmanager
@@ -60,7 +115,7 @@ def stack_in(home: Path) -> Iterator[Services]:
         yield connect(stack.settings)
 
 
-def loop(found: Services, images: int, number: int) -> tuple[float, float]:
+def loop(found: Services, images: int, number: int) -> Spent:
     """A plain Python loop."""
     pipeline, key = NullPipeline(), found.store.put(picture())
     with timed() as spent:
@@ -69,7 +124,7 @@ def loop(found: Services, images: int, number: int) -> tuple[float, float]:
     return spent()
 
 
-def bare_celery(found: Services, images: int, number: int) -> tuple[float, float]:
+def bare_celery(found: Services, images: int, number: int) -> Spent:
     """One task per image, one process, results in Redis."""
     os.environ.update(addresses(found))
     from bare_celery import analyse, app  # noqa: PLC0415 - it reads the addresses
@@ -86,7 +141,7 @@ def bare_celery(found: Services, images: int, number: int) -> tuple[float, float
     return taken
 
 
-def karyoflow(found: Services, images: int, number: int) -> tuple[float, float]:
+def karyoflow(found: Services, images: int, number: int) -> Spent:
     """A scheduler and a worker of one process."""
     key = found.store.put(picture())
     document = {"name": "null", "round": number}
@@ -104,13 +159,19 @@ def karyoflow(found: Services, images: int, number: int) -> tuple[float, float]:
 
 def wait(found: Services, pipeline_id: int) -> None:
     """Until every analysis has ended; all must be done."""
-    states = select(Analysis.state, func.count()).where(Analysis.pipeline_id == pipeline_id).group_by(Analysis.state)
+    of_pipeline = Analysis.pipeline_id == pipeline_id
+    active = select(of_pipeline).where(of_pipeline, Analysis.state.in_(ACTIVE)).limit(1)
+    states = select(Analysis.state, func.count()).where(of_pipeline).group_by(Analysis.state)
+    due = time.monotonic() + TELL_SECONDS
     while True:
         with found.sessions() as session:
-            counted = dict(session.execute(states).all())
-        if not set(counted) & set(ACTIVE):
-            assert set(counted) == {"done"}, counted
-            return
+            if not session.scalar(active):
+                counted = dict(session.execute(states).all())
+                assert set(counted) == {"done"}, counted
+                return
+            if time.monotonic() > due:
+                print(f"  {dict(session.execute(states).all())}", file=sys.stderr, flush=True)
+                due += TELL_SECONDS
         time.sleep(0.1)
 
 
@@ -135,21 +196,25 @@ def running(found: Services, words: list[str], cwd: Path | None = None) -> Itera
 
 
 @contextmanager
-def timed() -> Iterator[Callable[[], tuple[float, float]]]:
-    """Wall and CPU seconds of the block, of this process and all below it."""
-    began, cpu = time.perf_counter(), _cpu()
-    spent = [0.0, 0.0]
-    yield lambda: (spent[0], spent[1])
-    spent[:] = time.perf_counter() - began, _cpu() - cpu
+def timed() -> Iterator[Callable[[], Spent]]:
+    """What the block took of the clock, and of the processor by part."""
+    began, before = time.perf_counter(), _cpu()
+    spent = Spent(0.0, Counter())
+    yield lambda: spent
+    spent = Spent(time.perf_counter() - began, _cpu() - before)
 
 
-def _cpu() -> float:
-    total = 0.0
+def _cpu() -> Counter[str]:
+    """CPU seconds so far of this process and all below it, by part."""
+    total: Counter[str] = Counter()
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        times = process.cpu_times()
-        total += times.user + times.system
-        if process.pid != os.getpid():
-            total += times.children_user + times.children_system
+        with suppress(psutil.NoSuchProcess):
+            times, words = process.cpu_times(), " ".join(process.cmdline())
+            own = process.pid == os.getpid()
+            part = "benchmark" if own else next((part for mark, part in PARTS.items() if mark in words), "others")
+            total[part] += times.user + times.system
+            if not own:
+                total[part] += times.children_user + times.children_system
     return total
 
 

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from db import queue, schedules, workers
 from db.backlog import NAMES
 from db.engine import SessionFactory
-from db.schema import PRIORITIES
 from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics
@@ -61,7 +60,9 @@ class Duties:
         Raises:
             ConnectionError: the broker cannot be reached.
         """
-        for priority in sorted(PRIORITIES.values()):
+        with self._sessions.begin() as session:
+            claimable = queue.claimable(session, self._settings.max_queued)
+        for priority in claimable:
             self._dispatch(priority)
 
     def _dispatch(self, priority: int) -> None:
@@ -69,7 +70,8 @@ class Duties:
         with self._sessions.begin() as session:
             claimed = queue.claim(session, priority, limit, limit)
             share = -(-len(claimed) // max(workers.processes(session), 1)) if claimed else 0
-            sizes = {pipeline_id: self._chunk_size(session, pipeline_id, share) for _, pipeline_id in claimed}
+            found = dict.fromkeys(pipeline_id for _, pipeline_id in claimed)
+            sizes = {pipeline_id: self._chunk_size(session, pipeline_id, share) for pipeline_id in found}
         if not claimed:
             return
         failpoint("claimed")

@@ -47,6 +47,8 @@ class Heartbeat:
         self._on_stuck = on_stuck
         self._leases: dict[int, Leased] = {}
         self._moved = monotonic()
+        self._timed: float | None = None
+        """When the timer was last set."""
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -69,11 +71,13 @@ class Heartbeat:
         """Note that an image has come a step further."""
         with self._lock:
             self._moved = monotonic()
-            if self._leases:
+            if not self._leases:
+                faulthandler.cancel_dump_traceback_later()
+                self._timed = None
+            elif self._timed is None or self._moved - self._timed > self._patience / 8:  # it costs a thread each time
                 delay = _BACKSTOP * self._patience + self._interval
                 faulthandler.dump_traceback_later(delay, exit=True, file=2)
-            else:
-                faulthandler.cancel_dump_traceback_later()
+                self._timed = self._moved
 
     def drop(self, leased: Leased) -> None:
         """Note that nothing more is to be done for ``leased``."""

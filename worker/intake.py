@@ -25,7 +25,6 @@ from worker.context import Context as Working
 from worker.heartbeat import Heartbeat
 from worker.outcomes import Outcomes, ids
 from worker.stubborn import stubborn
-from worker.together import Together
 
 log = logging.getLogger("worker")
 
@@ -59,27 +58,39 @@ class Intake:
         self._budget = budget
         self._outcomes = outcomes
         self._get = stubborn(context.store.get)
-        self._begin = Together(self._begin_all)
         self.batch_images = 1
         """Most images in a batch."""
 
-    def prepare(self, leased: Leased, *, shared: bool) -> Prepared | None:
-        """The decoded image; None if its stay here has ended already.
+    def begin(self, leases: Sequence[Leased], *, shared: bool) -> list[Leased]:
+        """Count an attempt of each image; those whose lease is not lost.
 
-        Args:
-            leased: the image.
-            shared: whether other images are in hand meanwhile.
+        It is committed before anything that could bring the process down, so that a deadly image runs out of attempts.
+        ``shared`` says whether several are in hand meanwhile.
+        """
+        if not leases:
+            return []
+        held = self._context.transact(lambda session: queue.begin_all(session, leases, shared=shared))
+        for leased in leases:
+            if leased.analysis_id not in held:
+                metrics.LEASES_LOST.labels("begin").inc()
+                log.warning("lease lost", extra=ids(leased))
+                self._outcomes.drop(leased)
+        return [leased for leased in leases if leased.analysis_id in held]
+
+    def prepare(self, leased: Leased) -> Prepared | None:
+        """The decoded image, whose attempt has begun; None if its stay here has ended already.
 
         Raises:
-            StoreUnavailable: the object store stayed away; no attempt has begun.
+            StoreUnavailable: the object store stayed away.
         """
         if not self._heart.holds(leased):
             self._budget.give(leased)
             return None
         with span("image", **ids(leased)):
-            return self._begun(leased, shared)
+            failpoint("begun", leased.file_name)
+            return self._fetched(leased)
 
-    def _begun(self, leased: Leased, shared: bool) -> Prepared | None:
+    def _fetched(self, leased: Leased) -> Prepared | None:
         try:
             with stage("fetch"):
                 data = self._get(leased.object_key)
@@ -90,20 +101,7 @@ class Intake:
             self._outcomes.failed(leased, "object_corrupt", str(problem))
             return None
         failpoint("fetched", leased.file_name)
-        # Committed before anything that could bring the process down, so that a deadly image runs out of attempts.
-        if not self._begin((leased, shared)):
-            metrics.LEASES_LOST.labels("begin").inc()
-            log.warning("lease lost", extra=ids(leased))
-            self._outcomes.drop(leased)
-            return None
-        failpoint("begun", leased.file_name)
         return self._decoded(leased, data)
-
-    def _begin_all(self, leases: Sequence[tuple[Leased, bool]]) -> list[bool]:
-        shared = any(is_shared for _, is_shared in leases)
-        images = [leased for leased, _ in leases]
-        held = self._context.transact(lambda session: queue.begin_all(session, images, shared=shared))
-        return [leased.analysis_id in held for leased in images]
 
     def _decoded(self, leased: Leased, data: bytes) -> Prepared | None:
         began = perf_counter()
@@ -120,9 +118,10 @@ class Intake:
     def batches(
         self, leases: Sequence[Leased], should_stop: Callable[[], bool]
     ) -> Generator[list[Prepared], None, None]:
-        """The images of ``leases`` in order, as many at a time as are ready, of one pipeline, and within bounds.
+        """The images of ``leases``, which have begun, in order, as many at a time as are ready, of one pipeline, and
+        within bounds.
 
-        Images that were begun and not handed on are given back when the generator is closed.
+        Images that were taken in and not handed on are given back when the generator is closed.
 
         Raises:
             StoreUnavailable: the object store stayed away.
@@ -137,7 +136,7 @@ class Intake:
                 and not should_stop()
                 and self._budget.take(waiting[0])
             ):
-                coming.append(threads.submit(self.prepare, waiting.popleft(), shared=True))
+                coming.append(threads.submit(self.prepare, waiting.popleft()))
 
         ready: deque[Prepared] = deque()
         try:

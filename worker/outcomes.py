@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextvars import Context, copy_context
+from typing import NamedTuple
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import queue
@@ -16,9 +19,22 @@ from telemetry.traces import stage
 from worker.budget import Budget
 from worker.heartbeat import Heartbeat
 from worker.together import Together
-from worker.transactions import Transactions
+from worker.transactions import Transactions, is_outage
 
 log = logging.getLogger("worker")
+
+
+COMPANY_SECONDS = 0.1
+"""How long a result waits for others that are committed with it."""
+
+
+class Finished(NamedTuple):
+    """Results that are to be written."""
+
+    leased: Leased
+    result: AnalysisResult
+    context: Context
+    """Of logs."""
 
 
 class Outcomes:
@@ -29,13 +45,43 @@ class Outcomes:
         self._heart = heart
         self._budget = budget
         self._settings = settings
-        self._finish = Together(self._finish_all)
+        self._finished = Together(self._finish, COMPANY_SECONDS)
 
     def done(self, leased: Leased, result: AnalysisResult) -> None:
-        """Write the results, unless the lease is lost."""
+        """Write the results soon, with others, unless the lease is lost."""
+        self._finished.add(Finished(leased, result, copy_context()))
 
-        with stage("write"):
-            written = self._finish((leased, result))
+    def drain(self) -> None:
+        """Return when the results of all that is done are written."""
+        self._finished.drain()
+
+    def close(self) -> None:
+        """Write what is left and stop."""
+        self._finished.close()
+
+    def _finish(self, finished: Sequence[Finished]) -> None:
+        def finish(session: Session) -> set[int]:
+            written = queue.finish_all(session, [(one.leased, one.result) for one in finished])
+            for one in finished:
+                failpoint("finishing", one.leased.file_name)
+            return written
+
+        try:
+            with stage("write"):
+                written = self._transact(finish)
+        except Exception as problem:
+            if len(finished) > 1 and not is_outage(problem):  # the one to blame spoils nothing for the others
+                for one in finished:
+                    self._finish([one])
+                return
+            for one in finished:
+                one.context.run(self._not_written, one.leased, problem)
+            return
+        for one in finished:
+            one.context.run(self._finished_one, one, one.leased.analysis_id in written)
+
+    def _finished_one(self, finished: Finished, written: bool) -> None:
+        leased, result, _ = finished
         failpoint("finished", leased.file_name)
         self.drop(leased)
         if not written:
@@ -46,38 +92,46 @@ class Outcomes:
         found = {"iscn": result.iscn, "chromosomes": len(result.chromosomes), "seconds": round(result.seconds, 3)}
         log.info("image done", extra={**ids(leased), **found})
 
-    def _finish_all(self, finished: Sequence[tuple[Leased, AnalysisResult]]) -> list[bool]:
-        def finish(session: Session) -> set[int]:
-            written = queue.finish_all(session, finished)
-            for leased, _ in finished:
-                failpoint("finishing", leased.file_name)
-            return written
-
-        written = self._transact(finish)
-        return [leased.analysis_id in written for leased, _ in finished]
+    def _not_written(self, leased: Leased, problem: Exception) -> None:
+        """Let the lease of an image whose results the database did not take expire, or give the image back."""
+        if isinstance(problem, SQLAlchemyError):
+            log.error("result not written", extra={**ids(leased), "problem": str(problem)})
+            self.drop(leased)
+        else:
+            log.error("unexpected error", extra=ids(leased), exc_info=problem)
+            self.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
 
     def failed(self, leased: Leased, reason: str, sentence: str) -> None:
         """End an analysis that no other attempt would help."""
-        if self._transact(lambda session: queue.fail(session, leased, reason, sentence)):
-            metrics.IMAGES.labels("failed", reason).inc()
-            log.warning("image failed", extra={**ids(leased), "reason": reason, "sentence": sentence})
-        self.drop(leased)
+        try:
+            if self._transact(lambda session: queue.fail(session, leased, reason, sentence)):
+                metrics.IMAGES.labels("failed", reason).inc()
+                log.warning("image failed", extra={**ids(leased), "reason": reason, "sentence": sentence})
+        finally:
+            self.drop(leased)
 
-    def given_back(self, leased: Leased, reason: str | None = None, sentence: str | None = None) -> None:
-        """Let another attempt follow; with a ``reason`` this one counts."""
-        self._transact(
-            lambda session: queue.release(
+    def given_back(
+        self, leased: Leased, reason: str | None = None, sentence: str | None = None, *, suspect: bool = False
+    ) -> None:
+        """Let another attempt follow; with a ``reason`` this one counts. A ``suspect`` goes alone then."""
+
+        def release(session: Session) -> bool:
+            return queue.release(
                 session,
                 leased,
                 reason=reason,
                 sentence=sentence,
                 max_attempts=self._settings.max_attempts,
                 retry_seconds=self._settings.retry_seconds if reason else 0.0,
+                suspect=suspect,
             )
-        )
-        metrics.IMAGES.labels("given_back", reason or "").inc()
-        log.info("image given back", extra={**ids(leased), "reason": reason})
-        self.drop(leased)
+
+        try:
+            self._transact(release)
+            metrics.IMAGES.labels("given_back", reason or "").inc()
+            log.info("image given back", extra={**ids(leased), "reason": reason})
+        finally:
+            self.drop(leased)
 
     def drop(self, leased: Leased) -> None:
         """Let go of an image: its lease is not extended any more, its memory is free."""

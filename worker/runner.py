@@ -100,7 +100,7 @@ class Runner:
 
     def _analyse_all(self, leases: Sequence[Leased], left: dict[int, Leased], stop: Callable[[], bool]) -> None:
         self._context.pipeline(leases[0].pipeline_id)  # before any attempt begins: it may be unavailable
-        together = [leased for leased in leases if not leased.suspect]
+        together = self._intake.begin([leased for leased in leases if not leased.suspect], shared=True)
         with closing(self._intake.batches(together, stop)) as batches:
             for batch in batches:
                 if stop():
@@ -110,8 +110,9 @@ class Runner:
             if leased.suspect and not stop():
                 self._writer.drain()
                 self._alone = leased
-                if prepared := self._intake.prepare(leased, shared=False):
-                    self._analyse([prepared], left)
+                for begun in self._intake.begin([leased], shared=False):
+                    if prepared := self._intake.prepare(begun):
+                        self._analyse([prepared], left)
                 self._writer.drain()
                 self._alone = None
 
@@ -173,6 +174,6 @@ class Runner:
         try:
             for leased in leases:
                 blamed = ("timed_out", sentence) if leased == self._alone else ()
-                self._outcomes.given_back(leased, *blamed)
+                self._outcomes.given_back(leased, *blamed, suspect=True)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)

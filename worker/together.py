@@ -1,62 +1,48 @@
-"""Calls that come at the same time, made as one: fewer round trips and commits."""
+"""Things that come one by one, worked on together: one round trip and one commit for many."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
-class Together(Generic[T, R]):
-    """Makes one call of all that have come up while the last one was being made.
-
-    Nobody waits for company: a call that comes alone is made alone. If a call of several fails, each is made again by
-    itself, so that the one to blame spoils nothing for the others.
+class Together(Generic[T]):
+    """Hands what comes within a moment to one call, in a thread of its own. Safe to share between threads.
 
     Args:
-        work: answers any number of questions, in their order.
+        work: is given any number of things, in the order of their coming; raises nothing.
+        patience: seconds that the first of them waits for company.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], Sequence[R]]) -> None:
+    def __init__(self, work: Callable[[Sequence[T]], None], patience: float) -> None:
         self._work = work
-        self._lock = threading.Lock()
-        self._waiting: deque[tuple[T, Future[R]]] = deque()
-        self._busy = False
+        self._patience = patience
+        self._waiting: deque[T] = deque()
+        self._hurry = threading.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="together")
 
-    def __call__(self, question: T) -> R:
-        """The answer to ``question``; raises what ``work`` raises."""
-        answer: Future[R] = Future()
-        with self._lock:
-            self._waiting.append((question, answer))
-            leads, self._busy = not self._busy, True
-        if leads:
-            self._lead()
-        return answer.result()
+    def add(self, thing: T) -> None:
+        """Have ``thing`` worked on soon."""
+        self._waiting.append(thing)
+        self._thread.submit(self._next)
 
-    def _lead(self) -> None:
-        while True:
-            with self._lock:
-                batch = list(self._waiting)
-                self._waiting.clear()
-                if not batch:
-                    self._busy = False
-                    return
-            self._answer(batch)
+    def drain(self) -> None:
+        """Return when all that was added has been worked on."""
+        self._hurry.set()
+        self._thread.submit(lambda: None).result()
+        self._hurry.clear()
 
-    def _answer(self, batch: Sequence[tuple[T, Future[R]]]) -> None:
-        try:
-            answers = self._work([question for question, _ in batch])
-        except Exception as problem:
-            if len(batch) == 1:
-                batch[0][1].set_exception(problem)
-                return
-            for one in batch:
-                self._answer([one])
-            return
-        for (_, future), answer in zip(batch, answers, strict=True):
-            future.set_result(answer)
+    def close(self) -> None:
+        """Work on what is left and stop."""
+        self._hurry.set()
+        self._thread.shutdown()
+
+    def _next(self) -> None:
+        if self._waiting:  # or it went with those before it
+            self._hurry.wait(self._patience)
+            self._work([self._waiting.popleft() for _ in range(len(self._waiting))])

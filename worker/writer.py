@@ -6,8 +6,6 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from time import perf_counter
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from karyotyping.cell import CellAnalysis
 from karyotyping.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.overlay import draw_overlay
@@ -45,28 +43,25 @@ class Writer:
     def drain(self) -> None:
         """Return when everything is written."""
         wait(self._pending)
+        self._outcomes.drain()
 
     def close(self) -> None:
         """Write what is left and stop."""
         self._threads.shutdown()
+        self._outcomes.close()
 
     def _write(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
         leased = prepared.leased
         try:
             began = perf_counter()
             artefacts = self._store(prepared, cell)
-            result = to_result(cell, seconds + perf_counter() - began, artefacts)
-            self._outcomes.done(leased, result)
+            self._outcomes.done(leased, to_result(cell, seconds + perf_counter() - began, artefacts))
         except StoreUnavailable as problem:
             self.problem = problem
             self._outcomes.given_back(leased)
-        except SQLAlchemyError as problem:
-            log.error("result not written", extra={**ids(leased), "problem": str(problem)})
         except Exception as problem:
             log.exception("unexpected error", extra=ids(leased))
             self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
-        finally:
-            self._outcomes.drop(leased)
 
     def _store(self, prepared: Prepared, cell: CellAnalysis) -> dict[str, str]:
         """The pictures of a cell, drawn and stored; their keys by name."""

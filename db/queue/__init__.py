@@ -5,7 +5,7 @@ it starts from, so that of two processes that try the same one, one finds nothin
 lease token; whoever lost the token can write nothing. All time is the database's.
 """
 
-from db.queue.dispatching import Claimed, claim, pause, resume, unclaim
+from db.queue.dispatching import Claimed, claim, claimable, pause, resume, unclaim
 from db.queue.holding import begin, begin_all, extend, fail, lease, release
 from db.queue.overview import overview
 from db.queue.pace import seconds_per_image
@@ -26,6 +26,7 @@ __all__ = [
     "begin",
     "begin_all",
     "claim",
+    "claimable",
     "enqueue",
     "enqueue_selected",
     "extend",

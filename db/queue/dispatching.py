@@ -43,11 +43,36 @@ _CLAIM = text(
 )
 
 
+# Never more than half full, as small claims would crumble the chunks. The count comes first, for it is seldom in vain.
+_CLAIMABLE = text(
+    """
+    SELECT queue.priority FROM karyo.queues queue
+    WHERE queue.paused_at IS NULL AND CASE
+        WHEN :max_queued < 2 * (
+            SELECT count(*) FROM karyo.analyses WHERE state = 'queued' AND priority = queue.priority
+        ) THEN false
+        ELSE EXISTS (
+            SELECT FROM karyo.lanes lane CROSS JOIN LATERAL (
+                SELECT FROM karyo.analyses WHERE lane_id = lane.id AND state = 'pending' AND not_before IS NULL LIMIT 1
+            ) head
+            WHERE lane.priority = queue.priority
+        )
+    END
+    ORDER BY queue.priority
+    """
+)
+
+
 class Claimed(NamedTuple):
     """An analysis that is to be published."""
 
     analysis_id: int
     pipeline_id: int
+
+
+def claimable(session: Session, max_queued: int) -> list[int]:
+    """Priorities of which ``claim`` would find something now, the most urgent first. Locks nothing."""
+    return list(session.scalars(_CLAIMABLE, {"max_queued": max_queued}))
 
 
 def claim(session: Session, priority: int, limit: int, max_queued: int) -> list[Claimed]:

@@ -123,6 +123,7 @@ def release(
     retry_seconds: float = 0.0,
     reason: str | None = None,
     sentence: str | None = None,
+    suspect: bool = False,
 ) -> bool:
     """Give an image back: pending again, or quarantined if a begun attempt failed and was the last.
 
@@ -133,6 +134,7 @@ def release(
         retry_seconds: about how long it waits after a first failure, twice as long after the second; 0 for not at all.
         reason: why the attempt failed; None if it did not, as when a worker is told to stop: then it does not count.
         sentence: the same for people.
+        suspect: whether the image may be why its process is about to die: begun in company, it goes alone next time.
 
     Returns:
         False if the lease is lost.
@@ -141,6 +143,8 @@ def release(
         uncounted = case((Analysis.started_at.is_not(None), Analysis.attempts - 1), else_=Analysis.attempts)
         later = back_off(literal(1), retry_seconds)
         values: dict[str, Any] = {"state": "pending", "attempts": uncounted, "not_before": later, **FREE}
+        if not suspect:
+            values["shared"] = False
     else:
         values = pending_or_quarantined(Analysis.started_at.is_not(None), max_attempts, retry_seconds)
         values |= {"reason": reason, "error": sentence}

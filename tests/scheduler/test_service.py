@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 
 from db import pipelines, queue, schedules, workers
 from db.engine import SessionFactory
@@ -128,6 +128,39 @@ def test_few_images_are_spread_over_all_processes(settings: Settings, session_fa
     broker = Broker()
     Duties(settings, session_factory, broker).dispatch()
     assert [len(ids) for ids, _ in broker.chunks] == [3, 3, 1]
+
+
+@contextmanager
+def counted(sessions: SessionFactory) -> Iterator[list[str]]:
+    """The statements of the block."""
+    statements: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    engine = sessions.kw["bind"]
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def test_dispatching_costs_as_many_statements_however_many_images_go(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    null = pipeline(session_factory)
+    duties = Duties(settings.model_copy(update={"max_queued": 100}), session_factory, Broker())
+    spent = []
+    for amount in (0, 2, 30, 60, 60):
+        add(session_factory, null, amount)
+        with counted(session_factory) as statements:
+            duties.dispatch()
+        spent.append(len(statements))
+    nothing, few, many, *full = spent
+    assert nothing == 1
+    assert few == many < 10
+    assert full == [many, 1]  # at the end there is work, and no room for it
 
 
 @pytest.mark.parametrize(("pace", "size"), [(None, 4), (0.9, 9), (0.1, 10), (100.0, 1)])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from time import sleep
+from time import monotonic, sleep
 
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from db.queue import Leased
@@ -51,6 +53,21 @@ def test_an_outage_of_the_database_is_survived() -> None:
         assert beats.acquire(timeout=5)
         assert beats.acquire(timeout=5)
         assert heart.holds(leased(1))
+
+
+def test_the_timer_that_ends_a_hanging_process_is_not_set_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_at: list[float] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda delay, **_: set_at.append(monotonic()))
+    with beating(lambda leases: {1}, patience=0.8) as heart:
+        heart.hold([leased(1)])
+        until = monotonic() + 1
+        while monotonic() < until:
+            heart.progress()
+        assert 2 <= len(set_at) <= 11
+        heart.drop(leased(1))
+        before = len(set_at)
+        heart.hold([leased(1)])  # what comes after a rest has a timer of its own
+        assert len(set_at) == before + 1
 
 
 def test_what_is_dropped_is_extended_no_more() -> None:

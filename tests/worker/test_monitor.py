@@ -51,8 +51,9 @@ def test_pool_processes_are_counted_by_their_parent_and_logs_name_the_image(labo
     found = samples(address)
     assert found['karyo_images_total{outcome="done",reason=""}'] == 3
     assert found['karyo_images_total{outcome="failed",reason="no_chromosomes"}'] == 1
-    for stage, count in {"fetch": 4, "wait": 4, "decode": 4, "draw": 3, "store": 3, "write": 3}.items():
+    for stage, count in {"fetch": 4, "wait": 4, "decode": 4, "draw": 3, "store": 3}.items():
         assert found[f'karyo_stage_seconds_count{{stage="{stage}"}}'] == count
+    assert 1 <= found['karyo_stage_seconds_count{stage="write"}'] <= 3  # results that come together are one commit
     assert found['karyo_tasks_in_hand{task="karyo.analyse_chunk"}'] == 0
     assert found['karyo_progress_timestamp_seconds{stage="write"}'] > 0
     assert ask(address, "/healthz")[0] == 200

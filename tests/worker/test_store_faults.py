@@ -134,7 +134,7 @@ def test_wrong_bytes_are_a_named_failure_at_once(remote: Laboratory, store: Faul
     remote.add(remote.pipeline(), 3, prefix="lie", accession="lie")
     remote.wait(remote.summarised)
     failed = [one for one in remote.analyses() if one.reason]
-    assert [(one.state, one.reason, one.attempts) for one in failed] == [("failed", "object_corrupt", 0)]
+    assert [(one.state, one.reason, one.attempts) for one in failed] == [("failed", "object_corrupt", 1)]
     assert sorted(state for file, state in remote.states().items() if file.startswith("lie")) == [
         "done",
         "done",

@@ -54,6 +54,27 @@ def test_a_queue_is_filled_up_when_half_of_it_is_left(laboratory: Any) -> None:
         assert claim(laboratory, 100, max_queued=4) == claimed
 
 
+def test_what_is_claimable_is_what_a_claim_would_find(laboratory: Any) -> None:
+    def claimable() -> list[int]:
+        with laboratory.sessions.begin() as session:
+            return queue.claimable(session, max_queued=4)
+
+    assert claimable() == []
+    pipeline = laboratory.pending(9, priority=2)
+    laboratory.pending(1, priority=0, pipeline_id=pipeline)
+    assert claimable() == [0, 2]
+    assert len(claim(laboratory, 100, max_queued=4, priority=0)) == 1
+    first = claim(laboratory, 100, max_queued=4, priority=2)
+    assert claimable() == []
+    for taken, found in ((first[:1], []), (first[1:2], [2])):
+        with laboratory.sessions.begin() as session:
+            queue.lease(session, taken, "w", 60)
+        assert claimable() == found
+    with laboratory.sessions.begin() as session:
+        queue.pause(session, [2], "somebody")
+    assert claimable() == []
+
+
 def test_claimers_at_once_share_no_row_and_keep_the_bound(laboratory: Any) -> None:
     laboratory.pending(60)
     shares = laboratory.at_once(4, lambda: claim(laboratory, 40, max_queued=40))

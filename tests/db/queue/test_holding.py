@@ -196,6 +196,17 @@ def test_an_interrupted_attempt_is_not_held_against_the_image(laboratory: Any) -
     assert (row.state, row.attempts, row.reason) == ("pending", 0, None)
 
 
+@pytest.mark.parametrize("suspect", [False, True])
+def test_what_was_in_company_is_suspect_only_if_its_process_may_have_died_of_it(laboratory: Any, suspect: bool) -> None:
+    laboratory.pending(1)
+    (leased,) = laboratory.leased(1)
+    laboratory.begin(leased, shared=True)
+    with laboratory.sessions.begin() as session:
+        assert queue.release(session, leased, max_attempts=3, suspect=suspect)
+    (again,) = laboratory.leased(1)
+    assert (again.suspect, again.attempts) == (suspect, 0)
+
+
 def test_a_named_failure_is_final_until_retried(laboratory: Any) -> None:
     laboratory.pending(2)
     (first, second) = laboratory.leased(2)
