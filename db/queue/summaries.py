@@ -45,16 +45,15 @@ class StaleCase(NamedTuple):
 def stale_cases(session: Session, limit: int, resend_seconds: float) -> list[StaleCase]:
     """Cases whose analyses have all ended since they were last summarised, and that nobody was asked about lately."""
     analysis, image = aliased(Analysis), aliased(Image)
-    still_active = (
-        select(analysis.id)
-        .join(image, image.id == analysis.image_id)
-        .where(
-            image.case_id == CaseResult.case_id,
-            analysis.pipeline_id == CaseResult.pipeline_id,
-            analysis.state.in_(ACTIVE),
-        )
-        .exists()
+    # A state per image, which PostgreSQL cannot but look up. A join it would, before it has statistics, make from all
+    # that waits.
+    state = (
+        select(analysis.state)
+        .where(analysis.image_id == image.id, analysis.pipeline_id == CaseResult.pipeline_id)
+        .correlate(image, CaseResult)
+        .scalar_subquery()
     )
+    still_active = select(image.id).where(image.case_id == CaseResult.case_id, state.in_(ACTIVE)).exists()
     chosen = (
         select(CaseResult.case_id, CaseResult.pipeline_id)
         .where(
