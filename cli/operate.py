@@ -14,7 +14,7 @@ import typer
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
-from cli.run import take_in
+from cli.run import Lab, take_in
 from cli.services import PRODUCTION, services
 from db import pipelines, queue, reporting
 
@@ -31,13 +31,14 @@ class Format(StrEnum):
 def ingest(
     path: Annotated[Path, typer.Argument(exists=True, help="A folder of metaphase images, or a CSV manifest.")],
     case: Annotated[str | None, typer.Option(help="Accession number of all images.")] = None,
+    lab: Lab = None,
     as_json: AsJson = False,
 ) -> None:
     """Store images and queue them for analysis; running workers do the rest. Safe to repeat."""
     with services() as found, progress_bar() as progress:
         with found.sessions() as session:
             pipeline_id = pipelines.resolve(session, PRODUCTION).id
-        summary = take_in(found, path, pipeline_id, case, progress)
+        summary = take_in(found, path, pipeline_id, progress, case=case, lab=lab)
     if as_json:
         print_json(summary.to_json())
         return

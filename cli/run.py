@@ -24,6 +24,10 @@ from karyotyping.pipeline import Classifier, Segmenter
 
 POLL_SECONDS = 0.3
 
+Lab = Annotated[
+    str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
+]
+
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
@@ -44,6 +48,7 @@ def run(
     case: Annotated[
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
     ] = None,
+    lab: Lab = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("karyo-report"),
     workers: Annotated[int, typer.Option(min=1, help="Worker processes of the embedded stack.")] = 1,
     classifier: Annotated[
@@ -62,7 +67,7 @@ def run(
     """
     with services(workers=workers) as found:
         pipeline_id = register_shipped_pipeline(found, classifier, segmenter) if classifier or segmenter else None
-        outcome = process(found, path, case=case, out=out, pipeline_id=pipeline_id)
+        outcome = process(found, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
     tell(outcome)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
     raise typer.Exit(0 if outcome.complete else 1)
@@ -85,13 +90,21 @@ def tell(outcome: RunOutcome) -> None:
         print_table("Not analysed", ("file", "reason", "what it means"), problems)
 
 
-def process(found: Services, path: Path, *, case: str | None, out: Path, pipeline_id: int | None = None) -> RunOutcome:
+def process(
+    found: Services,
+    path: Path,
+    *,
+    case: str | None,
+    out: Path,
+    lab: str | None = None,
+    pipeline_id: int | None = None,
+) -> RunOutcome:
     """Ingest ``path``, wait until a pipeline (production) has seen all of it, and write the report to ``out``."""
     if pipeline_id is None:
         with found.sessions() as session:
             pipeline_id = pipelines.resolve(session, PRODUCTION).id
     with progress_bar() as progress:
-        summary = take_in(found, path, pipeline_id, case, progress)
+        summary = take_in(found, path, pipeline_id, progress, case=case, lab=lab)
         waiting = progress.add_task("analysing", total=len(summary.image_ids), note="")
         for ended, note in _until_ended(found, summary.image_ids, pipeline_id):
             progress.update(waiting, completed=ended, note=note)
@@ -102,7 +115,9 @@ def process(found: Services, path: Path, *, case: str | None, out: Path, pipelin
     return RunOutcome(summary, images)
 
 
-def take_in(found: Services, path: Path, pipeline_id: int, case: str | None, progress: Progress) -> IngestSummary:
+def take_in(
+    found: Services, path: Path, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
+) -> IngestSummary:
     """Ingest a folder or a manifest, showing how far it is."""
     limits = Limits(max_bytes=found.settings.max_image_bytes, max_pixels=found.settings.max_image_pixels)
     task = progress.add_task("storing", total=None, note="")
@@ -111,7 +126,9 @@ def take_in(found: Services, path: Path, pipeline_id: int, case: str | None, pro
         progress.update(task, completed=done, total=total, note=event)
 
     reader = ingest_manifest if path.suffix.lower() == ".csv" else ingest_folder
-    return reader(found.sessions, found.store, path, pipeline_id=pipeline_id, case=case, limits=limits, progress=stored)
+    return reader(
+        found.sessions, found.store, path, pipeline_id=pipeline_id, case=case, lab=lab, limits=limits, progress=stored
+    )
 
 
 def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) -> Iterator[tuple[int, str]]:

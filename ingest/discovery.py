@@ -26,6 +26,8 @@ class Labels:
     """What is known of an image from outside it. ``captured_at`` has a time zone."""
 
     case: str
+    lab: str | None = None
+    """The laboratory that sent it. Laboratories take turns at the workers."""
     slide: str | None = None
     tissue: str | None = None
     banding: str | None = None
@@ -44,7 +46,7 @@ class Candidate:
 
 
 def discover(
-    folder: Path, case: str | None = None, priority: int = PRIORITIES["routine"]
+    folder: Path, case: str | None = None, priority: int = PRIORITIES["routine"], lab: str | None = None
 ) -> list[Candidate | Rejected]:
     """Every file under ``folder`` that is named like an image, in natural order, or why it is not taken.
 
@@ -72,7 +74,7 @@ def discover(
         if isinstance(verdict, Path):
             inside = Path(name).parent.as_posix()
             accession = case or (inside if inside != "." else root.name or "unnamed")
-            found.append(Candidate(name, verdict, Labels(accession, priority=priority)))
+            found.append(Candidate(name, verdict, Labels(accession, lab, priority=priority)))
         elif verdict is not None:
             found.append(verdict)
     return sorted(found, key=lambda each: natural(each.name))

@@ -71,6 +71,7 @@ def ingest_folder(
     pipeline_id: int,
     case: str | None = None,
     priority: int = PRIORITIES["routine"],
+    lab: str | None = None,
     limits: Limits = _LIMITS,
     progress: Progress | None = None,
     readers: int = 4,
@@ -81,7 +82,7 @@ def ingest_folder(
         IngestError: ``folder`` is none.
         StorageError: the store failed. What was taken in stays; run it again for the rest.
     """
-    entries = discover(folder, case, priority)
+    entries = discover(folder, case, priority, lab)
     batch = Batch.begin(sessions, "folder", str(folder), pipeline_id)
     return _take_in(batch, store, entries, limits=limits, progress=progress, readers=readers)
 
@@ -94,6 +95,7 @@ def ingest_manifest(
     pipeline_id: int,
     case: str | None = None,
     priority: int = PRIORITIES["routine"],
+    lab: str | None = None,
     limits: Limits = _LIMITS,
     progress: Progress | None = None,
     readers: int = 4,
@@ -101,7 +103,7 @@ def ingest_manifest(
     """Take in the images that a CSV ``manifest`` lists (see :func:`ingest.manifest.read_manifest`); else as
     :func:`ingest_folder`.
     """
-    entries = read_manifest(manifest, case, priority)
+    entries = read_manifest(manifest, case, priority, lab)
     batch = Batch.begin(sessions, "manifest", str(manifest), pipeline_id)
     return _take_in(batch, store, entries, limits=limits, progress=progress, readers=readers)
 

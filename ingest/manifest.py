@@ -10,17 +10,18 @@ from db.schema import PRIORITIES
 from ingest.discovery import Candidate, Labels, examine
 from ingest.verdict import IngestError, Rejected, is_printable, rejected
 
-COLUMNS = ("path", "case", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
+COLUMNS = ("path", "case", "lab", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
 
 
 def read_manifest(
-    manifest: Path, case: str | None = None, priority: int = PRIORITIES["routine"]
+    manifest: Path, case: str | None = None, priority: int = PRIORITIES["routine"], lab: str | None = None
 ) -> list[Candidate | Rejected]:
     """One entry for each line of ``manifest``, in its order. Blank lines are passed over.
 
     The first line names the columns: ``path`` and any others of :data:`COLUMNS`, separated by commas, semicolons or
     tabs. Paths start at the manifest's folder and stay in it. A missing case is ``case``, else the image's sub-folder,
-    else the manifest's folder; a missing priority is ``priority``; a ``captured_at`` without a zone is UTC.
+    else the manifest's folder; a missing laboratory or priority is ``lab`` or ``priority``; a ``captured_at`` without a
+    zone is UTC.
 
     Raises:
         IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_unknown_column``. A line that is
@@ -32,8 +33,8 @@ def read_manifest(
             file.seek(0)
             lines = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True, restkey="", restval="")
             _check_columns(manifest, list(lines.fieldnames or ()))
-            root = manifest.parent.resolve()
-            return _without_repeats([_entry(line, lines.line_num, root, case, priority) for line in lines])
+            root, given = manifest.parent.resolve(), Labels(case or "", lab, priority=priority)
+            return _without_repeats([_entry(line, lines.line_num, root, given) for line in lines])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise IngestError("manifest_unreadable", path=manifest, error=error) from error
 
@@ -46,9 +47,7 @@ def _check_columns(manifest: Path, columns: list[str]) -> None:
             raise IngestError("manifest_unknown_column", path=manifest, column=column, known=", ".join(COLUMNS))
 
 
-def _entry(
-    line: dict[str, str], number: int, root: Path, case: str | None, priority: int
-) -> tuple[int, Candidate | Rejected]:
+def _entry(line: dict[str, str], number: int, root: Path, given: Labels) -> tuple[int, Candidate | Rejected]:
     surplus = line.pop("", None)
     values = {column: value.strip() for column, value in line.items()}
     name = values["path"]
@@ -86,13 +85,14 @@ def _entry(
         name,
         target,
         Labels(
-            case=values.get("case") or case or (folder if folder != "." else root.name or "unnamed"),
+            case=values.get("case") or given.case or (folder if folder != "." else root.name or "unnamed"),
+            lab=values.get("lab") or given.lab,
             slide=values.get("slide") or None,
             tissue=values.get("tissue") or None,
             banding=values.get("banding") or None,
             microscope=values.get("microscope") or None,
             captured_at=captured_at,
-            priority=PRIORITIES[wanted] if wanted else priority,
+            priority=PRIORITIES[wanted] if wanted else given.priority,
         ),
     )
 

@@ -90,17 +90,22 @@ class Batch:
 
     def _upsert_cases(self, session: Session, stored: Sequence[Stored]) -> dict[str, int]:
         """Ids of the cases of new images, locked in order of name lest two batches wait for each other."""
-        tissues: dict[str, str | None] = {}
+        cases: dict[str, dict[str, str | None]] = {}
         for one in stored:
             labels = one.candidate.labels
             if one.columns:
-                tissues[labels.case] = tissues.get(labels.case) or labels.tissue
-        found = {name: self._cases[name] for name in tissues if name in self._cases}
-        unknown = [{"accession": name, "tissue": tissues[name]} for name in sorted(tissues.keys() - found.keys())]
+                case = cases.setdefault(labels.case, {"lab": None, "tissue": None})
+                case |= {"lab": case["lab"] or labels.lab, "tissue": case["tissue"] or labels.tissue}
+        found = {name: self._cases[name] for name in cases if name in self._cases}
+        unknown = [{"accession": name, **cases[name]} for name in sorted(cases.keys() - found.keys())]
         if unknown:
             new = insert(Case).values(unknown)
             upsert = new.on_conflict_do_update(
-                index_elements=[Case.accession], set_={"tissue": func.coalesce(Case.tissue, new.excluded.tissue)}
+                index_elements=[Case.accession],
+                set_={
+                    "lab": func.coalesce(Case.lab, new.excluded.lab),
+                    "tissue": func.coalesce(Case.tissue, new.excluded.tissue),
+                },
             )
             found |= dict(session.execute(upsert.returning(Case.accession, Case.id)).all())
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from db.schema import PRIORITIES
 from ingest import IngestSummary, ingest_folder
+from ingest.discovery import Labels
 from karyotyping.image import Limits
 from storage import StorageError
 from web import queries
@@ -34,6 +35,7 @@ _UPLOAD_SCHEMA = {
                     "properties": {
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                         "case": {"type": "string", "description": "Pseudonymous accession number"},
+                        "lab": {"type": "string", "description": "Laboratory that the case is from"},
                         "priority": {"type": "string", "enum": list(PRIORITIES), "default": "routine"},
                     },
                 }
@@ -81,11 +83,11 @@ async def upload(context: InContext, request: Request) -> dict[str, Any]:
     limit = context.settings.max_image_bytes
     _check_length(request, 2 * limit)
     async with request.form(max_files=MAX_FILES, max_fields=16) as form:
-        case, priority = _labels(form)
+        labels = _labels(form)
         files = [file for file in form.getlist("files") if isinstance(file, UploadFile)]
         if not files:
             raise HTTPException(422, "Send at least one image in the field 'files'.")
-        summary = await run_in_threadpool(_take_in, context, files, case, priority)
+        summary = await run_in_threadpool(_take_in, context, files, labels)
     if not summary.image_ids:
         raise HTTPException(422, summary.to_json())
     return summary.to_json()
@@ -100,16 +102,22 @@ def _check_length(request: Request, limit: int) -> None:
         raise HTTPException(413, f"An upload may have {limit} bytes in all; send the images in several.")
 
 
-def _labels(form: FormData) -> tuple[str, int]:
-    case, priority = form.get("case"), form.get("priority") or "routine"
-    if not isinstance(case, str) or not case.strip() or len(case) > _LONGEST_NAME or not case.isprintable():
+def _labels(form: FormData) -> Labels:
+    case, lab, priority = form.get("case"), form.get("lab") or "", form.get("priority") or "routine"
+    if not _is_name(case) or not case.strip():
         raise HTTPException(422, f"Name the case in the field 'case', in 1 to {_LONGEST_NAME} printable characters.")
+    if not _is_name(lab):
+        raise HTTPException(422, f"A laboratory is named in at most {_LONGEST_NAME} printable characters.")
     if not isinstance(priority, str) or priority not in PRIORITIES:
         raise HTTPException(422, f"The priority is one of {', '.join(PRIORITIES)}.")
-    return case.strip(), PRIORITIES[priority]
+    return Labels(case.strip(), lab.strip() or None, priority=PRIORITIES[priority])
 
 
-def _take_in(context: Context, files: list[UploadFile], case: str, priority: int) -> IngestSummary:
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME and value.isprintable()
+
+
+def _take_in(context: Context, files: list[UploadFile], labels: Labels) -> IngestSummary:
     """Ingest the files as a folder of their own; a name sent by a client names no path outside it."""
     with context.sessions() as session:
         pipeline_id = queries.production_pipeline(session)
@@ -129,8 +137,9 @@ def _take_in(context: Context, files: list[UploadFile], case: str, priority: int
                 context.store,
                 Path(folder),
                 pipeline_id=pipeline_id,
-                case=case,
-                priority=priority,
+                case=labels.case,
+                lab=labels.lab,
+                priority=labels.priority,
                 limits=Limits(settings.max_image_bytes, settings.max_image_pixels),
             )
         except StorageError as error:

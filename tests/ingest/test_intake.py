@@ -12,6 +12,7 @@ import pytest
 from PIL import Image as Picture
 from sqlalchemy import delete, func, select
 
+from db import queue
 from db.engine import SessionFactory
 from db.schema import PRIORITIES, Analysis, Case, Image, IngestBatch
 from ingest import IngestError, IngestSummary, ingest_folder, ingest_manifest
@@ -139,19 +140,40 @@ def test_a_manifest_goes_in(
 ) -> None:
     manifest = folder / "manifest.csv"
     manifest.write_text(
-        "path,case,slide,tissue,banding,microscope,captured_at,priority\n"
-        "A/cell 9.png,24-1,s1,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
-        "loose.png,,,,,,,\n"
+        "path,case,lab,slide,tissue,banding,microscope,captured_at,priority\n"
+        "A/cell 9.png,24-1,north,s1,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
+        "loose.png,,,,,,,,\n"
     )
-    summary = ingest_manifest(session_factory, store, manifest, pipeline_id=pipeline_id, case="24-9")
+    summary = ingest_manifest(session_factory, store, manifest, pipeline_id=pipeline_id, case="24-9", lab="south")
     assert summary.new == 2
     with session_factory() as session:
         image = session.get_one(Image, summary.image_ids[0])
         assert (image.slide, image.banding, image.microscope) == ("s1", "GTG", "Axio")
         assert image.captured_at is not None
         assert image.captured_at.isoformat() == "2024-05-31T12:30:00+00:00"
-    assert rows(session_factory, Case.accession, Case.tissue) == {("24-1", "blood"), ("24-9", None)}
+    assert rows(session_factory, Case.accession, Case.lab, Case.tissue) == {
+        ("24-1", "north", "blood"),
+        ("24-9", "south", None),
+    }
     assert rows(session_factory, Analysis.image_id, Analysis.priority) == {
         (summary.image_ids[0], PRIORITIES["stat"]),
         (summary.image_ids[1], PRIORITIES["routine"]),
     }
+
+
+def test_laboratories_that_send_images_take_turns(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    ingest_folder(session_factory, store, folder / "A", pipeline_id=pipeline_id, lab="north")
+    for number in (10, 11):
+        (folder / "B" / f"{number}.png").write_bytes(picture(number))
+    ingest_folder(session_factory, store, folder / "B", pipeline_id=pipeline_id, case="B", lab="south")
+    (folder / "late").mkdir()
+    (folder / "late" / "12.png").write_bytes(picture(12))
+    ingest_folder(session_factory, store, folder / "late", pipeline_id=pipeline_id, case="B", lab="elsewhere")
+    assert rows(session_factory, Case.accession, Case.lab) == {("A", "north"), ("B", "south")}  # the first word counts
+    with session_factory.begin() as session:
+        claimed = [one for one, _ in queue.claim(session, PRIORITIES["routine"], 4, 100)]
+        lab = select(Analysis.id, Case.lab).join(Image, Image.id == Analysis.image_id).join(Case)
+        labs = dict(session.execute(lab).all())
+    assert sorted(labs[one] for one in claimed[:2]) == sorted(labs[one] for one in claimed[2:]) == ["north", "south"]

@@ -249,7 +249,7 @@ def send(client: TestClient, *files: tuple[str, bytes], **fields: str) -> tuple[
 
 def test_an_upload_is_ingested(open_app: Open, pipeline_id: int, session_factory: SessionFactory) -> None:
     with open_app() as client:
-        code, first = send(client, ("../../a.png", png(1)), ("b.tif", b"no image"), priority="stat")
+        code, first = send(client, ("../../a.png", png(1)), ("b.tif", b"no image"), priority="stat", lab="north")
         _, second = send(client, ("again.png", png(1)))
     assert code == 201
     assert (first["new"], first["duplicate"], second["new"], second["duplicate"]) == (1, 0, 0, 1)
@@ -257,6 +257,7 @@ def test_an_upload_is_ingested(open_app: Open, pipeline_id: int, session_factory
     with session_factory() as session:
         analysis = session.scalars(select(Analysis)).one()
         image = session.get_one(Image, analysis.image_id)
+        assert session.get_one(Case, image.case_id).lab == "north"
         assert (analysis.pipeline_id, analysis.priority, image.file_name.endswith("a.png")) == (pipeline_id, 0, True)
 
 
@@ -265,6 +266,7 @@ def test_uploads_that_are_refused(open_app: Open, pipeline_id: int) -> None:
         assert send(client, ("a.png", b"no image"))[0] == 422
         assert send(client, ("a.png", png()), case=" ")[0] == 422
         assert send(client, ("a.png", png()), priority="now")[0] == 422
+        assert send(client, ("a.png", png()), lab="a\nb")[0] == 422
         assert send(client)[0] == 422
         assert send(client, ("a.png", b"x" * 50_000))[0] == 413
         assert client.post("/api/v1/images", content=iter([b"x"])).status_code == 411
