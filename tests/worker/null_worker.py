@@ -5,11 +5,14 @@ from __future__ import annotations
 import ctypes
 import datetime
 import os
+import resource
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, Quality, encode_mask
@@ -17,8 +20,37 @@ from models.registry import ModelUnavailable
 from settings import Settings
 from worker import main
 
-HANGS = {"python": time.sleep, "native": ctypes.PyDLL(None).sleep}
-"""How an image of the grey value 9 hangs: ``native`` keeps Python's lock meanwhile."""
+
+def segfault() -> None:
+    """Read where nothing is."""
+    ctypes.string_at(0)
+
+
+def hit_the_limit() -> None:
+    """Ask for more memory than this process may have."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms, limits[1]))
+    try:
+        np.ones(MANY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def be_killed_by_the_kernel() -> None:
+    """Take more memory than the control group has that the environment names."""
+    Path(os.environ["CONTROL_GROUP"], "cgroup.procs").write_text(str(os.getpid()))
+    np.ones(MANY)
+
+
+MANY = 2**25
+DEEDS = {
+    "hang": lambda: time.sleep(3600),
+    "hang in native code": lambda: ctypes.PyDLL(None).sleep(3600),
+    "segfault": segfault,
+    "hit the limit": hit_the_limit,
+    "be killed by the kernel": be_killed_by_the_kernel,
+}
+"""What an image of the grey value 9 makes its process do. Native code that hangs keeps Python's lock meanwhile."""
 
 
 class NullPipeline:
@@ -33,7 +65,7 @@ class NullPipeline:
         if pixels.max() == 0:
             return AnalysisError("no_chromosomes", "The image is black.")
         if pixels.max() == 9:
-            HANGS[self._parameters["hang"]](3600)
+            DEEDS[self._parameters["deed"]]()
         if pixels.min() == pixels.max():
             raise ArithmeticError("a flat image")
         mask = np.zeros(pixels.shape, bool)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 
-@pytest.mark.parametrize(("hang", "reason"), [("python", "timed_out"), ("native", "worker_lost")])
-def test_an_engine_that_hangs_is_ended_and_its_image_found(laboratory: Laboratory, hang: str, reason: str) -> None:
+@pytest.mark.parametrize(("deed", "reason"), [("hang", "timed_out"), ("hang in native code", "worker_lost")])
+def test_an_engine_that_hangs_is_ended_and_its_image_found(laboratory: Laboratory, deed: str, reason: str) -> None:
     laboratory.settings = laboratory.settings.model_copy(update={"max_attempts": 1})
-    pipeline = laboratory.pipeline(hang=hang)
+    pipeline = laboratory.pipeline(deed=deed)
     laboratory.add(pipeline, 2)
     laboratory.add(pipeline, 1, prefix="hangs", value=9)
     laboratory.add(pipeline, 2, prefix="after")
@@ -29,7 +29,7 @@ def test_an_engine_that_hangs_is_ended_and_its_image_found(laboratory: Laborator
     assert states.pop("hangs0.png") == "quarantined"
     assert set(states.values()) == {"done"}
     assert {(one.reason, one.attempts) for one in laboratory.analyses() if one.reason} == {(reason, 1)}
-    assert ("in analyse_batch" in laboratory.log()) == (hang == "native")  # where it hung is in the log
+    assert ("in analyse_batch" in laboratory.log()) == (reason == "worker_lost")  # where it hung is in the log
     laboratory.assert_each_once()
 
 
