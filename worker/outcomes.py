@@ -93,13 +93,13 @@ class Outcomes:
         log.info("image done", extra={**ids(leased), **found})
 
     def _not_written(self, leased: Leased, problem: Exception) -> None:
-        """Let the lease of an image whose results the database did not take expire, or give the image back."""
-        if isinstance(problem, SQLAlchemyError):
-            log.error("result not written", extra={**ids(leased), "problem": str(problem)})
-            self.drop(leased)
-        else:
-            log.error("unexpected error", extra=ids(leased), exc_info=problem)
-            self.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
+        """Give an image back whose results the database did not take; an outage is none of its failures."""
+        blamed = () if is_outage(problem) else ("unexpected_error", f"{type(problem).__name__}: {problem}")
+        log.error("result not written", extra=ids(leased), exc_info=problem)
+        try:
+            self.given_back(leased, *blamed)
+        except SQLAlchemyError as another:  # its lease will run out
+            log.error("image not given back", extra={**ids(leased), "problem": str(another)})
 
     def failed(self, leased: Leased, reason: str, sentence: str) -> None:
         """End an analysis that no other attempt would help."""

@@ -58,9 +58,11 @@ def test_results_that_come_together_are_one_commit(laboratory: Laboratory, bad: 
     for leased, found in zip(leases, (result(0, 1), result(0, 0 if bad else 1), result(0, 1)), strict=True):
         outcomes.done(leased, found)
     outcomes.drain()
-    assert [one.state for one in laboratory.analyses()] == ["done", "running" if bad else "done", "done"]
-    assert len(commits) == (2 if bad else 1)
+    assert [one.state for one in laboratory.analyses()] == ["done", "pending" if bad else "done", "done"]
+    assert len(commits) == (3 if bad else 1)
     laboratory.assert_each_once()
-    assert not any(heart.holds(leased) for leased in leases)  # the lease of the bad one runs out
+    refused = [one.reason for one in laboratory.analyses() if one.reason]
+    assert refused == (["unexpected_error"] if bad else [])
+    assert not any(heart.holds(leased) for leased in leases)
     outcomes.close()
     heart.close()
