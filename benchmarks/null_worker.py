@@ -20,7 +20,7 @@ from karyotyping.cell import CellAnalysis, Chromosome, Quality, encode_mask
 from karyotyping.image import decode
 from settings import Settings
 from storage import ObjectStore
-from worker import main
+from worker.process import main
 from worker.results import to_result
 
 SIDE = 64

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-import uvicorn
 
-import scheduler as scheduling
-import worker as working
 from cli.console import err, fail
-from cli.embedded import EmbeddedStack
-from cli.services import connect, promote_shipped_pipeline
 from settings import Settings
-from web import create_app
+
+# Each process imports what it needs, when it starts: a scheduler holds no science in its memory.
 
 
 def _configured() -> Settings:
@@ -31,13 +27,18 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Worker processes: one per GPU, or per free core.")] = 1,
 ) -> None:
     """Analyse images: take chunks from the broker until told to stop (SIGTERM finishes the image in hand)."""
-    working.main(_configured(), concurrency=concurrency)
+    from worker.process import main  # noqa: PLC0415
+
+    main(_configured(), concurrency=concurrency)
 
 
 def scheduler() -> None:
     """Decide what runs when: dispatch, recover lost work, start campaigns by the clock. Any number may run at once."""
+    from scheduler import main  # noqa: PLC0415
+    from worker import publisher  # noqa: PLC0415
+
     settings = _configured()
-    scheduling.main(settings, working.publisher(settings))
+    main(settings, publisher(settings))
 
 
 def web(
@@ -45,6 +46,10 @@ def web(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
 ) -> None:
     """Serve the pages and the HTTP API."""
+    import uvicorn  # noqa: PLC0415
+
+    from web import create_app  # noqa: PLC0415
+
     uvicorn.run(create_app(_configured()), host=host, port=port, log_level="warning")
 
 
@@ -53,6 +58,12 @@ def up(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
 ) -> None:
     """Run everything on this machine, in the foreground, until Ctrl-C."""
+    import uvicorn  # noqa: PLC0415
+
+    from cli.embedded import EmbeddedStack  # noqa: PLC0415
+    from cli.services import connect, promote_shipped_pipeline  # noqa: PLC0415
+    from web import create_app  # noqa: PLC0415
+
     settings = Settings()
     if settings.is_configured:
         fail("KARYO_DATABASE_URL is set: run `karyo worker`, `karyo scheduler` and `karyo web` instead", code=2)

@@ -1,7 +1,9 @@
-"""The Celery application and its tasks; nothing else knows Celery."""
+"""The Celery application and its tasks; nothing else knows Celery.
+
+What takes part in the work itself, and so loads the science, is imported from ``worker.process``.
+"""
 
 from worker.app import MisconfiguredError, guard, make_app
-from worker.process import main
 from worker.publisher import CeleryPublisher, publisher
 
-__all__ = ["CeleryPublisher", "MisconfiguredError", "guard", "main", "make_app", "publisher"]
+__all__ = ["CeleryPublisher", "MisconfiguredError", "guard", "make_app", "publisher"]

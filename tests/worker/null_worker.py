@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, Quality, encode_mask
 from models.registry import ModelUnavailable
 from settings import Settings
-from worker import main
+from worker.process import main
 
 
 def segfault() -> None:
