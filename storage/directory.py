@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storage.objects import ObjectMissing, StoreUnavailable, checked_bytes, checked_key, key_of
+
+ABANDONED_SECONDS = 6 * 3600.0
+"""What is half written is nobody's after this time; long enough for hosts whose clocks differ."""
 
 
 class DirectoryStore:
     """Objects as read-only files ``sha256/ab/cdef...`` under ``root``, which is made when first needed.
 
-    An object appears whole or not at all: it is written beside its place, flushed to the disk, and renamed.
+    An object appears whole or not at all: it is written to ``parts``, flushed to the disk, and renamed. What a process
+    that was killed has left there, the first ``put`` of another one removes after some hours.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._parts = root / "parts"
+        self._swept = False
 
     def put(self, data: bytes) -> str:
         key = key_of(data)
@@ -26,8 +33,12 @@ class DirectoryStore:
         with self._explained("write", path):
             if path.exists() and path.stat().st_size == len(data):
                 return key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, data)
+            for folder in (path.parent, self._parts):
+                folder.mkdir(parents=True, exist_ok=True)
+            if not self._swept:
+                _sweep(self._parts)
+                self._swept = True
+            _write_atomically(path, data, self._parts)
         return key
 
     def get(self, key: str) -> bytes:
@@ -53,7 +64,7 @@ class DirectoryStore:
         with self._explained("list", self.root):
             for shelf in sorted(self.root.glob("sha256/??")):
                 for path in sorted(shelf.iterdir()):
-                    if not path.name.startswith("."):
+                    if not path.name.startswith("."):  # network file systems keep files of their own
                         yield f"sha256/{shelf.name}/{path.name}"
 
     def check(self) -> None:
@@ -73,9 +84,17 @@ class DirectoryStore:
             ) from error
 
 
-def _write_atomically(path: Path, data: bytes) -> None:
+def _sweep(parts: Path) -> None:
+    """Remove what was abandoned."""
+    for part in parts.iterdir():
+        with suppress(FileNotFoundError):  # another process sweeps, or the part has become an object
+            if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
+                part.unlink()
+
+
+def _write_atomically(path: Path, data: bytes, parts: Path) -> None:
     """Leave ``data`` under ``path`` even if the machine stops in the next instant, or leave nothing."""
-    with tempfile.NamedTemporaryFile(prefix=".", suffix=".part", dir=path.parent, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=parts, delete=False) as file:
         temporary = Path(file.name)
         try:
             file.write(data)
