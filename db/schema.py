@@ -318,7 +318,9 @@ class Analysis(Base):
     queued_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None] = mapped_column(doc="When work under the present lease began; empty before")
     finished_at: Mapped[datetime | None]
-    seconds: Mapped[float | None]
+    seconds: Mapped[float | None] = mapped_column(
+        doc="Of computing: decoding, analysis, pictures. Not of fetching, storing or waiting for either."
+    )
     iscn: Mapped[str | None]
     reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(doc="The human sentence that goes with ``reason``.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from time import perf_counter
 
+from db.queue import Leased
 from karyotyping.cell import CellAnalysis
 from karyotyping.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.overlay import draw_overlay
@@ -36,7 +38,7 @@ class Writer:
         """The object store's refusal, if that was its last word."""
 
     def submit(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
-        """Write what was found in an image, on which ``seconds`` of work were spent."""
+        """Write what was found in an image, on which ``seconds`` of computing were spent."""
         self._pending = {future for future in self._pending if not future.done()}
         self._pending.add(self._threads.submit(prepared.context.run, self._write, prepared, cell, seconds))
 
@@ -54,8 +56,9 @@ class Writer:
         leased = prepared.leased
         try:
             began = perf_counter()
-            artefacts = self._store(prepared, cell)
-            self._outcomes.done(leased, to_result(cell, seconds + perf_counter() - began, artefacts))
+            pictures = _drawn(prepared, cell)
+            seconds += perf_counter() - began  # a store that is slow, or away, makes no image expensive
+            self._outcomes.done(leased, to_result(cell, seconds, self._stored(leased, pictures)))
         except StoreUnavailable as problem:
             self.problem = problem
             self._outcomes.given_back(leased)
@@ -63,19 +66,24 @@ class Writer:
             log.exception("unexpected error", extra=ids(leased))
             self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
 
-    def _store(self, prepared: Prepared, cell: CellAnalysis) -> dict[str, str]:
-        """The pictures of a cell, drawn and stored; their keys by name."""
-        leased = prepared.leased
-        title = f"{leased.accession}: {leased.file_name}"
-        with stage("draw"):
-            pictures = {
-                "karyogram": png(draw_karyogram(cell, title)),
-                "karyogram_svg": karyogram_svg(cell, title).encode(),
-                "overlay": png(draw_overlay(prepared.pixels, cell)),
-            }
-        failpoint("drawn", leased.file_name)
+    def _stored(self, leased: Leased, pictures: Mapping[str, bytes]) -> dict[str, str]:
+        """The keys of pictures by name, once they lie in the store."""
         with stage("store"):
             artefacts = {name: self._put(data) for name, data in pictures.items()}
         failpoint("stored", leased.file_name)
         self.problem = None
         return artefacts
+
+
+def _drawn(prepared: Prepared, cell: CellAnalysis) -> dict[str, bytes]:
+    """The pictures of a cell by name."""
+    leased = prepared.leased
+    title = f"{leased.accession}: {leased.file_name}"
+    with stage("draw"):
+        pictures = {
+            "karyogram": png(draw_karyogram(cell, title)),
+            "karyogram_svg": karyogram_svg(cell, title).encode(),
+            "overlay": png(draw_overlay(prepared.pixels, cell)),
+        }
+    failpoint("drawn", leased.file_name)
+    return pictures

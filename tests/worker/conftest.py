@@ -220,5 +220,7 @@ def standing_laboratory(
     module_postgres_url: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Laboratory]:
     """A laboratory that the tests of a module share, without a process yet."""
-    with _laboratory(module_postgres_url, redis_server, tmp_path_factory.mktemp("laboratory")) as made:
+    # Its worker takes no message that is meant for the worker of a test that has a laboratory of its own.
+    broker = f"{redis_server.removesuffix('/0')}/1"
+    with _laboratory(module_postgres_url, broker, tmp_path_factory.mktemp("laboratory")) as made:
         yield made

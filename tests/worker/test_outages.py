@@ -109,7 +109,7 @@ def laboratory(standing_laboratory: Laboratory, broker: Proxy, database: Proxy) 
     """A laboratory whose worker reaches its services through proxies, and whose scheduler does not."""
     name = make_url(str(standing_laboratory.settings.database_url)).database
     standing_laboratory.worker(
-        KARYO_BROKER_URL=f"redis://127.0.0.1:{broker.port}/0",
+        KARYO_BROKER_URL=f"redis://127.0.0.1:{broker.port}/1",
         KARYO_DATABASE_URL=f"postgresql+psycopg://postgres@127.0.0.1:{database.port}/{name}",
         KARYO_SILENT_SECONDS="2",
     )
@@ -200,5 +200,5 @@ def test_a_consumer_whose_connections_died_in_silence_is_replaced(work: Laborato
     broker.lose()
     work.add(work.pipeline(), IMAGES, prefix="unheard", accession="unheard")
     assert work.wait_for_exit(worker, 30) == EXIT_STATUS
-    work.worker(KARYO_BROKER_URL=f"redis://127.0.0.1:{broker.port}/0")
+    work.worker(KARYO_BROKER_URL=f"redis://127.0.0.1:{broker.port}/1")
     assert_all_done_once(work)
