@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import psutil
 import redis
+from figures import keep, tell
 from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
@@ -43,6 +44,9 @@ from training.simulation import simulate
 
 TIMINGS = {"KARYO_LEASE_SECONDS": "5", "KARYO_QUEUED_TIMEOUT_SECONDS": "10", "KARYO_POLL_SECONDS": "0.5"}
 CHUNK_SIZE = "8"
+PATIENCE = 20.0
+"""Seconds for an image, disasters included; ten minutes besides."""
+TELL_SECONDS = 15.0
 
 
 def main() -> int:
@@ -52,14 +56,16 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=300, help="how many to simulate")
     parser.add_argument("--every", type=float, default=5, help="seconds between disasters, on average")
     parser.add_argument("--workers", type=int, default=2, help="pool processes")
-    parser.add_argument("--timeout", type=float, default=3600, help="seconds after which the run is a failure")
+    parser.add_argument("--timeout", type=float, help="seconds after which the run is a failure")
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
+    parser.add_argument("--json", type=Path, help="file for the verdict")
     options = parser.parse_args()
     os.environ.update(TIMINGS | {"KARYO_CHUNK_SIZE": CHUNK_SIZE, "KARYO_LOG_FORMAT": "json"})
     with tempfile.TemporaryDirectory(prefix="karyo-chaos-") as scratch:
         folder = options.folder or simulated(Path(scratch) / "images", options.images)
         verdict = run(folder, options.home or Path(scratch) / "home", options.workers, options.every, options.timeout)
     print(json.dumps(verdict, indent=2))
+    keep(options.json, verdict)
     return 0 if verdict["passed"] else 1
 
 
@@ -81,14 +87,15 @@ def simulated(folder: Path, images: int) -> Path:
     raise AssertionError("unreachable")
 
 
-def run(folder: Path, home: Path, workers: int, every: float, timeout: float) -> dict[str, Any]:
+def run(folder: Path, home: Path, workers: int, every: float, timeout: float | None) -> dict[str, Any]:
     """Analyse ``folder`` while parts die; the audit."""
     with EmbeddedStack(home, workers=workers, scheduler=True) as stack:
         found = connect(stack.settings)
         pipeline_id = promote_shipped_pipeline(found)
         taken = ingest_folder(found.sessions, found.store, folder, pipeline_id=pipeline_id, case="CHAOS")
         started = time.monotonic()
-        events = Disturber(stack, found.sessions, len(taken.image_ids), every).disturb(started + timeout)
+        patience = timeout or PATIENCE * len(taken.image_ids) + 600
+        events = Disturber(stack, found.sessions, len(taken.image_ids), every).disturb(started + patience)
         seconds = time.monotonic() - started
         log = "".join(path.read_text() for path in sorted((home / "logs").glob("worker.log*")))
         return {
@@ -117,12 +124,15 @@ class Disturber:
     def disturb(self, deadline: float) -> Counter[str]:
         """How often each thing was done; ``TimeoutError`` at ``deadline``."""
         events: Counter[str] = Counter()
-        due, seen = 0.0, 0
+        due, seen, tell_at = 0.0, 0, time.monotonic()
         while not self._look(case_done):
             if time.monotonic() > deadline:
                 raise TimeoutError("the images did not end in time")
             time.sleep(0.2)
             now_ended = self._look(ended)
+            if time.monotonic() > tell_at:
+                tell(f"{now_ended} of {self._images} images, {events.total()} disasters")
+                tell_at += TELL_SECONDS
             if not events["restart postgres"] and now_ended >= self._images / 2:
                 self._signal("postgres", signal.SIGINT)
                 events["restart postgres"] += 1

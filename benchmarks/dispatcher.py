@@ -1,6 +1,6 @@
 """Time to pick the next chunk when 10^3, 10^5 or 10^6 images wait, beside the same without the index made for it.
 
-    python benchmarks/dispatcher.py [--depths 1000 100000 1000000] [--claims 100]
+    python benchmarks/dispatcher.py [--depths 1000 100000 1000000] [--claims 100] [--json FILE] [--plot FILE]
 
 Prints a Markdown table. Every claim takes the 8 images that are due next, as the dispatcher does, and commits; what it
 took has ended before the next one, untimed, so that the table ages as in life. One round claims once at every depth, in
@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
+from figures import add_outputs, draw_lines, keep, tell
 from filling import LABS, fill
 from sqlalchemy import make_url, text, update
 
@@ -28,6 +29,8 @@ from db.schema import PRIORITIES, Analysis
 from settings import Settings
 
 CHUNK = 8
+BAR = 2.0
+"""How much dearer the deepest queue may be."""
 BACKLOG = PRIORITIES["backlog"]
 
 
@@ -87,10 +90,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--depths", type=int, nargs="+", default=[10**3, 10**5, 10**6])
     parser.add_argument("--claims", type=int, default=100)
+    add_outputs(parser)
     options = parser.parse_args()
+    measured = []
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, ExitStack() as exits:
         stack = exits.enter_context(EmbeddedStack(Path(home), workers=0, scheduler=False))
-        depths = [Depth(stack.settings, images) for images in options.depths]
+        depths = []
+        for images in options.depths:
+            tell(f"filling {images:,}")
+            depths.append(Depth(stack.settings, images))
         for depth in depths:
             exits.callback(depth.close)
         for _ in range(options.claims):
@@ -104,6 +112,13 @@ def main() -> None:
             depth.claim()
             cells = (f"{1000 * seconds:.1f}" for seconds in (median, cpu, depth.seconds[-1]))
             print(f"| {depth.images:,} | {' | '.join(cells)} |", flush=True)
+            measured.append({"images": depth.images, "median": median, "CPU": cpu, "without": depth.seconds[-1]})
+    flat = max(one["CPU"] for one in measured) / min(one["CPU"] for one in measured)
+    print(f"\nThe dearest depth costs {flat:.2f} times the CPU of the cheapest (bar: {BAR:g})")
+    keep(options.json, {"claims": options.claims, "depths": measured, "dearest over cheapest": flat})
+    if options.plot:
+        lines = {name: [(one["images"], 1000 * one[name]) for one in measured] for name in ("median", "CPU")}
+        draw_lines(options.plot, "Picking the next chunk", "images that wait", "ms", lines)
 
 
 if __name__ == "__main__":

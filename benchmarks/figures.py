@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +17,23 @@ from training.evaluation.page import INK, PALE, RULE, SERIES, Page, Point
 
 WIDTH, HEIGHT = 640, 360
 LEFT, ABOVE, RIGHT, BELOW = 90, 60, 190, 70
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """``--json`` and ``--plot``."""
+    parser.add_argument("--json", type=Path, help="file for everything that was measured")
+    parser.add_argument("--plot", type=Path, help="PNG to draw it in")
+
+
+def keep(out: Path | None, measured: Mapping[str, object]) -> None:
+    """Write what was measured, and on which machine, as JSON, if that is wanted."""
+    if out:
+        out.write_text(json.dumps({"machine": machine(), **measured}, indent=2))
+
+
+def tell(words: str) -> None:
+    """How far a long run is, for whoever waits for it."""
+    print(words, file=sys.stderr, flush=True)
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from figures import draw_bars, machine, markdown
+from figures import add_outputs, draw_bars, keep, machine, markdown, tell
 from filling import fill
 from null_worker import NullPipeline, alone, picture
 from sqlalchemy import func, select
@@ -67,8 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="write everything that was measured here")
-    parser.add_argument("--plot", type=Path, help="PNG to write the CPU of each part to")
+    add_outputs(parser)
     options = parser.parse_args()
     print(f"{machine()}; {options.images} images\n")
     contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
@@ -77,24 +76,16 @@ def main() -> None:
         for number in range(1, options.rounds + 1):
             for name, contender in contenders.items():
                 spent[name].append(contender(found, options.images, number))
-                print(f"round {number}, {name}: {spent[name][-1].wall:.1f} s", file=sys.stderr, flush=True)
+                tell(f"round {number}, {name}: {spent[name][-1].wall:.1f} s")
     report = {name: per_image(rounds, options.images) for name, rounds in spent.items()}
     parts = ("worker", "PostgreSQL", "scheduler", "Redis", "benchmark")
     columns = ("ms per image", "wall", "CPU", *(f"CPU, {part}" for part in parts))
     rows = [(name, *(f"{took.get(key, 0):.2f}" for key in ("wall", "CPU", *parts))) for name, took in report.items()]
     print(markdown(columns, rows))
     beside = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
-    verdict = {
-        "images": options.images,
-        "rounds": options.rounds,
-        "machine": machine(),
-        **report,
-        "beside loop": beside,
-    }
     clock, processor = (f"{beside[key]:+.2f} ms" for key in ("wall", "CPU"))
     print(f"\nBeside the loop: {clock} of the clock, {processor} of the processor (bar: {BAR:g})")
-    if options.json:
-        options.json.write_text(json.dumps(verdict, indent=2))
+    keep(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": beside})
     if options.plot:
         bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
         draw_bars(options.plot, "One image beside its science", "CPU ms", bars)
@@ -170,7 +161,7 @@ def wait(found: Services, pipeline_id: int) -> None:
                 assert set(counted) == {"done"}, counted
                 return
             if time.monotonic() > due:
-                print(f"  {dict(session.execute(states).all())}", file=sys.stderr, flush=True)
+                tell(f"  {dict(session.execute(states).all())}")
                 due += TELL_SECONDS
         time.sleep(0.1)
 

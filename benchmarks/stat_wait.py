@@ -1,6 +1,6 @@
 """How long an urgent image waits behind 10^5 of the backlog, in chunks.
 
-    python benchmarks/stat_wait.py [--backlog 100000] [--urgent 12] [--seconds 0.1]
+    python benchmarks/stat_wait.py [--backlog 100000] [--urgent 12] [--seconds 0.1] [--json FILE] [--plot FILE]
 
 One scheduler, one worker process, an engine that takes ``--seconds`` per image. While the backlog is worked through,
 ``stat`` images come in one at a time, at random moments. Their wait goes from the commit of the request to the begin of
@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import add_outputs, draw_lines, keep, tell
 from filling import fill
 from null_worker import picture
 from orchestration import HERE, running, stack_in
@@ -27,6 +28,8 @@ from db import pipelines
 from db.schema import PRIORITIES, Analysis
 
 WARM = 48
+BAR = 2.0
+"""Chunks that an urgent image may wait."""
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=10**5)
     parser.add_argument("--urgent", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=0.1)
+    add_outputs(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
         key = found.store.put(picture())
@@ -49,12 +53,18 @@ def main() -> None:
             for _ in range(options.urgent):
                 time.sleep(random.uniform(1, 4))
                 waits.append(wait(found, pipeline_id, key))
+                tell(f"urgent image {len(waits)} of {options.urgent} waited {waits[-1]:.2f} s")
             pace = (time.perf_counter() - began) / (ended(found) - before)
     chunk = pace * found.settings.chunk_size
     print(f"{options.backlog:,} images wait; chunks of {found.settings.chunk_size}, {chunk:.2f} s each\n")
     print("| wait | s | chunks |\n| --- | ---: | ---: |")
     for name, seconds in (("median", statistics.median(waits)), ("longest", max(waits))):
         print(f"| {name} of {options.urgent} | {seconds:.2f} | {seconds / chunk:.2f} |")
+    print(f"\nThe longest wait took {max(waits) / chunk:.2f} chunks (bar: under {BAR:g})")
+    keep(options.json, {"backlog": options.backlog, "chunk seconds": chunk, "waits": waits})
+    if options.plot:
+        line = [(number, seconds / chunk) for number, seconds in enumerate(sorted(waits), 1)]
+        draw_lines(options.plot, "What urgent images wait", "images, by their wait", "chunks", {"wait": line})
 
 
 def ended(found: Services) -> int:

@@ -1,12 +1,13 @@
 """Images per second of the whole stack with one worker, beside `karyo analyse` looping over the same images.
 
-    python benchmarks/throughput.py [FOLDER] [--images 60] [--rounds 2]
+    python benchmarks/throughput.py [FOLDER] [--images 300] [--rounds 2] [--json FILE] [--plot FILE]
 
 FOLDER defaults to the metaphases of $KARYO_TEST_DATA. In each round the loop and the stack take turns over all images,
 so that whatever else the machine does hits both; both are warm. The loop does what `karyo analyse` does: read, decode,
 analyse, rows. The stack starts with rows in PostgreSQL and ends with rows in PostgreSQL, and besides the analysis it
 fetches, draws three pictures, stores them, and keeps leases; its time runs from the first attempt to the last commit.
-CPU seconds are those of all processes of the stack, PostgreSQL and Redis included. Prints a Markdown table.
+CPU seconds are those of all processes of the stack, PostgreSQL and Redis included. Prints a Markdown table and a
+verdict.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+from figures import add_outputs, draw_bars, keep, tell
 from sqlalchemy import delete, func, select
 
 from cli.embedded import EmbeddedStack
@@ -34,6 +37,10 @@ from karyotyping.pipeline import Pipeline
 from models.registry import digest
 from worker.results import to_result
 
+WAYS = ("loop", "stack")
+BAR = 0.9
+"""Share of the loop's images per second."""
+
 
 def main() -> None:
     """Measure and print."""
@@ -43,6 +50,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
+    add_outputs(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-throughput-") as scratch:
         folder = Path(scratch) / "images"
@@ -50,11 +58,20 @@ def main() -> None:
         for file in image_files(options.folder)[: options.images]:
             shutil.copy(file.path, folder)
         with EmbeddedStack(options.home or Path(scratch) / "home", workers=1, scheduler=True) as stack:
-            measure(connect(stack.settings), folder, options.rounds)
+            rounds = measure(connect(stack.settings), folder, options.rounds)
+    share = statistics.median(one["stack"] / one["loop"] for one in rounds)
+    print(f"\nThe stack does {share:.0%} of the loop's images (bar: {BAR:.0%})")
+    keep(options.json, {"images": options.images, "rounds": rounds, "share": share})
+    if options.plot:
+        bars = {
+            f"round {number}, {way}": {"images/s": one[way]} for number, one in enumerate(rounds, 1) for way in WAYS
+        }
+        draw_bars(options.plot, "The whole stack beside a loop", "images/s", bars)
 
 
-def measure(found: Services, folder: Path, rounds: int) -> None:
-    """Let the loop and the stack take turns, and print what each needed."""
+def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]]:
+    """Let the loop and the stack take turns, print what each needed, and return it, round by round."""
+    measured = []
     shipped = promote_shipped_pipeline(found)
     image_ids = ingest_folder(found.sessions, found.store, folder, pipeline_id=shipped, case="BENCHMARK").image_ids
     warm_up(found)
@@ -65,12 +82,19 @@ def measure(found: Services, folder: Path, rounds: int) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for number in range(1, rounds + 1):
         cpu, began = own_cpu(), time.perf_counter()
+        tell(f"round {number}: the loop over {len(files)} images")
         analyse(pipeline, files)
         loop, loop_cpu = len(files) / (time.perf_counter() - began), (own_cpu() - cpu) / len(files)
+        tell(f"round {number}: the stack, after a loop of {loop:.2f} images/s")
         before = stack_cpu()
         seconds = through_the_stack(found, image_ids, pipeline, number)
         stack, of_stack = len(image_ids) / seconds, (stack_cpu() - before) / len(image_ids)
-        print(f"| {number} | {loop:.2f} | {stack:.2f} | {stack / loop:.0%} | {loop_cpu:.2f} | {of_stack:.2f} |")
+        print(
+            f"| {number} | {loop:.2f} | {stack:.2f} | {stack / loop:.0%} | {loop_cpu:.2f} | {of_stack:.2f} |",
+            flush=True,
+        )
+        measured.append({"loop": loop, "stack": stack, "loop CPU": loop_cpu, "stack CPU": of_stack})
+    return measured
 
 
 def warm_up(found: Services) -> None:
