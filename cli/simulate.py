@@ -80,6 +80,9 @@ def embedder(
 def segmenter(
     config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/segmenter.toml"),
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
+    start: Annotated[
+        Path | None, typer.Option(exists=True, help="Checkpoint of an earlier training, to begin with its weights.")
+    ] = None,
 ) -> None:
     """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""
     try:
@@ -87,6 +90,6 @@ def segmenter(
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
     try:
-        train(config, out, say=err.print)
+        train(config, out, say=err.print, start=start)
     except ValueError as problem:
         fail(str(problem))

@@ -98,22 +98,27 @@ def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.round(direction / (np.pi / LANES)).astype(np.int64) % LANES
 
 
-def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Candidate]:
+def decode(
+    maps: Mapping[str, Floats], parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None
+) -> list[Candidate]:
     """What may be chromosomes in one tile, likeliest first; some tell the same one again.
 
     Args:
         maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (LANES, h, w), ``kernel``
             (LANES * P, h / CELL, w / CELL), ``quality`` (LANES, h / CELL, w / CELL), ``prototypes`` (PROTOTYPES, h, w).
+        parameters: what is believed.
+        wanted: (h, w) where midpoints are looked for; everywhere by default.
     """
-    found = midpoints(maps["centre"], parameters)
+    found = midpoints(maps["centre"], parameters, wanted)
     cells = found.row // CELL, found.column // CELL
     score = found.score * maps["quality"][found.lane, *cells]
     kernel = maps["kernel"].reshape(LANES, -1, *maps["kernel"].shape[1:])[found.lane, :, *cells]
     height, width = maps["centre"].shape[1:]
     candidates = []
+    drawn = np.full((min(height, WINDOW) + 2, min(width, WINDOW) + 2), -_FAR, np.float32)
     for k in range(len(score)):
         row, column = int(found.row[k]), int(found.column[k])
-        drawn = np.pad(draw(kernel[k], window(maps["prototypes"], row, column)), 1, constant_values=-_FAR)
+        drawn[1:-1, 1:-1] = draw(kernel[k], window(maps["prototypes"], row, column))
         region = _largest_region(drawn > parameters.level)
         if region is None or region[1] < parameters.area:
             continue
@@ -126,10 +131,11 @@ def decode(maps: Mapping[str, Floats], parameters: DecodeParameters) -> list[Can
     return candidates
 
 
-def midpoints(centre: Floats, parameters: DecodeParameters) -> Midpoints:
-    """The peaks of every lane of ``centre`` (LANES, h, w), likeliest first."""
+def midpoints(centre: Floats, parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None) -> Midpoints:
+    """The peaks of every lane of ``centre`` (LANES, h, w) where they are ``wanted`` (h, w), likeliest first."""
     highest = np.stack([cv2.dilate(lane, np.ones((3, 3), np.uint8)) for lane in centre])
-    lane, row, column = np.nonzero((centre == highest) & (centre >= parameters.midpoint))
+    peaks = (centre == highest) & (centre >= parameters.midpoint)
+    lane, row, column = np.nonzero(peaks if wanted is None else peaks & wanted)
     score = centre[lane, row, column]
     order = np.argsort(-score, kind="stable")[: parameters.most]
     return Midpoints(lane[order], row[order], column[order], score[order])

@@ -24,6 +24,8 @@ _MARGIN = 20
 _WHOLE = TILE - 2 * _MARGIN
 _PART = TILE // 2
 """Largest side of the parts of contours that no tile holds: most of a chromosome that begins there still fits."""
+_BESIDE = np.ones((17, 17), np.uint8)
+"""How far from a contour the midpoint of what lies on it may be, pixels of the maps."""
 _TOGETHER = 16
 """Tiles that run through the network at a time: the maps of one take ten megabytes."""
 
@@ -95,8 +97,9 @@ def propose(views: Sequence[View], engine: Engine, parameters: DecodeParameters)
         tiles = np.stack([tile.cut(views[k].stain, TILE)[None] for k, _, tile in some])
         maps = engine.infer({"stain": tiles})
         for n, (k, number, tile) in enumerate(some):
-            here = decode({name: values[n] for name, values in maps.items()}, parameters)
             x, y = tile.x // STRIDE, tile.y // STRIDE
+            wanted = _about(views[k].owner, number, (x, y), maps["centre"].shape[2:])
+            here = decode({name: values[n] for name, values in maps.items()}, parameters, wanted)
             moved = (item.moved(x, y) for item in here)
             found[k].candidates.extend(_owned(moved, views[k].owner, number))
             _paste(maps["dense"][n, 0] + maps["dense"][n, 1], found[k].depth, x, y)
@@ -110,6 +113,17 @@ def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int
     window = into[rows, columns]
     part = depth[max(0, -y) :, max(0, -x) :][: window.shape[0], : window.shape[1]]
     np.maximum(window, part, out=window)
+
+
+def _about(owner: NDArray[np.int32], tile: int, corner: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(h, w) of a tile with its upper left ``corner`` there: where midpoints of what it decides on may lie, which is
+    beside the contour where that is bent."""
+    x, y = corner
+    owned = np.zeros(shape, np.uint8)
+    window = owner[max(0, y) : max(0, y + shape[0]), max(0, x) : max(0, x + shape[1])]
+    top, left = max(0, -y), max(0, -x)
+    owned[top : top + window.shape[0], left : left + window.shape[1]] = window == tile
+    return np.asarray(cv2.dilate(owned, _BESIDE), np.uint8) > 0
 
 
 def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], tile: int) -> list[Candidate]:

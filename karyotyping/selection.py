@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +57,14 @@ def select(
     return sorted(choice.scored(), key=lambda item: -item.score)
 
 
+def _meeting(candidates: Sequence[Candidate]) -> list[tuple[int, int]]:
+    """The pairs whose boxes share pixels, each once."""
+    first = np.array([item.region.origin[::-1] for item in candidates])
+    last = first + np.array([item.region.mask.shape for item in candidates])
+    meet = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
+    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(meet, 1))]
+
+
 class _Choice:
     """Which candidates are in, and how many chromosomes each pixel still wants."""
 
@@ -74,7 +81,7 @@ class _Choice:
         self._wanted = depth.astype(np.float64).ravel()
         self._chosen: set[int] = set()
         self._rivals: list[list[int]] = [[] for _ in candidates]
-        for j, k in combinations(range(len(candidates)), 2):
+        for j, k in _meeting(candidates):
             if self._conflict(j, k):
                 self._rivals[j].append(k)
                 self._rivals[k].append(j)

@@ -75,6 +75,14 @@ def test_only_peaks_that_are_likely_enough_and_large_enough_count() -> None:
     assert decode(maps_of([]), DecodeParameters()) == []
 
 
+def test_midpoints_are_found_where_they_are_wanted_alone() -> None:
+    maps, wanted = maps_of([(0, 40, 50, 0.9), (0, 90, 50, 0.8)]), np.zeros((SIDE, SIDE), bool)
+    maps["centre"][0, 90, 51] = 0.7  # on the slope of a peak that is not wanted, and none itself
+    wanted[:60], wanted[:, 51] = True, True
+    (found,) = decode(maps, DecodeParameters(), wanted)
+    assert found.midpoint == (50.5, 40.5)
+
+
 def test_a_mask_is_one_piece() -> None:
     maps = maps_of([(0, 40, 50, 0.9)])
     maps["prototypes"][0, 60:64, 50:54] = 1

@@ -14,9 +14,14 @@ _ROWS = ("AP50", "mAP", "mAR", "Acc", "AER", "WCR", "recall_overlapped")
 
 
 def write_segmenter_card(
-    weights: Path, settings: Mapping[str, Any], reports: Sequence[str], measured: Mapping[str, float]
+    weights: Path,
+    settings: Mapping[str, Any],
+    reports: Sequence[str],
+    measured: Mapping[str, float],
+    start: Path | None = None,
 ) -> None:
-    """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives."""
+    """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives, ``start`` the
+    checkpoint that its training began with."""
     maps, cells = TILE // STRIDE, TILE // STRIDE // CELL
     drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
     sources = ", ".join(_named(name, settings["cases"]) for name in reports) or "no report"
@@ -26,7 +31,7 @@ def write_segmenter_card(
         f"{settings['turns']} orientations each, drawn from ideograms or composed of the single chromosomes of "
         f"{sources}; no photograph of a metaphase",
         "licence": licences(Path(name).stem for name in reports),
-        "command": "karyo train segmenter",
+        "command": "karyo train segmenter" + (f" --start {start.name}" if start else ""),
         "seed": settings["seed"],
         "inputs": f"stain float32 (N, 1, {TILE}, {TILE}): normalised, a chromosome {CANONICAL_WIDTH:g} px wide",
         "outputs": f"centre float32 (N, {LANES}, {maps}, {maps}), probability of a midpoint by direction; kernel "

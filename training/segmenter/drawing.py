@@ -22,7 +22,7 @@ _MARGIN = 16
 """Pixels that the photograph goes on beyond the tile, so that blur has no border."""
 _SIDE = TILE + 2 * _MARGIN
 _ZOOM = (0.65, 1.4)
-_CONDENSED = (0.55, 1.1)
+_CONDENSED = (0.6, 1.45)
 """How long the chromosomes of a cell are beside those of its report, their width being the same."""
 _UNEVEN = 0.35
 """Largest standard deviation of the log of the brightness of a cell's chromosomes; real stains are that uneven."""
@@ -30,6 +30,8 @@ _ANOTHER_STAIN = 0.2
 """Share of fields whose chromosomes are photographed as if they were stained the other way."""
 _SPOTTED, _SPOTS = 0.3, 0.35
 """Share of cells with bright heterochromatin, and share of their chromosomes that have it: it is no crossing."""
+_PARTED = 0.2
+"""Share of cells whose chromatids stand apart."""
 _BORDERED = 0.15
 """Share of fields that the border of the photograph cuts."""
 
@@ -73,8 +75,9 @@ def _gather(
     sharp = contrast == "bright_field"
     halo = width * float(rng.uniform(0.04, 0.13) if sharp else rng.uniform(0.08, 0.24))
     tone, flat = float(np.exp(rng.normal(0, 0.25))), float(rng.choice((0.0, rng.uniform(0, 0.9))))
-    bends, uneven = rng.uniform(0.0, 0.6), rng.uniform(0.0, _UNEVEN)
+    bends, uneven = rng.uniform(0.0, 0.9), rng.uniform(0.0, _UNEVEN)
     spotted = contrast == "fluorescence" and rng.random() < _SPOTTED
+    parted = rng.uniform(0.2, 0.9) if rng.random() < _PARTED else 0.0
     condensed = float(np.exp(rng.uniform(*np.log(_CONDENSED))))
     size = len(reports.domains[domain][cell])
 
@@ -91,6 +94,8 @@ def _gather(
         body = laid.stain**tone
         if spotted and rng.random() < _SPOTS:
             body = body * (1 + _spot(laid, width, rng))
+        if parted:
+            body = body * _groove(laid, width, parted * rng.uniform(0.5, 1.0), rng)
         bright = np.float32(np.exp(rng.normal(0, uneven)))
         return Laid(bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis)
 
@@ -139,6 +144,20 @@ def _spot(laid: Laid, width: float, rng: np.random.Generator) -> Plane:
     return spot
 
 
+def _groove(laid: Laid, width: float, deep: float, rng: np.random.Generator) -> Plane:
+    """What is left of the stain where the chromatids of a chromosome part: all but at the centromere, less and less
+    towards the ends."""
+    rows, columns = laid.stain.shape
+    sides = np.zeros((rows, columns), np.uint8)
+    cv2.polylines(sides, [np.round(laid.axis).astype(np.int32)[:, None]], isClosed=False, color=1)
+    away = cv2.distanceTransform(1 - sides, cv2.DIST_L2, 3)
+    x, y = laid.axis[int(rng.uniform(0.05, 0.95) * len(laid.axis))]
+    from_centromere = np.hypot(np.arange(rows)[:, None] - y, np.arange(columns) - x)
+    apart = np.clip(from_centromere / (rng.uniform(0.6, 2.0) * width), 0, 1)
+    left: Plane = (1 - deep * apart * np.exp(-((away / (rng.uniform(0.1, 0.22) * width)) ** 2))).astype(np.float32)
+    return left
+
+
 def _winding(item: Single, bends: float, rng: np.random.Generator) -> Course:
     """How a chromosome winds beyond its own bends: a little mostly, strongly or in a hard kink now and then."""
     slender = item.length / item.width
@@ -146,9 +165,9 @@ def _winding(item: Single, bends: float, rng: np.random.Generator) -> Course:
     turn, wave = freedom * bends * rng.normal(0, 1), freedom * 0.3 * bends * rng.normal(0, 1)
     phase, fold, place = rng.uniform(), 0.0, rng.uniform(0.25, 0.75)
     kind = rng.random()
-    if kind < 0.1:
+    if kind < 0.12:
         turn = freedom * rng.choice((-1, 1)) * rng.uniform(1.2, 3.4)
-    elif kind < 0.25:
+    elif kind < 0.3:
         fold = freedom * rng.choice((-1, 1)) * rng.uniform(0.5, 2.2)
     sharpness = slender * rng.uniform(0.8, 2.0)
 
@@ -172,8 +191,8 @@ def _surround(
 ) -> None:
     """Add nuclei and debris, mostly beside the chromosomes."""
     taken = chromosomes.copy() if rng.random() < 0.7 else np.zeros_like(chromosomes)
-    if rng.random() < 0.3:
-        add_nuclei(stain, taken, 1, chromosome_length=float(rng.uniform(3, 8)) * width, contrast=contrast, rng=rng)
+    if rng.random() < 0.35:
+        add_nuclei(stain, taken, 1, chromosome_length=float(rng.uniform(2.5, 8)) * width, contrast=contrast, rng=rng)
     if rng.random() < 0.6:
         add_debris(stain, taken, int(rng.integers(1, 8)), width, rng)
 

@@ -68,16 +68,27 @@ def new_segmenter(widths: Sequence[int]) -> Segmenter:
     return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths)
 
 
-def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], None]) -> Segmenter:
+def fit(
+    stream: Stream, settings: Settings, folder: Path, say: Callable[[str], None], start: Path | None = None
+) -> Segmenter:
     """Train, or go on from the last checkpoint in ``folder``; the network with its averaged weights.
 
     AdamW, one cycle of learning rate, an exponential average of the weights. Step n sees the same fields and draws the
     same numbers whether or not the training was interrupted before it. ``folder`` gets ``checkpoint.pt`` and
     ``log.jsonl``.
+
+    Args:
+        stream: fields to learn from.
+        settings: how.
+        folder: of this training alone.
+        say: told of each line of the log.
+        start: checkpoint of an earlier training, whose averaged weights this one begins with.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     network: Any = new_segmenter(settings.widths)
+    if start is not None:
+        network.load_state_dict(_averaged(start))
     network.to(memory_format=torch.channels_last)
     averaged = AveragedModel(network, avg_fn=lambda mean, new, n: mean.lerp(new, 1 - _kept(settings.averaging, n)))
     optimiser = torch.optim.AdamW(
@@ -87,17 +98,17 @@ def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], N
     parts: dict[str, Any] = {
         "network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule
     }  # fmt: skip
-    checkpoint, start = folder / "checkpoint.pt", 0
+    checkpoint, done = folder / "checkpoint.pt", 0
     if checkpoint.is_file():
         stored = torch.load(checkpoint, weights_only=True)
-        start = stored["step"]
+        done = stored["step"]
         for name, part in parts.items():
             part.load_state_dict(stored[name])
-        say(f"resuming after step {start} of {settings.steps}")
+        say(f"resuming after step {done} of {settings.steps}")
     network.train()
-    batches = ahead(batches_from(stream, start, settings))
+    batches = ahead(batches_from(stream, done, settings))
     began, log = time.monotonic(), Log(folder / "log.jsonl", settings, say)
-    for step in range(start, settings.steps):
+    for step in range(done, settings.steps):
         found = losses(network, next(batches))
         optimiser.zero_grad()
         loss: Any = weighted(found, settings.weights)
@@ -108,7 +119,7 @@ def fit(stream: Stream, settings: Settings, folder: Path, say: Callable[[str], N
         averaged.update_parameters(network)
         log.add({name: float(value.detach()) for name, value in found.items()})
         if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
-            log.write(step + 1, settings.batch * (step + 1 - start) / (time.monotonic() - began))
+            log.write(step + 1, settings.batch * (step + 1 - done) / (time.monotonic() - began))
             partial = checkpoint.with_suffix(".partial")
             torch.save({"step": step + 1} | {name: part.state_dict() for name, part in parts.items()}, partial)
             partial.replace(checkpoint)
@@ -170,6 +181,12 @@ class Log:
         each = ", ".join(f"{name} {value:.3f}" for name, value in mean.items())
         self._say(f"step {step}/{self._settings.steps}: loss {total:.3f} ({each}), {per_second:.2f} tiles/s")
         self._seen.clear()
+
+
+def _averaged(checkpoint: Path) -> dict[str, Any]:
+    """The averaged weights that a training has come to."""
+    stored = torch.load(checkpoint, weights_only=True)["averaged"]
+    return {name.removeprefix("module."): value for name, value in stored.items() if name.startswith("module.")}
 
 
 def _kept(averaging: float, steps: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tomllib
@@ -26,7 +27,7 @@ _COMPARED = 3
 """Tiles on which the exported file must compute what the network does."""
 
 
-def train(config: Path, out: Path, say: Say = print) -> Path:
+def train(config: Path, out: Path, say: Say = print, *, start: Path | None = None) -> Path:
     """Train on fields simulated from karyotype reports: see ``train_on``.
 
     Args:
@@ -34,6 +35,7 @@ def train(config: Path, out: Path, say: Say = print) -> Path:
             names. Those that are not there are left out, and the card says so.
         out: in a folder of its own each configuration's checkpoint, log, network and figures.
         say: told of each line of the log.
+        start: checkpoint of an earlier training, whose averaged weights this one begins with.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.
@@ -47,16 +49,24 @@ def train(config: Path, out: Path, say: Say = print) -> Path:
             f"none of {', '.join(settings['reports'])} is in {data.resolve()}: set KARYO_TEST_DATA to their folder"
         )
     names = [report.name for report in reports]
-    folder = out / digest({**settings, "found": names})[:8]
+    begun = {} if start is None else {"start": hashlib.sha256(start.read_bytes()).hexdigest()}
+    folder = out / digest({**settings, "found": names, **begun})[:8]
     seed, workers = settings["seed"], settings["workers"]
     cases = settings["cases"]
     seen = Fields(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
     unseen = Fields(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
-    return train_on(seen, unseen, settings, folder, say, reports=names)
+    return train_on(seen, unseen, settings, folder, say, reports=names, start=start)
 
 
 def train_on(
-    seen: Stream, unseen: Stream, settings: Mapping[str, Any], folder: Path, say: Say, *, reports: Sequence[str] = ()
+    seen: Stream,
+    unseen: Stream,
+    settings: Mapping[str, Any],
+    folder: Path,
+    say: Say,
+    *,
+    reports: Sequence[str] = (),
+    start: Path | None = None,
 ) -> Path:
     """Train on the fields of one stream, export ``segmenter.onnx``, measure it on those of the other, write its card.
 
@@ -69,15 +79,16 @@ def train_on(
         folder: of this configuration alone.
         say: told of each line of the log.
         reports: names of the reports that the fields are made of.
+        start: checkpoint whose averaged weights the training begins with.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trained = fit(seen, Settings.of(settings), folder, say)
+    trained = fit(seen, Settings.of(settings), folder, say, start)
     few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
     weights = export(Maps(trained), folder / f"{SEGMENTER}.onnx", {"stain": few.reshape(-1, 1, TILE, TILE)}, Maps.NAMES)
     measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
     say(f"held out: {json.dumps(measured)}")
-    write_segmenter_card(weights, settings, reports, measured)
+    write_segmenter_card(weights, settings, reports, measured, start)
     return weights

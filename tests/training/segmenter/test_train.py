@@ -92,6 +92,16 @@ def test_interrupted_it_goes_on_to_the_same_weights(toys: Stream, tmp_path: Path
             np.testing.assert_allclose(values, parts(seen)[name], atol=1e-4)
 
 
+def test_it_begins_with_the_weights_of_an_earlier_training(toys: Stream, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    still = Settings.of({**CONFIG, "learning_rate": 0.0, "weight_decay": 0.0})
+    first = fit(toys, Settings.of(CONFIG), tmp_path / "first", lambda line: None)
+    second = fit(toys, still, tmp_path / "second", lambda line: None, start=tmp_path / "first" / "checkpoint.pt")
+    for (name, one), other in zip(first.named_parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other), name
+
+
 def test_a_configuration_weighs_every_loss() -> None:
     with pytest.raises(ValueError, match="must weigh centre, mask_bce"):
         Settings.of({**CONFIG, "weights": {"centre": 1.0}})
