@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -159,16 +160,19 @@ def thick_parts(foreground: Mask) -> Mask:
     return np.asarray(reach < 2.6 * width + 6.0, bool)
 
 
-def chromosome_width(foreground: Mask) -> float:
-    """Typical width of the compact contours in a foreground, pixels; ``CANONICAL_WIDTH`` if there are none.
+def chromosome_width(*foregrounds: Mask) -> float:
+    """Typical width of the compact contours in some foregrounds, pixels; ``CANONICAL_WIDTH`` if there are none.
 
     The width of a contour is that of the strip with its area and the perimeter of its convex hull: ``a = w l``,
     ``p = 2 (w + l)``. It reads an open X (two chromatids) as one chromosome, where a distance transform would read one
     chromatid. Every contour large enough has one vote, so that nuclei, which are few, do not decide.
     """
-    contours, _ = cv2.findContours(foreground.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outlines = [
+        cv2.findContours(foreground.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        for foreground in foregrounds
+    ]
     widths, lengths = [], []
-    for contour in contours:
+    for contour in chain.from_iterable(outlines):
         area, hull = cv2.contourArea(contour), cv2.convexHull(contour)
         if area > 25.0 and area > 0.75 * cv2.contourArea(hull):
             half = cv2.arcLength(hull, True) / 4.0

@@ -30,7 +30,7 @@ class SelectionParameters:
 
     explained: float = 5.0
     """Of a candidate whose every pixel wants one more chromosome; its negative if none does."""
-    prior: float = -1.0
+    prior: float = -0.5
     """Of any candidate, beside those of its own score."""
     least: float = 0.02
     """Candidates with less of a score of their own are not looked at."""

@@ -8,20 +8,26 @@ split by geometry; without a router as well geometry alone decides.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.chromatids import APART, twin_share
 from karyotyping.contours import Contour, ContourParameters, Contours, separate
 from karyotyping.geometric import Piece, grown, rescored, split_regions
-from karyotyping.normalise import Normalised
+from karyotyping.normalise import Normalised, chromosome_width
 from karyotyping.rejoining import rejoin
 from karyotyping.routing import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation import Segmentation, StreamParameters, Told, finish
 from karyotyping.segmenting import on_photograph, propose, view
 from karyotyping.selection import select
 from models.engine import Engine
+
+_CLEAR, _FEWEST = 0.7, 5
+"""Least score of the instances that tell how wide chromosomes are, and how many there must be."""
+_SURE = 1e-3
+"""No instance is believed, or doubted, more than by this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,54 @@ def segment(image: Normalised, networks: Networks, parameters: StreamParameters)
 
 
 def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: StreamParameters) -> list[Segmentation]:
-    """Find the chromosomes of several photographs, which share the batches of the networks."""
+    """Find the chromosomes of several photographs, which share the batches of the networks.
+
+    The segmenter knows chromosomes of about one width. What it finds tells how wide they are better than the foreground
+    did, in which nuclei and clusters lie too: where that was out, the photograph is looked at again, and what there is
+    more evidence for is believed. So it is where most instances are chromatids that stand apart.
+    """
+    found = _segment_batch(images, networks, parameters)
+    if networks.segmenter is None:
+        return found
+    scales = [_scale(image, one, parameters) for image, one in zip(images, found, strict=True)]
+    again = [k for k, (image, scale) in enumerate(zip(images, scales, strict=True)) if scale != image.scale]
+    looked_again = [replace(images[k], scale=scales[k]) for k in again]
+    for k, one in zip(again, _segment_batch(looked_again, networks, parameters), strict=True):
+        found[k] = _better(found[k], one, parameters)
+    return found
+
+
+def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters) -> float:
+    """The scale of a photograph by the chromosomes that were found in it, or its own if that is near enough."""
+    clear = [item.region() for item in found.instances if item.score >= _CLEAR]
+    if len(clear) < _FEWEST:
+        return image.scale
+    if twin_share(clear) > parameters.twins:
+        return image.scale * APART
+    off = chromosome_width(*(region.mask for region in clear)) / (parameters.width * image.width)
+    return image.scale if 1 / parameters.wider < off < parameters.wider else image.scale * float(np.clip(off, 0.5, 2.0))
+
+
+def _better(first: Segmentation, second: Segmentation, parameters: StreamParameters) -> Segmentation:
+    """Of two looks at a photograph the one with fewer twins, if it has too many, or else with more evidence."""
+    twins = [twin_share([item.region() for item in found.instances]) for found in (first, second)]
+    if max(twins) > parameters.twins:
+        return second if twins[1] < twins[0] else first
+    return max(first, second, key=_evidence)
+
+
+def _evidence(found: Segmentation) -> float:
+    """How much speaks for all that was found: log odds."""
+    score = np.clip([item.score for item in found.instances], _SURE, 1 - _SURE)
+    return float(np.log(score / (1 - score)).sum())
+
+
+def _segment_batch(
+    images: Sequence[Normalised], networks: Networks, parameters: StreamParameters
+) -> list[Segmentation]:
+    """Find the chromosomes at the scales of the photographs."""
+    if not images:
+        return []
     contours = parameters.contours if networks.segmenter is None else parameters.looked_at
     found = [_contours(image, contours, parameters) for image in images]
     routes = _routes(networks.router, images, found, [one.regions for one in found])
