@@ -63,7 +63,7 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
 
 def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters) -> float:
     """The scale of a photograph by the chromosomes that were found in it, or its own if that is near enough."""
-    clear = [item.region() for item in found.instances if item.score >= _CLEAR]
+    clear = _clear(found)
     if len(clear) < _FEWEST:
         return image.scale
     if twin_share(clear) > parameters.twins:
@@ -72,9 +72,14 @@ def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters)
     return image.scale if 1 / parameters.wider < off < parameters.wider else image.scale * float(np.clip(off, 0.5, 2.0))
 
 
+def _clear(found: Segmentation) -> list[Contour]:
+    """The instances that tell how wide chromosomes are."""
+    return [item.region() for item in found.instances if item.score >= _CLEAR]
+
+
 def _better(first: Segmentation, second: Segmentation, parameters: StreamParameters) -> Segmentation:
     """Of two looks at a photograph the one with fewer twins, if it has too many, or else with more evidence."""
-    twins = [twin_share([item.region() for item in found.instances]) for found in (first, second)]
+    twins = [twin_share(_clear(found)) for found in (first, second)]
     if max(twins) > parameters.twins:
         return second if twins[1] < twins[0] else first
     return max(first, second, key=_evidence)
