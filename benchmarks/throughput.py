@@ -1,6 +1,6 @@
 """Images per second of the whole stack with one worker, beside `karyo analyse` looping over the same images.
 
-    python benchmarks/throughput.py [FOLDER] [--images 300] [--rounds 2] [--json FILE] [--plot FILE]
+    python benchmarks/throughput.py [FOLDER] [--images 300] [--rounds 2] [--processes N] [--json FILE] [--plot FILE]
 
 FOLDER defaults to the metaphases of $KARYO_TEST_DATA. In each round the loop and the stack take turns over all images,
 so that whatever else the machine does hits both; both are warm. The loop does what `karyo analyse` does: read, decode,
@@ -34,6 +34,7 @@ from ingest.discovery import image_files
 from karyotyping.cell import AnalysisError
 from karyotyping.image import decode
 from karyotyping.pipeline import Pipeline
+from models.providers import usual_processes
 from models.registry import digest
 from worker.results import to_result
 
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=data / "adir" / "images")
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=usual_processes(), help="of the worker")
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
     add_outputs(parser)
     options = parser.parse_args()
@@ -57,7 +59,7 @@ def main() -> None:
         folder.mkdir()
         for file in image_files(options.folder)[: options.images]:
             shutil.copy(file.path, folder)
-        with EmbeddedStack(options.home or Path(scratch) / "home", workers=1, scheduler=True) as stack:
+        with EmbeddedStack(options.home or Path(scratch) / "home", workers=options.processes, scheduler=True) as stack:
             rounds = measure(connect(stack.settings), folder, options.rounds)
     share = statistics.median(one["stack"] / one["loop"] for one in rounds)
     print(f"\nThe stack does {share:.0%} of the loop's images (bar: {BAR:.0%})")

@@ -55,19 +55,23 @@ def web(
 
 def up(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the pages and the API.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes; default: one for a GPU, or one for each core up to four."),
+    ] = None,
 ) -> None:
     """Run everything on this machine, in the foreground, until Ctrl-C."""
     import uvicorn  # noqa: PLC0415
 
     from cli.embedded import EmbeddedStack  # noqa: PLC0415
     from cli.services import connect, promote_shipped_pipeline  # noqa: PLC0415
+    from models.providers import usual_processes  # noqa: PLC0415
     from web import create_app  # noqa: PLC0415
 
     settings = Settings()
     if settings.is_configured:
         fail("KARYO_DATABASE_URL is set: run `karyo worker`, `karyo scheduler` and `karyo web` instead", code=2)
-    with EmbeddedStack(settings.home_path, workers=workers, scheduler=True) as stack:
+    with EmbeddedStack(settings.home_path, workers=workers or usual_processes(), scheduler=True) as stack:
         promote_shipped_pipeline(connect(stack.settings))
         err.print(
             f"karyoflow is up: [bold]http://127.0.0.1:{port}[/]  (state and logs in {settings.home_path}; Ctrl-C stops)"

@@ -50,7 +50,13 @@ def run(
     ] = None,
     lab: Lab = None,
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("karyo-report"),
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes of the embedded stack.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Worker processes of the embedded stack; default: one for a GPU, or one for each core up to four.",
+        ),
+    ] = None,
     classifier: Annotated[
         Classifier | None,
         typer.Option(help="Use the shipped pipeline with this classifier instead of the one in production."),
@@ -65,7 +71,9 @@ def run(
     Leaves with 0 only if every image ended `done` or with a named rejection. Interrupted, it resumes where it was when
     called again.
     """
-    with services(workers=workers) as found:
+    from models.providers import usual_processes  # noqa: PLC0415 - brings the engines' library
+
+    with services(workers=workers or usual_processes()) as found:
         pipeline_id = register_shipped_pipeline(found, classifier, segmenter) if classifier or segmenter else None
         outcome = process(found, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
     tell(outcome)

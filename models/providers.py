@@ -29,6 +29,8 @@ INSTALL = {
     "cpu": "reinstall onnxruntime (`pip install --force-reinstall onnxruntime`)",
 }
 
+_MOST_PROCESSES = 4
+"""Each takes half a gigabyte of memory."""
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 """``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
 
@@ -91,6 +93,15 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     with contextlib.suppress(KeyError, ValueError):
         cores = min(cores, max(1, int(os.environ["OMP_NUM_THREADS"])))
     return cores
+
+
+def usual_processes() -> int:
+    """Worker processes that suit this machine: one for a GPU; without one, one for each core, up to what memory bears.
+
+    Two processes of one thread analyse a third more images than one of two threads: much of an image is not the
+    network (docs/performance.md).
+    """
+    return 1 if PROVIDERS["cuda"] in ort.get_available_providers() else min(_MOST_PROCESSES, usable_cores())
 
 
 def share_cores(processes: int) -> None:

@@ -12,6 +12,7 @@ import onnxruntime as ort
 import pytest
 
 from models.providers import (
+    PROVIDERS,
     EngineUnavailable,
     Placement,
     Profile,
@@ -24,6 +25,7 @@ from models.providers import (
     share_cores,
     tensorrt_options,
     usable_cores,
+    usual_processes,
 )
 
 SHAPES = {"stain": (1, 64, 64), "geometry": (6,)}
@@ -63,6 +65,15 @@ def test_processes_share_the_cores_unless_somebody_said_otherwise(monkeypatch: p
     monkeypatch.delenv("OMP_NUM_THREADS")
     share_cores(10_000)
     assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(("cores", "providers", "expected"), [(2, [], 2), (64, [], 4), (8, [PROVIDERS["cuda"]], 1)])
+def test_a_gpu_has_one_process_and_few_cores_one_each(
+    monkeypatch: pytest.MonkeyPatch, cores: int, providers: list[str], expected: int
+) -> None:
+    monkeypatch.setattr("models.providers.usable_cores", lambda: cores)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [*providers, PROVIDERS["cpu"]])
+    assert usual_processes() == expected
 
 
 def test_the_cpu_needs_nothing() -> None:
