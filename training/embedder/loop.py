@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from karyotyping.embedding import ROWS
 from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
@@ -21,6 +20,7 @@ from training.embedder.augment import Strength, augmented, with_stained_centrome
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
 from training.embedder.reports import Chromosomes
+from training.optimisation import Optimisation, settle
 from training.precision import halved
 
 _EVERY = 200
@@ -95,22 +95,18 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     embedder, prototypes = Embedder(ROWS), Prototypes(PROTOTYPES)
-    network: Any = nn.ModuleList([embedder, prototypes])
-    network.to(memory_format=torch.channels_last)
-    averaged = AveragedModel(network, avg_fn=lambda mean, new, _: mean.lerp(new, 1 - settings.averaging))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    network = nn.ModuleList([embedder, prototypes])
+    optimisation = Optimisation(
+        network,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warming=0.2,
+        kept=lambda _: settings.averaging,
+        checkpoint=folder / "checkpoint.pt",
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, settings.steps + 1, pct_start=0.2)
-    parts: dict[str, Any] = {
-        "network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule
-    }  # fmt: skip
-    checkpoint, start = folder / "checkpoint.pt", 0
-    if checkpoint.is_file():
-        stored = torch.load(checkpoint, weights_only=True)
-        start = stored["step"]
-        for name, part in parts.items():
-            part.load_state_dict(stored[name])
+    start = optimisation.resume()
+    if start:
         say(f"resuming after step {start} of {settings.steps}")
     network.train()
     began, total = time.monotonic(), 0.0
@@ -118,18 +114,13 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
         seen, class_index, turned, upright = batches(step)
         with halved():
             embedding, polarity = (said.float() for said in embedder(seen))
-        loss: Any
         if settings.objective == "triplet":
             loss = triplet_loss(embedding, class_index, settings.margin)
         else:
             right = targets(class_index, turned, upright)
             loss = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
         loss = loss + settings.polarity * polarity_loss(polarity, turned, upright)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(network)
+        optimisation.step(loss)
         total += loss.item()
         done = step + 1
         if done % _EVERY == 0 or done == settings.steps:
@@ -138,28 +129,14 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
             with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
             say(f"step {done}/{settings.steps}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
-            partial = checkpoint.with_suffix(".partial")
-            torch.save({"step": done} | {name: part.state_dict() for name, part in parts.items()}, partial)
-            partial.replace(checkpoint)
+            optimisation.save(done)
             total = 0.0
-    trained: Any = averaged.module
-    settle(trained, batches)
+    trained = optimisation.averaged
+    settle(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
     trained.eval()
     if settings.objective == "triplet":
         centre(trained, batches)
     return trained
-
-
-def settle(trained: Any, batches: Batches) -> None:
-    """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs."""
-    norms = [module for module in trained.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over what follows
-    trained.train()
-    with torch.no_grad():
-        for number in range(_SETTLING):
-            trained[0](batches(-1 - number)[0])
 
 
 def centre(trained: Any, batches: Batches) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
+from training.optimisation import Optimisation, averaged_weights, settle
 from training.segmenter.field import Field
 from training.segmenter.losses import NAMES, losses, weighted
 from training.segmenter.targets import Batch, batch_of
@@ -86,47 +85,36 @@ def fit(
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    network: Any = new_segmenter(settings.widths)
+    network = new_segmenter(settings.widths)
     if start is not None:
-        network.load_state_dict(_averaged(start))
-    network.to(memory_format=torch.channels_last)
-    averaged = AveragedModel(network, avg_fn=lambda mean, new, n: mean.lerp(new, 1 - _kept(settings.averaging, n)))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        network.load_state_dict(averaged_weights(start))
+    optimisation = Optimisation(
+        network,
+        steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warming=0.1,
+        kept=lambda steps: _kept(settings.averaging, steps),
+        checkpoint=folder / "checkpoint.pt",
+        steepest=_STEEPEST,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, settings.steps + 1, pct_start=0.1)
-    parts: dict[str, Any] = {
-        "network": network, "averaged": averaged, "optimiser": optimiser, "schedule": schedule
-    }  # fmt: skip
-    checkpoint, done = folder / "checkpoint.pt", 0
-    if checkpoint.is_file():
-        stored = torch.load(checkpoint, weights_only=True)
-        done = stored["step"]
-        for name, part in parts.items():
-            part.load_state_dict(stored[name])
+    done = optimisation.resume()
+    if done:
         say(f"resuming after step {done} of {settings.steps}")
     network.train()
     batches = ahead(batches_from(stream, done, settings))
     began, log = time.monotonic(), Log(folder / "log.jsonl", settings, say)
     for step in range(done, settings.steps):
         found = losses(network, next(batches))
-        optimiser.zero_grad()
-        loss: Any = weighted(found, settings.weights)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), _STEEPEST)
-        optimiser.step()
-        schedule.step()
-        averaged.update_parameters(network)
+        optimisation.step(weighted(found, settings.weights))
         log.add({name: float(value.detach()) for name, value in found.items()})
         if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
             log.write(step + 1, settings.batch * (step + 1 - done) / (time.monotonic() - began))
-            partial = checkpoint.with_suffix(".partial")
-            torch.save({"step": step + 1} | {name: part.state_dict() for name, part in parts.items()}, partial)
-            partial.replace(checkpoint)
-    trained: Any = averaged.module
-    settle(trained, islice(batches_from(stream, settings.steps, settings), settings.settling))
-    result: Segmenter = trained.eval()
-    return result
+            optimisation.save(step + 1)
+    trained: Segmenter = optimisation.averaged
+    settling = islice(batches_from(stream, settings.steps, settings), settings.settling)
+    settle(trained, (batch.stain for batch in settling), trained)
+    return trained.eval()
 
 
 def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
@@ -146,18 +134,6 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             batch = coming.result()
             coming = thread.submit(next, batches)
             yield batch
-
-
-def settle(trained: Segmenter, batches: Iterator[Batch]) -> None:
-    """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs."""
-    norms = [module for module in trained.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over what follows
-    trained.train()
-    with torch.no_grad():
-        for batch in batches:
-            trained(batch.stain)
 
 
 class Log:
@@ -183,12 +159,6 @@ class Log:
         self._seen.clear()
 
 
-def _averaged(checkpoint: Path) -> dict[str, Any]:
-    """The averaged weights that a training has come to."""
-    stored = torch.load(checkpoint, weights_only=True)["averaged"]
-    return {name.removeprefix("module."): value for name, value in stored.items() if name.startswith("module.")}
-
-
-def _kept(averaging: float, steps: Any) -> float:
+def _kept(averaging: float, steps: float) -> float:
     """Share of the average that is kept: less at first, so that short trainings forget how they began."""
-    return min(averaging, (1 + float(steps)) / (10 + float(steps)))
+    return min(averaging, (1 + steps) / (10 + steps))
