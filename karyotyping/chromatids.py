@@ -1,4 +1,4 @@
-"""Sister chromatids that stand apart: a cell in which most instances lie beside a twin is seen at too large a scale.
+"""Sister chromatids that stand apart: a cell in which many instances lie beside a twin is seen at too large a scale.
 
 In some preparations, unbanded ones above all, the two chromatids of a chromosome part but at the centromere. Each is as
 wide as chromosomes of other cells are, and the width that the foreground shows is theirs.
@@ -35,6 +35,7 @@ def twin_share(regions: Sequence[Contour]) -> float:
     >>> twin_share([Contour(bar, (0, 0)), Contour(bar, (2, 6)), Contour(bar, (0, 60)), Contour(bar, (30, 64))])
     0.5
     """
+    regions = [region for region in regions if region.area > 1]
     if len(regions) < 2:
         return 0.0
     shapes = [_ellipse(region) for region in regions]

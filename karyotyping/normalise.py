@@ -94,8 +94,8 @@ def background(signal: Grey, step: int = 8, rounds: int = 6) -> Grey:
     keep = values <= np.quantile(values, 0.7)
     coefficients = np.zeros(terms.shape[1], np.float32)
     for _ in range(rounds):
-        kept = terms[keep]  # whose normal equations are well conditioned, and quicker than a decomposition
-        coefficients = np.linalg.solve(kept.T @ kept, kept.T @ values[keep])
+        kept = terms[keep]  # Their normal equations are quicker to solve, and singular where they lie on a line.
+        coefficients = np.linalg.lstsq(kept.T @ kept, kept.T @ values[keep], rcond=None)[0]
         residual = values - terms @ coefficients
         spread = 1.4826 * float(np.median(np.abs(residual[keep]))) + 1e-3
         keep = np.abs(residual) < 2.5 * spread

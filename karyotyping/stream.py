@@ -48,7 +48,7 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
 
     The segmenter knows chromosomes of about one width. What it finds tells how wide they are better than the foreground
     did, in which nuclei and clusters lie too: where that was out, the photograph is looked at again, and what there is
-    more evidence for is believed. So it is where most instances are chromatids that stand apart.
+    more evidence for is believed. So it is where many instances are chromatids that stand apart.
     """
     found = _segment_batch(images, networks, parameters)
     if networks.segmenter is None:

@@ -32,3 +32,8 @@ def test_twins_lie_side_by_side_and_are_alike(other: Contour, share: float) -> N
 
 def test_one_alone_has_no_twin() -> None:
     assert twin_share([bar(0, 0)]) == twin_share([]) == 0.0
+
+
+def test_specks_have_no_direction_and_no_twins() -> None:
+    specks = [Contour(np.full((1, 1), filled), (0, 0)) for filled in (True, False)]
+    assert twin_share([bar(0, 0), bar(1, 6), *specks]) == 1.0
