@@ -114,7 +114,8 @@ def fit(
     trained: Segmenter = optimisation.averaged
     settling = islice(batches_from(stream, settings.steps, settings), settings.settling)
     settle(trained, (batch.stain for batch in settling), trained)
-    return trained.eval()
+    trained.eval()
+    return trained
 
 
 def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
