@@ -45,8 +45,7 @@ class Row(NamedTuple):
 
 def opened(network: str, engine: str, threads: int) -> OnnxEngine:
     """An engine that takes every batch in one call."""
-    largest = max(BATCHES)
-    placement = Placement(threads=threads, profile=Profile(largest=largest), cpu_batch=largest)
+    placement = Placement(threads=threads, profile=Profile(largest=max(BATCHES)), cpu_values=sys.maxsize)
     return load_engine(registry.resolve(network).path, engine, placement)
 
 

@@ -27,7 +27,7 @@ _PART = TILE // 2
 _BESIDE = np.ones((17, 17), np.uint8)
 """How far from a contour the midpoint of what lies on it may be, pixels of the maps."""
 _TOGETHER = 16
-"""Tiles that run through the network at a time: the maps of one take ten megabytes."""
+"""Tiles that run through the network at a time, at most: the maps of one take ten megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ def propose(views: Sequence[View], engine: Engine, parameters: DecodeParameters)
     """What may be chromosomes in each view. One tile alone decides on each contour."""
     found = [Proposals([], np.zeros(seen.owner.shape, np.float32)) for seen in views]
     jobs = [(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
-    for start in range(0, len(jobs), _TOGETHER):
-        some = jobs[start : start + _TOGETHER]
+    together = min(_TOGETHER, engine.largest_batch)
+    for start in range(0, len(jobs), together):
+        some = jobs[start : start + together]
         tiles = np.stack([tile.cut(views[k].stain, TILE)[None] for k, _, tile in some])
         maps = engine.infer({"stain": tiles})
         for n, (k, number, tile) in enumerate(some):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,11 @@ class Engine(Protocol):
         """The execution providers that the session really has, the one that does the work first."""
         ...
 
+    @property
+    def largest_batch(self) -> int:
+        """Items that one call of the network takes at most; larger batches are served in slices of it."""
+        ...
+
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network on one batch; raises ``InputInvalid`` for arrays that do not fit."""
         ...
@@ -85,14 +91,15 @@ class Tensor:
 class OnnxEngine:
     """An ``Engine`` on one ONNX Runtime session. Not shared between processes: load it after the fork."""
 
-    def __init__(self, session: ort.InferenceSession, name: str, kind: str, digest: str, largest_batch: int) -> None:
+    def __init__(self, session: ort.InferenceSession, name: str, kind: str, digest: str, placement: Placement) -> None:
         self._session = session
-        self._largest_batch = largest_batch
         self.name, self.kind = name, kind
         self.digest = digest
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.inputs = tuple(_tensor(node, "input") for node in session.get_inputs())
         self.outputs = tuple(_tensor(node, "output") for node in session.get_outputs())
+        values = sum(math.prod(tensor.shape) for tensor in self.inputs)
+        self.largest_batch = max(1, placement.cpu_values // values) if kind == "cpu" else placement.profile.largest
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network on a batch of any size, an empty one included.
@@ -106,11 +113,13 @@ class OnnxEngine:
         batch = self._check(inputs)
         names = [output.name for output in self.outputs]
         slices = [
-            self._run(names, {name: array[start : start + self._largest_batch] for name, array in inputs.items()})
-            for start in range(0, batch, self._largest_batch)
+            self._run(names, {name: array[start : start + self.largest_batch] for name, array in inputs.items()})
+            for start in range(0, batch, self.largest_batch)
         ]
         if not slices:
             return {output.name: np.zeros((0, *output.shape), output.dtype) for output in self.outputs}
+        if len(slices) == 1:
+            return dict(zip(names, slices[0], strict=True))
         return {name: np.concatenate([part[k] for part in slices]) for k, name in enumerate(names)}
 
     def _run(self, names: list[str], inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -171,8 +180,7 @@ def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngi
     digest = hashlib.sha256(model).hexdigest()
 
     def opened(chain: Chain, kind: str = kind) -> OnnxEngine:
-        largest = placement.cpu_batch if kind == "cpu" else placement.profile.largest
-        return OnnxEngine(_session(model, path.name, kind, chain, placement), path.stem, kind, digest, largest)
+        return OnnxEngine(_session(model, path.name, kind, chain, placement), path.stem, kind, digest, placement)
 
     if kind != "tensorrt":
         return opened(provider_chain(kind, placement.device))

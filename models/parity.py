@@ -48,7 +48,7 @@ class Recorder:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._calls: list[Arrays] = []
-        self.digest, self.providers = engine.digest, engine.providers
+        self.digest, self.providers, self.largest_batch = engine.digest, engine.providers, engine.largest_batch
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         """As the engine."""

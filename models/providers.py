@@ -64,8 +64,9 @@ class Placement:
     cache: Path | None = None
     """Folder for TensorRT's engines and timings; None for ``$XDG_CACHE_HOME/karyoflow/engines``."""
 
-    cpu_batch: int = 32
-    """Largest batch of one call on the CPU: more makes nothing faster there and takes memory (docs/performance.md)."""
+    cpu_values: int = 2**17
+    """Input values of one call on the CPU, or one item's: more makes nothing faster there and takes memory
+    (docs/performance.md)."""
     exact: bool = False
     """Run the graph as it was exported: slower, and what other engines are compared with. CPU only."""
 

@@ -42,12 +42,18 @@ def write_model(path: Path, batch: str | int = "batch") -> Path:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> OnnxEngine:
-    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, cpu_batch=4))
+    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, cpu_values=24))
 
 
 def batch_of(size: int) -> dict[str, Any]:
     values = np.arange(3 * size, dtype=np.float32).reshape(size, 3) - 4
     return {"a": values, "b": np.ones_like(values)}
+
+
+def test_a_call_on_the_cpu_takes_as_many_values_but_one_item_at_least(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "tiny.onnx")
+    batches = [load_engine(path, "cpu", Placement(threads=1, cpu_values=n)).largest_batch for n in (1, 11, 12, 24)]
+    assert batches == [1, 1, 2, 4]
 
 
 @pytest.mark.parametrize("size", [0, 1, 4, 11], ids=["empty", "one", "full", "in slices"])
@@ -140,7 +146,7 @@ def test_listeners_are_told_of_every_call() -> None:
         assert seconds > 0
         heard.append((network, kind, items))
 
-    router = load_engine(registry.resolve("router").path, "cpu", Placement(threads=1, cpu_batch=4))
+    router = load_engine(registry.resolve("router").path, "cpu", Placement(threads=1, cpu_values=4 * (2 * 64 * 64 + 8)))
     listeners.append(listen)
     try:
         router.infer({t.name: np.zeros((6, *t.shape), t.dtype) for t in router.inputs})
