@@ -34,7 +34,11 @@ class Settings:
     """How to train; the fields of ``training/configs/embedder.toml`` of these names."""
 
     seed: int
+    cycles: int
+    """How often the learning rate rises and falls; each cycle begins with the averaged weights of the one before it
+    (Loshchilov & Hutter 2017)."""
     steps: int
+    """Of each cycle."""
     batch: int
     negatives: int
     """Of each batch, how many are spoiled into what has no class."""
@@ -89,13 +93,25 @@ class Batches:
 def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None]) -> Any:
     """Train, or go on from the last checkpoint in ``folder``; the averaged [Embedder, Prototypes].
 
-    AdamW, one cycle of learning rate, an exponential average of the weights. One thread, so that a seed gives the same
+    AdamW, cycles of learning rate, an exponential average of the weights. One thread, so that a seed gives the same
     weights on the same machine.
     """
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
-    embedder, prototypes = Embedder(ROWS), Prototypes(PROTOTYPES)
-    network = nn.ModuleList([embedder, prototypes])
+    trained: Any = nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
+    for cycle in range(settings.cycles):
+        trained = _one_cycle(trained, batches, settings, folder, say, cycle=cycle)
+    settle(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
+    trained.eval()
+    if settings.objective == "triplet":
+        centre(trained, batches)
+    return trained
+
+
+def _one_cycle(
+    network: Any, batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None], *, cycle: int
+) -> Any:
+    """The averaged [Embedder, Prototypes] after a cycle that begins with ``network``."""
     optimisation = Optimisation(
         network,
         steps=settings.steps,
@@ -103,15 +119,17 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
         weight_decay=settings.weight_decay,
         warming=0.2,
         kept=lambda _: settings.averaging,
-        checkpoint=folder / "checkpoint.pt",
+        checkpoint=folder / f"checkpoint-{cycle}.pt",
     )
+    first, every = cycle * settings.steps, settings.cycles * settings.steps
     start = optimisation.resume()
-    if start:
-        say(f"resuming after step {start} of {settings.steps}")
+    if 0 < start < settings.steps:
+        say(f"resuming after step {first + start} of {every}")
+    embedder, prototypes = network
     network.train()
     began, total = time.monotonic(), 0.0
     for step in range(start, settings.steps):
-        seen, class_index, turned, upright = batches(step)
+        seen, class_index, turned, upright = batches(first + step)
         with halved():
             embedding, polarity = (said.float() for said in embedder(seen))
         if settings.objective == "triplet":
@@ -124,19 +142,14 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
         total += loss.item()
         done = step + 1
         if done % _EVERY == 0 or done == settings.steps:
-            line = {"step": done, "loss": round(total / (done - max(start, done - _EVERY)), 4)}
+            line = {"step": first + done, "loss": round(total / (done - max(start, done - _EVERY)), 4)}
             line["images_per_second"] = round(settings.batch * (done - start) / (time.monotonic() - began))
             with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
-            say(f"step {done}/{settings.steps}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
+            say(f"step {first + done}/{every}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
             optimisation.save(done)
             total = 0.0
-    trained = optimisation.averaged
-    settle(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
-    trained.eval()
-    if settings.objective == "triplet":
-        centre(trained, batches)
-    return trained
+    return optimisation.averaged
 
 
 def centre(trained: Any, batches: Batches) -> None:

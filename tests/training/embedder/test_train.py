@@ -26,6 +26,7 @@ CONFIG = """
 seed = 5
 folds = 2
 simulated_cells = 1
+cycles = 2
 steps = 8
 batch = 12
 negatives = 4
@@ -89,18 +90,18 @@ def test_interrupted_it_goes_on_to_the_same_weights(
     how = Settings.of(settings)
     batches = Batches(chromosomes, np.ones(len(chromosomes)), how)
 
-    def stop_half_way(line: str) -> None:
-        if line.startswith("step 8"):
+    def stop_in_the_second_cycle(line: str) -> None:
+        if line.startswith("step 16"):
             raise KeyboardInterrupt
 
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
     whole = fit(batches, how, tmp_path / "whole", lambda line: None)
     with pytest.raises(KeyboardInterrupt):
-        fit(batches, how, tmp_path / "parts", stop_half_way)
+        fit(batches, how, tmp_path / "parts", stop_in_the_second_cycle)
     said: list[str] = []
     parts = fit(batches, how, tmp_path / "parts", said.append)
-    assert said[0] == "resuming after step 4 of 8"
+    assert said[0] == "resuming after step 12 of 16"
     seen = torch.from_numpy(chromosomes.visible[:9])
     torch.testing.assert_close(whole[0](seen)[0], parts[0](seen)[0], atol=1e-4, rtol=0)
 
