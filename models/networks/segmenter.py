@@ -17,23 +17,33 @@ from torch.nn import functional
 
 WIDTHS = (32, 64, 96, 128)
 """Channels at a half, a quarter, an eighth and a sixteenth of the resolution."""
+DILATIONS = (2, 3)
+"""Of the last blocks at a sixteenth: a midpoint is told of both ends of the longest chromosome."""
 _RARE = -4.0
 """Bias of the logits of what few pixels are: the first steps need not learn that there is little of it (Lin 2017)."""
 
 
-def _convolved(before: int, after: int, stride: int = 1) -> nn.Sequential:
+def _convolved(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+        nn.Conv2d(before, after, 3, stride, dilation, dilation, bias=False),
+        nn.BatchNorm2d(after),
+        nn.ReLU(inplace=True),
     )
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut (He et al. 2016, with the average-pooled shortcut of ResNet-D)."""
+    """Two convolutions beside a shortcut (He et al. 2016, with the average-pooled shortcut of ResNet-D).
 
-    def __init__(self, before: int, after: int, stride: int = 1) -> None:
+    A dilated one begins as its shortcut alone (Goyal et al. 2017, section 5.1): a trained network may be given more.
+    """
+
+    def __init__(self, before: int, after: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.first = _convolved(before, after, stride)
-        self.second = nn.Sequential(nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after))
+        self.first = _convolved(before, after, stride, dilation)
+        last = nn.BatchNorm2d(after)
+        self.second = nn.Sequential(nn.Conv2d(after, after, 3, 1, dilation, dilation, bias=False), last)
+        if dilation > 1:
+            nn.init.zeros_(last.weight)
         self.shortcut = nn.Sequential()
         if stride > 1 or before != after:
             self.shortcut = nn.Sequential(
@@ -66,7 +76,11 @@ class Segmenter(nn.Module):
         )
         self.to_quarter = nn.Sequential(Block(half, quarter, 2), Block(quarter, quarter))
         self.to_eighth = nn.Sequential(Block(quarter, eighth, 2), Block(eighth, eighth))
-        self.to_sixteenth = nn.Sequential(Block(eighth, sixteenth, 2), Block(sixteenth, sixteenth))
+        self.to_sixteenth = nn.Sequential(
+            Block(eighth, sixteenth, 2),
+            Block(sixteenth, sixteenth),
+            *(Block(sixteenth, sixteenth, dilation=dilation) for dilation in DILATIONS),
+        )
         pairs = ((sixteenth, eighth), (eighth, quarter), (quarter, half))
         self.narrowed = nn.ModuleList(nn.Conv2d(wide, narrow, 1) for wide, narrow in pairs)
         self.joined = nn.ModuleList(_convolved(narrow, narrow) for _, narrow in pairs)

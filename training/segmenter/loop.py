@@ -87,7 +87,7 @@ def fit(
     torch.manual_seed(settings.seed)
     network = new_segmenter(settings.widths)
     if start is not None:
-        network.load_state_dict(averaged_weights(start))
+        network.load_state_dict({**network.state_dict(), **averaged_weights(start)})
     optimisation = Optimisation(
         network,
         steps=settings.steps,
