@@ -14,7 +14,7 @@ from training.simulation.course import Course, Floats
 from training.simulation.crowd import RELATIONS, Crowd, masks_and_stain
 from training.simulation.look import Contrast, Optics, draw
 from training.simulation.microscope import illumination, photograph
-from training.simulation.noise import Plane, blur
+from training.simulation.noise import Plane, blur, smooth_noise
 from training.simulation.singles import Laid, Single, bend
 from training.simulation.surroundings import add_debris, add_nuclei
 
@@ -22,14 +22,21 @@ _MARGIN = 16
 """Pixels that the photograph goes on beyond the tile, so that blur has no border."""
 _SIDE = TILE + 2 * _MARGIN
 _ZOOM = (0.65, 1.4)
-_CONDENSED = (0.6, 1.45)
+_CONDENSED = (0.6, 1.7)
 """How long the chromosomes of a cell are beside those of its report, their width being the same."""
-_UNEVEN = 0.35
+_UNEVEN = 0.45
 """Largest standard deviation of the log of the brightness of a cell's chromosomes; real stains are that uneven."""
+_PATCHY, _PATCH = 0.3, 8.0
+"""Share of fields whose stain rises and falls across the spread, and over how many widths."""
 _ANOTHER_STAIN = 0.2
 """Share of fields whose chromosomes are photographed as if they were stained the other way."""
-_SPOTTED, _SPOTS = 0.3, 0.35
-"""Share of cells with bright heterochromatin, and share of their chromosomes that have it: it is no crossing."""
+_SPOTTED, _SPOTS = 0.4, (0.15, 0.7)
+"""Share of cells with bright heterochromatin, and share of their chromosomes that have it: it is no crossing, not even
+where a chromosome is bent."""
+_RELATIONS = (0.9, 0.7, 1.0, 0.7, 0.4, 0.7, 0.35)
+"""How common ``RELATIONS`` are, on average: ends lie across ends more rarely than a chromosome is bent."""
+_NUCLEI = (0.5, 0.3, 0.13, 0.07)
+"""Shares of fields with none, one, ... nuclei."""
 _PARTED = 0.2
 """Share of cells whose chromatids stand apart."""
 _BORDERED = 0.15
@@ -48,6 +55,8 @@ def draw_field(seed: int, reports: Reports) -> Field:
     crowd = _gather(reports, (domain, cell), width, contrast, rng)
     masks, axes, stain = masks_and_stain(crowd, least=0.5 * width**2)
     light = float(rng.uniform(0.35, 1.6) if contrast == "bright_field" else rng.uniform(0.2, 0.75))
+    if rng.random() < _PATCHY:
+        stain *= np.exp(rng.uniform(0, 0.6) * smooth_noise(stain.shape, _PATCH * width, rng))
     _surround(stain, crowd.covers > 0, width, contrast, rng)
     seen = _normalised(light * stain, np.asarray(masks.any(axis=0)), contrast, rng)
     inside = np.zeros((_SIDE, _SIDE), bool)
@@ -76,7 +85,7 @@ def _gather(
     halo = width * float(rng.uniform(0.04, 0.13) if sharp else rng.uniform(0.08, 0.24))
     tone, flat = float(np.exp(rng.normal(0, 0.25))), float(rng.choice((0.0, rng.uniform(0, 0.9))))
     bends, uneven = rng.uniform(0.0, 0.9), rng.uniform(0.0, _UNEVEN)
-    spotted = contrast == "fluorescence" and rng.random() < _SPOTTED
+    spotted = rng.uniform(*_SPOTS) if rng.random() < _SPOTTED else 0.0
     parted = rng.uniform(0.2, 0.9) if rng.random() < _PARTED else 0.0
     condensed = float(np.exp(rng.uniform(*np.log(_CONDENSED))))
     size = len(reports.domains[domain][cell])
@@ -85,15 +94,15 @@ def _gather(
         item = reports.single(domain, cell, int(rng.integers(size)))
         if item is None:
             return None
-        course = _winding(item, bends, rng)
+        course, kink = _winding(item, bends, rng)
         mirrored = bool(rng.random() < 0.5)
         turn = 0.0 if heading is None else _heading(item, course, mirrored, place)
         angle = float(rng.uniform(0, 2 * np.pi)) if heading is None else heading - turn
         stretch = condensed * float(np.exp(rng.normal(0, 0.06)))
         laid = bend(item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored)
         body = laid.stain**tone
-        if spotted and rng.random() < _SPOTS:
-            body = body * (1 + _spot(laid, width, rng))
+        if rng.random() < spotted:
+            body = body * (1 + _spot(laid, kink if rng.random() < 0.5 else rng.uniform(0.1, 0.9), width, rng))
         if parted:
             body = body * _groove(laid, width, parted * rng.uniform(0.5, 1.0), rng)
         bright = np.float32(np.exp(rng.normal(0, uneven)))
@@ -118,7 +127,7 @@ def _gather(
         )
 
     wanted = float(rng.uniform(0.08, 0.45))
-    weights = 0.2 * np.eye(len(RELATIONS))[0] + 0.8 * rng.dirichlet((0.9, 0.7, 1.0, 0.7, 0.7, 0.7, 0.7))
+    weights = 0.2 * np.eye(len(RELATIONS))[0] + 0.8 * rng.dirichlet(_RELATIONS)
     covered, failed = 0, 0
     reached = np.pi * radius**2
     while failed < 20 and len(crowd.members) < 60 and covered < wanted * min(reached, _SIDE**2):
@@ -133,12 +142,12 @@ def _gather(
     return crowd
 
 
-def _spot(laid: Laid, width: float, rng: np.random.Generator) -> Plane:
-    """How much brighter heterochromatin makes a chromosome about some place in its middle half."""
-    x, y = laid.axis[int(rng.uniform(0.2, 0.8) * len(laid.axis))]
+def _spot(laid: Laid, place: float, width: float, rng: np.random.Generator) -> Plane:
+    """How much brighter heterochromatin makes a chromosome about some place along it."""
+    x, y = laid.axis[int(place * len(laid.axis))]
     rows, columns = laid.stain.shape
     away = (np.arange(rows)[:, None] - y) ** 2 + (np.arange(columns) - x) ** 2
-    spot: Plane = (rng.uniform(0.4, 1.8) * np.exp(-away / (2 * (rng.uniform(0.2, 0.5) * width) ** 2))).astype(
+    spot: Plane = (rng.uniform(0.4, 2.5) * np.exp(-away / (2 * (rng.uniform(0.2, 0.6) * width) ** 2))).astype(
         np.float32
     )
     return spot
@@ -158,8 +167,11 @@ def _groove(laid: Laid, width: float, deep: float, rng: np.random.Generator) -> 
     return left
 
 
-def _winding(item: Single, bends: float, rng: np.random.Generator) -> Course:
-    """How a chromosome winds beyond its own bends: a little mostly, strongly or in a hard kink now and then."""
+def _winding(item: Single, bends: float, rng: np.random.Generator) -> tuple[Course, float]:
+    """How a chromosome winds beyond its own bends, and where it would be kinked.
+
+    It winds a little mostly, strongly or in a hard kink now and then.
+    """
     slender = item.length / item.width
     freedom = float(np.clip((slender - 1.5) / 5, 0, 1))
     turn, wave = freedom * bends * rng.normal(0, 1), freedom * 0.3 * bends * rng.normal(0, 1)
@@ -175,7 +187,7 @@ def _winding(item: Single, bends: float, rng: np.random.Generator) -> Course:
         bent: Floats = turn * (u - 0.5) + wave * np.cos(2 * np.pi * (u + phase))
         return bent + 0.5 * fold * np.tanh((u - place) * sharpness)
 
-    return course
+    return course, place
 
 
 def _heading(item: Single, course: Course, mirrored: bool, place: float) -> float:
@@ -191,8 +203,13 @@ def _surround(
 ) -> None:
     """Add nuclei and debris, mostly beside the chromosomes."""
     taken = chromosomes.copy() if rng.random() < 0.7 else np.zeros_like(chromosomes)
-    if rng.random() < 0.35:
-        add_nuclei(stain, taken, 1, chromosome_length=float(rng.uniform(2.5, 8)) * width, contrast=contrast, rng=rng)
+    for _ in range(int(rng.choice(len(_NUCLEI), p=_NUCLEI))):
+        nucleus = np.zeros_like(stain)
+        size = width * float(np.exp(rng.uniform(*np.log((1.6, 8.0)))))
+        add_nuclei(nucleus, taken.copy(), 1, chromosome_length=size, contrast=contrast, rng=rng)
+        if rng.random() < 0.4:  # out of focus
+            nucleus = blur(nucleus, size * float(rng.uniform(0.03, 0.2)))
+        stain += nucleus * np.float32(np.exp(rng.uniform(*np.log((0.6, 4.0)))) if contrast == "fluorescence" else 1)
     if rng.random() < 0.6:
         add_debris(stain, taken, int(rng.integers(1, 8)), width, rng)
 
