@@ -137,10 +137,10 @@ def test_real_metaphases_score_above_the_classical_baselines(
     assert boxes["Acc"] > 0.6
 
 
-def test_what_was_taken_for_thinner_than_it_is_is_looked_at_again(networks: Networks) -> None:
+def test_what_was_taken_for_wider_than_it_is_is_looked_at_again(networks: Networks) -> None:
     cell = simulate("46,XY", seed=5, touching=8, shape=(500, 640))
     image = normalise(cell.pixels)
-    wrong = replace(image, scale=0.5 * image.scale)
+    wrong = replace(image, scale=2.5 * image.scale)
     twice = segment(wrong, networks, StreamParameters())
     once = segment(wrong, networks, StreamParameters(wider=99.0))
     masks = [[instance.placed(cell.pixels.shape) for instance in found.instances] for found in (once, twice)]

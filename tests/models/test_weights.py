@@ -51,7 +51,7 @@ TENSORRT = frozenset(
         "Unsqueeze",
     }
 )
-PARAMETERS = {"router": 100_000, "embedder": 1_140_000, "segmenter": 1_260_000}
+PARAMETERS = {"router": 100_000, "embedder": 1_140_000, "segmenter": 1_850_000}
 
 
 @pytest.mark.parametrize("name", registry.available())
