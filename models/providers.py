@@ -30,7 +30,7 @@ INSTALL = {
 }
 
 _MOST_PROCESSES = 4
-"""Each takes up to a gigabyte of memory (docs/performance.md)."""
+"""Each takes up to half a gigabyte of memory (docs/performance.md)."""
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 """``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
 

@@ -209,7 +209,9 @@ def _surround(
         add_nuclei(nucleus, taken.copy(), 1, chromosome_length=size, contrast=contrast, rng=rng)
         if rng.random() < 0.4:  # out of focus
             nucleus = blur(nucleus, size * float(rng.uniform(0.03, 0.2)))
-        stain += nucleus * np.float32(np.exp(rng.uniform(*np.log((0.6, 4.0)))) if contrast == "fluorescence" else 1)
+        if contrast == "fluorescence":  # many times as bright as chromosomes, until the camera is full
+            nucleus *= np.float32(np.exp(rng.uniform(*np.log((0.6, 4.0)))))
+        stain += nucleus
     if rng.random() < 0.6:
         add_debris(stain, taken, int(rng.integers(1, 8)), width, rng)
 

@@ -81,13 +81,17 @@ def fit(
         settings: how.
         folder: of this training alone.
         say: told of each line of the log.
-        start: checkpoint of an earlier training, whose averaged weights this one begins with.
+        start: checkpoint of an earlier training, whose averaged weights this one begins with; dilated blocks that it
+            lacks begin as shortcuts.
+
+    Raises:
+        ValueError: ``start`` is of another network.
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     network = new_segmenter(settings.widths)
     if start is not None:
-        network.load_state_dict({**network.state_dict(), **averaged_weights(start)})
+        _begin(network, start)
     optimisation = Optimisation(
         network,
         steps=settings.steps,
@@ -116,6 +120,13 @@ def fit(
     settle(trained, (batch.stain for batch in settling), trained)
     trained.eval()
     return trained
+
+
+def _begin(network: Segmenter, start: Path) -> None:
+    fresh, found = network.state_dict(), averaged_weights(start)
+    if any(name not in fresh or fresh[name].shape != value.shape for name, value in found.items()):
+        raise ValueError(f"{start} is no checkpoint of a segmenter of these widths: begin with another, or without")
+    network.load_state_dict({**fresh, **found})
 
 
 def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:

@@ -102,6 +102,23 @@ def test_it_begins_with_the_weights_of_an_earlier_training(toys: Stream, tmp_pat
         assert torch.equal(one, other), name
 
 
+def test_blocks_that_an_earlier_network_lacked_begin_as_shortcuts(toys: Stream, tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    first = fit(toys, Settings.of(CONFIG), tmp_path / "first", lambda line: None)
+    stored = torch.load(tmp_path / "first" / "checkpoint.pt", weights_only=True)
+    stored["averaged"] = {k: v for k, v in stored["averaged"].items() if ".to_sixteenth.2" not in k}
+    torch.save(stored, tmp_path / "older.pt")
+    still = Settings.of({**CONFIG, "learning_rate": 0.0, "weight_decay": 0.0})
+    second = fit(toys, still, tmp_path / "second", lambda line: None, start=tmp_path / "older.pt")
+    seen = torch.rand(1, 32, 4, 4)
+    assert torch.equal(second.to_sixteenth[2](seen), seen)
+    assert torch.equal(second.to_sixteenth[3].first[0].weight, first.to_sixteenth[3].first[0].weight)
+    wider = Settings.of({**CONFIG, "widths": [16, 24, 24, 40]})
+    with pytest.raises(ValueError, match=r"older\.pt is no checkpoint of a segmenter of these widths"):
+        fit(toys, wider, tmp_path / "third", lambda line: None, start=tmp_path / "older.pt")
+
+
 def test_a_configuration_weighs_every_loss() -> None:
     with pytest.raises(ValueError, match="must weigh centre, mask_bce"):
         Settings.of({**CONFIG, "weights": {"centre": 1.0}})
