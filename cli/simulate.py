@@ -81,7 +81,8 @@ def segmenter(
     config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/segmenter.toml"),
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
     start: Annotated[
-        Path | None, typer.Option(exists=True, help="Checkpoint of an earlier training, to begin with its weights.")
+        Path | None,
+        typer.Option(exists=True, help="Checkpoint or ONNX file of an earlier training, to begin with its weights."),
     ] = None,
 ) -> None:
     """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""

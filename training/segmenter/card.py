@@ -20,8 +20,8 @@ def write_segmenter_card(
     measured: Mapping[str, float],
     start: Path | None = None,
 ) -> None:
-    """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives, ``start`` the
-    checkpoint that its training began with."""
+    """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives, ``start``
+    what its training began with."""
     maps, cells = TILE // STRIDE, TILE // STRIDE // CELL
     drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
     sources = ", ".join(_named(name, settings["cases"]) for name in reports) or "no report"

@@ -16,6 +16,7 @@ import torch
 
 from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
+from training.exported import take_up
 from training.optimisation import Optimisation, averaged_weights, settle
 from training.segmenter.field import Field
 from training.segmenter.losses import NAMES, losses, weighted
@@ -25,6 +26,8 @@ Stream = Callable[[int], Iterator[Field]]
 """The fields from the n-th on, in their order: the same however often it is asked."""
 _STEEPEST = 10.0
 """Largest norm of a gradient: one field of a kind never seen must not undo what was learnt."""
+_LOOKED = 4
+"""Batches that tell what an exported network is to normalise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,8 @@ def fit(
         settings: how.
         folder: of this training alone.
         say: told of each line of the log.
-        start: checkpoint of an earlier training, whose averaged weights this one begins with; dilated blocks that it
-            lacks begin as shortcuts.
+        start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported;
+            dilated blocks that it lacks begin as shortcuts.
 
     Raises:
         ValueError: ``start`` is of another network.
@@ -90,7 +93,10 @@ def fit(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     network = new_segmenter(settings.widths)
-    if start is not None:
+    if start is not None and start.suffix == ".onnx":
+        seen = torch.cat([batch.stain for batch in islice(batches_from(stream, 0, settings), _LOOKED)])
+        take_up(network, start, lambda: network(seen), within="segmenter")
+    elif start is not None:
         _begin(network, start)
     optimisation = Optimisation(
         network,

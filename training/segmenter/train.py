@@ -35,7 +35,7 @@ def train(config: Path, out: Path, say: Say = print, *, start: Path | None = Non
             names. Those that are not there are left out, and the card says so.
         out: in a folder of its own each configuration's checkpoint, log, network and figures.
         say: told of each line of the log.
-        start: checkpoint of an earlier training, whose averaged weights this one begins with.
+        start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.
@@ -79,7 +79,7 @@ def train_on(
         folder: of this configuration alone.
         say: told of each line of the log.
         reports: names of the reports that the fields are made of.
-        start: checkpoint whose averaged weights the training begins with.
+        start: checkpoint or exported network that the training begins with.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.engine import Placement, load_engine
 from models.registry import resolve
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
@@ -117,6 +118,25 @@ def test_blocks_that_an_earlier_network_lacked_begin_as_shortcuts(toys: Stream, 
     wider = Settings.of({**CONFIG, "widths": [16, 24, 24, 40]})
     with pytest.raises(ValueError, match=r"older\.pt is no checkpoint of a segmenter of these widths"):
         fit(toys, wider, tmp_path / "third", lambda line: None, start=tmp_path / "older.pt")
+
+
+def test_it_begins_with_what_an_earlier_training_exported(toys: Stream, tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        (tmp_path / name).mkdir()
+    exported = train_on(toys, toys, CONFIG, tmp_path / "first", lambda line: None)
+    still = Settings.of({**CONFIG, "steps": 1, "learning_rate": 0.0, "weight_decay": 0.0})
+    second = fit(toys, still, tmp_path / "second", lambda line: None, start=exported)
+    seen = next(toys(0)).stain[None, None]
+    ours = load_engine(exported, "cpu", Placement(threads=1)).infer({"stain": seen})
+    with torch.no_grad():
+        maps = second(torch.from_numpy(seen))
+    np.testing.assert_allclose(ours["prototypes"], maps["prototypes"], atol=1e-2)
+    np.testing.assert_allclose(ours["centre"], maps["centre"].sigmoid(), atol=1e-2)
+    norms = [norm for norm in second.modules() if isinstance(norm, torch.nn.BatchNorm2d)]
+    assert all(float(norm.running_var.max()) > 0 for norm in norms)
+    wider = Settings.of({**CONFIG, "widths": [16, 24, 24, 40]})
+    with pytest.raises(ValueError, match=r"segmenter\.onnx is no export of such a network"):
+        fit(toys, wider, tmp_path / "third", lambda line: None, start=exported)
 
 
 def test_a_configuration_weighs_every_loss() -> None:

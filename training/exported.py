@@ -1,0 +1,80 @@
+"""An exported network becomes one that can be trained on: its file is all that is left of most trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+_FOLDED = "_bias"
+"""What the exporter adds to the name of a convolution's weight where batch normalisation became a bias."""
+
+
+def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, within: str) -> None:
+    """Give ``network`` the weights of an exported file; it then computes the same.
+
+    Export folds batch normalisation into the convolutions before it. Here it is unfolded again: filters get norm 1,
+    and what they give to ``look`` says what there is to normalise. Blocks that the exported network lacked keep their
+    first weights.
+
+    Args:
+        network: left in evaluation mode.
+        exported: ONNX file.
+        look: runs the network once, on as much of what it is to be trained on as memory allows.
+        within: name that the network had as a part of what was exported.
+
+    Raises:
+        ValueError: the file holds weights that the network has no place for, or none at all.
+    """
+    stored = {
+        item.name.removeprefix(f"{within}."): torch.from_numpy(numpy_helper.to_array(item).copy())
+        for item in onnx.load(exported).graph.initializer
+        if item.name.startswith(f"{within}.")
+    }
+    places = dict(network.named_parameters())
+    kept = {name: values for name, values in stored.items() if not name.endswith(_FOLDED)}
+    if not kept or any(name not in places or places[name].shape != values.shape for name, values in kept.items()):
+        raise ValueError(f"{exported} is no export of such a network: begin with another, or without")
+    network.eval()
+    with torch.no_grad():
+        for name, values in kept.items():
+            places[name].copy_(values)
+        hooks = [
+            norm.register_forward_pre_hook(_unfold(convolution, stored[f"{name}.weight{_FOLDED}"]))
+            for name, convolution, norm in _pairs(network)
+            if f"{name}.weight{_FOLDED}" in stored
+        ]
+        look()
+    for hook in hooks:
+        hook.remove()
+
+
+def _pairs(network: nn.Module) -> Iterator[tuple[str, Any, nn.Module]]:
+    """Convolutions with batch normalisation after them, and their names."""
+    for name, part in network.named_modules():
+        if isinstance(part, nn.Sequential):
+            for place, (one, after) in enumerate(zip(part, list(part)[1:], strict=False)):
+                if isinstance(after, nn.BatchNorm2d):
+                    yield f"{name}.{place}", one, after
+
+
+def _unfold(convolution: Any, bias: Tensor) -> Callable[[Any, tuple[Tensor, ...]], tuple[Tensor]]:
+    """What to do just before batch normalisation sees for the first time what its convolution gives."""
+
+    def unfold(norm: Any, given: tuple[Tensor, ...]) -> tuple[Tensor]:
+        size = convolution.weight.flatten(1).norm(dim=1).clamp(min=1e-9)
+        convolution.weight.div_(size[:, None, None, None])
+        values = given[0] / size[:, None, None]
+        variance, mean = torch.var_mean(values, dim=(0, 2, 3))
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_(size * (variance + norm.eps).sqrt())
+        norm.bias.copy_(bias + size * mean)
+        return (values,)
+
+    return unfold
