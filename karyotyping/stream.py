@@ -17,6 +17,7 @@ from karyotyping.chromatids import APART, twin_share
 from karyotyping.contours import Contour, ContourParameters, Contours, separate
 from karyotyping.geometric import Piece, grown, rescored, split_regions
 from karyotyping.normalise import Normalised, chromosome_width
+from karyotyping.prominence import surrounded
 from karyotyping.rejoining import rejoin
 from karyotyping.routing import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation import Segmentation, StreamParameters, Told, finish
@@ -108,7 +109,12 @@ def _segment_batch(
         told = _segmented(images, regions, networks.segmenter, parameters)
     result = []
     for image, one, kept, proposed in zip(images, found, regions, told, strict=True):
-        believed = [item for item in proposed if item.score >= parameters.least_score]
+        around = surrounded([item.region for item in proposed], image.stain, image.width)
+        believed = [
+            item
+            for item, bright in zip(proposed, around, strict=True)
+            if item.score >= parameters.least_score and bright < parameters.surrounded
+        ]
         dropped = len(one.regions) - len(kept) + len(proposed) - len(believed)
         shape = (image.stain.shape[0], image.stain.shape[1])
         result.append(finish(believed, shape, parameters, one.nuclei, one.debris + dropped))
