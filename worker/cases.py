@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,12 +19,14 @@ from worker.context import Context
 log = logging.getLogger("worker")
 
 
-def summarise_case(context: Context, case_id: int, pipeline_id: int, revision: int) -> None:
-    """Write what the cells of a case say together, unless another of its analyses has ended since ``revision``."""
-    stale = StaleCase(case_id, pipeline_id, revision)
-    written = context.transact(lambda session: _summarise(session, stale))
+def summarise_case(context: Context, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
+    """Write what the cells of a case say together, unless another of its analyses has ended since ``stale`` was seen.
+
+    ``should_leave`` says when to wait no longer for a database that is away.
+    """
+    written = context.transact(lambda session: _summarise(session, stale), until=should_leave)
     outcome = "case summarised" if written else "case changed, summary dropped"
-    log.info(outcome, extra={"case": case_id, "pipeline": pipeline_id, "revision": revision})
+    log.info(outcome, extra={"case": stale.case_id, "pipeline": stale.pipeline_id, "revision": stale.revision})
 
 
 def _summarise(session: Session, stale: StaleCase) -> bool:

@@ -11,6 +11,7 @@ import warnings
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
+from db.queue import StaleCase
 from models.providers import share_cores
 from settings import Settings
 from telemetry.logs import configure
@@ -52,7 +53,7 @@ class Tasks:
     def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
         """Summarise a case, unless it changed since the message was sent."""
         with in_hand(SUMMARISE_CASE):
-            summarise_case(self._open(), case_id, pipeline_id, revision)
+            summarise_case(self._open(), StaleCase(case_id, pipeline_id, revision), self._stop.is_set)
 
     def close(self) -> None:
         """Let a pool process that leaves write what it has found."""

@@ -60,13 +60,13 @@ class Runner:
 
         ``should_leave`` is asked before each batch; if it says so, the rest is given back.
         """
-        leases = self._lease(analysis_ids)
+        # After this no image is begun, so that no innocent one meets the time limit.
+        deadline = monotonic() + SOFT_TIME_LIMIT - self._context.settings.stuck_seconds
+        leases = self._lease(analysis_ids, lambda: should_leave() or monotonic() > deadline)
         found = [leased.analysis_id for leased in leases]
         log.info("chunk leased", extra={"analyses": found, "asked": len(analysis_ids)})
         if not leases:
             return
-        # After this no image is begun, so that no innocent one meets the time limit.
-        deadline = monotonic() + SOFT_TIME_LIMIT - self._context.settings.stuck_seconds
         left = {leased.analysis_id: leased for leased in leases}
 
         def stop() -> bool:
@@ -90,10 +90,13 @@ class Runner:
         self._writer.close()
         self._heart.close()
 
-    def _lease(self, analysis_ids: Sequence[int]) -> list[Leased]:
+    def _lease(self, analysis_ids: Sequence[int], until: ShouldLeave) -> list[Leased]:
+        # A message that is dropped while the database is away is sent again much later than it comes back.
         context = self._context
         seconds = context.settings.lease_seconds
-        leases = context.transact(lambda session: queue.lease(session, analysis_ids, context.name, seconds))
+        leases = context.transact(
+            lambda session: queue.lease(session, analysis_ids, context.name, seconds), until=until
+        )
         self._heart.hold(leases)
         failpoint("leased")
         return leases

@@ -34,16 +34,22 @@ class Transactions:
         self._sessions = sessions
         self._patience = patience_seconds
 
-    def __call__(self, work: Callable[[Session], T]) -> T:
+    def __call__(self, work: Callable[[Session], T], *, until: Callable[[], bool] | None = None) -> T:
         """The result of ``work``, committed.
 
+        Args:
+            work: of one transaction.
+            until: says when to wait no longer for the database. By default we do as long as our patience lasts; who has
+                nothing in hand yet has no reason to hurry.
+
         Raises:
-            sqlalchemy.exc.SQLAlchemyError: the database refused, or stayed away for longer than our patience.
+            sqlalchemy.exc.SQLAlchemyError: the database refused, or stayed away for longer than we waited.
         """
+        patience = stop_after_delay(self._patience)
         retrying = Retrying(
             retry=retry_if_exception(is_outage),
             wait=wait_random_exponential(0.1, max=5),
-            stop=stop_after_delay(self._patience),
+            stop=patience if until is None else lambda state: until(),
             before_sleep=retried("database"),
             reraise=True,
         )
