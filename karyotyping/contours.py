@@ -50,13 +50,18 @@ class Contour:
         """Pixels."""
         return int(np.count_nonzero(self.mask))
 
+    def window(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Its window in an image of this shape, and the same window in its crop; both may be empty."""
+        (x, y), (h, w) = self.origin, self.mask.shape
+        top, left = min(max(0, y), shape[0]), min(max(0, x), shape[1])
+        bottom, right = max(top, min(shape[0], y + h)), max(left, min(shape[1], x + w))
+        return np.s_[top:bottom, left:right], np.s_[top - y : bottom - y, left - x : right - x]
+
     def crop(self, image: NDArray[np.float32]) -> Grey:
         """The same window of an image, 0 beyond its border."""
-        x, y = self.origin
-        h, w = self.mask.shape
-        result = np.zeros((h, w), np.float32)
-        x0, y0, x1, y1 = max(0, x), max(0, y), min(image.shape[1], x + w), min(image.shape[0], y + h)
-        result[y0 - y : y1 - y, x0 - x : x1 - x] = image[y0:y1, x0:x1]
+        here, part = self.window(image.shape)
+        result = np.zeros(self.mask.shape, np.float32)
+        result[part] = image[here]
         return result
 
     def shared(self, other: Contour) -> int:

@@ -44,8 +44,10 @@ Floats = NDArray[np.float32]
 class DecodeParameters:
     """What is believed; scores are 0..1."""
 
-    midpoint: float = 0.08
+    midpoint: float = 0.1
     """Least probability of a midpoint."""
+    score: float = 0.1
+    """Least score of a candidate: the likelier of a chromosome's suffice, and each costs time."""
     most: int = 120
     """Midpoints of a tile that are looked at, the likeliest."""
     inside: float = 0.35
@@ -116,7 +118,7 @@ def decode(
     height, width = maps["centre"].shape[1:]
     candidates = []
     drawn = np.full((min(height, WINDOW) + 2, min(width, WINDOW) + 2), -_FAR, np.float32)
-    for k in range(len(score)):
+    for k in np.flatnonzero(score >= parameters.score):
         row, column = int(found.row[k]), int(found.column[k])
         drawn[1:-1, 1:-1] = draw(kernel[k], window(maps["prototypes"], row, column))
         region = _largest_region(drawn > parameters.level)

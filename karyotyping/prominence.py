@@ -46,15 +46,19 @@ def surrounded(regions: Sequence[Contour], stain: Grey, width: float) -> list[fl
     bodies = [_grown(region, _RIM) for region in regions]
     taken = np.zeros(stain.shape, np.uint8)
     for body in bodies:
-        taken[body.pixels(stain.shape)] += 1
+        here, part = body.window(stain.shape)
+        taken[here] |= body.mask[part]
     result = []
     for region, body in zip(regions, bodies, strict=True):
         wide = _grown(body, disc)
         wide.mask[reach:-reach, reach:-reach] &= ~body.mask
-        around, inside = wide.pixels(stain.shape), region.pixels(stain.shape)
-        free = stain[around][taken[around] == 0]
-        few = len(free) < _FREE * len(around[0]) or not len(inside[0])
-        result.append(0.0 if few else float(np.median(free) / max(float(np.median(stain[inside])), 1e-3)))
+        around, part = wide.window(stain.shape)
+        ring = wide.mask[part]
+        free = stain[around][ring & (taken[around] == 0)]
+        here, part = region.window(stain.shape)
+        inside = stain[here][region.mask[part]]
+        few = len(free) < _FREE * np.count_nonzero(ring) or not len(inside)
+        result.append(0.0 if few else float(np.median(free) / max(float(np.median(inside)), 1e-3)))
     return result
 
 

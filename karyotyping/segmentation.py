@@ -57,7 +57,7 @@ class StreamParameters:
     """Which of its candidates are believed."""
     width: float = 1.14
     """How wide instances are beside the chromosome width of the photograph, where that was estimated well."""
-    wider: float = 1.1
+    wider: float = 1.2
     """Where they are wider, or thinner, by this factor, the photograph is segmented again at the scale they have."""
     twins: float = 0.17
     """Where more of the instances than this share lie beside a twin they are chromatids that stand apart."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heapreplace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,6 @@ class SelectionParameters:
     """Of a candidate whose every pixel wants one more chromosome; its negative if none does."""
     prior: float = -0.5
     """Of any candidate, beside those of its own score."""
-    least: float = 0.02
-    """Candidates with less of a score of their own are not looked at."""
 
 
 def select(
@@ -46,10 +45,9 @@ def select(
         depth: (h, w) how many chromosomes are expected on each pixel of the maps, 0..2.
         parameters: what a score and what an explained pixel are worth.
     """
-    looked_at = [item for item in candidates if item.score >= parameters.least]
-    if not looked_at:
+    if not candidates:
         return []
-    choice = _Choice(looked_at, depth, parameters)
+    choice = _Choice(candidates, depth, parameters)
     choice.grow()
     for _ in range(_ROUNDS):
         if not choice.exchange():
@@ -105,18 +103,18 @@ class _Choice:
 
     def _join(self, left: set[int]) -> dict[int, float]:
         """Those of ``left`` that were worth joining, one after another, and what each gained."""
-        hoped, joined = {k: self._gain(k) for k in left}, {}
-        while hoped:
-            best = max(hoped, key=lambda k: (hoped[k], -k))
-            if hoped[best] <= 0:
-                break
+        hoped, joined = [(-self._gain(k), k) for k in left], {}
+        heapify(hoped)
+        while hoped and hoped[0][0] < 0:
+            loss, best = hoped[0]
             # Others may have joined since it was looked at.
             gain = self._gain(best)
-            if gain < hoped[best]:
-                hoped[best] = gain
+            if gain < -loss:
+                heapreplace(hoped, (-gain, best))
                 continue
+            heappop(hoped)
             self._put(best, into=True)
-            joined[best] = hoped.pop(best)
+            joined[best] = gain
         return joined
 
     def exchange(self) -> bool:

@@ -70,7 +70,8 @@ def test_only_peaks_that_are_likely_enough_and_large_enough_count() -> None:
     maps = maps_of([(0, 40, 50, 0.9), (0, 90, 50, 0.05)])
     maps["centre"][0, 40, 51] = 0.7
     assert len(decode(maps, DecodeParameters())) == 1
-    assert len(decode(maps, DecodeParameters(midpoint=0.04))) == 2
+    assert len(decode(maps, DecodeParameters(midpoint=0.04))) == 1
+    assert len(decode(maps, DecodeParameters(midpoint=0.04, score=0.04))) == 2
     assert decode(maps, DecodeParameters(area=1000)) == []
     assert decode(maps_of([]), DecodeParameters()) == []
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.contours import Contour
 from training.simulation.singles import Laid
 
 Relation = Literal["apart", "touching", "x", "t", "l", "parallel", "end_to_end"]
@@ -52,7 +53,7 @@ class Crowd:
 
     def window(self, laid: Laid, x: int, y: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The window of the canvas that a patch covers, and the same window in the patch; either may be empty."""
-        return _window(laid.mask.shape, x, y, self.shape)
+        return Contour(laid.mask, (x, y)).window(self.shape)
 
     def add(self, laid: Laid, x: int, y: int, group: int) -> None:
         """Lay it there."""
@@ -60,7 +61,7 @@ class Crowd:
         self.covers[canvas] += laid.mask[part]
         margin = self._disc.shape[0] // 2
         wide = cv2.dilate(np.pad(laid.mask, margin).astype(np.uint8), self._disc) > 0
-        canvas, part = _window(wide.shape, x - margin, y - margin, self.shape)
+        canvas, part = Contour(wide, (x - margin, y - margin)).window(self.shape)
         self._near[canvas] |= wide[part]
         self.members.append(Lying(laid, x, y, group))
 
@@ -109,14 +110,6 @@ class Crowd:
                 self.add(laid, x, y, host.group)
                 return True
         return False
-
-
-def _window(
-    size: tuple[int, ...], x: int, y: int, shape: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    top, left = min(max(0, y), shape[0]), min(max(0, x), shape[1])
-    bottom, right = max(top, min(shape[0], y + size[0])), max(left, min(shape[1], x + size[1]))
-    return np.s_[top:bottom, left:right], np.s_[top - y : bottom - y, left - x : right - x]
 
 
 def _places(relation: Relation, rng: np.random.Generator) -> tuple[float, float]:
