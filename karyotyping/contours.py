@@ -104,6 +104,19 @@ class Contour:
         return bool(x.min() <= 0 or y.min() <= 0 or x.max() >= shape[1] - 1 or y.max() >= shape[0] - 1)
 
 
+def meeting(contours: Sequence[Contour]) -> list[tuple[int, int]]:
+    """The pairs whose crops share pixels, each once.
+
+    >>> spot = np.ones((3, 3), bool)
+    >>> meeting([Contour(spot, (0, 0)), Contour(spot, (9, 0)), Contour(spot, (2, 2))])
+    [(0, 2)]
+    """
+    first = np.array([contour.origin[::-1] for contour in contours]).reshape(-1, 2)
+    last = first + np.array([contour.mask.shape for contour in contours]).reshape(-1, 2)
+    meet = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
+    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(meet, 1))]
+
+
 @dataclass(frozen=True, slots=True)
 class Contours:
     """What was found in one image."""

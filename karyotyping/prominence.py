@@ -64,5 +64,6 @@ def surrounded(regions: Sequence[Contour], stain: Grey, width: float) -> list[fl
 
 def _grown(region: Contour, by: Kernel) -> Contour:
     margin = by.shape[0] // 2
-    mask = cv2.dilate(np.pad(region.mask, margin).astype(np.uint8), by) > 0
+    framed = cv2.copyMakeBorder(region.mask.astype(np.uint8), margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+    mask = cv2.dilate(framed, by) > 0
     return Contour(mask, (region.origin[0] - margin, region.origin[1] - margin))

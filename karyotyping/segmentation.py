@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import cv2
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from karyotyping.cell import ChromosomeFlag
-from karyotyping.contours import Contour, ContourParameters
+from karyotyping.contours import Contour, ContourParameters, meeting
 from karyotyping.instances import DecodeParameters
 from karyotyping.normalise import Mask
 from karyotyping.rejoining import RejoinParameters
@@ -120,7 +119,7 @@ def finish(
     flags: list[set[ChromosomeFlag]] = [set() for _ in told]
     grown = [Contour(cv2.dilate(r.mask.astype(np.uint8), _TOUCHING) > 0, r.origin) for r in regions]
     groups, covered, overlaps = DisjointSet(range(len(told))), np.zeros(len(told), int), 0
-    for a, b in combinations(range(len(told)), 2):
+    for a, b in meeting(grown):
         if not grown[a].shared(grown[b]):
             continue
         groups.merge(a, b)

@@ -3,7 +3,8 @@
 A candidate may be a chromosome, two that lie side by side, or half of one; each alone looks right. The network also
 says how many chromosomes lie on every pixel. A choice costs what it leaves unexplained or explains twice, and is worth
 what the scores of its members are (an energy of labels and data, as in PEARL, Isack & Boykov 2012). Candidates join
-greedily; then those that were left out replace the ones they conflict with, where that is better.
+greedily; then those that were left out replace the ones they conflict with, where that is better. Where more are told
+than cells have, all is chosen again from candidates that are worth less.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from heapq import heapify, heappop, heapreplace
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.contours import meeting
 from karyotyping.instances import Candidate
 
 _ROUNDS = 3
 """At most so often every candidate that was left out is tried again."""
 _CONFLICT = 0.5
 """Candidates that share this much of the smaller cannot both be whole chromosomes, most times."""
+_COMPLETE, _SPARE = 46, 2
+"""Chromosomes of a normal cell, and how many more are nothing unusual."""
 _BETTER = 1e-6
 """Log odds that a change must gain, lest rounding change it back."""
 
@@ -33,6 +37,11 @@ class SelectionParameters:
     """Of a candidate whose every pixel wants one more chromosome; its negative if none does."""
     prior: float = -0.5
     """Of any candidate, beside those of its own score."""
+    surplus: float = 0.33
+    """How much less every candidate is worth for each chromosome that is told beyond what cells have: rather one has
+    been told in pieces."""
+    most_surplus: float = 2.0
+    """The same at most: trisomies and triploid cells are there too."""
 
 
 def select(
@@ -45,6 +54,25 @@ def select(
         depth: (h, w) how many chromosomes are expected on each pixel of the maps, 0..2.
         parameters: what a score and what an explained pixel are worth.
     """
+    chosen = _choose(candidates, depth, parameters)
+    surplus = min(parameters.surplus * _surplus(len(chosen)), parameters.most_surplus)
+    if surplus > 0:
+        chosen = _choose(candidates, depth, replace(parameters, prior=parameters.prior - surplus))
+    return sorted(chosen, key=lambda item: -item.score)
+
+
+def _surplus(count: int) -> int:
+    """Chromosomes beyond those of one normal cell, or of as many as there may be in the photograph.
+
+    >>> [_surplus(count) for count in (46, 48, 51, 67, 70, 94, 97)]
+    [-2, 0, 3, 19, -24, 0, 3]
+    """
+    return count - _COMPLETE * max(1, round(count / _COMPLETE)) - _SPARE
+
+
+def _choose(
+    candidates: Sequence[Candidate], depth: NDArray[np.float32], parameters: SelectionParameters
+) -> list[Candidate]:
     if not candidates:
         return []
     choice = _Choice(candidates, depth, parameters)
@@ -52,15 +80,7 @@ def select(
     for _ in range(_ROUNDS):
         if not choice.exchange():
             break
-    return sorted(choice.scored(), key=lambda item: -item.score)
-
-
-def _meeting(candidates: Sequence[Candidate]) -> list[tuple[int, int]]:
-    """The pairs whose boxes share pixels, each once."""
-    first = np.array([item.region.origin[::-1] for item in candidates])
-    last = first + np.array([item.region.mask.shape for item in candidates])
-    meet = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
-    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(meet, 1))]
+    return choice.scored()
 
 
 class _Choice:
@@ -79,7 +99,7 @@ class _Choice:
         self._wanted = depth.astype(np.float64).ravel()
         self._chosen: set[int] = set()
         self._rivals: list[list[int]] = [[] for _ in candidates]
-        for j, k in _meeting(candidates):
+        for j, k in meeting([item.region for item in candidates]):
             if self._conflict(j, k):
                 self._rivals[j].append(k)
                 self._rivals[k].append(j)

@@ -80,3 +80,15 @@ def test_the_order_of_the_candidates_does_not_matter(seed: int) -> None:
     again = [item.region for item in select(shuffled, depth, SelectionParameters())]
     assert {id(region) for region in regions} == {id(region) for region in again}
     assert select([], depth, SelectionParameters()) == []
+
+
+def test_where_more_are_told_than_cells_have_doubtful_pieces_go() -> None:
+    places = [(x, y) for y in range(2, 58, 7) for x in range(2, 76, 11)]
+    sure = [bar(x, y, 8, 4, 0.9) for x, y in places[:46]]
+    doubtful = [bar(x, y, 8, 4, 0.05) for x, y in places[46:]]
+    everything = [*sure, *doubtful]
+    depth = 0.7 * depth_of(*everything)  # it is not clear whether anything is there
+    assert len(everything) > 50
+    assert len(chosen(everything, depth, explained=9.0)) == len(sure)
+    assert len(chosen(everything, depth, explained=9.0, surplus=0.0)) == len(everything)
+    assert len(chosen(everything[-9:], depth, explained=9.0)) == 9
