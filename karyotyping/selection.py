@@ -45,7 +45,7 @@ class SelectionParameters:
 
 
 def select(
-    candidates: Sequence[Candidate], depth: NDArray[np.float32], parameters: SelectionParameters
+    candidates: Sequence[Candidate], depth: NDArray[np.float32], parameters: SelectionParameters, told: int = 0
 ) -> list[Candidate]:
     """The candidates that are chosen, best first, each with the probability that the whole choice leaves it.
 
@@ -53,9 +53,10 @@ def select(
         candidates: in the pixels of the maps.
         depth: (h, w) how many chromosomes are expected on each pixel of the maps, 0..2.
         parameters: what a score and what an explained pixel are worth.
+        told: chromosomes of the photograph that are known beside them.
     """
     chosen = _choose(candidates, depth, parameters)
-    surplus = min(parameters.surplus * _surplus(len(chosen)), parameters.most_surplus)
+    surplus = min(parameters.surplus * _surplus(told + len(chosen)), parameters.most_surplus)
     if surplus > 0:
         chosen = _choose(candidates, depth, replace(parameters, prior=parameters.prior - surplus))
     return sorted(chosen, key=lambda item: -item.score)

@@ -177,6 +177,6 @@ def _segmented(
     views = [view(image, each) for image, each in zip(images, unsure, strict=True)]
     told = [grown(each, image, parameters) for each, image in zip(sure, images, strict=True)]
     for kept, seen, proposed in zip(told, views, propose(views, segmenter, parameters.decoding), strict=True):
-        for item in select(proposed.candidates, proposed.depth, parameters.selection):
+        for item in select(proposed.candidates, proposed.depth, parameters.selection, len(kept)):
             kept.append(Told(on_photograph(item, seen.zoom, parameters.decoding.level), item.score))
     return told

@@ -45,11 +45,10 @@ class Transactions:
         Raises:
             sqlalchemy.exc.SQLAlchemyError: the database refused, or stayed away for longer than we waited.
         """
-        patience = stop_after_delay(self._patience)
         retrying = Retrying(
             retry=retry_if_exception(is_outage),
             wait=wait_random_exponential(0.1, max=5),
-            stop=patience if until is None else lambda state: until(),
+            stop=stop_after_delay(self._patience) if until is None else lambda state: until(),
             before_sleep=retried("database"),
             reraise=True,
         )
