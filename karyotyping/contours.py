@@ -139,12 +139,24 @@ def separate(normalised: Normalised, parameters: ContourParameters) -> Contours:
     regions = []
     debris = 0
     for contour in found:
-        strength = float(np.quantile(contour.crop(stain)[contour.mask], 0.9))
+        strength = ninth_decile(contour.crop(stain)[contour.mask])
         if contour.area < parameters.debris_area * typical or strength < parameters.min_strength:
             debris += 1
         else:
             regions.append(contour)
     return Contours(tuple(regions), nuclei, debris, typical)
+
+
+def ninth_decile(values: NDArray[np.float32]) -> float:
+    """As ``np.quantile(values, 0.9)``, which takes a tenth of a millisecond for the few pixels of a chromosome.
+
+    >>> ninth_decile(np.arange(6, dtype=np.float32))
+    4.5
+    """
+    ordered = np.sort(values)
+    low, beyond = divmod(0.9 * (len(ordered) - 1), 1)
+    around = ordered[int(low) : int(low) + 2]
+    return float(around[0] + beyond * (around[-1] - around[0]))
 
 
 def binarise(stain: Grey, width: float, parameters: ContourParameters) -> Mask:

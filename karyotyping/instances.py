@@ -152,10 +152,11 @@ def window(prototypes: Floats, row: int, column: int) -> Floats:
     """What a mask is drawn from: (PROTOTYPES + 2, WINDOW, WINDOW) prototypes, and coordinates x, y about the cell."""
     top, left = window_origin(row, prototypes.shape[1]), window_origin(column, prototypes.shape[2])
     cut = prototypes[:, top : top + WINDOW, left : left + WINDOW]
-    y = coordinates(row, top, cut.shape[1])
-    x = coordinates(column, left, cut.shape[2])
-    flat = np.broadcast_to(x, cut.shape[1:]), np.broadcast_to(y[:, None], cut.shape[1:])
-    return np.concatenate([cut, np.stack(flat)])
+    result = np.empty((len(cut) + 2, *cut.shape[1:]), np.float32)
+    result[:-2] = cut
+    result[-2] = coordinates(column, left, cut.shape[2])
+    result[-1] = coordinates(row, top, cut.shape[1])[:, None]
+    return result
 
 
 def coordinates(middle: int, origin: int, size: int) -> Floats:

@@ -76,9 +76,9 @@ def full_range(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
 
 def find_polarity(grey: Grey) -> ContrastPolarity:
     """Which side of the background the stain lies on: the heavier tail around the most frequent grey."""
-    histogram, edges = np.histogram(grey, bins=256, range=(0.0, 1.0))
+    histogram = cv2.calcHist([grey], [0], None, [256], [0.0, 1.0 + 1e-6]).ravel()
     smooth = np.convolve(histogram, np.ones(5), mode="same")
-    mode = float(edges[int(np.argmax(smooth))])
+    mode = int(np.argmax(smooth)) / 256
     return "light_on_dark" if float(np.mean(grey - mode)) >= 0.0 else "dark_on_light"
 
 
@@ -101,7 +101,12 @@ def background(signal: Grey, step: int = 8, rounds: int = 6) -> Grey:
         keep = np.abs(residual) < 2.5 * spread
         if keep.sum() < 2 * terms.shape[1]:
             return np.full_like(signal, float(np.median(values)))
-    return (_quadratic_terms(height, width) @ coefficients).reshape(height, width).astype(np.float32)
+    constant, x, y, xy, xx, yy = coefficients
+    across, down = (
+        np.stack([np.ones(n), t := np.linspace(-1, 1, n), t * t]).astype(np.float32) for n in (width, height)
+    )
+    mixed = np.array([(constant, x, xx), (y, xy, 0), (yy, 0, 0)], np.float32)
+    return np.asarray(down.T @ mixed @ across)
 
 
 def _quadratic_terms(height: int, width: int) -> Grey:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.contours import Contour
+from karyotyping.contours import Contour, ninth_decile
 from karyotyping.normalise import Grey, Mask
 from models.engine import Engine
 
@@ -119,7 +119,7 @@ def _geometry(stain: Grey, mask: Mask, width: float, typical_area: float) -> NDA
             area / hull_area,
             np.log(radius / width),
             inside.mean(),
-            np.quantile(inside, 0.9),
+            ninth_decile(inside),
         ],
         np.float32,
     )
