@@ -76,7 +76,7 @@ def full_range(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> float:
 
 def find_polarity(grey: Grey) -> ContrastPolarity:
     """Which side of the background the stain lies on: the heavier tail around the most frequent grey."""
-    histogram = cv2.calcHist([grey], [0], None, [256], [0.0, 1.0 + 1e-6]).ravel()
+    histogram = cv2.calcHist([grey], [0], None, [256], [0.0, 1.0 + 1e-6]).ravel()  # the end is exclusive
     smooth = np.convolve(histogram, np.ones(5), mode="same")
     mode = int(np.argmax(smooth)) / 256
     return "light_on_dark" if float(np.mean(grey - mode)) >= 0.0 else "dark_on_light"
