@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.chromosome import Measured, measure_cell
+from karyotyping.contours import ninth_decile
 from karyotyping.medial_axis import largest_part
 
 _MARGIN = 3
@@ -16,10 +17,9 @@ _FAINTEST = 5 / 255
 """Least stain, as a share of the full range, that is told from a clean background."""
 _ABOVE_NOISE = 4.0
 """... and in standard deviations of a background that is not clean."""
-_STRONG = 90
-"""Percentile of the stain that stands for a chromosome's dark bands."""
 _HALO, _EDGE = 0.2, 0.35
-"""Shares of that below which stain is a halo, if the background is clean, and if it is not."""
+"""Shares of the ninth decile of the stain, which stands for a chromosome's dark bands, below which it is a halo: where
+the background is clean, and where it is not."""
 _SAME = 0.06
 """Grey levels along the frame that differ less, as a share of the full range, may both be background."""
 _NEARLY_ALL = 0.95
@@ -53,7 +53,7 @@ def read_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
     noise = 1.4826 * float(np.median(near[near < _SAME]))
     deviation = grey - np.float32(level)
     stain = np.pad(np.maximum(deviation if deviation.sum() > 0 else -deviation, 0), _MARGIN)
-    strong = float(np.percentile(stain[stain > _FAINTEST], _STRONG)) if (stain > _FAINTEST).any() else 0.0
+    strong = ninth_decile(stain[stain > _FAINTEST]) if (stain > _FAINTEST).any() else 0.0
     threshold = max(_FAINTEST, _HALO * strong, min(_ABOVE_NOISE * noise, _EDGE * strong))
     if np.count_nonzero(stain > threshold) < _SPECK:
         raise ValueError("nothing in this picture stands out of its background; is it a chromosome?")
@@ -76,7 +76,7 @@ def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
 
     The rim would make short chromosomes look longer than they are, and all of them paler.
     """
-    strong = float(np.percentile(stain[mask], _STRONG))
+    strong = ninth_decile(stain[mask])
     body = mask & (stain > _EDGE * strong)
     return body if 2 * np.count_nonzero(body) > np.count_nonzero(mask) else mask
 
