@@ -69,6 +69,13 @@ def test_uneven_light_is_fitted_through_the_background_alone() -> None:
     assert np.abs(background(light + 0.4 * rods()) - light).max() < 0.02
 
 
+def test_every_term_of_a_surface_comes_back_where_it_belongs() -> None:
+    y, x = np.mgrid[-1:1:400j, -1:1:520j]
+    for term in (np.ones_like(x), x, y, x * y, x * x, y * y):
+        light = (0.4 + 0.1 * term).astype(np.float32)
+        assert np.abs(background(light) - light).max() < 0.01
+
+
 def test_an_empty_field_has_no_contrast_and_no_stain() -> None:
     found = normalise(np.full((100, 120), 77, np.uint8))
     assert found.contrast == 0.0
