@@ -4,7 +4,7 @@ A candidate may be a chromosome, two that lie side by side, or half of one; each
 says how many chromosomes lie on every pixel. A choice costs what it leaves unexplained or explains twice, and is worth
 what the scores of its members are (an energy of labels and data, as in PEARL, Isack & Boykov 2012). Candidates join
 greedily; then those that were left out replace the ones they conflict with, where that is better. Where more are told
-than cells have, all is chosen again from candidates that are worth less.
+than cells have, or a few less than that, all is chosen again from candidates that are worth less, or more.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _ROUNDS = 3
 """At most so often every candidate that was left out is tried again."""
 _CONFLICT = 0.5
 """Candidates that share this much of the smaller cannot both be whole chromosomes, most times."""
-_COMPLETE, _SPARE = 46, 2
-"""Chromosomes of a normal cell, and how many more are nothing unusual."""
+_COMPLETE, _SPARE, _LACKING = 46, 2, 10
+"""Chromosomes of a normal cell, how many more or less are nothing unusual, and how many less are a cell in part."""
 _BETTER = 1e-6
 """Log odds that a change must gain, lest rounding change it back."""
 
@@ -37,10 +37,10 @@ class SelectionParameters:
     """Of a candidate whose every pixel wants one more chromosome; its negative if none does."""
     prior: float = -0.5
     """Of any candidate, beside those of its own score."""
-    surplus: float = 0.33
-    """How much less every candidate is worth for each chromosome that is told beyond what cells have: rather one has
-    been told in pieces."""
-    most_surplus: float = 2.0
+    astray: float = 0.33
+    """How much less every candidate is worth for each chromosome that is told beyond what cells have, as rather one has
+    been told in pieces, and how much more for each that is missing: rather two have been told in one."""
+    most_astray: float = 2.0
     """The same at most: trisomies and triploid cells are there too."""
 
 
@@ -56,19 +56,24 @@ def select(
         told: chromosomes of the photograph that are known beside them.
     """
     chosen = _choose(candidates, depth, parameters)
-    surplus = min(parameters.surplus * _surplus(told + len(chosen)), parameters.most_surplus)
-    if surplus > 0:
-        chosen = _choose(candidates, depth, replace(parameters, prior=parameters.prior - surplus))
+    most = parameters.most_astray
+    worse = float(np.clip(parameters.astray * _astray(told + len(chosen)), -most, most))
+    if worse:
+        chosen = _choose(candidates, depth, replace(parameters, prior=parameters.prior - worse))
     return sorted(chosen, key=lambda item: -item.score)
 
 
-def _surplus(count: int) -> int:
-    """Chromosomes beyond those of one normal cell, or of as many as there may be in the photograph.
+def _astray(count: int) -> int:
+    """Chromosomes beyond those of one normal cell, or of as many as there may be in the photograph; less than 0 if there
+    are too few.
 
-    >>> [_surplus(count) for count in (46, 48, 51, 67, 70, 94, 97)]
-    [-2, 0, 3, 19, -24, 0, 3]
+    >>> [_astray(count) for count in (30, 36, 43, 44, 46, 48, 51, 67, 70, 94, 97)]
+    [0, -8, -1, 0, 0, 0, 3, 19, 0, 0, 3]
     """
-    return count - _COMPLETE * max(1, round(count / _COMPLETE)) - _SPARE
+    beyond = count - _COMPLETE * max(1, round(count / _COMPLETE))
+    if beyond < -_LACKING:
+        return 0
+    return max(0, beyond - _SPARE) + min(0, beyond + _SPARE)
 
 
 def _choose(

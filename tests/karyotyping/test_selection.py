@@ -90,7 +90,7 @@ def test_where_more_are_told_than_cells_have_doubtful_pieces_go() -> None:
     depth = 0.7 * depth_of(*everything)  # it is not clear whether anything is there
     assert len(everything) > 50
     assert len(chosen(everything, depth, explained=9.0)) == len(sure)
-    assert len(chosen(everything, depth, explained=9.0, surplus=0.0)) == len(everything)
+    assert len(chosen(everything, depth, explained=9.0, astray=0.0)) == len(everything)
     assert len(chosen(everything[-9:], depth, explained=9.0)) == 9
     few = [*sure[:9], *doubtful]
     beside = select(few, 0.7 * depth_of(*few), SelectionParameters(explained=9.0), told=46 - 9)
