@@ -64,8 +64,7 @@ def select(
 
 
 def _astray(count: int) -> int:
-    """Chromosomes beyond those of one normal cell, or of as many as there may be in the photograph; less than 0 if there
-    are too few.
+    """Chromosomes beyond those of one normal cell, or of as many as there may be in the photograph; < 0: too few.
 
     >>> [_astray(count) for count in (30, 36, 43, 44, 46, 48, 51, 67, 70, 94, 97)]
     [0, -8, -1, 0, 0, 0, 3, 19, 0, 0, 3]
