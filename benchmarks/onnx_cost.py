@@ -17,6 +17,7 @@ COUNTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 """Operators whose multiplications and additions count; all others are small beside them."""
 WEIGHTED = COUNTED | {"BatchNormalization", "PRelu"}
 """Operators whose constants are parameters."""
+_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,12 @@ class Cost:
     parameters: int
     flops: int
     """A multiplication and an addition are two."""
+    values: int
+    """Of its inputs: where sides are open, operations grow with them."""
 
 
 def cost(path: Path) -> Cost:
-    """Run a network with float inputs once, on zeros, and count."""
+    """Run a network with float inputs once, on zeros, and count; sides that are open get ``_SIDE`` pixels."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")  # packed weights are not in the profile
@@ -37,7 +40,11 @@ def cost(path: Path) -> Cost:
     with tempfile.TemporaryDirectory() as scratch:
         options.profile_file_prefix = str(Path(scratch) / "profile")
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        session.run(None, {node.name: np.zeros((1, *node.shape[1:]), np.float32) for node in session.get_inputs()})
+        shapes = {
+            node.name: (1, *(side if isinstance(side, int) else _SIDE for side in node.shape[1:]))
+            for node in session.get_inputs()
+        }
+        session.run(None, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
         events = json.loads(Path(session.end_profiling()).read_text("utf-8"))
     nodes = [event["args"] for event in events if event["name"].endswith("_kernel_time")]
     return Cost(
@@ -46,6 +53,7 @@ def cost(path: Path) -> Cost:
             flops(node["op_name"], *map(_shapes, (node["input_type_shape"], node["output_type_shape"])))
             for node in nodes
         ),
+        values=sum(prod(shape) for shape in shapes.values()),
     )
 
 

@@ -11,10 +11,11 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 from figures import machine, markdown
@@ -27,7 +28,7 @@ from karyotyping.parity import EXACT, shown
 from karyotyping.pipeline import Photo
 from models import registry
 from models.engine import OnnxEngine, load_engine
-from models.parity import RANKING, Arrays, deviation, same_answer
+from models.parity import RANKING, Arrays, deviation, gathered, same_answer
 from models.providers import Placement
 from training.simulation import simulate
 
@@ -40,13 +41,28 @@ class Shown(CalibrationDataReader):  # type: ignore[misc]
     """Batches of what a network was shown."""
 
     def __init__(self, seen: Arrays) -> None:
-        count = len(next(iter(seen.values()))) // CALIBRATED * CALIBRATED
-        starts = range(0, count, CALIBRATED)
-        self._batches = iter([{name: array[k : k + CALIBRATED] for name, array in seen.items()} for k in starts])
+        size = min(CALIBRATED, _items(seen))
+        starts = range(0, _items(seen) // size * size, size)
+        self._batches = iter([{name: array[k : k + size] for name, array in seen.items()} for k in starts])
 
     def get_next(self) -> Arrays | None:
         """The next batch, or None."""
         return next(self._batches, None)
+
+
+def together(batches: Sequence[Arrays]) -> Arrays:
+    """One batch of all; pictures become as large as the largest, with nothing beyond their borders."""
+    result = {}
+    for name in batches[0]:
+        arrays = [batch[name] for batch in batches]
+        sides = np.max([array.shape[1:] for array in arrays], axis=0)
+        wider = [[(0, 0), *((0, n) for n in sides - array.shape[1:])] for array in arrays]
+        result[name] = np.concatenate([np.pad(array, more) for array, more in zip(arrays, wider, strict=True)])
+    return result
+
+
+def _items(batch: Arrays) -> int:
+    return len(next(iter(batch.values())))
 
 
 def photos(folder: Path | None, limit: int) -> Iterator[Photo]:
@@ -61,7 +77,7 @@ def photos(folder: Path | None, limit: int) -> Iterator[Photo]:
         yield decode(file.path.read_bytes()).pixels
 
 
-def quantised(path: Path, seen: Arrays, folder: Path) -> Iterator[tuple[str, Path]]:
+def quantised(path: Path, seen: Sequence[Arrays], folder: Path) -> Iterator[tuple[str, Path]]:
     """The network of ``path`` in 8 bits, by the names of the ways."""
     plain = folder / "plain.onnx"
     quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
@@ -78,33 +94,35 @@ def quantised(path: Path, seen: Arrays, folder: Path) -> Iterator[tuple[str, Pat
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": True}
     for number, (way, options) in enumerate(ways.items()):
         out = folder / f"{number}.onnx"
-        quantize_static(str(plain), str(out), Shown(seen), quant_format=QuantFormat.QDQ, **types, **options)
+        quantize_static(str(plain), str(out), Shown(together(seen)), quant_format=QuantFormat.QDQ, **types, **options)
         yield way, out
 
 
-def processor_ms(engine: OnnxEngine, seen: Arrays) -> float:
+def processor_ms(engine: OnnxEngine, seen: Sequence[Arrays]) -> float:
     """CPU milliseconds of one item, the least of a few rounds."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.process_time()
-        engine.infer(seen)
+        for batch in seen:
+            engine.infer(batch)
         rounds.append(time.process_time() - began)
-    return 1000 * min(rounds) / len(next(iter(seen.values())))
+    return 1000 * min(rounds) / sum(map(_items, seen))
 
 
-def rows(name: str, calibration: Arrays, judged: Arrays) -> Iterator[tuple[str, ...]]:
+def rows(name: str, calibration: Sequence[Arrays], judged: Sequence[Arrays]) -> Iterator[tuple[str, ...]]:
     """A row for each way to run the network ``name``."""
     path = registry.resolve(name).path
     exact = load_engine(path, "cpu", EXACT)
-    reference = exact.infer(judged)
+    reference = [exact.infer(batch) for batch in judged]
     with tempfile.TemporaryDirectory() as folder:
         ways = [("FP32, as exported", exact), ("FP32, CPU engine", load_engine(path, "cpu", Placement(threads=1)))]
         for way, file in quantised(path, calibration, Path(folder)):
             ways.append((way, load_engine(file, "cpu", Placement(threads=1))))
         for way, engine in ways:
-            outputs = engine.infer(judged)
-            furthest = max(deviation(wanted, outputs[output]) for output, wanted in reference.items())
-            ranked = [same_answer(wanted, outputs[output]) for output, wanted in reference.items() if output in RANKING]
+            outputs = [engine.infer(batch) for batch in judged]
+            wanted, said = ({output: gathered(parts, output) for output in parts[0]} for parts in (reference, outputs))
+            furthest = max(deviation(wanted[output], said[output]) for output in wanted)
+            ranked = [same_answer(wanted[output], said[output]) for output in wanted if output in RANKING]
             same = f"{min(ranked):.2%}" if ranked else "-"
             yield name, way, f"{processor_ms(engine, judged):.3f}", f"{furthest:.4f}", same
 

@@ -21,8 +21,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from onnx_cost import cost
 
 from karyotyping.pipeline import Pipeline, Segmenter
-from models import engine
+from models.engine import Engine, Placement
 from models.registry import by_digest
 from training.simulation import simulate
 
@@ -63,17 +64,39 @@ class Rival:
         self._process.communicate()
 
 
+class Counted:
+    """An engine, and how many values its network is shown."""
+
+    def __init__(self, counted: Engine, name: str, shown: Counter[str]) -> None:
+        self._engine, self._name, self._shown = counted, name, shown
+        self.digest, self.providers, self.largest_batch = counted.digest, counted.providers, counted.largest_batch
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """What the engine answers."""
+        self._shown[self._name] += sum(array.size for array in inputs.values())
+        return self._engine.infer(inputs)
+
+
+class CountedPipeline(Pipeline):
+    """The pipeline, whose engines count."""
+
+    def __init__(self, document: Mapping[str, Any], engine: str = "cpu") -> None:
+        super().__init__(document, engine)
+        self.shown: Counter[str] = Counter()
+
+    def _load(self, name: str) -> Engine:
+        return Counted(super()._load(name), name, self.shown)
+
+
 def serve(choice: dict[str, Segmenter]) -> None:
     """karyoflow's side of the same conversation."""
-    pipeline = Pipeline.default("cpu", **choice)
-    calls: Counter[str] = Counter()
-    engine.listeners.append(lambda name, _kind, items, _seconds: calls.update({name: items}))
+    pipeline = CountedPipeline.default("cpu", **choice)
     images, peak = 0, 0.0
     for line in sys.stdin:
         if line.strip() == "cost":
             used = [by_digest(digest) for name, digest in pipeline.document["models"].items() if name in USED]
             costs = {weights.path.stem: cost(weights.path) for weights in used}
-            flops = sum(one.flops * calls[name] for name, one in costs.items()) / images
+            flops = sum(one.flops * pipeline.shown[name] / one.values for name, one in costs.items()) / images
             answer = [sum(one.parameters for one in costs.values()), flops, peak]
         else:
             worked = time.process_time()
@@ -116,7 +139,7 @@ def main() -> None:
     parser.add_argument("--segmenter", choices=list(Segmenter), type=Segmenter, help="another than the default one")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    threads = str(engine.Placement().cpu_threads)
+    threads = str(Placement().cpu_threads)
     if arguments.serve:
         cv2.setNumThreads(int(threads))
         serve({"segmenter": arguments.segmenter} if arguments.segmenter else {})

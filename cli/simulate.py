@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import err, fail, progress_bar
+from ingest.discovery import image_files
 from training.simulation import write_dataset
 
 train_app = typer.Typer(help="Train the networks (needs the `train` extra).", no_args_is_help=True)
@@ -84,6 +85,10 @@ def segmenter(
         Path | None,
         typer.Option(exists=True, help="Checkpoint or ONNX file of an earlier training, to begin with its weights."),
     ] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Learn from the metaphases in this folder too, in which nobody has drawn."),
+    ] = None,
 ) -> None:
     """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""
     try:
@@ -91,6 +96,7 @@ def segmenter(
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
     try:
-        train(config, out, say=err.print, start=start)
+        files = [found.path for found in image_files(photographs)] if photographs else []
+        train(config, out, say=err.print, start=start, photographs=files)
     except ValueError as problem:
         fail(str(problem))

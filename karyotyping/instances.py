@@ -17,8 +17,9 @@ from karyotyping.contours import Contour
 
 SEGMENTER = "segmenter"
 """Name of the weights."""
-TILE = 256
-"""Pixels that a side of what the segmenter sees is long; a chromosome is ``CANONICAL_WIDTH`` wide in it."""
+TILE, SIDES_OF = 256, 16
+"""Pixels that a side is long of what the segmenter learns from, and of what the sides of a tile that it sees must be
+multiples; a chromosome is ``CANONICAL_WIDTH`` wide in it."""
 STRIDE, CELL = 2, 2
 """Pixels of the tile to one of the maps; of the maps to one of the kernels' map."""
 LANES = 4
@@ -48,7 +49,7 @@ class DecodeParameters:
     """Least probability of a midpoint."""
     score: float = 0.1
     """Least score of a candidate: the likelier of a chromosome's suffice, and each costs time."""
-    most: int = 120
+    most: int = 200
     """Midpoints of a tile that are looked at, the likeliest."""
     inside: float = 0.35
     """Least probability of a pixel of a mask. Below a half, as chromosomes are drawn a little wider by people."""

@@ -27,8 +27,8 @@ class _Watched(Pipeline):
         return self.recorders.setdefault(name, Recorder(exact))
 
 
-def shown(images: Iterable[Photo]) -> dict[str, Arrays]:
-    """What every network that is shipped is asked while ``images`` are karyotyped, by the network's name."""
+def shown(images: Iterable[Photo]) -> dict[str, list[Arrays]]:
+    """What every network that is shipped is asked while ``images`` are karyotyped, in batches, by its name."""
     pipeline = _Watched.default("cpu")
     for pixels in images:
         try:
@@ -38,14 +38,17 @@ def shown(images: Iterable[Photo]) -> dict[str, Arrays]:
     return {name: recorder.asked for name, recorder in pipeline.recorders.items() if recorder.asked}
 
 
-def judge(seen: Mapping[str, Arrays], engines: Sequence[str], placement: Placement | None = None) -> Iterator[Parity]:
+def judge(
+    seen: Mapping[str, Sequence[Arrays]], engines: Sequence[str], placement: Placement | None = None
+) -> Iterator[Parity]:
     """Every output of every network on each of ``engines``.
 
     Raises:
         models.providers.EngineUnavailable: an engine does not work here.
     """
-    for name, inputs in seen.items():
+    for name, batches in seen.items():
         path = registry.resolve(name).path
-        reference = load_engine(path, "cpu", EXACT).infer(inputs)
+        exact = load_engine(path, "cpu", EXACT)
+        reference = [exact.infer(batch) for batch in batches]
         for engine in engines:
-            yield from compare(name, engine, inputs, reference, load_engine(path, engine, placement))
+            yield from compare(name, engine, batches, reference, load_engine(path, engine, placement))

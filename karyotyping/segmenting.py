@@ -1,33 +1,37 @@
 """Candidates for chromosomes, by the segmenter network: models 4 and 5 of KaryoXpert in one.
 
 Contours say where to look (Chen et al. 2024, section 3.3.2): each is seen whole, in one tile of the photograph at
-canonical scale, and all tiles of several photographs run through the network together.
+canonical scale. Tiles of one size run through the network together, whichever photographs they are of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.contours import Contour
-from karyotyping.instances import STRIDE, TILE, Candidate, DecodeParameters, decode
+from karyotyping.instances import SIDES_OF, STRIDE, Candidate, DecodeParameters, decode
 from karyotyping.normalise import Grey, Mask, Normalised
 from karyotyping.tiles import Box, Tile, cover, parted
 from models.engine import Engine
 
 _MARGIN = 20
 """Pixels of a tile about what it owns."""
-_WHOLE = TILE - 2 * _MARGIN
-_PART = TILE // 2
+_LARGEST = 384
+"""Pixels that a side of a tile is long at most: in much larger ones than it learnt from the network tells chromosomes
+worse."""
+_WHOLE = _LARGEST - 2 * _MARGIN - 2 * SIDES_OF
+_PART = _LARGEST // 3
 """Largest side of the parts of contours that no tile holds: most of a chromosome that begins there still fits."""
 _BESIDE = np.ones((17, 17), np.uint8)
 """How far from a contour the midpoint of what lies on it may be, pixels of the maps."""
 _TOGETHER = 16
-"""Tiles that run through the network at a time, at most: the maps of one take ten megabytes."""
+"""Tiles that run through the network at a time, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def view(normalised: Normalised, contours: Sequence[Contour]) -> View:
             window = np.s_[top:bottom, left:right]
             part_of[window][seen[window]] = len(boxes)
             boxes.append(part)
-    tiles = [Tile(t.x // STRIDE * STRIDE, t.y // STRIDE * STRIDE, t.owned) for t in cover(boxes, TILE, _MARGIN)]
+    tiles = cover(boxes, margin=_MARGIN, step=SIDES_OF, largest=_LARGEST)
     tile_of = np.full(len(boxes) + 1, -1, np.int32)  # the last is background's, -1
     for number, tile in enumerate(tiles):
         tile_of[list(tile.owned)] = number
@@ -91,24 +95,47 @@ class Proposals:
 def propose(views: Sequence[View], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
     """What may be chromosomes in each view. One tile alone decides on each contour."""
     found = [Proposals([], np.zeros(seen.owner.shape, np.float32)) for seen in views]
-    jobs = [(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
-    together = min(_TOGETHER, engine.largest_batch)
-    for start in range(0, len(jobs), together):
-        some = jobs[start : start + together]
-        tiles = np.stack([tile.cut(views[k].stain, TILE)[None] for k, _, tile in some])
-        maps = engine.infer({"stain": tiles})
-        for n, (k, number, tile) in enumerate(some):
-            x, y = tile.x // STRIDE, tile.y // STRIDE
-            wanted = _about(views[k].owner, number, (x, y), maps["centre"].shape[2:])
-            here = decode({name: values[n] for name, values in maps.items()}, parameters, wanted)
-            moved = (item.moved(x, y) for item in here)
-            found[k].candidates.extend(_owned(moved, views[k].owner, number))
-            _paste(maps["dense"][n, 0] + maps["dense"][n, 1], found[k].depth, x, y)
+    jobs = [_Job(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
+    for size, alike in groupby(sorted(jobs, key=_Job.size), _Job.size):
+        most = min(_TOGETHER, engine.largest_batch(size[0] * size[1]))
+        while some := list(islice(alike, most)):
+            maps = engine.infer({"stain": np.stack([job.tile.cut(views[job.view].stain)[None] for job in some])})
+            for n, job in enumerate(some):
+                _decide(job, {name: values[n] for name, values in maps.items()}, views, found, parameters)
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A tile that is to be looked at."""
+
+    view: int
+    number: int
+    """Among those of the view."""
+    tile: Tile
+
+    def size(self) -> tuple[int, int]:
+        return self.tile.height, self.tile.width
+
+
+def _decide(
+    job: _Job,
+    maps: dict[str, Grey],
+    views: Sequence[View],
+    found: Sequence[Proposals],
+    parameters: DecodeParameters,
+) -> None:
+    """Add to what was ``found`` in its view what the maps of a tile say."""
+    x, y = job.tile.x // STRIDE, job.tile.y // STRIDE
+    owner, proposals = views[job.view].owner, found[job.view]
+    wanted = _about(owner, job.number, (x, y), maps["centre"].shape[1:])
+    moved = (item.moved(x, y) for item in decode(maps, parameters, wanted))
+    proposals.candidates.extend(_owned(moved, owner, job.number))
+    _paste(maps["dense"][0] + maps["dense"][1], proposals.depth, x, y)
+
+
 def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int) -> None:
-    """What a tile at ``x``, ``y`` says, where another says less: beside its border a tile sees too little."""
+    """What a tile at ``x``, ``y`` says, where another says less: beside its border one sees too little."""
     h, w = depth.shape
     rows, columns = np.s_[max(0, y) : max(0, y + h)], np.s_[max(0, x) : max(0, x + w)]
     window = into[rows, columns]
@@ -116,25 +143,25 @@ def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int
     np.maximum(window, part, out=window)
 
 
-def _about(owner: NDArray[np.int32], tile: int, corner: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _about(owner: NDArray[np.int32], number: int, corner: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """(h, w) of a tile with its upper left ``corner`` there: where midpoints of what it decides on may lie, which is
     beside the contour where that is bent."""
     x, y = corner
     owned = np.zeros(shape, np.uint8)
     window = owner[max(0, y) : max(0, y + shape[0]), max(0, x) : max(0, x + shape[1])]
     top, left = max(0, -y), max(0, -x)
-    owned[top : top + window.shape[0], left : left + window.shape[1]] = window == tile
+    owned[top : top + window.shape[0], left : left + window.shape[1]] = window == number
     return np.asarray(cv2.dilate(owned, _BESIDE), np.uint8) > 0
 
 
-def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], tile: int) -> list[Candidate]:
+def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], number: int) -> list[Candidate]:
     """Those that lie, for the most part, on contours that this tile decides on."""
     kept = []
     for item in items:
         y, x = item.region.pixels(owner.shape)
         owners = owner[y, x]
         owners = owners[owners >= 0]
-        if len(owners) and np.bincount(owners).argmax() == tile:
+        if len(owners) and np.bincount(owners).argmax() == number:
             kept.append(item)
     return kept
 

@@ -1,4 +1,4 @@
-"""Where a network with a window of fixed size looks at an image of any size: few tiles that hold all that matters."""
+"""Where a network without a size of its own looks at an image: few rectangles that hold all that matters."""
 
 from __future__ import annotations
 
@@ -10,68 +10,97 @@ from numpy.typing import NDArray
 
 Box = tuple[int, int, int, int]
 """x, y, width, height."""
+Numbers = NDArray[np.int64]
+
+_WORTH = 0.95
+"""Two tiles are looked at instead of one where they have at most this share of its area."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A square window of an image; it may reach beyond the border, where there is nothing."""
+    """A rectangle of an image; it may reach beyond the border, where there is nothing."""
 
     x: int
     y: int
+    width: int
+    height: int
     owned: tuple[int, ...]
     """Which of the boxes are looked at in this tile, and in no other: they lie wholly inside."""
 
-    def cut(self, image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-        """The window (side, side) of an (H, W) image, 0 beyond its border.
+    def cut(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The tile (height, width) of an (H, W) image, 0 beyond its border.
 
-        >>> Tile(-1, 0, ()).cut(np.ones((2, 2), np.float32), 3).tolist()
-        [[0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+        >>> Tile(-1, 0, 3, 2, ()).cut(np.ones((1, 2), np.float32)).tolist()
+        [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
         """
-        result = np.zeros((side, side), np.float32)
-        x0, y0 = max(0, self.x), max(0, self.y)
-        part = image[y0 : max(y0, self.y + side), x0 : max(x0, self.x + side)]
-        result[y0 - self.y : y0 - self.y + part.shape[0], x0 - self.x : x0 - self.x + part.shape[1]] = part
+        result = np.zeros((self.height, self.width), np.float32)
+        left, top = max(0, self.x), max(0, self.y)
+        part = image[top : max(top, self.y + self.height), left : max(left, self.x + self.width)]
+        result[top - self.y : top - self.y + part.shape[0], left - self.x : left - self.x + part.shape[1]] = part
         return result
 
 
-def cover(boxes: Sequence[Box], side: int, margin: int) -> list[Tile]:
-    """Tiles with sides of ``side`` so that every box lies in the tile that owns it, ``margin`` from its border.
+def cover(boxes: Sequence[Box], *, margin: int, step: int, largest: int) -> list[Tile]:
+    """Tiles so that every box lies in the one that owns it, ``margin`` from its border.
 
-    The tile that takes in most of what is left comes next (the greedy set cover). A box larger than a tile's inside is
-    for the caller to part before.
+    Boxes are parted by the straight cut that leaves the least to look at, and their parts again, for as long as that is
+    worth it.
 
     Args:
-        boxes: none larger than ``side - 2 * margin``.
-        side: pixels.
+        boxes: a box too large is for the caller to part before.
         margin: pixels.
+        step: of which widths and heights are multiples, and corners, pixels.
+        largest: width or height of a tile, pixels; a multiple of ``step``.
 
     Raises:
-        ValueError: a box is too large.
+        ValueError: a box fits no tile.
 
-    >>> [tile.owned for tile in cover([(0, 0, 9, 9), (50, 0, 9, 9), (12, 3, 9, 9)], 32, 4)]
+    >>> [tile.owned for tile in cover([(0, 0, 9, 9), (90, 0, 9, 9), (12, 3, 9, 9)], margin=4, step=8, largest=64)]
     [(0, 2), (1,)]
     """
-    inside = side - 2 * margin
     array = np.array(boxes, np.int64).reshape(-1, 4)
-    if (array[:, 2:] > inside).any():
-        raise ValueError(f"a box is larger than the {inside} pixels that a tile holds")
-    low, high = array[:, :2], array[:, :2] + array[:, 2:]
-    # Pushed right and down as far as possible, a tile's inside begins where one of its boxes does, in x and in y.
-    starts = [np.unique(low[:, axis]) for axis in (0, 1)]
-    holds = [
-        (low[None, :, axis] >= starts[axis][:, None]) & (high[None, :, axis] <= starts[axis][:, None] + inside)
-        for axis in (0, 1)
-    ]
-    left, tiles = np.ones(len(array), bool), []
-    while left.any():
-        count = (holds[0] & left).astype(np.int64) @ holds[1].T
-        column, row = np.unravel_index(int(np.argmax(count)), count.shape)
-        owned = np.flatnonzero(holds[0][column] & holds[1][row] & left)
-        left[owned] = False
-        # The tile is centred on what it owns.
-        x, y = ((low[owned].min(axis=0) + high[owned].max(axis=0) - side) // 2).tolist()
-        tiles.append(Tile(x, y, tuple(owned.tolist())))
+    low, high = array[:, :2] - margin, array[:, :2] + array[:, 2:] + margin
+    if (_sides(low, high, step) > largest).any():
+        raise ValueError(f"a box and {margin} pixels about it are larger than a tile of {largest} pixels")
+    tiles, left = [], [np.arange(len(array))] if len(array) else []
+    while left:
+        members = left.pop()
+        parts = _parted(low[members], high[members], step, largest)
+        if parts is not None:
+            left += [members[part] for part in reversed(parts)]
+            continue
+        corner, end = low[members].min(axis=0), high[members].max(axis=0)
+        (x, y), (width, height) = corner // step * step, _sides(corner, end, step)
+        tiles.append(Tile(int(x), int(y), int(width), int(height), tuple(sorted(members.tolist()))))
     return tiles
+
+
+def _sides(low: Numbers, high: Numbers, step: int) -> Numbers:
+    """Width and height of tiles from ``low`` to ``high``, both (..., 2), in whole steps."""
+    return -(-high // step) * step - low // step * step
+
+
+def _parted(low: Numbers, high: Numbers, step: int, largest: int) -> tuple[Numbers, Numbers] | None:
+    """Two groups of the boxes from ``low`` to ``high`` (N, 2) that are better looked at apart; None if together."""
+    if len(low) < 2:
+        return None
+    sides = _sides(low.min(axis=0), high.max(axis=0), step)
+    best = np.inf if (sides > largest).any() else _WORTH * sides.prod()
+    parts = None
+    for axis in (0, 1):
+        order = np.argsort(low[:, axis] + high[:, axis], kind="stable")
+        before = _growing(low[order], high[order], step)[:-1]
+        after = _growing(low[order[::-1]], high[order[::-1]], step)[-2::-1]
+        k = int(np.argmin(before + after))
+        if before[k] + after[k] < best:
+            best, parts = before[k] + after[k], (order[: k + 1], order[k + 1 :])
+    return parts
+
+
+def _growing(low: Numbers, high: Numbers, step: int) -> Numbers:
+    """(N,) areas of the tiles about the first box, the first two, and so on."""
+    sides = _sides(np.minimum.accumulate(low), np.maximum.accumulate(high), step)
+    return np.asarray(sides.prod(axis=1))
 
 
 def parted(box: Box, largest: int) -> list[Box]:

@@ -23,6 +23,7 @@ from models.providers import (
     EngineUnavailable,
     Placement,
     Profile,
+    Shape,
     cache_name,
     profile_options,
     provider_chain,
@@ -69,9 +70,9 @@ class Engine(Protocol):
         """The execution providers that the session really has, the one that does the work first."""
         ...
 
-    @property
-    def largest_batch(self) -> int:
-        """Items that one call of the network takes at most; larger batches are served in slices of it."""
+    def largest_batch(self, values: int) -> int:
+        """Items of so many input values that one call of the network takes at most; larger batches are served in
+        slices of it."""
         ...
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -81,11 +82,18 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Contract of one input or output: ``shape`` leaves the batch dimension out."""
+    """Contract of one input or output."""
 
     name: str
     dtype: np.dtype[Any]
-    shape: tuple[int, ...]
+    shape: Shape
+    """Without the batch dimension; None where any side will do."""
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an item of this shape is one."""
+        return len(shape) == len(self.shape) and all(
+            wanted in (None, side) for wanted, side in zip(self.shape, shape, strict=True)
+        )
 
 
 class OnnxEngine:
@@ -98,8 +106,13 @@ class OnnxEngine:
         self.providers: tuple[str, ...] = tuple(session.get_providers())
         self.inputs = tuple(_tensor(node, "input") for node in session.get_inputs())
         self.outputs = tuple(_tensor(node, "output") for node in session.get_outputs())
-        values = sum(math.prod(tensor.shape) for tensor in self.inputs)
-        self.largest_batch = max(1, placement.cpu_values // values) if kind == "cpu" else placement.profile.largest
+        self._placement = placement
+
+    def largest_batch(self, values: int) -> int:
+        """Items of so many input values that one call takes at most."""
+        if self.kind == "cpu":
+            return max(1, self._placement.cpu_values // values)
+        return self._placement.profile.batches(tensor.shape for tensor in self.inputs)[-1]
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the network on a batch of any size, an empty one included.
@@ -112,12 +125,16 @@ class OnnxEngine:
         """
         batch = self._check(inputs)
         names = [output.name for output in self.outputs]
+        most = self.largest_batch(sum(math.prod(array.shape[1:]) for array in inputs.values()))
         slices = [
-            self._run(names, {name: array[start : start + self.largest_batch] for name, array in inputs.items()})
-            for start in range(0, batch, self.largest_batch)
+            self._run(names, {name: array[start : start + most] for name, array in inputs.items()})
+            for start in range(0, batch, most)
         ]
         if not slices:
-            return {output.name: np.zeros((0, *output.shape), output.dtype) for output in self.outputs}
+            return {
+                output.name: np.zeros((0, *(side or 0 for side in output.shape)), output.dtype)
+                for output in self.outputs
+            }
         if len(slices) == 1:
             return dict(zip(names, slices[0], strict=True))
         return {name: np.concatenate([part[k] for part in slices]) for k, name in enumerate(names)}
@@ -136,8 +153,8 @@ class OnnxEngine:
             raise InputInvalid(f"the model takes inputs {sorted(wanted)}, got {sorted(inputs)}")
         for tensor in self.inputs:
             array = inputs[tensor.name]
-            if array.dtype != tensor.dtype or array.shape[1:] != tensor.shape or array.ndim == 0:
-                wants = f"{tensor.dtype} of shape (N, {', '.join(map(str, tensor.shape))})"
+            if array.dtype != tensor.dtype or array.ndim == 0 or not tensor.fits(array.shape[1:]):
+                wants = f"{tensor.dtype} of shape (N, {', '.join(str(side or 'any') for side in tensor.shape)})"
                 raise InputInvalid(f"input {tensor.name!r} must be {wants}, got {array.dtype} of shape {array.shape}")
         sizes = {len(array) for array in inputs.values()}
         if len(sizes) != 1:
@@ -149,7 +166,8 @@ def load_engine(path: Path, choice: str = "auto", placement: Placement | None = 
     """Load a model on the engine asked for.
 
     Args:
-        path: ONNX file whose inputs and outputs have a dynamic first dimension, the batch, and no other.
+        path: ONNX file whose inputs and outputs have a dynamic first dimension, the batch. Other dynamic ones are
+            sides of pictures.
         choice: ``tensorrt``, ``cuda`` or ``cpu``: that one or an error; ``auto``: the fastest that works here,
             with a warning for each one that is installed and does not.
         placement: GPU, CPU threads, batch sizes and cache folder.
@@ -194,8 +212,9 @@ def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngi
 
     def build(folder: Path) -> None:
         engine = from_cache(folder)
-        for batch in (placement.profile.smallest, placement.profile.largest):
-            engine.infer({tensor.name: np.zeros((batch, *tensor.shape), tensor.dtype) for tensor in tensors})
+        for k in (0, -1):
+            shapes = {tensor.name: placement.profile.shapes(tensor.shape)[k] for tensor in tensors}
+            engine.infer({tensor.name: np.zeros(shapes[tensor.name], tensor.dtype) for tensor in tensors})
         if not any(folder.glob("*.engine")):
             raise EngineUnavailable(f"TensorRT left no engine of {path.name} in {folder}; choose `cuda`")
 
@@ -243,9 +262,9 @@ def refuse_fallback(session: ort.InferenceSession, kind: str) -> None:
 
 def _tensor(node: Any, role: str) -> Tensor:
     batch, *shape = node.shape or [None]
-    if isinstance(batch, int) or not all(isinstance(side, int) for side in shape) or node.type not in _DTYPES:
+    if isinstance(batch, int) or node.type not in _DTYPES:
         raise EngineUnavailable(
-            f"{role} {node.name!r} is {node.type} of shape {node.shape}; an engine serves a dynamic first dimension "
-            "and fixed others: export the model so"
+            f"{role} {node.name!r} is {node.type} of shape {node.shape}; an engine serves a dynamic first dimension: "
+            "export the model so"
         )
-    return Tensor(node.name, _DTYPES[node.type], tuple(shape))
+    return Tensor(node.name, _DTYPES[node.type], tuple(side if isinstance(side, int) else None for side in shape))

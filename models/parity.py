@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,36 +56,46 @@ class Recorder:
         return self._engine.infer(inputs)
 
     @property
-    def asked(self) -> Arrays:
-        """All inputs so far, one batch; empty if there was no call."""
-        if not self._calls:
-            return {}
-        return {name: np.concatenate([call[name] for call in self._calls]) for name in self._calls[0]}
+    def asked(self) -> list[Arrays]:
+        """All inputs so far, one batch for each shape that they had."""
+        alike: dict[tuple[tuple[int, ...], ...], list[Arrays]] = {}
+        for call in self._calls:
+            alike.setdefault(tuple(array.shape[1:] for array in call.values()), []).append(call)
+        return [{name: np.concatenate([call[name] for call in calls]) for name in calls[0]} for calls in alike.values()]
 
 
-def compare(network: str, engine: str, inputs: Arrays, reference: Arrays, candidate: Engine) -> list[Parity]:
-    """Every output of ``candidate`` on ``inputs`` beside ``reference``.
+def compare(
+    network: str, engine: str, batches: Sequence[Arrays], reference: Sequence[Arrays], candidate: Engine
+) -> list[Parity]:
+    """Every output of ``candidate`` on ``batches`` beside ``reference``.
 
     Args:
         network: its name.
         engine: kind of the candidate, a key of ``TOLERANCES``.
-        inputs: arrays (N, ...), N > 0.
-        reference: what the exact engine says of them.
+        batches: of arrays (N, ...), N > 0.
+        reference: what the exact engine says of each.
         candidate: the engine that is judged.
     """
-    outputs = candidate.infer(inputs)
+    answers = [candidate.infer(batch) for batch in batches]
+    both = {name: (gathered(reference, name), gathered(answers, name)) for name in reference[0]}
     return [
         Parity(
             network=network,
             engine=engine,
             output=name,
-            samples=len(wanted),
-            deviation=deviation(wanted, outputs[name]),
+            samples=sum(len(batch[name]) for batch in reference),
+            deviation=deviation(*values),
             tolerance=TOLERANCES[engine],
-            same_answer=same_answer(wanted, outputs[name]) if name in RANKING else None,
+            same_answer=same_answer(*values) if name in RANKING else None,
         )
-        for name, wanted in reference.items()
+        for name, values in both.items()
     ]
+
+
+def gathered(batches: Sequence[Arrays], name: str) -> NDArray[Any]:
+    """Rows (N, k) of an output of several batches; a plain row of values where it is made of maps of any shape."""
+    parts = [batch[name] for batch in batches]
+    return np.concatenate(parts if parts[0].ndim == 2 else [part.ravel() for part in parts])
 
 
 def deviation(wanted: NDArray[Any], found: NDArray[Any]) -> float:

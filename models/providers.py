@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,8 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 """``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
 
 
+Shape = tuple[int | None, ...]
+"""Of one item of a batch; None where any side will do."""
 Chain = list[tuple[str, dict[str, str]]]
 """Execution providers with their options, as ONNX Runtime takes them."""
 
@@ -45,11 +47,30 @@ class EngineUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Batch sizes that an engine is built for; larger batches are served in slices of ``largest``."""
+    """The smallest, usual and largest shapes that an engine is built for; larger batches are served in slices."""
 
     smallest: int = 1
     usual: int = 64
     largest: int = 256
+    """Items of a batch."""
+    pictures: tuple[int, int, int] = (1, 4, 16)
+    """The same where an item is a picture whose sides differ from batch to batch."""
+    sides: tuple[int, int, int] = (32, 256, 384)
+    """Sides of such pictures, pixels."""
+
+    def batches(self, shapes: Iterable[Shape]) -> tuple[int, int, int]:
+        """Items of a batch whose inputs have these shapes, without the batch dimension."""
+        pictures = any(side is None for shape in shapes for side in shape)
+        return self.pictures if pictures else (self.smallest, self.usual, self.largest)
+
+    def shapes(self, shape: Shape) -> list[tuple[int, ...]]:
+        """Of an input of this shape without the batch dimension the smallest, usual and largest one with it.
+
+        >>> Profile().shapes((1, None, None))
+        [(1, 1, 32, 32), (4, 1, 256, 256), (16, 1, 384, 384)]
+        """
+        sized = zip(self.batches([shape]), self.sides, strict=True)
+        return [(batch, *(open_side if side is None else side for side in shape)) for batch, open_side in sized]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +191,18 @@ def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> d
     }
 
 
-def profile_options(shapes: Mapping[str, tuple[int, ...]], profile: Profile) -> dict[str, str]:
-    """Shapes of every input at the smallest, usual and largest batch, as the TensorRT provider wants them.
+def profile_options(shapes: Mapping[str, Shape], profile: Profile) -> dict[str, str]:
+    """Shapes of every input, given without the batch dimension, as the TensorRT provider wants them.
 
     >>> profile_options({"stain": (1, 64, 64)}, Profile())["trt_profile_opt_shapes"]
     'stain:64x1x64x64'
     """
-    batches = {"min": profile.smallest, "opt": profile.usual, "max": profile.largest}
+    every = {tensor: profile.shapes(shape) for tensor, shape in sorted(shapes.items())}
     return {
         f"trt_profile_{name}_shapes": ",".join(
-            f"{tensor}:{'x'.join(map(str, (batch, *shape)))}" for tensor, shape in sorted(shapes.items())
+            f"{tensor}:{'x'.join(map(str, sized[k]))}" for tensor, sized in every.items()
         )
-        for name, batch in batches.items()
+        for k, name in enumerate(("min", "opt", "max"))
     }
 
 

@@ -21,7 +21,14 @@ class ExportDiffers(Exception):
     """The exported network does not compute what the trained one does."""
 
 
-def export(network: nn.Module, path: Path, inputs: Mapping[str, NDArray[np.float32]], outputs: Sequence[str]) -> Path:
+def export(
+    network: nn.Module,
+    path: Path,
+    inputs: Mapping[str, NDArray[np.float32]],
+    outputs: Sequence[str],
+    *,
+    sides_of: int | None = None,
+) -> Path:
     """Write ``network`` with a dynamic batch dimension, and check it on ``inputs`` (two rows or more of each).
 
     Args:
@@ -29,11 +36,16 @@ def export(network: nn.Module, path: Path, inputs: Mapping[str, NDArray[np.float
         path: of the ONNX file; the weights lie within it.
         inputs: examples by name.
         outputs: names of what the network returns.
+        sides_of: heights and widths are dynamic too, multiples of so many pixels; all inputs are pictures (N, C, H, W)
+            then.
 
     Raises:
         ExportDiffers: an output differs from torch's by more than ``TOLERANCE``.
     """
     network = network.eval()
+    any_shape: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
+    if sides_of is not None:
+        any_shape |= {2: sides_of * torch.export.Dim("rows"), 3: sides_of * torch.export.Dim("columns")}
     tensors = tuple(torch.from_numpy(example) for example in inputs.values())
     torch.onnx.export(
         network,
@@ -41,7 +53,7 @@ def export(network: nn.Module, path: Path, inputs: Mapping[str, NDArray[np.float
         path,
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_shapes=tuple({0: torch.export.Dim.DYNAMIC} for _ in tensors),
+        dynamic_shapes=tuple(any_shape for _ in tensors),
         opset_version=18,
         external_data=False,
         verbose=False,

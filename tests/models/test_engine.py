@@ -52,7 +52,7 @@ def batch_of(size: int) -> dict[str, Any]:
 
 def test_a_call_on_the_cpu_takes_as_many_values_but_one_item_at_least(tmp_path: Path) -> None:
     path = write_model(tmp_path / "tiny.onnx")
-    batches = [load_engine(path, "cpu", Placement(threads=1, cpu_values=n)).largest_batch for n in (1, 11, 12, 24)]
+    batches = [load_engine(path, "cpu", Placement(threads=1, cpu_values=n)).largest_batch(6) for n in (1, 11, 12, 24)]
     assert batches == [1, 1, 2, 4]
 
 

@@ -17,10 +17,13 @@ SCORES = np.random.default_rng(0).normal(size=(400, 24)).astype(np.float32)
 class Answers:
     """An engine that gives what it is made with, whatever it is asked."""
 
-    digest, providers, largest_batch = "0", ("CPUExecutionProvider",), 99
+    digest, providers = "0", ("CPUExecutionProvider",)
 
     def __init__(self, **outputs: NDArray[Any]) -> None:
         self._outputs = outputs
+
+    def largest_batch(self, values: int) -> int:
+        return 99
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
         return dict(self._outputs)
@@ -53,7 +56,7 @@ def nothing(values: NDArray[Any]) -> NDArray[Any]:
 def test_each_engine_has_its_tolerance(
     change: Callable[[NDArray[Any]], NDArray[Any]], engine: str, passes: bool
 ) -> None:
-    (parity,) = compare("embedder", engine, {}, {"scores": SCORES}, Answers(scores=change(SCORES)))
+    (parity,) = compare("embedder", engine, [{}], [{"scores": SCORES}], Answers(scores=change(SCORES)))
     assert parity.passed is passes
     assert parity.samples == 400
 
@@ -61,20 +64,35 @@ def test_each_engine_has_its_tolerance(
 def test_answers_that_change_fail_however_small_the_change() -> None:
     close = SCORES * 0.001
     close[:, 0] += 1000 * (np.arange(400) == 1)  # the range is wide, so nothing is far
-    (parity,) = compare("embedder", "tensorrt", {}, {"scores": close}, Answers(scores=shuffled(close)))
+    (parity,) = compare("embedder", "tensorrt", [{}], [{"scores": close}], Answers(scores=shuffled(close)))
     assert parity.deviation < parity.tolerance
     assert parity.same_answer == 0.98
     assert not parity.passed
-    (parity,) = compare("embedder", "tensorrt", {}, {"embedding": close}, Answers(embedding=shuffled(close)))
+    (parity,) = compare("embedder", "tensorrt", [{}], [{"embedding": close}], Answers(embedding=shuffled(close)))
     assert parity.same_answer is None
     assert parity.passed
 
 
+class Echo(Answers):
+    """An engine that gives back what it is shown."""
+
+    def infer(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        return dict(inputs)
+
+
+def test_batches_of_several_shapes_are_judged_together() -> None:
+    high, low = np.ones((2, 3, 3, 3), np.float32), np.zeros((1, 3, 4, 4), np.float32)
+    (parity,) = compare(
+        "segmenter", "cpu", [{"maps": high}, {"maps": low + 0.5}], [{"maps": high}, {"maps": low}], Echo()
+    )
+    assert (parity.samples, parity.deviation) == (3, 0.5)
+
+
 def test_a_recorder_remembers_what_was_asked_and_answers_as_its_engine() -> None:
     recorder = Recorder(Answers(scores=SCORES))
-    assert recorder.asked == {}
-    for size in (2, 3):
-        inputs = {"appearance": np.full((size, 4), size, np.float32)}
+    assert recorder.asked == []
+    for size, side in ((2, 4), (1, 5), (3, 4)):
+        inputs = {"appearance": np.full((size, side), size, np.float32)}
         assert recorder.infer(inputs)["scores"] is SCORES
         inputs["appearance"][:] = 0  # what a caller does with its arrays afterwards changes no record
-    assert recorder.asked["appearance"][:, 0].tolist() == [2, 2, 3, 3, 3]
+    assert [batch["appearance"][:, 0].tolist() for batch in recorder.asked] == [[2, 2, 3, 3, 3], [1]]

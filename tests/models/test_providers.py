@@ -41,6 +41,13 @@ def test_tensorrt_is_given_fp16_one_profile_and_its_own_cache(tmp_path: Path) ->
     assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path / "key")
 
 
+def test_pictures_of_any_side_have_batches_and_sides_of_their_own() -> None:
+    options = profile_options({"stain": (1, None, None)}, Profile())
+    shapes = [options[f"trt_profile_{size}_shapes"] for size in ("min", "opt", "max")]
+    assert shapes == ["stain:1x1x32x32", "stain:4x1x256x256", "stain:16x1x384x384"]
+    assert Profile().batches([(1, None, None)]) == (1, 4, 16) != Profile().batches([(1, 64, 64)])
+
+
 def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
     base = {"model": "m", "architecture": "sm90", "tensorrt": "10.13", "precision": "fp16"}
     base |= profile_options(SHAPES, Profile())

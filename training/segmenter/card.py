@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from karyotyping.instances import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, STRIDE, TILE
+from karyotyping.instances import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, SIDES_OF, STRIDE
 from karyotyping.normalise import CANONICAL_WIDTH
 from training.card import licences, write_card
 
@@ -18,26 +18,38 @@ def write_segmenter_card(
     settings: Mapping[str, Any],
     reports: Sequence[str],
     measured: Mapping[str, float],
+    *,
     start: Path | None = None,
+    photographs: int = 0,
 ) -> None:
     """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives, ``start``
-    what its training began with."""
-    maps, cells = TILE // STRIDE, TILE // STRIDE // CELL
+    what its training began with, ``photographs`` how many it learned from."""
+    maps, cells = (f"H / {n}, W / {n}" for n in (STRIDE, STRIDE * CELL))
     drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
     sources = ", ".join(_named(name, settings["cases"]) for name in reports) or "no report"
+    seen = settings["steps"] * settings["batch"]
+    drawn_fields = seen - seen // 2 if photographs else seen
+    of_photographs = (
+        f"{seen - drawn_fields} tiles of {photographs} photographs of metaphases in which nobody has drawn"
+        if photographs
+        else "no photograph of a metaphase"
+    )
     facts = {
         "summary": "chromosomes in a tile of a metaphase, overlapping ones too: midpoints, and masks of their own",
-        "data": f"{settings['steps'] * settings['batch'] // settings['turns']} tiles of simulated metaphases in "
+        "data": f"{drawn_fields // settings['turns']} tiles of simulated metaphases in "
         f"{settings['turns']} orientations each, drawn from ideograms or composed of the single chromosomes of "
-        f"{sources}; no photograph of a metaphase",
+        f"{sources}; {of_photographs}",
         "licence": licences(Path(name).stem for name in reports),
-        "command": "karyo train segmenter" + (f" --start {start.name}" if start else ""),
+        "command": "karyo train segmenter"
+        + (f" --start {start.name}" if start else "")
+        + (" --photographs FOLDER" if photographs else ""),
         "seed": settings["seed"],
-        "inputs": f"stain float32 (N, 1, {TILE}, {TILE}): normalised, a chromosome {CANONICAL_WIDTH:g} px wide",
-        "outputs": f"centre float32 (N, {LANES}, {maps}, {maps}), probability of a midpoint by direction; kernel "
-        f"float32 (N, {LANES * drawn}, {cells}, {cells}), how masks are drawn; quality float32 (N, {LANES}, {cells}, "
-        f"{cells}), IoU expected of them; prototypes float32 (N, {PROTOTYPES}, {maps}, {maps}); dense float32 "
-        f"(N, {len(DENSE)}, {maps}, {maps}), foreground, overlap, boundary and axes by direction, 0..1",
+        "inputs": f"stain float32 (N, 1, H, W), multiples of {SIDES_OF}: normalised, a chromosome "
+        f"{CANONICAL_WIDTH:g} px wide",
+        "outputs": f"centre float32 (N, {LANES}, {maps}), probability of a midpoint by direction; kernel "
+        f"float32 (N, {LANES * drawn}, {cells}), how masks are drawn; quality float32 (N, {LANES}, {cells}), "
+        f"IoU expected of them; prototypes float32 (N, {PROTOTYPES}, {maps}); dense float32 "
+        f"(N, {len(DENSE)}, {maps}), foreground, overlap, boundary and axes by direction, 0..1",
     }
     rows = [
         f"| {name} | "
@@ -61,8 +73,7 @@ Models 4 and 5 of KaryoXpert (Chen et al. 2024, section 3.3.2) in one network of
 their middles are two. `karyotyping.instances` makes masks of its maps.
 
 **Meant for** tiles of a metaphase that `karyotyping.normalise` brought to one convention and that were resampled to one
-chromosome width, dark-field or bright-field. **Not meant for** anything else: it has seen no photograph of a metaphase,
-only simulated ones.
+chromosome width, dark-field or bright-field. **Not meant for** anything else. Nobody has drawn a mask for it.
 
 On {held_out} simulated tiles whose cells were held out, class-agnostic; a chromosome counts where its midpoint lies
 within the tile:

@@ -18,12 +18,10 @@ from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
 from training.exported import take_up
 from training.optimisation import Optimisation, averaged_weights, settle
-from training.segmenter.field import Field
+from training.segmenter.field import Stream
 from training.segmenter.losses import NAMES, losses, weighted
 from training.segmenter.targets import Batch, batch_of
 
-Stream = Callable[[int], Iterator[Field]]
-"""The fields from the n-th on, in their order: the same however often it is asked."""
 _STEEPEST = 10.0
 """Largest norm of a gradient: one field of a kind never seen must not undo what was learnt."""
 _LOOKED = 4
@@ -46,6 +44,9 @@ class Settings:
     weight_decay: float
     averaging: float
     """Share of the running average of the weights that a step keeps."""
+    kept: float
+    """Share that the weights which the training began with have in those of its end: between both the network is better
+    at what neither training showed it (WiSE-FT, Wortsman et al. 2022)."""
     settling: int
     """Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
     every: int
@@ -71,7 +72,13 @@ def new_segmenter(widths: Sequence[int]) -> Segmenter:
 
 
 def fit(
-    stream: Stream, settings: Settings, folder: Path, say: Callable[[str], None], start: Path | None = None
+    stream: Stream,
+    settings: Settings,
+    folder: Path,
+    say: Callable[[str], None],
+    start: Path | None = None,
+    *,
+    usual: Stream | None = None,
 ) -> Segmenter:
     """Train, or go on from the last checkpoint in ``folder``; the network with its averaged weights.
 
@@ -86,6 +93,7 @@ def fit(
         say: told of each line of the log.
         start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported;
             dilated blocks that it lacks begin as shortcuts.
+        usual: fields on which the statistics of batch normalisation are taken at the end; ``stream`` by default.
 
     Raises:
         ValueError: ``start`` is of another network.
@@ -98,6 +106,7 @@ def fit(
         take_up(network, start, lambda: network(seen), within="segmenter")
     elif start is not None:
         _begin(network, start)
+    first = {name: value.detach().clone() for name, value in network.named_parameters()} if start is not None else {}
     optimisation = Optimisation(
         network,
         steps=settings.steps,
@@ -122,7 +131,10 @@ def fit(
             log.write(step + 1, settings.batch * (step + 1 - done) / (time.monotonic() - began))
             optimisation.save(step + 1)
     trained: Segmenter = optimisation.averaged
-    settling = islice(batches_from(stream, settings.steps, settings), settings.settling)
+    with torch.no_grad():
+        for name, value in trained.named_parameters():
+            value.lerp_(first.get(name, value), settings.kept)
+    settling = islice(batches_from(usual or stream, settings.steps, settings), settings.settling)
     settle(trained, (batch.stain for batch in settling), trained)
     trained.eval()
     return trained

@@ -17,6 +17,9 @@ NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice"
 _EMPTY = 1.0
 """Added above and below in a dice: what has no pixel is right if none is said to be of it."""
 
+_SURELY_NOT = torch.tensor(-20.0)
+"""The logit of what is not asked for, and is not there: right at no cost."""
+
 
 def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     """Each loss by its name; what a mask that covers nothing right costs is 1 for the dice."""
@@ -28,13 +31,14 @@ def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     )
     drawn = draw_masks(kernel, windows(maps["prototypes"], batch), HIDDEN)
     mask = batch.mask.flatten(1)
+    dense, wanted = maps["dense"].where(batch.known > 0, _SURELY_NOT), batch.dense * batch.known
     return {
-        "centre": centre_loss(maps["centre"], batch.centre),
+        "centre": centre_loss(maps["centre"].where(batch.known > 0, _SURELY_NOT), batch.centre * batch.known),
         "mask_bce": functional.binary_cross_entropy_with_logits(drawn, mask) if len(mask) else drawn.sum(),
         "mask_dice": dice_loss(drawn, mask, dims=(1,)),
         "quality": quality_loss(quality, drawn.detach(), mask),
-        "dense_bce": functional.binary_cross_entropy_with_logits(maps["dense"], batch.dense),
-        "dense_dice": dice_loss(maps["dense"], batch.dense, dims=(0, 2, 3)),
+        "dense_bce": functional.binary_cross_entropy_with_logits(dense, wanted),
+        "dense_dice": dice_loss(dense, wanted, dims=(0, 2, 3)),
     }
 
 

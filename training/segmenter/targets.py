@@ -62,6 +62,8 @@ class Batch:
     """(B, LANES, h, w): 1 at midpoints, a bell about them."""
     dense: Tensor
     """(B, len(DENSE), h, w): 0..1."""
+    known: Tensor
+    """(B, 1, h, w): 1 where those two count, 0 where nobody knows what there is."""
     image: Tensor
     """(N,) which field, and lane, row and column (N,) of a place in the maps near a midpoint."""
     lane: Tensor
@@ -83,6 +85,7 @@ def batch_of(fields: Sequence[Field], random: np.random.Generator, most: int) ->
             np.stack([centre_map(one, one.shown(f), len(f.stain)) for one, f in zip(middles, fields, strict=True)])
         ),
         dense=torch.from_numpy(np.stack([dense_maps(field) for field in fields])),
+        known=torch.from_numpy(np.stack([known_map(field) for field in fields])[:, None]),
         image=torch.arange(len(fields)).repeat_interleave(torch.tensor([len(masks) for _, masks in asked])),
         lane=lane,
         row=row,
@@ -158,6 +161,12 @@ def dense_maps(field: Field) -> Floats:
         rim[around] |= cv2.morphologyEx(mask[around], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     plain = np.stack([_shrunk(part) for part in (deep > 0, deep > 1, rim > 0)])
     return np.concatenate([plain, cores(field.axes, len(plain[0]))])
+
+
+def known_map(field: Field) -> Floats:
+    """(h, w): 1 where every pixel of the field is known, else 0."""
+    known = np.ones(field.stain.shape, bool) if field.known is None else field.known
+    return np.asarray(_shrunk(known) == 1, np.float32)
 
 
 def cores(axes: Floats, size: int) -> Floats:

@@ -13,22 +13,31 @@ from typing import Any
 
 import numpy as np
 
-from karyotyping.instances import SEGMENTER, TILE
+from karyotyping.instances import SEGMENTER, SIDES_OF, TILE
+from karyotyping.routing import ROUTER
+from karyotyping.stream import Networks
+from models.engine import load_engine
 from models.networks.segmenter import Maps
-from models.registry import digest
+from models.registry import digest, resolve
 from training.export import export
 from training.segmenter.card import write_segmenter_card
+from training.segmenter.field import Stream
 from training.segmenter.fields import Fields
 from training.segmenter.heldout import measure_held_out
-from training.segmenter.loop import Settings, Stream, fit
+from training.segmenter.loop import Settings, fit
+from training.segmenter.photographs import Labelled, beside, label
 
 Say = Callable[[str], None]
+TOLD = "told.jsonl"
+"""What the looks at each photograph agree on: file, and of each chromosome the share of the looks and its mask."""
 _COMPARED = 3
 """Tiles on which the exported file must compute what the network does."""
 
 
-def train(config: Path, out: Path, say: Say = print, *, start: Path | None = None) -> Path:
-    """Train on fields simulated from karyotype reports: see ``train_on``.
+def train(
+    config: Path, out: Path, say: Say = print, *, start: Path | None = None, photographs: Sequence[Path] = ()
+) -> Path:
+    """Train on fields simulated from karyotype reports, and on photographs of metaphases: see ``train_on``.
 
     Args:
         config: TOML like ``training/configs/segmenter.toml``; its reports lie in the folder that ``KARYO_TEST_DATA``
@@ -36,26 +45,53 @@ def train(config: Path, out: Path, say: Say = print, *, start: Path | None = Non
         out: in a folder of its own each configuration's checkpoint, log, network and figures.
         say: told of each line of the log.
         start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported.
+        photographs: in which nobody has drawn; half of the fields are cut out of them. What ``start`` exported, or else
+            what karyoflow comes with, tells the chromosomes in them, and is what the training begins with.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.
-        ValueError: none of the reports is there, or a loss has no weight.
+        ValueError: none of the reports is there, nor photographs; nothing is told in those; or a loss has no weight.
     """
     settings = tomllib.loads(config.read_text("utf-8"))
     data = Path(os.environ.get("KARYO_TEST_DATA", "."))
     reports = [data / name for name in settings["reports"] if (data / name).is_file()]
     if not reports:
-        raise ValueError(
+        missing = (
             f"none of {', '.join(settings['reports'])} is in {data.resolve()}: set KARYO_TEST_DATA to their folder"
         )
+        if not photographs:
+            raise ValueError(missing)
+        say(f"{missing}; chromosomes are drawn from ideograms alone")
+    if photographs and start is None:
+        start = resolve(SEGMENTER).path
     names = [report.name for report in reports]
-    begun = {} if start is None else {"start": hashlib.sha256(start.read_bytes()).hexdigest()}
-    folder = out / digest({**settings, "found": names, **begun})[:8]
+    begun = {} if start is None else {"start": _sha256(start)}
+    shown = (
+        {"photographs": [hashlib.sha256(file.read_bytes()).hexdigest() for file in photographs]} if photographs else {}
+    )
+    folder = out / digest({**settings, "found": names, **begun, **shown})[:8]
     seed, workers = settings["seed"], settings["workers"]
     cases = settings["cases"]
     seen = Fields(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
     unseen = Fields(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
-    return train_on(seen, unseen, settings, folder, say, reports=names, start=start)
+    if not photographs:
+        return train_on(seen, unseen, settings, folder, say, reports=names, start=start)
+    folder.mkdir(parents=True, exist_ok=True)
+    labelled = label(photographs, _tellers(start), folder / TOLD, say)
+    if not labelled:
+        raise ValueError(
+            "in none of the photographs is a chromosome told whatever way it is turned: nothing to learn from"
+        )
+    return train_on(seen, unseen, settings, folder, say, reports=names, start=start, labelled=labelled)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _tellers(start: Path | None) -> Networks:
+    exported = start if start is not None and start.suffix == ".onnx" else resolve(SEGMENTER).path
+    return Networks(load_engine(resolve(ROUTER).path), load_engine(exported))
 
 
 def train_on(
@@ -67,6 +103,7 @@ def train_on(
     *,
     reports: Sequence[str] = (),
     start: Path | None = None,
+    labelled: Sequence[Labelled] = (),
 ) -> Path:
     """Train on the fields of one stream, export ``segmenter.onnx``, measure it on those of the other, write its card.
 
@@ -80,15 +117,19 @@ def train_on(
         say: told of each line of the log.
         reports: names of the reports that the fields are made of.
         start: checkpoint or exported network that the training begins with.
+        labelled: photographs that as many other fields are cut out of. Batch normalisation takes its statistics from
+            ``seen`` alone, which has every stain: with the photographs' they spoil stains that those lack.
 
     Raises:
         training.export.ExportDiffers: the exported file disagrees with the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    trained = fit(seen, Settings.of(settings), folder, say, start)
+    stream = beside(seen, labelled, settings["seed"]) if labelled else seen
+    trained = fit(stream, Settings.of(settings), folder, say, start, usual=seen)
     few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
-    weights = export(Maps(trained), folder / f"{SEGMENTER}.onnx", {"stain": few.reshape(-1, 1, TILE, TILE)}, Maps.NAMES)
+    stain = {"stain": few.reshape(-1, 1, TILE, TILE)}
+    weights = export(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=SIDES_OF)
     measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
     say(f"held out: {json.dumps(measured)}")
-    write_segmenter_card(weights, settings, reports, measured, start)
+    write_segmenter_card(weights, settings, reports, measured, start=start, photographs=len(labelled))
     return weights

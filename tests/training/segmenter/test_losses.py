@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,16 @@ def test_fields_without_chromosomes_have_losses_too(network: Segmenter, draw_toy
     assert tuple(found) == NAMES
     assert all(torch.isfinite(value) for value in found.values())
     torch.stack(list(found.values())).sum().backward()
+
+
+def test_what_is_not_known_costs_nothing(network: Segmenter, draw_toy: Draw) -> None:
+    field = draw_toy(1)
+    nothing = replace(field, masks=field.masks[:0], axes=field.axes[:0])
+    unknown = replace(nothing, known=np.zeros(field.stain.shape, bool))
+    parts = "centre", "dense_bce"
+    for one, costs in ((nothing, True), (unknown, False)):
+        found = losses(network, batch_of([one], np.random.default_rng(1), most=5))
+        assert [float(found[name].detach()) > 1e-6 for name in parts] == [costs, costs]
 
 
 def test_the_centre_loss_forgives_near_a_midpoint_and_not_far_from_it() -> None:

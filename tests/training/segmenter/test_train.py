@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,7 +23,8 @@ pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 from training.segmenter.field import Field  # noqa: E402
 from training.segmenter.loop import Settings, Stream, fit  # noqa: E402
 from training.segmenter.losses import NAMES  # noqa: E402
-from training.segmenter.train import train_on  # noqa: E402
+from training.segmenter.train import train, train_on  # noqa: E402
+from training.simulation import simulate  # noqa: E402
 
 Draw = Callable[..., Field]
 CONFIG: dict[str, Any] = {
@@ -34,6 +37,7 @@ CONFIG: dict[str, Any] = {
     "learning_rate": 2e-2,
     "weight_decay": 0.01,
     "averaging": 0.9,
+    "kept": 0.0,
     "settling": 2,
     "every": 2,
     "held_out": 2,
@@ -103,6 +107,18 @@ def test_it_begins_with_the_weights_of_an_earlier_training(toys: Stream, tmp_pat
         assert torch.equal(one, other), name
 
 
+def test_it_keeps_a_share_of_the_weights_that_it_began_with(toys: Stream, tmp_path: Path) -> None:
+    for name in ("first", "freely", "kept"):
+        (tmp_path / name).mkdir()
+    first, start = fit(toys, Settings.of(CONFIG), tmp_path / "first", print), tmp_path / "first" / "checkpoint.pt"
+    freely = fit(toys, Settings.of(CONFIG), tmp_path / "freely", print, start=start)
+    kept = fit(toys, Settings.of({**CONFIG, "kept": 0.25}), tmp_path / "kept", print, start=start)
+    for (name, one), free, between in zip(
+        first.named_parameters(), freely.parameters(), kept.parameters(), strict=True
+    ):
+        torch.testing.assert_close(between, 0.25 * one + 0.75 * free, msg=name)
+
+
 def test_blocks_that_an_earlier_network_lacked_begin_as_shortcuts(toys: Stream, tmp_path: Path) -> None:
     for name in ("first", "second", "third"):
         (tmp_path / name).mkdir()
@@ -142,3 +158,34 @@ def test_it_begins_with_what_an_earlier_training_exported(toys: Stream, tmp_path
 def test_a_configuration_weighs_every_loss() -> None:
     with pytest.raises(ValueError, match="must weigh centre, mask_bce"):
         Settings.of({**CONFIG, "weights": {"centre": 1.0}})
+
+
+def test_it_learns_from_photographs_in_which_nobody_has_drawn(
+    toys: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KARYO_TEST_DATA", str(tmp_path))
+    monkeypatch.setattr("training.segmenter.train.Fields", lambda *_reports, **_how: toys)
+    settings = tomllib.loads(Path("training/configs/photographs.toml").read_text("utf-8"))
+    brief = {**settings, "steps": 2, "batch": 2, "every": 1, "settling": 1, "held_out": 1}
+    config = tmp_path / "brief.toml"
+    config.write_text(toml(brief), "utf-8")
+    photograph, empty = tmp_path / "metaphase.png", tmp_path / "nothing.png"
+    cv2.imwrite(str(photograph), simulate("46,XX", seed=1, contrast="fluorescence").pixels)
+    cv2.imwrite(str(empty), np.full((200, 200), 7, np.uint8))
+    said: list[str] = []
+    weights = train(config, tmp_path / "out", said.append, photographs=[photograph, empty])
+    assert "drawn from ideograms alone" in said[0]
+    card = resolve("segmenter", weights.parent).card
+    assert "2 tiles of 1 photographs of metaphases in which nobody has drawn" in card["data"]
+    assert (weights.parent / "told.jsonl").read_text("utf-8").count("\n") == 2
+    with pytest.raises(ValueError, match="in none of the photographs"):
+        train(config, tmp_path / "out", said.append, photographs=[empty])
+
+
+def toml(settings: dict[str, Any]) -> str:
+    """Of plain values, and tables of them."""
+    plain = {name: value for name, value in settings.items() if not isinstance(value, dict)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items()]
+    for name in settings.keys() - plain.keys():
+        lines += [f"[{name}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in settings[name].items())]
+    return "\n".join(lines)
