@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,8 +71,7 @@ def label(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[
         kept: a line of JSON for each file; those that it holds already are not looked at again.
         say: told of each file.
     """
-    lines = [json.loads(line) for line in kept.read_text("utf-8").splitlines()] if kept.exists() else []
-    told = {line["file"]: line["told"] for line in lines}
+    told = _kept(kept)
     result = []
     for number, file in enumerate(files, start=1):
         try:
@@ -94,6 +94,15 @@ def label(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[
         if labelled.chromosomes:
             result.append(labelled)
     return result
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    """What is told of each file so far; a line that somebody broke off is dropped."""
+    written = path.read_text("utf-8") if path.exists() else ""
+    whole = written[: written.rfind("\n") + 1]
+    if whole != written:
+        path.write_text(whole, "utf-8")
+    return {line["file"]: line["told"] for line in map(json.loads, whole.splitlines())}
 
 
 def looks(pixels: Photo, networks: Networks) -> list[list[Contour]]:

@@ -89,6 +89,7 @@ def test_files_are_looked_at_once_and_what_is_none_is_said(metaphase: np.ndarray
     (line,) = (tmp_path / "told.jsonl").read_text("utf-8").splitlines()
     kept = json.loads(line)
     kept["told"] = kept["told"][:5]
-    (tmp_path / "told.jsonl").write_text(json.dumps(kept) + "\n", "utf-8")
+    (tmp_path / "told.jsonl").write_text(json.dumps(kept) + "\n" + line[:20], "utf-8")  # killed while it wrote
     (again,) = label(files, Networks(), tmp_path / "told.jsonl", said.append)
     assert len(again.chromosomes) == 5 < len(first.chromosomes)
+    assert json.loads((tmp_path / "told.jsonl").read_text("utf-8")) == kept
