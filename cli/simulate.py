@@ -95,8 +95,10 @@ def segmenter(
         from training.segmenter.train import train  # noqa: PLC0415 - torch is an extra
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    files = [found.path for found in image_files(photographs)] if photographs else []
+    if photographs and not files:
+        fail(f"no image files in {photographs}")
     try:
-        files = [found.path for found in image_files(photographs)] if photographs else []
         train(config, out, say=err.print, start=start, photographs=files)
     except ValueError as problem:
         fail(str(problem))

@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from models.engine import Placement, load_engine
 from models.registry import resolve
 
@@ -180,6 +182,12 @@ def test_it_learns_from_photographs_in_which_nobody_has_drawn(
     assert (weights.parent / "told.jsonl").read_text("utf-8").count("\n") == 2
     with pytest.raises(ValueError, match="in none of the photographs"):
         train(config, tmp_path / "out", said.append, photographs=[empty])
+
+
+def test_a_folder_without_photographs_is_said(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["train", "segmenter", "--photographs", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no image files" in done.stderr
 
 
 def toml(settings: dict[str, Any]) -> str:
