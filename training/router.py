@@ -64,17 +64,24 @@ def train(config: Path, out: Path, say: Callable[[str], None] = print) -> Path:
     return weights
 
 
-def fit(samples: Samples, settings: dict[str, Any], checkpoint: Path, say: Callable[[str], None]) -> Router:
-    """Train, or go on, for ``settings["epochs"]``: AdamW, one cycle of learning rate; rare routes weigh more."""
+def fit(
+    samples: Samples,
+    settings: dict[str, Any],
+    checkpoint: Path,
+    say: Callable[[str], None],
+    *,
+    answers: int = len(ROUTES),
+) -> Router:
+    """Train, or go on, for ``settings["epochs"]``: AdamW, one cycle of learning rate; rare answers weigh more."""
     torch.manual_seed(settings["seed"])
-    network = Router(len(GEOMETRY), len(ROUTES))
+    network = Router(len(GEOMETRY), answers)
     appearance, geometry, route = _tensors(samples)
     batches = max(1, len(route) // settings["batch"])
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings["learning_rate"], total_steps=batches * settings["epochs"] + 1
     )
-    frequency = torch.bincount(route, minlength=len(ROUTES)).clamp(min=1).float()
+    frequency = torch.bincount(route, minlength=answers).clamp(min=1).float()
     loss_of = nn.CrossEntropyLoss(weight=(frequency.mean() / frequency).sqrt(), label_smoothing=0.02)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     start = 0
