@@ -79,7 +79,12 @@ def embedder(
 
 @train_app.command()
 def segmenter(
-    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/segmenter.toml"),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="TOML file; training/configs/photographs.toml with photographs, else segmenter.toml."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
     start: Annotated[
         Path | None,
@@ -99,6 +104,12 @@ def segmenter(
     if photographs and not files:
         fail(f"no image files in {photographs}")
     try:
-        train(config, out, say=err.print, start=start, photographs=files)
+        train(
+            config or Path("training/configs") / ("photographs.toml" if files else "segmenter.toml"),
+            out,
+            say=err.print,
+            start=start,
+            photographs=files,
+        )
     except ValueError as problem:
         fail(str(problem))

@@ -66,9 +66,7 @@ def train(
         start = resolve(SEGMENTER).path
     names = [report.name for report in reports]
     begun = {} if start is None else {"start": _sha256(start)}
-    shown = (
-        {"photographs": [hashlib.sha256(file.read_bytes()).hexdigest() for file in photographs]} if photographs else {}
-    )
+    shown = {"photographs": [_sha256(file) for file in photographs]} if photographs else {}
     folder = out / digest({**settings, "found": names, **begun, **shown})[:8]
     seed, workers = settings["seed"], settings["workers"]
     cases = settings["cases"]
