@@ -30,6 +30,8 @@ class ContourParameters:
     """Least stain of a nucleus, and radius of the disc that fits into it at least."""
     nucleus_margin: float = 0.4
     """How far beyond its outline the blurred rim of a nucleus reaches."""
+    keep_nuclei: bool = False
+    """Whether nuclei stay in the contours and are only counted."""
     debris_area: float = 0.2
     """Contours smaller than this many median chromosome areas are debris."""
     min_strength: float = 0.45
@@ -133,7 +135,9 @@ def separate(normalised: Normalised, parameters: ContourParameters) -> Contours:
     """Cut a normalised photograph into contours."""
     stain, width = normalised.stain, normalised.width
     nuclei_mask, nuclei = find_nuclei(stain, width, parameters)
-    foreground = binarise(stain, width, parameters) & ~nuclei_mask
+    foreground = binarise(stain, width, parameters)
+    if not parameters.keep_nuclei:
+        foreground &= ~nuclei_mask
     found = cut_out(foreground, least=max(8.0, 0.1 * width**2))
     typical = typical_area(found, width)
     regions = []

@@ -29,10 +29,12 @@ class StreamParameters:
 
     contours: ContourParameters = field(default_factory=ContourParameters)
     looked_at: ContourParameters = field(
-        default_factory=lambda: ContourParameters(nuclei=((0.6, 3.0), (0.4, 4.0)), debris_area=0.08, min_strength=0.2)
+        default_factory=lambda: ContourParameters(
+            nuclei=((0.6, 3.0), (0.4, 4.0)), keep_nuclei=True, debris_area=0.08, min_strength=0.2
+        )
     )
-    """The contours that the segmenter looks at. It knows debris and most nuclei itself; a dense round spread is easily
-    taken for a nucleus before."""
+    """The contours that the segmenter looks at. It knows debris and nuclei itself, and better: a dense round spread is
+    easily taken for a nucleus before."""
     splitting: SplitParameters = field(default_factory=SplitParameters)
     rejoining: RejoinParameters = field(default_factory=RejoinParameters)
     noise: float = 0.9

@@ -36,6 +36,11 @@ def test_the_objective_does_not_matter(scale: float) -> None:
     assert found.typical_area == pytest.approx(12 * 40 * scale**2, rel=0.25)
 
 
+def test_nuclei_may_stay_and_be_counted() -> None:
+    found = separate(normalise(field()), ContourParameters(keep_nuclei=True))
+    assert (len(found.regions), found.nuclei) == (14, 2)
+
+
 def test_specks_are_debris() -> None:
     found = separate(normalise(field(2.0, specks=5)), ContourParameters())
     assert found.debris == 5
