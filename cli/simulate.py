@@ -113,3 +113,20 @@ def segmenter(
         )
     except ValueError as problem:
         fail(str(problem))
+
+
+@train_app.command()
+def mean(
+    exported: Annotated[list[Path], typer.Argument(exists=True, help="ONNX files of trainings that began alike.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("mean.onnx"),
+) -> None:
+    """Average the weights of several trainings that began with the same ones: mostly better than each."""
+    try:
+        from training.mean import write_mean  # noqa: PLC0415 - onnx is an extra
+    except ModuleNotFoundError as problem:
+        fail(f"averaging needs {problem.name}: install the `train` extra (make train-setup)")
+    try:
+        write_mean(exported, out)
+    except ValueError as problem:
+        fail(str(problem))
+    err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/]")
