@@ -30,8 +30,9 @@ _EXTREMES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)
 """Where the 5th and the 95th percentile lie among the sorted samples of a profile."""
 BLACK = 1.8
 """Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
-_WIDE = 1.3
-"""Widths of the cell's other chromosomes from which on one may be folded; fewer than 1 in 100 others are so wide."""
+_WIDE, _THIN = 1.3, 0.8
+"""Widths of the cell's other chromosomes from which on one may be folded, as fewer than 1 in 100 others are so wide,
+and up to which the medial axis may run along one of its chromatids."""
 _STUBBY_AREA, _STUBBY_ELONGATION = 2.6, 2.0
 """Squared widths and elongation below which a chromosome's skeleton says nothing: its chromatids stand apart as far as
 they are long, and the longest way through them is not the chromosome's."""
@@ -71,6 +72,11 @@ class Measured:
         """The shorter arm's length over the whole, 0..0.5."""
         return None if self.centromere is None else min(self.centromere, 1.0 - self.centromere)
 
+    @property
+    def size(self) -> float:
+        """Geometric mean of its area and of the stain that it holds, which both grow with its DNA."""
+        return float(np.sqrt(self.area * self.stain.sum()))
+
     def turned(self) -> Measured:
         """The same chromosome the other way up."""
         return replace(
@@ -87,11 +93,11 @@ class Measured:
 
 
 def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Measured]:
-    """Measure the chromosomes of one cell, each a ``(stain, mask)``; the width of the others tells a folded one."""
+    """Measure the chromosomes of a cell, (stain, mask) each; the width of the others tells folded and stubby ones."""
     measured = [measure(stain, mask) for stain, mask in outlined]
     usual = float(np.median([one.area / one.length for one in measured])) if measured else 0.0
     return [
-        measure(stain, mask, usual) if one.area / one.length > _WIDE * usual else one
+        one if _THIN * usual < one.area / one.length < _WIDE * usual else measure(stain, mask, usual)
         for one, (stain, mask) in zip(measured, outlined, strict=True)
     ]
 
@@ -99,7 +105,8 @@ def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]
 def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None = None) -> Measured:
     """Measure the chromosome that ``mask`` (h, w) outlines in ``stain`` (h, w; 0 background, about 1 chromosome).
 
-    If it is much wider than ``usual_width``, that of the others in its cell, its arms may lie folded on each other.
+    Beside ``usual_width``, that of the others in its cell, it may be so wide that its arms must lie folded on each
+    other, or so short that its skeleton says nothing.
 
     Raises:
         ValueError: the shapes differ, or the mask is empty.

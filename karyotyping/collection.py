@@ -25,6 +25,7 @@ from karyotyping.embedding import appearance, cell_scale, classify, read
 from karyotyping.identified import Outlined, assign_as_whole, cell_iscn, identify
 from karyotyping.image import ImageRejected, Limits, decode
 from karyotyping.quality import judge_cut_out
+from karyotyping.size import with_size
 from models.engine import Engine
 
 Job = TypeVar("Job")
@@ -118,12 +119,13 @@ def classify_population(
     return [item if isinstance(item, Refused) else next(answers) for item in members]
 
 
-def _classified_in_parts(found: Sequence[Measured], embedder: Engine) -> Iterator[Classified]:
+def _classified_in_parts(found: Sequence[Measured], embedder: Engine) -> tuple[Classified, ...]:
     if not found:
-        return
-    scale = cell_scale(found)
+        return ()
+    scale, said = cell_scale(found), list[Classified]()
     for part in _chunks(found):
-        yield from read(np.stack([appearance(item, scale) for item in part]), embedder)
+        said += read(np.stack([appearance(item, scale) for item in part]), embedder)
+    return with_size(said, [item.size for item in found])
 
 
 def _measure_cell(files: Sequence[File]) -> list[Measured | Refused]:

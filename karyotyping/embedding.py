@@ -3,7 +3,7 @@
 The network sees every chromosome straightened, on a canvas of fixed size. Scale and width are those of the cell: one
 that is condensed twice as much or photographed by another lens looks the same. Depth of stain and contrast are half
 those of the cell, half those of the chromosome, as fluorescent ones of a cell may differ fivefold in brightness. Every
-chromosome is shown both ways up, and what the network says of both is averaged.
+chromosome is shown both ways up, and what the network says of both is averaged; then its size is weighed in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy.stats import trim_mean
 from karyotyping.cell import CLASS_NAMES
 from karyotyping.chromosome import Measured
 from karyotyping.classified import P_DOWN, P_UP, Classified
+from karyotyping.size import with_size
 from models.engine import Engine
 
 EMBEDDER = "embedder"
@@ -68,7 +69,7 @@ def classify_batch(cells: Sequence[Sequence[Measured]], embedder: Engine) -> lis
     """Classify the chromosomes of several cells, which share the batches of the network."""
     seen = [_appearances(cell) for cell in cells]
     said = iter(read(np.concatenate(seen), embedder))
-    return [tuple(islice(said, len(cell))) for cell in cells]
+    return [with_size(list(islice(said, len(cell))), [item.size for item in cell]) for cell in cells]
 
 
 def _appearances(cell: Sequence[Measured]) -> Floats:

@@ -147,6 +147,21 @@ def test_folded_arms_are_told_apart_by_their_seam_if_the_width_of_others_is_know
     assert abs(np.corrcoef(unfolded.profile, np.arange(64))[0, 1]) > 0.97
 
 
+def parted() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Two chromatids, 24 long and 6 wide, that meet at the upper end and stand far apart at the lower."""
+    y, x = np.mgrid[:24, -16:17]
+    mask = np.abs(np.abs(x) - 0.45 * y) < 3
+    return np.pad(mask.astype(np.float32), 4), np.pad(mask, 4)
+
+
+def test_a_skeleton_does_not_follow_one_chromatid_if_the_width_of_others_is_known() -> None:
+    alone = measure(*parted())
+    *_, among = measure_cell([draw(straight(angle), 60, 12) for angle in (0.1, 0.4, 0.9)] + [parted()])
+    assert alone.length > 40
+    assert among.length == pytest.approx(24, abs=4)
+    assert among.width > 1.4 * alone.width
+
+
 def test_two_chromosomes_side_by_side_are_not_one_folded() -> None:
     stain, mask = hairpin()
     stain[4:14, 14:16] = 0.3

@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from karyotyping.assignment import assign
 from karyotyping.classified import P_UP
 from karyotyping.embedding import read
+from karyotyping.size import with_size
 from models.engine import Placement, load_engine
 from training.embedder.reports import Chromosomes
 
@@ -21,7 +22,13 @@ HELD_OUT = "held-out.npz"
 
 def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, Any]:
     """Classify ``chromosomes``; keep every answer in ``HELD_OUT`` and the accuracies in ``metrics.json``."""
-    said = read(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
+    alone = read(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
+    said = list(alone)
+    for name in np.unique(chromosomes.cell):
+        members = np.flatnonzero(chromosomes.cell == name)
+        together = with_size([alone[k] for k in members], chromosomes.size[members])
+        for k, one in zip(members, together, strict=True):
+            said[k] = one
     joint = np.stack([one.joint for one in said])
     np.savez(
         folder / HELD_OUT,

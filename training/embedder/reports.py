@@ -24,7 +24,7 @@ from karyotyping.ideogram import centromere_index
 MARGIN = 16
 CANVAS = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
 """More than the network sees, so that augmentation has something to move."""
-SIGHT = 2
+SIGHT = 3
 """Version of what the network sees: chromosomes that were read before it changed are read anew."""
 LEVELS = 100
 """Grey levels per unit of what the network sees."""
@@ -43,6 +43,8 @@ class Chromosomes:
     """(N,) 0..23."""
     upright: NDArray[np.bool_]
     """(N,) whether the p arm is known to be up; where it is not, nothing is known of the polarity."""
+    size: NDArray[np.float32]
+    """(N,) as ``Measured`` gives it; comparable within a cell."""
     report: NDArray[np.str_]
     """(N,) name of the report, which is the domain."""
     cell: NDArray[np.str_]
@@ -75,6 +77,10 @@ class Chromosomes:
     def joined(cls, parts: Sequence[Self]) -> Chromosomes:
         """All of several sets."""
         return Chromosomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
+
+
+Seen = tuple[NDArray[np.uint8], float]
+"""The canvas and the size of a chromosome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +119,17 @@ def stored_at(cache: Path, report: str) -> Path:
     return cache / f"{report}-{SIGHT}.npz"
 
 
-def save(path: Path, found: Iterable[tuple[Row, NDArray[np.uint8]]], report: str) -> None:
+def save(path: Path, found: Iterable[tuple[Row, Seen]], report: str) -> None:
     """Keep chromosomes in a file; whole, or not at all."""
-    rows, canvases = zip(*found, strict=True)
+    rows, seen = zip(*found, strict=True)
+    canvases, sizes = zip(*seen, strict=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,
         canvas=np.stack(canvases),
         class_index=np.array([row.class_index for row in rows], np.int64),
         upright=np.array([row.upright for row in rows]),
+        size=np.array(sizes, np.float32),
         report=np.full(len(rows), report),
         cell=np.array([f"{report}/{row.cell}" for row in rows]),
         case=np.array([f"{report}/{row.case}" for row in rows]),
@@ -142,17 +150,17 @@ def _row(row: dict[str, str]) -> Row:
     return Row(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
 
 
-def _cell(members: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, NDArray[np.uint8]]]:
+def _cell(members: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, Seen]]:
     pictures = [cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE) for _, encoded in members]
     crops = [read_crop(np.asarray(picture, np.uint8)) for picture in pictures]
     return seen_together([row for row, _ in members], crops)
 
 
-def seen_together(rows: Sequence[Row], crops: Sequence[Crop]) -> list[tuple[Row, NDArray[np.uint8]]]:
+def seen_together(rows: Sequence[Row], crops: Sequence[Crop]) -> list[tuple[Row, Seen]]:
     """The chromosomes of one cell on their canvases."""
     measured = measure_crops(crops)
     scale = cell_scale(measured)
     return [
-        (row, np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8))
+        (row, (np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8), item.size))
         for row, item in zip(rows, measured, strict=True)
     ]

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from karyotyping.cell import X, Y
 from karyotyping.crop import Crop, read_crop
 from karyotyping.ideogram import Banding
-from training.embedder.reports import Chromosomes, Row, load, save, seen_together, stored_at
+from training.embedder.reports import Chromosomes, Row, Seen, load, save, seen_together, stored_at
 from training.simulation.chromosome import draw_chromosome
 from training.simulation.look import Contrast, Look, Optics, draw, draw_resolution
 from training.simulation.microscope import photograph
@@ -42,7 +41,7 @@ def read_simulated(
     return load(stored)
 
 
-def _cell(seed: int, number: int) -> list[tuple[Row, NDArray[np.uint8]]]:
+def _cell(seed: int, number: int) -> list[tuple[Row, Seen]]:
     rng = np.random.default_rng((seed, number))
     contrast, banding = _STAINS[number % len(_STAINS)]
     resolution = draw_resolution(rng)
