@@ -10,6 +10,7 @@ import typer
 
 from cli.console import err, fail, progress_bar
 from ingest.discovery import image_files
+from models.registry import ModelUnavailable
 from training.simulation import write_dataset
 
 train_app = typer.Typer(help="Train the networks (needs the `train` extra).", no_args_is_help=True)
@@ -117,7 +118,7 @@ def segmenter(
 
 @train_app.command()
 def mean(
-    exported: Annotated[list[Path], typer.Argument(exists=True, help="ONNX files of trainings that began alike.")],
+    exported: Annotated[list[Path], typer.Argument(exists=True, help="ONNX files, each beside its card.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("mean.onnx"),
 ) -> None:
     """Average the weights of several trainings that began with the same ones: mostly better than each."""
@@ -127,6 +128,6 @@ def mean(
         fail(f"averaging needs {problem.name}: install the `train` extra (make train-setup)")
     try:
         write_mean(exported, out)
-    except ValueError as problem:
+    except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
-    err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/]")
+    err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/], its card in [bold]{out.with_suffix('.md')}[/]")

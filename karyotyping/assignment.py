@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
-from karyotyping.cell import CLASS_NAMES, X, Y
+from karyotyping.cell import CLASS_NAMES, COMPLETE, X, Y
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,7 +25,6 @@ Ints = NDArray[np.int64]
 CLASSES = len(CLASS_NAMES)
 _NOTHING, _EMPTY = CLASSES, CLASSES + 1
 """Where else a chromosome may go, and where slots come from."""
-_COMPLETE = 46
 _CERTAIN = 1e-4
 
 
@@ -100,8 +99,8 @@ def _normal(of_x: int, of_y: int) -> Ints:
 
 def _loss(present: float, prior: Prior) -> float:
     """Log-odds that a normal copy is there, by how many chromosomes are (Laplace's rule of succession)."""
-    missing = float(np.clip(_COMPLETE - present, 0, _COMPLETE - 1))
-    return float(np.log((_COMPLETE - missing) / (missing + prior.lost)))
+    missing = float(np.clip(COMPLETE - present, 0, COMPLETE - 1))
+    return float(np.log((COMPLETE - missing) / (missing + prior.lost)))
 
 
 def _slots(normal: Ints, loss: float, prior: Prior) -> Floats:

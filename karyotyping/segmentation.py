@@ -61,7 +61,8 @@ class StreamParameters:
     wider: float = 1.2
     """Where they are wider, or thinner, by this factor, the photograph is segmented again at the scale they have."""
     twins: float = 0.23
-    """Where more of the instances than this share lie beside a twin they are chromatids that stand apart."""
+    """Where more of the instances than this share lie beside a twin, and there are more than a cell has, they are
+    chromatids that stand apart."""
     surrounded: float = 0.45
     """Instances whose free surroundings are this bright beside them lie in nuclei: debris."""
     least_score: float = 0.05

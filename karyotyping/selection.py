@@ -16,6 +16,7 @@ from heapq import heapify, heappop, heapreplace
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.cell import COMPLETE
 from karyotyping.contours import meeting
 from karyotyping.instances import Candidate
 
@@ -23,8 +24,8 @@ _ROUNDS = 3
 """At most so often every candidate that was left out is tried again."""
 _CONFLICT = 0.5
 """Candidates that share this much of the smaller cannot both be whole chromosomes, most times."""
-_COMPLETE, _SPARE, _LACKING = 46, 2, 10
-"""Chromosomes of a normal cell, how many more or less are nothing unusual, and how many less are a cell in part."""
+_SPARE, _LACKING = 2, 10
+"""Chromosomes more or less than a normal cell has that are nothing unusual, and how many less are a cell in part."""
 _BETTER = 1e-6
 """Log odds that a change must gain, lest rounding change it back."""
 
@@ -69,7 +70,7 @@ def _astray(count: int) -> int:
     >>> [_astray(count) for count in (30, 36, 43, 44, 46, 48, 51, 67, 70, 94, 97)]
     [0, -8, -1, 0, 0, 0, 3, 19, 0, 0, 3]
     """
-    beyond = count - _COMPLETE * max(1, round(count / _COMPLETE))
+    beyond = count - COMPLETE * max(1, round(count / COMPLETE))
     if beyond < -_LACKING:
         return 0
     return max(0, beyond - _SPARE) + min(0, beyond + _SPARE)

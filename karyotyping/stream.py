@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.cell import COMPLETE
 from karyotyping.chromatids import APART, twin_share
 from karyotyping.contours import Contour, ContourParameters, Contours, separate
 from karyotyping.geometric import Piece, grown, rescored, split_regions
@@ -67,10 +68,15 @@ def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters)
     clear = _clear(found)
     if len(clear) < _FEWEST:
         return image.scale
-    if twin_share(clear) > parameters.twins:
+    if _parted(found, parameters):
         return image.scale * APART
     off = chromosome_width(*(region.mask for region in clear)) / (parameters.width * image.width)
     return image.scale if 1 / parameters.wider < off < parameters.wider else image.scale * float(np.clip(off, 0.5, 2.0))
+
+
+def _parted(found: Segmentation, parameters: StreamParameters) -> bool:
+    """Whether so many instances lie beside a twin, and there are so many, that they must be chromatids."""
+    return len(found.instances) > COMPLETE and twin_share(_clear(found)) > parameters.twins
 
 
 def _clear(found: Segmentation) -> list[Contour]:
@@ -79,10 +85,9 @@ def _clear(found: Segmentation) -> list[Contour]:
 
 
 def _better(first: Segmentation, second: Segmentation, parameters: StreamParameters) -> Segmentation:
-    """Of two looks at a photograph the one with fewer twins, if it has too many, or else with more evidence."""
-    twins = [twin_share(_clear(found)) for found in (first, second)]
-    if max(twins) > parameters.twins:
-        return second if twins[1] < twins[0] else first
+    """Of two looks at a photograph the one with fewer twins, if one sees chromatids, or else with more evidence."""
+    if any(_parted(found, parameters) for found in (first, second)):
+        return min(first, second, key=lambda found: twin_share(_clear(found)))
     return max(first, second, key=_evidence)
 
 

@@ -12,15 +12,20 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from models.registry import resolve
+from training.card import write_card
+
 
 def write_mean(exported: Sequence[Path], out: Path) -> None:
-    """Write the mean of exported networks to ``out``, an ONNX file like theirs.
+    """Write the mean of exported networks to ``out``, an ONNX file like theirs, and its card.
 
     Raises:
         ValueError: there are none, or they are not of one architecture.
+        models.registry.ModelUnavailable: one lacks its card.
     """
     if not exported:
         raise ValueError("of no network there is no mean")
+    trained = [resolve(file.stem, file.parent) for file in exported]
     networks = [onnx.load(file) for file in exported]
     stored = [{item.name: numpy_helper.to_array(item) for item in network.graph.initializer} for network in networks]
     for file, network, values in zip(exported, networks, stored, strict=True):
@@ -35,3 +40,9 @@ def write_mean(exported: Sequence[Path], out: Path) -> None:
             mean = np.stack(same).mean(axis=0, dtype=np.float64).astype(same[0].dtype)
             item.CopyFrom(numpy_helper.from_array(mean, item.name))
     onnx.save(networks[0], out)
+    facts = {key: value for key, value in trained[0].card.items() if key not in ("sha256", "metrics")}
+    facts["data"] = "; ".join(dict.fromkeys(one.card["data"] for one in trained))
+    facts["command"] = "; ".join([*dict.fromkeys(one.card["command"] for one in trained), "karyo train mean"])
+    begun = ", ".join(one.sha256[:8] for one in trained)
+    text = f"# {out.stem}\n\nThe mean of the networks whose sha256 begin with {begun}. It has not been measured."
+    write_card(out, facts, {}, text)

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from karyotyping.chromatids import twin_share
 from karyotyping.geometric import grow
 from karyotyping.instances import SEGMENTER
 from karyotyping.normalise import normalise
 from karyotyping.routing import ROUTER
-from karyotyping.segmentation import Instance, StreamParameters
-from karyotyping.stream import Networks, segment
+from karyotyping.segmentation import Instance, Segmentation, StreamParameters
+from karyotyping.stream import Networks, _parted, segment
 from models.engine import Placement, load_engine
 from models.registry import resolve
 from training.evaluation.coco import evaluate
@@ -135,6 +136,16 @@ def test_real_metaphases_score_above_the_classical_baselines(
     boxes = evaluate(tmp_path / "truth.json", tmp_path / "results.json", resamples=0)["counted"]["bbox"]
     assert boxes["AP50"] > least
     assert boxes["Acc"] > 0.6
+
+
+@pytest.mark.parametrize(("pairs", "parted"), [(23, False), (24, True)])
+def test_chromatids_that_stand_apart_are_more_than_a_cell_has(pairs: int, parted: bool) -> None:
+    bar = np.pad(np.ones((6, 24), bool), 1)
+    corners = [(40 * (k % 8), 30 * (k // 8) + below) for k in range(pairs) for below in (0, 7)]
+    told = tuple(Instance(bar, corner, 0.95) for corner in corners)
+    found = Segmentation(told, nuclei=0, debris=0, clusters=0, overlaps=0)
+    assert twin_share([item.region() for item in told]) == 1.0
+    assert _parted(found, StreamParameters()) is parted
 
 
 def test_what_was_taken_for_wider_than_it_is_is_looked_at_again(networks: Networks) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="averaging needs the extra `train`")
 
-from training.mean import write_mean  # noqa: E402 - needs onnx
+from models.registry import CARD_KEYS, ModelUnavailable, resolve  # noqa: E402 - as onnx may be missing
+from training.card import write_card  # noqa: E402
+from training.mean import write_mean  # noqa: E402
 
 
 def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
@@ -19,6 +21,8 @@ def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
     graph = onnx.helper.make_graph([onnx.helper.make_node(kind, ["x", "weight"], ["y"])], "toy", values[:1], values[1:])
     graph.initializer.append(held)
     onnx.save(onnx.helper.make_model(graph), path)
+    facts = dict.fromkeys(CARD_KEYS - {"sha256", "metrics"}, "toy") | {"data": f"the data of {path.stem}"}
+    write_card(path, facts, {"accuracy": 1.0}, "# Toy")
     return path
 
 
@@ -27,6 +31,9 @@ def test_weights_are_averaged(tmp_path: Path) -> None:
     write_mean(trained, tmp_path / "mean.onnx")
     (weight,) = onnx.load(tmp_path / "mean.onnx").graph.initializer
     assert onnx.numpy_helper.to_array(weight).tolist() == [3.0, 3.0]
+    card = resolve("mean", tmp_path).card
+    assert card["data"] == "the data of 0; the data of 1; the data of 2"
+    assert card["metrics"] == {}
 
 
 @pytest.mark.parametrize(("weight", "kind"), [([1.0, 2.0, 3.0], "Mul"), ([1.0, 2.0], "Add")])
@@ -35,3 +42,10 @@ def test_other_architectures_have_no_mean(weight: list[float], kind: str, tmp_pa
     with pytest.raises(ValueError, match=r"other\.onnx is not of the architecture of"):
         write_mean(pair, tmp_path / "mean.onnx")
     assert not (tmp_path / "mean.onnx").exists()
+
+
+def test_a_network_without_its_card_is_refused(tmp_path: Path) -> None:
+    trained = written(tmp_path / "one.onnx", [1.0])
+    trained.with_suffix(".md").unlink()
+    with pytest.raises(ModelUnavailable):
+        write_mean([trained], tmp_path / "mean.onnx")
