@@ -13,6 +13,7 @@ CLASS_NAMES: tuple[str, ...] = (*(str(n) for n in range(1, 23)), "X", "Y")
 """Names of the 24 human chromosome classes; the category id of ``CLASS_NAMES[i]`` is ``i + 1``."""
 
 X, Y = 23, 24
+
 COMPLETE = 46
 """Chromosomes of a normal cell."""
 

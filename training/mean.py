@@ -19,6 +19,8 @@ from training.card import write_card
 def write_mean(exported: Sequence[Path], out: Path) -> None:
     """Write the mean of exported networks to ``out``, an ONNX file like theirs, and its card.
 
+    That they began alike is the caller's business: their files do not tell.
+
     Raises:
         ValueError: there are none, or they are not of one architecture.
         models.registry.ModelUnavailable: one lacks its card.
