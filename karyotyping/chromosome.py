@@ -21,6 +21,7 @@ from karyotyping.medial_axis import (
     medial_axis,
     resample,
     straight_axis,
+    sway,
 )
 
 PROFILE_SAMPLES = 64
@@ -35,7 +36,10 @@ _WIDE, _THIN = 1.3, 0.8
 and up to which the medial axis may run along one of its chromatids."""
 _STUBBY_AREA, _STUBBY_ELONGATION = 2.6, 2.0
 """Squared widths and elongation below which a chromosome's skeleton says nothing: its chromatids stand apart as far as
-they are long, and the longest way through them is not the chromosome's."""
+they are long, and the longest way through them is not the chromosome's ..."""
+_STRAIGHT, _CHROMATID = 0.15, 0.62
+"""... unless it is bent: the middles of its cross-sections lie farther than the first, in widths, off a straight axis,
+and along its own it is wider than a chromatid, which has up to the second of the width of the cell's chromosomes."""
 _LONGER = 1.2
 """How much longer a folded chromosome at least comes out when its arms are told apart."""
 
@@ -119,7 +123,10 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     area = int(np.count_nonzero(part))
     stubby = area < _STUBBY_AREA * (usual_width or area / length) ** 2 and elongation(part) < _STUBBY_ELONGATION
     if stubby:
-        axis = straight_axis(part)
+        straight = straight_axis(part)
+        parted = usual_width is not None and area < _CHROMATID * usual_width * length
+        stubby = parted or sway(part, straight) < _STRAIGHT
+        axis = straight if stubby else axis
     elif usual_width is not None and area > _WIDE * usual_width * length:
         part, axis = _opened(stain, mask, usual_width, length) or (part, axis)
     length = float(arc_length(axis)[-1])

@@ -19,7 +19,7 @@ _ABOVE_NOISE = 4.0
 """... and in standard deviations of a background that is not clean."""
 _HALO, _EDGE = 0.2, 0.35
 """Shares of the ninth decile of the stain, which stands for a chromosome's dark bands, below which it is a halo: where
-the background is clean, and where it is not."""
+the background is clean or was taken off, and where it is not."""
 _SAME = 0.06
 """Grey levels along the frame that differ less, as a share of the full range, may both be background."""
 _NEARLY_ALL = 0.95
@@ -77,7 +77,7 @@ def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
     The rim would make short chromosomes look longer than they are, and all of them paler.
     """
     strong = ninth_decile(stain[mask])
-    body = mask & (stain > _EDGE * strong)
+    body = mask & (stain > _HALO * strong)
     return body if 2 * np.count_nonzero(body) > np.count_nonzero(mask) else mask
 
 

@@ -63,6 +63,15 @@ def straight_axis(mask: NDArray[np.bool_]) -> Path:
     return axis
 
 
+def sway(mask: NDArray[np.bool_], axis: Path) -> float:
+    """Root mean square of how far the middles of the cross-sections of ``mask`` (h, w) lie off ``axis``, in widths."""
+    reach = max(3, round(1.5 * np.count_nonzero(mask) / max(float(arc_length(axis)[-1]), 1.0)))
+    inside = cross_sections(mask.astype(np.float32), (axis[:-1] + axis[1:]) / 2, reach) > 0.5
+    width = np.count_nonzero(inside, axis=1)
+    middle = inside @ np.arange(-reach, reach + 1) / np.maximum(width, 1)
+    return float(np.sqrt((middle**2 * width).sum() / max(width.sum(), 1)) / max(width.mean(), 1.0))
+
+
 def elongation(mask: NDArray[np.bool_]) -> float:
     """The largest spread of ``mask`` (h, w) over the smallest; 1 for a disc."""
     moments = cv2.moments(mask.view(np.uint8), binaryImage=True)

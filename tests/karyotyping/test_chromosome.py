@@ -127,6 +127,13 @@ def test_strong_bends_are_followed_along_their_middle(course: Course, length: fl
     assert distance.mean() < 0.5
 
 
+def test_a_short_one_is_stood_straight_only_if_it_is_not_bent() -> None:
+    banana, bar = (measure(*draw(course, 26, 9)) for course in (arc(7), straight(0.4)))
+    assert banana.bend > 1.15
+    assert banana.length == pytest.approx(26, abs=2.5)
+    assert bar.bend == pytest.approx(1, abs=0.01)
+
+
 def hairpin() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Two arms 60 long and 10 wide, a pale seam between them; the stain falls all along, from tip to tip."""
     y, x = np.mgrid[:60, :22]

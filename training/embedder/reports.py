@@ -24,7 +24,7 @@ from karyotyping.ideogram import centromere_index
 MARGIN = 16
 CANVAS = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
 """More than the network sees, so that augmentation has something to move."""
-SIGHT = 3
+SIGHT = 4
 """Version of what the network sees: chromosomes that were read before it changed are read anew."""
 LEVELS = 100
 """Grey levels per unit of what the network sees."""
