@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.crop import measure_crops, read_crop
+from karyotyping.crop import measure_crops, read_crop, without_halo
 
 
 def body(level: int, shape: tuple[int, int] = (60, 30)) -> NDArray[np.int64]:
@@ -48,6 +48,17 @@ def test_a_halo_is_left_outside() -> None:
     made = body(120)
     made[7:10, 9:21] = made[50:53, 9:21] = 12
     assert read_crop(made.astype(np.uint8)).mask.sum() == 480
+
+
+def test_an_outline_in_a_photograph_loses_its_halo_and_keeps_its_rim_as_a_crop_does() -> None:
+    made = body(120)
+    made[8:10, 9:21], made[50:52, 9:21] = 12, 36
+    crop = read_crop(made.astype(np.uint8))
+    body_alone = without_halo(made.astype(np.float32), made > 0)
+    assert body_alone.sum() == crop.mask.sum() == 42 * 12
+    faint = np.where(made > 0, 1, 0).astype(np.float32)
+    faint[10:17, 9:21] = 100  # a sixth: without the rest little would be left
+    np.testing.assert_array_equal(without_halo(faint, made > 0), made > 0)
 
 
 def test_a_pale_centromere_does_not_part_the_arms_but_a_neighbour_stays_apart() -> None:
