@@ -62,18 +62,42 @@ def router(
 
 @train_app.command()
 def embedder(
-    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/embedder.toml"),
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="TOML file; training/configs/adaptation.toml with photographs, else embedder.toml."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and results.")] = Path("runs/embedder"),
     fold: Annotated[int | None, typer.Option(help="Hold this part of the cases out, and measure on it.")] = None,
     without: Annotated[str | None, typer.Option(help="Hold this report out as a whole, and measure on it.")] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Adapt to the metaphases in this folder, of which nobody has named one."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="ONNX file to adapt; by default the network that karyoflow comes with."),
+    ] = None,
 ) -> None:
-    """Train the embedding network (class and polarity of single chromosomes) on karyotype reports."""
+    """Train the embedding network (class and polarity of single chromosomes) on karyotype reports, or adapt it to the
+    photographs of a laboratory."""
     try:
-        from training.embedder.train import train  # noqa: PLC0415 - torch is an extra
+        from training.embedder.adaptation import adapt  # noqa: PLC0415 - torch is an extra
+        from training.embedder.train import train  # noqa: PLC0415
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    if photographs and (fold is not None or without):
+        fail("--fold and --without hold reports out: they do not go with --photographs")
+    if start and not photographs:
+        fail("--start is what adapts to --photographs: give these too")
+    configs = Path("training/configs")
     try:
-        train(config, out, say=err.print, fold=fold, without=without)
+        if photographs:
+            adapt(config or configs / "adaptation.toml", out, _images(photographs), say=err.print, start=start)
+        else:
+            train(config or configs / "embedder.toml", out, say=err.print, fold=fold, without=without)
     except ValueError as problem:
         fail(str(problem))
 
@@ -101,9 +125,7 @@ def segmenter(
         from training.segmenter.train import train  # noqa: PLC0415 - torch is an extra
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
-    files = [found.path for found in image_files(photographs)] if photographs else []
-    if photographs and not files:
-        fail(f"no image files in {photographs}")
+    files = _images(photographs) if photographs else []
     try:
         train(
             config or Path("training/configs") / ("photographs.toml" if files else "segmenter.toml"),
@@ -131,3 +153,11 @@ def mean(
     except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
     err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/], its card in [bold]{out.with_suffix('.md')}[/]")
+
+
+def _images(folder: Path) -> list[Path]:
+    """The image files in a folder; the command ends if it has none."""
+    files = [found.path for found in image_files(folder)]
+    if not files:
+        fail(f"no image files in {folder}")
+    return files

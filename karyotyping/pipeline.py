@@ -169,6 +169,11 @@ class Pipeline:
             cells = [_cell(*parts) for parts in zip(normalised, segmented, measured, classified, strict=True)]
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
 
+    def measure(self, pixels: Photo) -> list[Measured]:
+        """The chromosomes of one (H, W) grey metaphase image, before they are named; none if it shows none."""
+        image = normalise(pixels)
+        return _measure(image, segment_batch([image], self._networks, self._stream)[0])
+
     def _classify(
         self, cells: Sequence[Sequence[Measured]], images: Sequence[Normalised]
     ) -> Sequence[tuple[Classified, ...]]:

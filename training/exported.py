@@ -18,9 +18,9 @@ _FOLDED = "_bias"
 def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, within: str) -> None:
     """Give ``network`` the weights of an exported file; it then computes the same.
 
-    Export folds batch normalisation into the convolutions before it. Here it is unfolded again: filters get norm 1,
-    and what they give to ``look`` says what there is to normalise. Blocks that the exported network lacked keep their
-    first weights.
+    Export folds batch normalisation into what is before it. Here it is unfolded again: filters get norm 1, and what
+    they give to ``look`` says what there is to normalise. Blocks that the exported network lacked keep their first
+    weights.
 
     Args:
         network: left in evaluation mode.
@@ -32,9 +32,9 @@ def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, w
         ValueError: the file holds weights that the network has no place for, or none at all.
     """
     stored = {
-        item.name.removeprefix(f"{within}."): torch.from_numpy(numpy_helper.to_array(item).copy())
-        for item in onnx.load(exported).graph.initializer
-        if item.name.startswith(f"{within}.")
+        name.removeprefix(f"{within}."): values
+        for name, values in stored_weights(exported).items()
+        if name.startswith(f"{within}.")
     }
     places = dict(network.named_parameters())
     kept = {name: values for name, values in stored.items() if not name.endswith(_FOLDED)}
@@ -54,23 +54,33 @@ def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, w
         hook.remove()
 
 
+def stored_weights(exported: Path) -> dict[str, Tensor]:
+    """All weights of an exported file by the names that they have there."""
+    graph = onnx.load(exported).graph
+    return {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.initializer}
+
+
 def _pairs(network: nn.Module) -> Iterator[tuple[str, Any, nn.Module]]:
-    """Convolutions with batch normalisation after them, and their names."""
+    """Convolutions and linear maps with batch normalisation after them, and their names."""
     for name, part in network.named_modules():
         if isinstance(part, nn.Sequential):
             for place, (one, after) in enumerate(zip(part, list(part)[1:], strict=False)):
-                if isinstance(after, nn.BatchNorm2d):
+                if isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d):
                     yield f"{name}.{place}", one, after
 
 
 def _unfold(convolution: Any, bias: Tensor) -> Callable[[Any, tuple[Tensor, ...]], tuple[Tensor]]:
-    """What to do just before batch normalisation sees for the first time what its convolution gives."""
+    """What to do just before batch normalisation sees for the first time what it is given."""
 
     def unfold(norm: Any, given: tuple[Tensor, ...]) -> tuple[Tensor]:
+        if not norm.affine:  # nothing can be given to it but what it subtracts and divides by
+            norm.running_mean.copy_(-bias)
+            norm.running_var.fill_(1 - norm.eps)
+            return (given[0],)
         size = convolution.weight.flatten(1).norm(dim=1).clamp(min=1e-9)
-        convolution.weight.div_(size[:, None, None, None])
-        values = given[0] / size[:, None, None]
-        variance, mean = torch.var_mean(values, dim=(0, 2, 3))
+        convolution.weight.div_(size.view(-1, *[1] * (convolution.weight.ndim - 1)))
+        values = given[0] / size.view(-1, *[1] * (given[0].ndim - 2))
+        variance, mean = torch.var_mean(values, dim=(0, *range(2, values.ndim)))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_(size * (variance + norm.eps).sqrt())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from karyotyping.assignment import assign
-from karyotyping.classified import P_UP
+from karyotyping.classified import P_UP, Classified
 from karyotyping.embedding import read
 from karyotyping.size import with_size
 from models.engine import Placement, load_engine
@@ -22,13 +22,7 @@ HELD_OUT = "held-out.npz"
 
 def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, Any]:
     """Classify ``chromosomes``; keep every answer in ``HELD_OUT`` and the accuracies in ``metrics.json``."""
-    alone = read(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
-    said = list(alone)
-    for name in np.unique(chromosomes.cell):
-        members = np.flatnonzero(chromosomes.cell == name)
-        together = with_size([alone[k] for k in members], chromosomes.size[members])
-        for k, one in zip(members, together, strict=True):
-            said[k] = one
+    said = said_of(weights, chromosomes)
     joint = np.stack([one.joint for one in said])
     np.savez(
         folder / HELD_OUT,
@@ -51,6 +45,18 @@ def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> d
     }
     (folder / "metrics.json").write_text(json.dumps(measured, indent=2), "utf-8")
     return measured
+
+
+def said_of(weights: Path, chromosomes: Chromosomes) -> list[Classified]:
+    """What the exported network says of each, and its size in its cell."""
+    alone = read(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
+    said = list(alone)
+    for name in np.unique(chromosomes.cell):
+        members = np.flatnonzero(chromosomes.cell == name)
+        together = with_size([alone[k] for k in members], chromosomes.size[members])
+        for k, one in zip(members, together, strict=True):
+            said[k] = one
+    return said
 
 
 def accuracies(

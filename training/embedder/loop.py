@@ -20,11 +20,14 @@ from training.embedder.augment import Strength, augmented, with_stained_centrome
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
 from training.embedder.reports import Chromosomes
+from training.exported import stored_weights, take_up
 from training.optimisation import Optimisation, settle
 from training.precision import halved
 
 _EVERY = 200
 """Steps between checkpoints, and between lines of the log."""
+_LOOKED = 8
+"""Batches that tell what an exported network is to normalise."""
 _SETTLING = 40
 """Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
 
@@ -90,15 +93,29 @@ class Batches:
         return seen.contiguous(memory_format=torch.channels_last), class_index, turned, upright
 
 
-def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None]) -> Any:
+def fit(
+    batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None], start: Path | None = None
+) -> Any:
     """Train, or go on from the last checkpoint in ``folder``; the averaged [Embedder, Prototypes].
 
     AdamW, cycles of learning rate, an exponential average of the weights. One thread, so that a seed gives the same
     weights on the same machine.
+
+    Args:
+        batches: to learn from.
+        settings: how.
+        folder: of this training alone.
+        say: told of each line of the log.
+        start: exported network whose weights this training begins with.
+
+    Raises:
+        ValueError: ``start`` is of another network.
     """
     torch.set_num_threads(1)
     torch.manual_seed(settings.seed)
     trained: Any = nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
+    if start is not None:
+        take_up_embedder(trained, start, torch.cat([batches(-1 - number)[0] for number in range(_LOOKED)]))
     for cycle in range(settings.cycles):
         trained = _one_cycle(trained, batches, settings, folder, say, cycle=cycle)
     settle(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
@@ -106,6 +123,19 @@ def fit(batches: Batches, settings: Settings, folder: Path, say: Callable[[str],
     if settings.objective == "triplet":
         centre(trained, batches)
     return trained
+
+
+def take_up_embedder(trained: Any, start: Path, seen: Tensor) -> None:
+    """Give [Embedder, Prototypes] the weights of an exported network; ``seen`` (N, 1, ROWS, COLUMNS) is much of what
+    they are to be trained on.
+
+    Raises:
+        ValueError: it is another kind of network.
+    """
+    take_up(trained, start, lambda: trained[0](seen), within="trained")
+    # The exporter keeps the prototypes under a name of its own; no other weights have their shape.
+    (directions,) = (values for values in stored_weights(start).values() if values.shape == (DIMENSIONS, PROTOTYPES))
+    trained[1].directions.data.copy_(directions.T)
 
 
 def _one_cycle(

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.cell import CLASS_NAMES
+from karyotyping.chromosome import Measured
 from karyotyping.crop import Crop, measure_crops, read_crop
 from karyotyping.embedding import COLUMNS, ROWS, appearance, cell_scale
 from karyotyping.ideogram import centromere_index
@@ -158,7 +159,11 @@ def _cell(members: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, Seen]]:
 
 def seen_together(rows: Sequence[Row], crops: Sequence[Crop]) -> list[tuple[Row, Seen]]:
     """The chromosomes of one cell on their canvases."""
-    measured = measure_crops(crops)
+    return seen_of(rows, measure_crops(crops))
+
+
+def seen_of(rows: Sequence[Row], measured: Sequence[Measured]) -> list[tuple[Row, Seen]]:
+    """The same, of chromosomes that have been straightened."""
     scale = cell_scale(measured)
     return [
         (row, (np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8), item.size))
