@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from karyotyping.embedding import EMBEDDER, ROWS
 from karyotyping.instances import SEGMENTER
 from karyotyping.pipeline import Pipeline
@@ -138,3 +145,42 @@ def test_from_photographs_to_weights(tmp_path: Path, settings: dict[str, Any]) -
     config.write_text("\n".join(f"{key} = {value!r}" for key, value in quick.items()), "utf-8")
     weights = adapt(config, tmp_path / "runs", [photograph], lambda line: None)
     assert "chromosomes of photographs, named by their cells" in resolve(EMBEDDER, weights.parent).card["data"]
+
+
+def test_the_benchmark_measures_on_cells_that_were_not_adapted_to(
+    config: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    assert config.parent == tmp_path  # where the report is, and KARYO_TEST_DATA
+    folder, quick = tmp_path / "without-toy", tmp_path / "adaptation.toml"
+    folder.mkdir()
+    shutil.copy(resolve(EMBEDDER).path, folder)
+    with zipfile.ZipFile(tmp_path / "toy.zip") as report:
+        names = [name for name in report.namelist() if name.endswith(".png")]
+    np.savez(folder / "held-out.npz", report=np.full(len(names), "toy"), name=np.array(names))
+    quick.write_text("\n".join(f"{key} = {value!r}" for key, value in {**settings, "steps": 8}.items()), "utf-8")
+    for same, count in (([], 16), (["--same"], 32)):
+        run = subprocess.run(
+            [sys.executable, "benchmarks/adaptation.py", folder, "--config", quick, "--out", tmp_path / "runs", *same],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines()[-2:]]
+        assert [row[:3] for row in rows] == [["toy", "before", str(count)], ["toy", "after", str(count)]]
+        assert all(0 < float(share.rstrip("%")) <= 100 for row in rows for share in row[3:])
+
+
+def test_holding_out_and_adapting_do_not_go_together(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
+    both = CliRunner().invoke(app, ["train", "embedder", "--photographs", str(tmp_path), "--fold", "0"])
+    assert both.exit_code == 1
+    assert "do not go with --photographs" in both.output
+    alone = CliRunner().invoke(app, ["train", "embedder", "--start", str(tmp_path / "a.png")])
+    assert alone.exit_code == 1
+    assert "--start is what adapts" in alone.output
+    (tmp_path / "empty").mkdir()
+    none = CliRunner().invoke(app, ["train", "embedder", "--photographs", str(tmp_path / "empty")])
+    assert none.exit_code == 1
+    assert "no image files in" in none.output

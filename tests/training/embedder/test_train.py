@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -20,51 +18,8 @@ pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from training.embedder.loop import Batches, Settings, fit  # noqa: E402
 from training.embedder.train import held_out_of, read_all, train  # noqa: E402
-from training.simulation.chromosome import draw_chromosome  # noqa: E402
-
-CONFIG = """
-seed = 5
-folds = 2
-simulated_cells = 1
-cycles = 2
-steps = 8
-batch = 12
-negatives = 4
-learning_rate = 1e-3
-weight_decay = 0.02
-averaging = 0.9
-scale = 16.0
-margin = 0.2
-objective = "margin_softmax"
-polarity = 0.3
-strength = 1.0
-sharpness = 1.0
-[reports]
-toy = 1.0
-absent = 1.0
-"""
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two cases of two cells of eight chromosomes, dark on white, and how to train on them."""
-    rng = np.random.default_rng(4)
-    rows = ["file,class,cell,case,upright"]
-    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
-        for cell in range(4):
-            for number in (1, 2, 5, 9, 14, 17, 21, 24):
-                patch = draw_chromosome(number, rng, angle=np.pi / 2)
-                grey = np.pad(255 - np.clip(120 * patch.stain, 0, 255), 4, constant_values=255).astype(np.uint8)
-                name = f"c{cell}/{number}.png"
-                archive.writestr(name, cv2.imencode(".png", grey)[1].tobytes())
-                rows.append(f"{name},{ {23: 'X', 24: 'Y'}.get(number, number) },c{cell},case{cell // 2},1")
-        archive.writestr("index.csv", "\n".join(rows))
-    monkeypatch.setenv("KARYO_TEST_DATA", str(tmp_path))
-    path = tmp_path / "embedder.toml"
-    path.write_text(CONFIG, "utf-8")
-    return path
 
 
 def test_a_fold_is_measured_on_what_it_never_saw_and_the_whole_gets_a_card(config: Path, tmp_path: Path) -> None:
