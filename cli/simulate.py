@@ -95,10 +95,12 @@ def embedder(
     configs = Path("training/configs")
     try:
         if photographs:
-            adapt(config or configs / "adaptation.toml", out, _images(photographs), say=err.print, start=start)
+            files = _images(photographs)
+            adapted = adapt(config or configs / "adaptation.toml", out, files, say=err.print, start=start)
+            err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
         else:
             train(config or configs / "embedder.toml", out, say=err.print, fold=fold, without=without)
-    except ValueError as problem:
+    except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
 
 
