@@ -34,6 +34,12 @@ def test_a_simulated_cell_is_analysed_whole(cell: CellAnalysis) -> None:
     assert set(cell.seconds) >= {"normalise", "segment", "measure", "classify"}
 
 
+def test_what_is_measured_is_what_is_analysed(pipeline: Pipeline, cell: CellAnalysis) -> None:
+    measured = pipeline.measure(simulate("46,XX", seed=0).pixels)
+    assert sorted((item.length for item in measured), reverse=True) == [c.length for c in cell.chromosomes]
+    assert pipeline.measure(np.full((300, 300), 240, np.uint8)) == []
+
+
 def test_boxes_are_those_of_the_masks(cell: CellAnalysis) -> None:
     for chromosome in cell.chromosomes:
         rows, columns = np.nonzero(decode_mask(chromosome.mask))
