@@ -69,7 +69,10 @@ def main() -> None:
             before = folder / "embedder.onnx"
             after = adapt_to(learnt, settings, arguments.out, print, before)
             for when, weights in (("before", before), ("after", after)):
-                found = measure_held_out(weights, measured, after.parent)[report]
+                answers = after.parent / when
+                answers.mkdir(exist_ok=True)
+                found = measure_held_out(weights, measured, answers)[report]
+                print(f"{report}, {when}: every answer in {answers / HELD_OUT}")
                 for figure in FIGURES:
                     if figure in found:
                         count = int(measured.upright.sum()) if figure == "polarity" else len(measured)

@@ -92,14 +92,14 @@ def embedder(
         fail("--fold and --without hold reports out: they do not go with --photographs")
     if start and not photographs:
         fail("--start is what adapts to --photographs: give these too")
-    configs = Path("training/configs")
+    config = config or _usual("adaptation.toml" if photographs else "embedder.toml")
     try:
         if photographs:
             files = _images(photographs)
-            adapted = adapt(config or configs / "adaptation.toml", out, files, say=err.print, start=start)
+            adapted = adapt(config, out, files, say=err.print, start=start)
             err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
         else:
-            train(config or configs / "embedder.toml", out, say=err.print, fold=fold, without=without)
+            train(config, out, say=err.print, fold=fold, without=without)
     except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
 
@@ -130,7 +130,7 @@ def segmenter(
     files = _images(photographs) if photographs else []
     try:
         train(
-            config or Path("training/configs") / ("photographs.toml" if files else "segmenter.toml"),
+            config or _usual("photographs.toml" if files else "segmenter.toml"),
             out,
             say=err.print,
             start=start,
@@ -155,6 +155,14 @@ def mean(
     except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
     err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/], its card in [bold]{out.with_suffix('.md')}[/]")
+
+
+def _usual(name: str) -> Path:
+    """A configuration that karyoflow comes with; the command ends if it is not where the command was given."""
+    config = Path("training/configs") / name
+    if not config.is_file():
+        fail(f"there is no {config} here: give the command in karyoflow's own folder, or name a file with --config")
+    return config
 
 
 def _images(folder: Path) -> list[Path]:

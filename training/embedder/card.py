@@ -56,7 +56,7 @@ def write_adapted_card(
     weights: Path,
     settings: Mapping[str, Any],
     chromosomes: int,
-    agreed: Mapping[str, float | None],
+    agreed: Mapping[str, float],
     start: Path,
 ) -> None:
     """Write the card of a network that adapted to photographs.
@@ -65,7 +65,7 @@ def write_adapted_card(
         weights: beside which it is written.
         settings: a configuration like ``training/configs/adaptation.toml``.
         chromosomes: how many of the photographs were learnt from.
-        agreed: share told alone to be what their cells take them for, before and after; None if it was not measured.
+        agreed: share told alone to be what their cells take them for, before and after; empty if it was not measured.
         start: exported network that the training began with.
     """
     begun = hashlib.sha256(start.read_bytes()).hexdigest()
@@ -76,7 +76,7 @@ def write_adapted_card(
         "command": "karyo train embedder --photographs",
         "seed": settings["seed"],
     }
-    metrics = {f"agreement_{when}": share for when, share in agreed.items() if share is not None}
+    metrics = {f"agreement_{when}": share for when, share in agreed.items()}
     write_card(weights, {**_NATURE, **facts}, metrics, _ADAPTED)
 
 

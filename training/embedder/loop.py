@@ -20,7 +20,7 @@ from training.embedder.augment import Strength, augmented, with_stained_centrome
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
 from training.embedder.reports import Chromosomes
-from training.exported import stored_weights, take_up
+from training.embedder.weights import take_up_embedder
 from training.optimisation import Optimisation, settle
 from training.precision import halved
 
@@ -123,19 +123,6 @@ def fit(
     if settings.objective == "triplet":
         centre(trained, batches)
     return trained
-
-
-def take_up_embedder(trained: Any, start: Path, seen: Tensor) -> None:
-    """Give [Embedder, Prototypes] the weights of an exported network; ``seen`` (N, 1, ROWS, COLUMNS) is much of what
-    they are to be trained on.
-
-    Raises:
-        ValueError: it is another kind of network.
-    """
-    take_up(trained, start, lambda: trained[0](seen), within="trained")
-    # The exporter keeps the prototypes under a name of its own; no other weights have their shape.
-    (directions,) = (values for values in stored_weights(start).values() if values.shape == (DIMENSIONS, PROTOTYPES))
-    trained[1].directions.data.copy_(directions.T)
 
 
 def _one_cycle(

@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.embedding import EMBEDDER
-from models.networks.embedder import Scores
 from models.registry import digest
 from training.embedder.card import write_embedder_card
 from training.embedder.heldout import measure_held_out
@@ -21,7 +19,7 @@ from training.embedder.loop import Batches, Settings, fit
 from training.embedder.reports import SIGHT, Chromosomes, read_report
 from training.embedder.simulated import NAME as SIMULATED
 from training.embedder.simulated import read_simulated
-from training.export import export
+from training.embedder.weights import export_embedder
 
 Say = Callable[[str], None]
 
@@ -58,12 +56,7 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
     weights = np.array([share[report] for report in seen.report.tolist()])
     how = Settings.of(settings)
     trained = fit(Batches(seen, weights, how), how, folder, say)
-    weights_file = export(
-        Scores(trained, how.scale * settings["sharpness"]),
-        folder / f"{EMBEDDER}.onnx",
-        {"appearance": seen[np.arange(min(64, len(seen)))].visible},
-        ("embedding", "scores", "polarity"),
-    )
+    weights_file = export_embedder(trained, how.scale * settings["sharpness"], folder, seen)
     if held_out.any():
         measured = measure_held_out(weights_file, chromosomes[held_out], folder)
         say(json.dumps(measured))

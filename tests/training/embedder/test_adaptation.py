@@ -30,10 +30,10 @@ pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from models.networks.embedder import Embedder, Prototypes, Scores  # noqa: E402
 from training.embedder.adaptation import adapt, adapt_to, agreement, named_by, photographed  # noqa: E402
-from training.embedder.loop import take_up_embedder  # noqa: E402
 from training.embedder.losses import PROTOTYPES  # noqa: E402
 from training.embedder.reports import Chromosomes  # noqa: E402
 from training.embedder.simulated import read_simulated  # noqa: E402
+from training.embedder.weights import take_up_embedder  # noqa: E402
 from training.simulation import simulate  # noqa: E402
 
 SCALE = 16.0 * 0.75
@@ -108,12 +108,21 @@ def test_the_card_says_how_often_one_alone_is_told_to_be_what_its_cell_takes_it_
     assert 0.7 < card["metrics"]["agreement_after"] <= 1
     assert resolve(EMBEDDER).sha256[:16] in card["data"]
     assert any("of 184 chromosomes" in line for line in said)  # not the fifth cell's
+    assert said[-1].endswith("keep the network that you have")  # nothing was learnt
 
 
 def test_fewer_than_five_cells_leave_none_aside(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
     few = cells[np.isin(cells.cell, np.unique(cells.cell)[:4])]
-    weights = adapt_to(few, still, tmp_path, lambda line: None, resolve(EMBEDDER).path)
+    said: list[str] = []
+    weights = adapt_to(few, still, tmp_path, said.append, resolve(EMBEDDER).path)
     assert resolve(EMBEDDER, weights.parent).card["metrics"] == {}
+    assert "none was left aside" in said[-1]
+
+
+def test_cells_that_are_sure_of_nothing_are_refused(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
+    faceless = replace(cells, canvas=np.zeros_like(cells.canvas))
+    with pytest.raises(ValueError, match="sure of none"):
+        adapt_to(faceless, still, tmp_path, lambda line: None, resolve(EMBEDDER).path)
 
 
 def test_photographs_are_read_once_and_those_without_chromosomes_are_named(
@@ -128,14 +137,28 @@ def test_photographs_are_read_once_and_those_without_chromosomes_are_named(
     assert 40 <= len(found) <= 50
     assert not found.upright.any()
     assert (found.class_index == -1).all()
-    assert set(found.cell.tolist()) == {"photographs/a.png"}
+    assert len(set(found.cell.tolist())) == 1
     assert [line.partition(":")[0] for line in said] == ["1 of 3", "b.png", "c.png"]
 
     monkeypatch.setattr(Pipeline, "measure", lambda *_: pytest.fail("looked at twice"))
     again = photographed([metaphase], tmp_path, said.append)
     np.testing.assert_array_equal(again.canvas, found.canvas)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(metaphase.read_bytes())
+    assert len(photographed([metaphase, copy], tmp_path, said.append)) == len(found)
     with pytest.raises(ValueError, match="none of the photographs shows chromosomes"):
         photographed([text], tmp_path, said.append)
+
+
+def test_photographs_of_one_name_in_two_folders_are_two_cells(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "1.png" for folder in ("case-1", "case-2")]
+    for seed, file in enumerate(files):
+        file.parent.mkdir()
+        cv2.imwrite(str(file), simulate("46,XX", seed=seed).pixels)
+    found = photographed(files, tmp_path, lambda line: None)
+    _, count = np.unique(found.cell, return_counts=True)
+    assert len(count) == 2
+    assert count.max() <= 50
 
 
 def test_from_photographs_to_weights(tmp_path: Path, settings: dict[str, Any]) -> None:
@@ -167,6 +190,8 @@ def test_the_benchmark_measures_on_cells_that_were_not_adapted_to(
             check=False,
         )
         assert run.returncode == 0, run.stderr
+        stored = [Path(line.rpartition(" ")[2]) for line in run.stdout.splitlines() if "every answer in" in line]
+        assert [len(np.load(file)["name"]) for file in stored] == [count, count]
         rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines()[-2:]]
         assert [row[:3] for row in rows] == [["toy", "before", str(count)], ["toy", "after", str(count)]]
         assert all(0 < float(share.rstrip("%")) <= 100 for row in rows for share in row[3:])
@@ -184,3 +209,10 @@ def test_holding_out_and_adapting_do_not_go_together(tmp_path: Path) -> None:
     none = CliRunner().invoke(app, ["train", "embedder", "--photographs", str(tmp_path / "empty")])
     assert none.exit_code == 1
     assert "no image files in" in none.output
+
+
+def test_without_its_configuration_it_says_where_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["train", "embedder"])
+    assert done.exit_code == 1
+    assert "--config" in done.output
