@@ -76,3 +76,20 @@ def test_reports_keep_their_files_apart(tmp_path: Path) -> None:
     found = evaluate_classes(tmp_path / "out" / "truth.csv", tmp_path / "out" / "predictions.csv", resamples=0)
     assert sorted(found["by"]["report"]) == ["a", "b"]
     assert found["by"]["report"]["b"]["chromosomes"] == 47
+
+
+def test_with_counts_known_what_a_cell_cannot_have_is_ruled_out(tmp_path: Path) -> None:
+    write_fold(tmp_path / "fold.npz", "a/1")
+    with np.load(tmp_path / "fold.npz") as stored:
+        real = {name: stored[name][:46] for name in stored.files}  # without the debris
+    real["joint"][45, [22, 6]] += [[-7.0], [0.0]]  # so sure of a 7 that only the counts speak against it
+    np.savez(tmp_path / "fold.npz", **real)
+    run = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "known_counts.py", tmp_path / "fold.npz"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "| a | 46 | 97.83% | 97.83% | 100.00% |"
