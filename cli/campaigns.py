@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from cli.connections import PRODUCTION, services
 from cli.console import AsJson, err, fail, print_json, print_table
-from cli.services import PRODUCTION, services
 from db import campaigns, pipelines, schedules
 from db.schema import PRIORITIES
 

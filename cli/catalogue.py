@@ -6,9 +6,9 @@ import typer
 from sqlalchemy import select
 
 from cli import engines
-from cli.choices import ClassifierOption, SegmenterOption
+from cli.connections import PRODUCTION, promote_shipped_pipeline, services
 from cli.console import AsJson, err, fail, print_json, print_table
-from cli.services import PRODUCTION, promote_shipped_pipeline, services
+from cli.options import ClassifierOption, SegmenterOption
 from db import migrate
 from db.schema import Pipeline, PipelineAlias
 from karyotyping.pipeline import Classifier, Segmenter

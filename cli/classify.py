@@ -12,18 +12,18 @@ import typer
 from rich.markup import escape
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
-from cli.export import write_csv
-from ingest.collection import Collection, Picture, open_collection
-from ingest.verdict import Rejected
-from karyotyping.cell import class_name
-from karyotyping.collection import LIMITS, Answer, File, Refused, cell_of, classify_cells, classify_population
-from karyotyping.embedding import EMBEDDER
-from karyotyping.image import ImageRejected
-from karyotyping.karyogram import draw_karyogram, karyogram_svg
+from ingest.rejections import Rejected
+from ingest.sources.archive import Collection, Picture, open_collection
+from karyotyping.classification.embedder import EMBEDDER
+from karyotyping.crops import LIMITS, Answer, File, Refused, cell_of, classify_cells, classify_population
+from karyotyping.image.decode import ImageRejected
+from karyotyping.model import class_name
+from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
+from karyotyping.rendering.png import png
 from models import registry
 from models.engine import Engine, load_engine
+from reports.tables import write_csv
 from settings import EngineChoice, Settings
-from worker.pictures import png
 
 COLUMNS = ("file", "class", "score", "top5", "p_up", "p_unknown")
 CELL_COLUMNS = ("file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown")

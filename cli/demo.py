@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from cli.connections import services
 from cli.console import fail, out
 from cli.run import process, tell
-from cli.services import services
 from training.simulation import write_dataset
 
 CASES = {"DEMO-1": "46,XX", "DEMO-2": "47,XY,+21"}

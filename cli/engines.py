@@ -8,23 +8,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import onnxruntime as ort
 import typer
 from rich.markup import escape
 from rich.progress import Progress
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
-from ingest.discovery import image_files
-from karyotyping.image import ImageRejected, Limits, decode
-from karyotyping.parity import judge, shown
+from ingest.sources.folder import image_files
+from karyotyping.engine_validation import judge, shown
+from karyotyping.image.decode import ImageRejected, Limits, decode
 from karyotyping.pipeline import Photo
 from models import registry
 from models.engine import load_engine
 from models.parity import Parity
 from models.providers import PROVIDERS, EngineUnavailable, Placement
+from models.runtime import ort
 from settings import EngineChoice, Settings
 from training.simulation import simulate
-from training.simulation.look import Contrast
+from training.simulation.appearance import Contrast
 
 Device = Annotated[int, typer.Option(min=0, help="Index of the GPU.")]
 Cache = Annotated[Path | None, typer.Option(help="Folder of built engines; default: below XDG_CACHE_HOME.")]

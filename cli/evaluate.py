@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 
 from cli.console import err, fail, print_json, print_table
-from training.evaluation import answers
-from training.evaluation import coco as instances
-from training.evaluation.classes import draw, report
-from training.evaluation.domains import domain_table
-from training.evaluation.matching import load
-from training.evaluation.pictures import draw as draw_found
+from training.evaluation.classification import data
+from training.evaluation.classification.report import draw, report
+from training.evaluation.instances import report as instances
+from training.evaluation.instances.by_domain import domain_table
+from training.evaluation.instances.matching import load
+from training.evaluation.instances.plots import draw as draw_found
 
 evaluate_app = typer.Typer(help="Compare results with a truth; every metric as JSON.", no_args_is_help=True)
 
@@ -83,7 +83,7 @@ def classes(
     The truth is a CSV, or a zip of crops with an index.csv.
     """
     try:
-        compared = answers.read(truth, predictions)
+        compared = data.read(truth, predictions)
         if figures:
             for drawn in draw(compared, figures, crops or (truth if truth.suffix == ".zip" else None)):
                 err.print(f"wrote {drawn}")

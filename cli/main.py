@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from cli.console import err
-from cli.lazily import Command, group_of
+from cli.lazy import Command, group_of
 
 WORK = "Work through images"
 OPERATE = "Operate"
@@ -116,8 +116,8 @@ def _mendable(problem: Exception) -> tuple[str, int]:
     from pydantic import ValidationError  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
-    from cli.embedded.errors import StackError  # noqa: PLC0415
     from db.pipelines import UnknownPipeline  # noqa: PLC0415
+    from embedded.errors import StackError  # noqa: PLC0415
     from ingest import IngestError  # noqa: PLC0415
     from models.providers import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415

@@ -8,15 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow as pa
-import pyarrow.parquet
 import typer
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from cli.connections import PRODUCTION, services
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
 from cli.run import Lab, take_in
-from cli.services import PRODUCTION, services
 from db import pipelines, queue, reporting
+from reports.html import render
+from reports.tables import write_parquet
 
 
 class Format(StrEnum):
@@ -104,13 +103,9 @@ def report(
         case Format.PARQUET:
             if out is None:
                 fail("a parquet report needs --out FILE", code=2)
-            table = pa.Table.from_pylist([dict(zip(columns, row, strict=True)) for row in rows])
-            pa.parquet.write_table(table, out)
+            write_parquet(out, [dict(zip(columns, row, strict=True)) for row in rows])
         case Format.HTML:
-            environment = Environment(loader=PackageLoader("cli"), autoescape=True, undefined=StrictUndefined)
-            page = environment.get_template("table.html").render(
-                title=known[name].description, columns=columns, rows=rows
-            )
+            page = render("table.html", title=known[name].description, columns=columns, rows=rows)
             if out:
                 out.write_text(page, encoding="utf-8")
             else:

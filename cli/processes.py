@@ -27,7 +27,7 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Worker processes: one per GPU, or per free core.")] = 1,
 ) -> None:
     """Analyse images: take chunks from the broker until told to stop (SIGTERM finishes the image in hand)."""
-    from worker.process import main  # noqa: PLC0415
+    from worker.main import main  # noqa: PLC0415
 
     main(_configured(), concurrency=concurrency)
 
@@ -63,8 +63,8 @@ def up(
     """Run everything on this machine, in the foreground, until Ctrl-C."""
     import uvicorn  # noqa: PLC0415
 
-    from cli.embedded import EmbeddedStack  # noqa: PLC0415
-    from cli.services import connect, promote_shipped_pipeline  # noqa: PLC0415
+    from cli.connections import connect, promote_shipped_pipeline  # noqa: PLC0415
+    from embedded import EmbeddedStack  # noqa: PLC0415
     from models.providers import usual_processes  # noqa: PLC0415
     from web import create_app  # noqa: PLC0415
 

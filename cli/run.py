@@ -13,14 +13,14 @@ import typer
 from rich.progress import Progress
 from sqlalchemy import func, select
 
+from cli.connections import PRODUCTION, Services, register_shipped_pipeline, services
 from cli.console import err, print_table, progress_bar
-from cli.export import ExportedImage, export
-from cli.services import PRODUCTION, Services, register_shipped_pipeline, services
 from db import pipelines
 from db.schema import ENDED, Analysis, CaseResult, Image, Queue
 from ingest import IngestSummary, ingest_folder, ingest_manifest
-from karyotyping.image import Limits
+from karyotyping.image.decode import Limits
 from karyotyping.pipeline import Classifier, Segmenter
+from reports.run import ExportedImage, export
 
 POLL_SECONDS = 0.3
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import err, fail, progress_bar
-from ingest.discovery import image_files
+from ingest.sources.folder import image_files
 from models.registry import ModelUnavailable
 from training.simulation import write_dataset
 
@@ -54,7 +54,7 @@ def router(
 ) -> None:
     """Train the contour router (single, cluster, chromosome with noise, noise)."""
     try:
-        from training.router import train  # noqa: PLC0415 - torch is an extra
+        from training.router.train import train  # noqa: PLC0415 - torch is an extra
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
     train(config, out)
@@ -84,7 +84,7 @@ def embedder(
     """Train the embedding network (class and polarity of single chromosomes) on karyotype reports, or adapt it to the
     photographs of a laboratory."""
     try:
-        from training.embedder.adaptation import adapt  # noqa: PLC0415 - torch is an extra
+        from training.embedder.self_training import adapt  # noqa: PLC0415 - torch is an extra
         from training.embedder.train import train  # noqa: PLC0415
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
@@ -147,7 +147,7 @@ def mean(
 ) -> None:
     """Average the weights of several trainings that began with the same ones: mostly better than each."""
     try:
-        from training.mean import write_mean  # noqa: PLC0415 - onnx is an extra
+        from training.common.weight_averaging import write_mean  # noqa: PLC0415 - onnx is an extra
     except ModuleNotFoundError as problem:
         fail(f"averaging needs {problem.name}: install the `train` extra (make train-setup)")
     try:

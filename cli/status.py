@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from cli.connections import services
 from cli.console import AsJson, out, print_json, table
-from cli.services import services
 from db import queue
 
 

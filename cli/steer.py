@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
+from cli.connections import Services, services
 from cli.console import AsJson, err, fail, print_json, progress_bar
-from cli.services import Services, services
 from db import queue
-from db.backlog import backlog
+from db.queue.backlog import backlog
 from db.schema import PRIORITIES
 
 POLL_SECONDS = 0.5

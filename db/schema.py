@@ -362,7 +362,7 @@ class Chromosome(Base):
 
 
 class QcMetrics(Base):
-    """Quality control of one analysis; the columns are the fields of ``karyotyping.cell.Quality``."""
+    """Quality control of one analysis; the columns are the fields of ``karyotyping.model.Quality``."""
 
     __tablename__ = "qc_metrics"
     __table_args__ = (
@@ -410,7 +410,7 @@ class CaseResult(Base):
     modal_count: Mapped[int | None] = mapped_column(SmallInteger)
     iscn: Mapped[str | None]
     summary: Mapped[dict[str, Any] | None] = mapped_column(
-        doc="``karyotyping.case.CaseSummary`` as JSON: count distribution, consensus copies, ranking of the images."
+        doc="``karyotyping.case_summary.CaseSummary`` as JSON: count distribution, consensus copies, ranking of images."
     )
     artefacts: Mapped[dict[str, Any] | None]
     updated_at: Mapped[datetime] = _created()

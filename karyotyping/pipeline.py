@@ -15,20 +15,20 @@ from typing import Any, Self, TypeVar, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping import classification, embedding
-from karyotyping.cell import AnalysisError, CellAnalysis
-from karyotyping.chromosome import Measured, measure_cell
-from karyotyping.classified import Classified
-from karyotyping.contours import Contour
-from karyotyping.crop import without_halo
-from karyotyping.embedding import EMBEDDER
-from karyotyping.identified import Outlined, cell_iscn, identify
-from karyotyping.instances import SEGMENTER
-from karyotyping.normalise import Normalised, normalise
+from karyotyping.chromosome.crop import without_halo
+from karyotyping.chromosome.measure import Measured, measure_cell
+from karyotyping.classification import band_matching, embedder
+from karyotyping.classification.embedder import EMBEDDER
+from karyotyping.classification.identify import Outlined, cell_iscn, identify
+from karyotyping.classification.prediction import Classified
+from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.quality import measure_quality
-from karyotyping.routing import ROUTER
-from karyotyping.segmentation import Instance, Segmentation, StreamParameters
-from karyotyping.stream import Networks, segment_batch
+from karyotyping.segmentation.contours import Contour
+from karyotyping.segmentation.instance_decoding import SEGMENTER
+from karyotyping.segmentation.result import Instance, Segmentation, StreamParameters
+from karyotyping.segmentation.router import ROUTER
+from karyotyping.segmentation.stream import Networks, segment_batch
 from models import registry
 from models.engine import Engine, load_engine
 
@@ -178,8 +178,8 @@ class Pipeline:
         self, cells: Sequence[Sequence[Measured]], images: Sequence[Normalised]
     ) -> Sequence[tuple[Classified, ...]]:
         if self._classifier == Classifier.EMBEDDING:
-            return embedding.classify_batch(cells, self._embedder)
-        return [classification.classify(cell, image.polarity) for cell, image in zip(cells, images, strict=True)]
+            return embedder.classify_batch(cells, self._embedder)
+        return [band_matching.classify(cell, image.polarity) for cell, image in zip(cells, images, strict=True)]
 
 
 @contextmanager

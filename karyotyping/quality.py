@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from karyotyping.cell import Chromosome, Quality, QualityFlag
-from karyotyping.normalise import Grey, Mask, Normalised
-from karyotyping.segmentation import Segmentation
+from karyotyping.image.normalise import Grey, Mask, Normalised
+from karyotyping.model import Chromosome, Quality, QualityFlag
+from karyotyping.segmentation.result import Segmentation
 
 _EXPECTED = 46
 _COUNT_TOLERANCE = 6.0

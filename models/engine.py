@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models.cache import prebuilt
@@ -30,6 +29,7 @@ from models.providers import (
     tensorrt_key,
     tensorrt_options,
 )
+from models.runtime import ort
 
 __all__ = ["Engine", "EngineUnavailable", "InputInvalid", "OnnxEngine", "Placement", "Profile", "load_engine"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import onnxruntime as ort
+from models.runtime import ort
 
 PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",

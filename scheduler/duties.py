@@ -10,8 +10,8 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from db import queue, schedules, workers
-from db.backlog import NAMES
 from db.engine import SessionFactory
+from db.queue.backlog import NAMES
 from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.backlog import NAMES, backlog
 from db.engine import SessionFactory, check, make_engine, make_sessions
+from db.queue.backlog import NAMES, backlog
 from db.schema import Queue
 from settings import Settings
 from telemetry import metrics, probes, traces

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 from tenacity.nap import sleep_using_event
 
-from db.bell import Bell
 from db.engine import make_engine, make_sessions
+from db.notify import Bell
 from scheduler.duties import Duties, Publisher
 from scheduler.monitor import Monitor, monitored
 from settings import Settings

@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import redis
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from telemetry.companion import companion
+from telemetry.sidecar import companion
 
 log = logging.getLogger(__name__)
 

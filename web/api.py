@@ -12,8 +12,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from db.schema import PRIORITIES
 from ingest import IngestSummary, ingest_folder
-from ingest.discovery import Labels
-from karyotyping.image import Limits
+from ingest.sources.folder import Labels
+from karyotyping.image.decode import Limits
 from storage import StorageError
 from web import queries
 from web.access import may_write

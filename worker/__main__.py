@@ -1,6 +1,6 @@
 """``python -m worker``: a worker configured by the environment."""
 
 from settings import Settings
-from worker.process import main
+from worker.main import main
 
 main(Settings())

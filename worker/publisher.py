@@ -9,7 +9,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from settings import Settings
-from worker.app import ANALYSE_CHUNK, QUEUE, SUMMARISE_CASE, make_app
+from worker.celery_app import ANALYSE_CHUNK, QUEUE, SUMMARISE_CASE, make_app
 
 _STEPS = (3, 6, 9)
 """Redis priority of ``db.schema.PRIORITIES`` stat, routine and backlog; summaries go before all of them, with 0."""

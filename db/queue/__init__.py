@@ -5,15 +5,15 @@ it starts from, so that of two processes that try the same one, one finds nothin
 lease token; whoever lost the token can write nothing. All time is the database's.
 """
 
-from db.queue.dispatching import Claimed, claim, claimable, pause, resume, unclaim
-from db.queue.holding import begin, begin_all, extend, fail, lease, release
-from db.queue.overview import overview
-from db.queue.pace import seconds_per_image
-from db.queue.recovery import WORKER_LOST, ReapReport, reap, retry
-from db.queue.results import finish, finish_all
-from db.queue.summaries import StaleCase, stale_cases, write_case
-from db.queue.terms import AnalysisResult, Leased
-from db.queue.waiting import CASE_SHARE, enqueue, enqueue_selected
+from db.queue.case_summaries import StaleCase, stale_cases, write_case
+from db.queue.claims import Claimed, claim, claimable, pause, resume, unclaim
+from db.queue.completion import finish, finish_all
+from db.queue.enqueue import CASE_SHARE, enqueue, enqueue_selected
+from db.queue.leases import begin, begin_all, extend, fail, lease, release
+from db.queue.reaper import WORKER_LOST, ReapReport, reap, retry
+from db.queue.status import overview
+from db.queue.throughput import seconds_per_image
+from db.queue.types import AnalysisResult, Leased
 
 __all__ = [
     "CASE_SHARE",

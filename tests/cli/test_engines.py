@@ -7,13 +7,13 @@ import json
 import re
 from pathlib import Path
 
-import onnxruntime as ort
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
 from models import parity
 from models.registry import available
+from models.runtime import ort
 
 HAS_GPU = "CUDAExecutionProvider" in ort.get_available_providers() and ctypes.util.find_library("cuda") is not None
 

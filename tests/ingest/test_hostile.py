@@ -19,8 +19,8 @@ from sqlalchemy import select
 from db import schema
 from db.engine import SessionFactory
 from ingest import ingest_folder
-from ingest.verdict import printable
-from karyotyping.image import ImageRejected, decode
+from ingest.rejections import printable
+from karyotyping.image.decode import ImageRejected, decode
 from storage import DirectoryStore
 
 GREY = np.random.default_rng(7).integers(0, 256, (96, 128), dtype=np.uint8)

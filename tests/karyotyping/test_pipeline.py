@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from karyotyping.cell import AnalysisError, CellAnalysis, decode_mask
+from karyotyping.model import AnalysisError, CellAnalysis, decode_mask
 from karyotyping.pipeline import Classifier, Pipeline, Segmenter
 from models.registry import ModelUnavailable, digest
 from training.simulation import simulate

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.cell import CellAnalysis
+from karyotyping.model import CellAnalysis
 from karyotyping.pipeline import Pipeline
 from karyotyping.quality import judge_cut_out
 from training.simulation import simulate

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import onnxruntime as ort
 import pytest
 
 from models import registry
 from models.cache import MANIFEST, is_whole, prebuilt
 from models.providers import EngineUnavailable
+from models.runtime import ort
 
 KEY = {"model": "router", "architecture": "sm90"}
 FORK = multiprocessing.get_context("fork")

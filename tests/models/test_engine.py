@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
 from models import providers, registry
@@ -21,6 +20,7 @@ from models.engine import (
     load_engine,
     refuse_fallback,
 )
+from models.runtime import ort
 
 GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
 HAS_GPU = GPU_WHEEL and ctypes.util.find_library("cuda") is not None

@@ -8,7 +8,6 @@ import os
 import re
 from pathlib import Path
 
-import onnxruntime as ort
 import pytest
 
 from models.providers import (
@@ -27,6 +26,7 @@ from models.providers import (
     usable_cores,
     usual_processes,
 )
+from models.runtime import ort
 
 SHAPES = {"stain": (1, 64, 64), "geometry": (6,)}
 HAS_DRIVER = ctypes.util.find_library("cuda") is not None

@@ -15,10 +15,10 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from karyotyping.cell import AnalysisError, CellAnalysis, Chromosome, Quality, encode_mask
+from karyotyping.model import AnalysisError, CellAnalysis, Chromosome, Quality, encode_mask
 from models.registry import ModelUnavailable
 from settings import Settings
-from worker.process import main
+from worker.main import main
 
 
 def segfault() -> None:

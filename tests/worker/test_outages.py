@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
-from worker.silence import EXIT_STATUS
+from worker.process.consumer_watchdog import EXIT_STATUS
 
 if TYPE_CHECKING:
     from conftest import Laboratory

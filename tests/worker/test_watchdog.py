@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from worker.app import QUEUE, make_app
-from worker.silence import EXIT_STATUS
+from worker.celery_app import QUEUE, make_app
+from worker.process.consumer_watchdog import EXIT_STATUS
 
 if TYPE_CHECKING:
     from conftest import Laboratory

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from karyotyping.embedding import COLUMNS, ROWS
-from training.embedder.reports import LEVELS
+from karyotyping.classification.embedder import COLUMNS, ROWS
+from training.embedder.data import LEVELS
 
 _HARMONICS = 3
 _NEIGHBOUR = 0.15

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from karyotyping.embedding import CLASSES, COLUMNS, ROWS, WAYS
+from karyotyping.classification.embedder import CLASSES, COLUMNS, ROWS, WAYS
 from models.networks.embedder import DIMENSIONS
-from training.card import licences, write_card
-from training.embedder.heldout import HELD_OUT, accuracies
+from training.common.card import licences, write_card
 from training.embedder.losses import PROTOTYPES
+from training.embedder.validate import HELD_OUT, accuracies
 
 _FIGURES = ("isolated", "isolated_top5", "assigned", "polarity")
 _NATURE = {
@@ -98,9 +98,9 @@ _TEXT = """# Embedder
 Deep metric learning after KaryoXpert (Chen et al. 2024, section 3.4): a convolutional vector and a banding vector
 become a 128-dimensional unit vector, compared by cosine with the prototypes of the classes.
 
-**Meant for** single chromosomes, straightened by `karyotyping.chromosome` and scaled with their cell by
-`karyotyping.embedding`, of any banding that resembles G, Q or DAPI, bright-field or fluorescence. **Not meant for**
-unbanded stain, R-bands, or species other than man.
+**Meant for** single chromosomes, straightened by `karyotyping.chromosome.measure` and scaled with their cell by
+`karyotyping.classification.embedder`, of any banding that resembles G, Q or DAPI, bright-field or fluorescence.
+**Not meant for** unbanded stain, R-bands, or species other than man.
 
 Cross-validation by case, {folds} of {of} folds run: each chromosome is told by a network that saw no cell of its case.
 

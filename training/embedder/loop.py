@@ -14,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from karyotyping.embedding import ROWS
+from karyotyping.classification.embedder import ROWS
 from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
+from training.common.optimiser import Optimisation, settle
+from training.common.precision import halved
 from training.embedder.augment import Strength, augmented, with_stained_centromeres
+from training.embedder.checkpoint import take_up_embedder
+from training.embedder.data import Chromosomes
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
 from training.embedder.negatives import spoiled
-from training.embedder.reports import Chromosomes
-from training.embedder.weights import take_up_embedder
-from training.optimisation import Optimisation, settle
-from training.precision import halved
 
 _EVERY = 200
 """Steps between checkpoints, and between lines of the log."""

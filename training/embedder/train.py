@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from models.registry import digest
 from training.embedder.card import write_embedder_card
-from training.embedder.heldout import measure_held_out
+from training.embedder.checkpoint import export_embedder
+from training.embedder.data import SIGHT, Chromosomes, read_report
 from training.embedder.loop import Batches, Settings, fit
-from training.embedder.reports import SIGHT, Chromosomes, read_report
-from training.embedder.simulated import NAME as SIMULATED
-from training.embedder.simulated import read_simulated
-from training.embedder.weights import export_embedder
+from training.embedder.synthetic import NAME as SIMULATED
+from training.embedder.synthetic import read_simulated
+from training.embedder.validate import measure_held_out
 
 Say = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def train(config: Path, out: Path, say: Say = print, *, fold: int | None = None,
         The exported file.
 
     Raises:
-        training.export.ExportDiffers: the exported file disagrees with the network.
+        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
         ValueError: there is no such fold or report.
     """
     settings = tomllib.loads(config.read_text("utf-8"))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from karyotyping.instances import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, SIDES_OF, STRIDE
-from karyotyping.normalise import CANONICAL_WIDTH
-from training.card import licences, write_card
+from karyotyping.image.normalise import CANONICAL_WIDTH
+from karyotyping.segmentation.instance_decoding import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, SIDES_OF, STRIDE
+from training.common.card import licences, write_card
 
 _ROWS = ("AP50", "mAP", "mAR", "Acc", "AER", "WCR", "recall_overlapped")
 
@@ -70,10 +70,10 @@ _TEXT = """# Segmenter
 
 Models 4 and 5 of KaryoXpert (Chen et al. 2024, section 3.3.2) in one network of one stage: conditional convolutions
 (CondInst, Tian et al. 2020) at the midpoints of the chromosomes' axes, sought by direction, so that two that cross in
-their middles are two. `karyotyping.instances` makes masks of its maps.
+their middles are two. `karyotyping.segmentation.instance_decoding` makes masks of its maps.
 
-**Meant for** tiles of a metaphase that `karyotyping.normalise` brought to one convention and that were resampled to one
-chromosome width, dark-field or bright-field. **Not meant for** anything else. Nobody has drawn a mask for it.
+**Meant for** tiles of a metaphase that `karyotyping.image.normalise` brought to one convention and that were resampled
+to one chromosome width, dark-field or bright-field. **Not meant for** anything else. Nobody has drawn a mask for it.
 
 On {held_out} simulated tiles whose cells were held out, class-agnostic; a chromosome counts where its midpoint lies
 within the tile:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES
+from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
-from training.exported import take_up
-from training.optimisation import Optimisation, averaged_weights, settle
-from training.segmenter.field import Stream
+from training.common.onnx_restore import take_up
+from training.common.optimiser import Optimisation, averaged_weights, settle
 from training.segmenter.losses import NAMES, losses, weighted
+from training.segmenter.sample import Stream
 from training.segmenter.targets import Batch, batch_of
 
 _STEEPEST = 10.0
@@ -67,7 +67,7 @@ class Settings:
 
 
 def new_segmenter(widths: Sequence[int]) -> Segmenter:
-    """A network with its first weights, whose maps ``karyotyping.instances`` decodes."""
+    """A network with its first weights, whose maps ``karyotyping.segmentation.instance_decoding`` decodes."""
     return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths)
 
 

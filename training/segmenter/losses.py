@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from karyotyping.instances import CELL, HIDDEN, REACH, WINDOW
+from karyotyping.segmentation.instance_decoding import CELL, HIDDEN, REACH, WINDOW
 from models.networks.segmenter import Segmenter, draw_masks
-from training.precision import halved
+from training.common.precision import halved
 from training.segmenter.targets import Batch
 
 NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice")
@@ -50,7 +50,7 @@ def weighted(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tenso
 def windows(prototypes: Tensor, batch: Batch) -> Tensor:
     """(N, C + 2, WINDOW^2): of each mask asked for the prototypes in its window, and coordinates about its cell.
 
-    The same as ``karyotyping.instances.window`` cuts out.
+    The same as ``karyotyping.segmentation.instance_decoding.window`` cuts out.
     """
     size = prototypes.shape[-1]
     top, left = ((middle - WINDOW // 2).clamp(0, size - WINDOW) for middle in (batch.row, batch.column))

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from karyotyping.instances import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
-from training.segmenter.field import Field
+from karyotyping.segmentation.instance_decoding import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
+from training.segmenter.sample import Field
 
 _SPREAD = 2.0
 """Standard deviation of the bell about a midpoint, pixels of the maps."""

@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from karyotyping.instances import SEGMENTER, SIDES_OF, TILE
-from karyotyping.routing import ROUTER
-from karyotyping.stream import Networks
+from karyotyping.segmentation.instance_decoding import SEGMENTER, SIDES_OF, TILE
+from karyotyping.segmentation.router import ROUTER
+from karyotyping.segmentation.stream import Networks
 from models.engine import load_engine
 from models.networks.segmenter import Maps
 from models.registry import digest, resolve
-from training.export import export
+from training.common.onnx_export import export
 from training.segmenter.card import write_segmenter_card
-from training.segmenter.field import Stream
-from training.segmenter.fields import Fields
-from training.segmenter.heldout import measure_held_out
+from training.segmenter.dataset import Fields
 from training.segmenter.loop import Settings, fit
-from training.segmenter.photographs import Labelled, beside, label
+from training.segmenter.pseudo_labels import Labelled, beside, label
+from training.segmenter.sample import Stream
+from training.segmenter.validate import measure_held_out
 
 Say = Callable[[str], None]
 TOLD = "told.jsonl"
@@ -49,7 +49,7 @@ def train(
             what karyoflow comes with, tells the chromosomes in them, and is what the training begins with.
 
     Raises:
-        training.export.ExportDiffers: the exported file disagrees with the network.
+        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
         ValueError: none of the reports is there, nor photographs; nothing is told in those; or a loss has no weight.
     """
     settings = tomllib.loads(config.read_text("utf-8"))
@@ -119,7 +119,7 @@ def train_on(
             ``seen`` alone, which has every stain: with the photographs' they spoil stains that those lack.
 
     Raises:
-        training.export.ExportDiffers: the exported file disagrees with the network.
+        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stream = beside(seen, labelled, settings["seed"]) if labelled else seen

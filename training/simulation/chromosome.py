@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from karyotyping.ideogram import Banding, Resolution, bands, centromere_index, density, relative_length
-from training.simulation.course import Course, Floats, Values, along_and_across, lay
-from training.simulation.look import Look, draw
+from karyotyping.nomenclature.ideogram import Banding, Resolution, bands, centromere_index, density, relative_length
+from training.simulation.appearance import Look, draw
+from training.simulation.axis import Course, Floats, Values, along_and_across, lay
 from training.simulation.noise import smooth_noise
 
 _STEP = 0.5

@@ -13,9 +13,9 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from karyotyping.cell import CLASS_NAMES, encode_mask
-from karyotyping.iscn import format_iscn, parse_iscn
-from training.simulation.look import Contrast
+from karyotyping.model import CLASS_NAMES, encode_mask
+from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
+from training.simulation.appearance import Contrast
 from training.simulation.metaphase import SimulatedMetaphase, simulate
 
 ImageFormat = Literal["png", "tiff"]

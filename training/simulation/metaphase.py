@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.ideogram import Banding, Resolution
-from karyotyping.iscn import format_iscn, parse_iscn
+from karyotyping.nomenclature.ideogram import Banding, Resolution
+from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
+from training.simulation.appearance import Contrast, Look, Optics, draw, draw_resolution, usual_banding
+from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch, draw_chromosome
-from training.simulation.layout import Canvas, Contact, Placed, arrange
-from training.simulation.look import Contrast, Look, Optics, draw, draw_resolution, usual_banding
 from training.simulation.microscope import photograph
-from training.simulation.surroundings import add_debris, add_nuclei
+from training.simulation.spread import Canvas, Contact, Placed, arrange
 
 Box = tuple[int, int, int, int]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.simulation.look import Contrast
+from training.simulation.appearance import Contrast
 from training.simulation.noise import Plane, blur
 
 

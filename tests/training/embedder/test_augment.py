@@ -9,10 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.embedding import COLUMNS, ROWS  # noqa: E402
+from karyotyping.classification.embedder import COLUMNS, ROWS  # noqa: E402
 from training.embedder import augment  # noqa: E402
 from training.embedder.augment import Strength, augmented, with_stained_centromeres  # noqa: E402
-from training.embedder.reports import CANVAS, LEVELS, MARGIN  # noqa: E402
+from training.embedder.data import CANVAS, LEVELS, MARGIN  # noqa: E402
 
 NOTHING = Strength(*(0.0 for _ in fields(Strength)))
 

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.embedding import COLUMNS, ROWS  # noqa: E402
+from karyotyping.classification.embedder import COLUMNS, ROWS  # noqa: E402
 from training.embedder.negatives import spoiled  # noqa: E402
 
 

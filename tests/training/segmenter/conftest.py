@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.segmenter.field import POINTS, Field
+from training.segmenter.sample import POINTS, Field
 
 SIDE, WIDTH = 256, 12
 

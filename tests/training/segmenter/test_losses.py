@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.instances import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
+from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
 from models.networks.segmenter import Maps, Segmenter, draw_masks  # noqa: E402
-from training.segmenter.field import Field  # noqa: E402
 from training.segmenter.losses import NAMES, centre_loss, dice_loss, losses, quality_loss, windows  # noqa: E402
+from training.segmenter.sample import Field  # noqa: E402
 from training.segmenter.targets import batch_of  # noqa: E402
 
 Draw = Callable[..., Field]

@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.instances import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
-from training.segmenter.field import Field
+from karyotyping.segmentation.instance_decoding import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
+from training.segmenter.sample import Field
 from training.segmenter.targets import batch_of, centre_map, cores, dense_maps, find_midpoints
 
 Draw = Callable[..., Field]

@@ -22,9 +22,9 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
-from training.segmenter.field import Field  # noqa: E402
 from training.segmenter.loop import Settings, Stream, fit  # noqa: E402
 from training.segmenter.losses import NAMES  # noqa: E402
+from training.segmenter.sample import Field  # noqa: E402
 from training.segmenter.train import train, train_on  # noqa: E402
 from training.simulation import simulate  # noqa: E402
 

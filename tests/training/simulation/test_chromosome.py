@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from karyotyping.ideogram import centromere_index
+from karyotyping.nomenclature.ideogram import centromere_index
+from training.simulation.appearance import Look, draw
 from training.simulation.chromosome import chromosome_length, draw_chromosome
-from training.simulation.look import Look, draw
 
 
 @pytest.mark.parametrize("class_id", range(1, 25))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from karyotyping.cell import decode_mask
+from karyotyping.model import decode_mask
 from training.simulation import simulate_case, write_dataset
 
 CASES = {"A-1": "46,XX", "B-2": "47,XY,+21"}

@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from karyotyping.ideogram import relative_length
-from karyotyping.iscn import format_iscn
+from karyotyping.nomenclature.ideogram import relative_length
+from karyotyping.nomenclature.iscn import format_iscn
 from training.simulation import Optics, SimulatedMetaphase, simulate
-from training.simulation.look import Contrast
+from training.simulation.appearance import Contrast
 
 CLEAR = Optics(noise=(0, 0), shot_noise=(0, 0), slope=(0, 0), vignetting=(0, 0), haze=(0, 0), sharpening=(0, 0))
 

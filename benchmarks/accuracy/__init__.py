@@ -1,0 +1,1 @@
+"""Accuracy on evaluation sets and in simulation."""

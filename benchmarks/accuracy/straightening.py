@@ -1,0 +1,152 @@
+"""Straightening of simulated chromosomes of known course.
+
+    python -m benchmarks.accuracy.straightening [CHROMOSOMES]
+
+Chromosomes of known course are drawn from the ideogram, blurred, given noise, cut out again and measured. A row for
+each kind of course says how far the found medial axis lies from the true one (both ways, in widths of the chromosome),
+how many axes do not run from end to end (their length is off by more than a tenth), how the straightened profile
+correlates with the true one, and how far the centromere lies from the true one, as a fraction of the length.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from karyotyping.chromosome.crop import Crop, read_crop
+from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measured, measure
+from karyotyping.chromosome.medial_axis import Path, arc_length, cross_sections, resample
+from training.simulation.appearance import Look, draw
+from training.simulation.chromosome import Course, Patch, draw_chromosome
+
+_FRAME = 8
+_BLUR, _NOISE = 1.0, 1.5
+"""Of the microscope and the camera: pixels, grey levels."""
+
+
+def arc(turn: float) -> Course:
+    """An even bend."""
+    return lambda u: np.radians(turn) * (u - 0.5)
+
+
+def s_shape(turn: float) -> Course:
+    """Two bends that make up for each other."""
+    return lambda u: np.radians(turn) * np.sin(np.pi * u)
+
+
+def hairpin(turn: float, place: float, tightness: float) -> Course:
+    """Two arms side by side, folded at one place."""
+    return lambda u: np.radians(turn) / 2 * np.tanh((u - place) * tightness)
+
+
+COURSES: dict[str, Callable[[np.random.Generator], Course]] = {
+    "straight": lambda rng: arc(rng.uniform(-20, 20)),
+    "30-90": lambda rng: arc(rng.uniform(30, 90)),
+    ">90": lambda rng: arc(rng.uniform(90, 170)),
+    "S": lambda rng: s_shape(rng.uniform(60, 150)),
+    "hairpin": lambda rng: hairpin(rng.uniform(150, 185), rng.uniform(0.35, 0.65), rng.uniform(6, 14)),
+}
+"""Turns in degrees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A chromosome cut out of its picture, and what was drawn."""
+
+    crop: Crop
+    axis: Path
+    width: float
+    centromere: float
+    profile: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How one chromosome was measured; the centromere's error is None where none was found."""
+
+    distances: NDArray[np.float64]
+    broken: bool
+    correlation: float
+    centromere: float | None
+
+
+def picture(kind: str, rng: np.random.Generator) -> Truth:
+    """Draw a chromosome whose course is of a kind; only the longer classes bend."""
+    class_id = int(rng.integers(1, 25)) if kind == "straight" else int(rng.choice([*range(1, 13), 23]))
+    cell = draw(Look(), rng)
+    patch = draw_chromosome(class_id, rng, cell=cell, course=COURSES[kind](rng))
+    stain = cv2.copyMakeBorder(patch.stain, *4 * (_FRAME,), cv2.BORDER_CONSTANT, value=0)
+    grey = cv2.GaussianBlur(235 * 10 ** (-0.5 * stain), (0, 0), _BLUR) + rng.normal(0, _NOISE, stain.shape)
+    crop = read_crop(np.clip(np.round(grey), 0, 255).astype(np.uint8))
+    margin = (crop.mask.shape[0] - patch.mask.shape[0]) // 2
+    axis, centromere = _to_the_tips(patch, cell["width"])
+    axis = resample(axis + complex(margin, margin), 1.0)
+    inner = cross_sections(crop.stain, axis, round(0.3 * cell["width"])).mean(axis=1)
+    places = np.linspace(0, len(inner) - 1, PROFILE_SAMPLES)
+    return Truth(crop, axis, cell["width"], centromere, np.interp(places, np.arange(len(inner)), inner))
+
+
+def _to_the_tips(patch: Patch, width: float) -> tuple[Path, float]:
+    """The axis drawn, prolonged over the round ends of the body, and the centromere as a fraction of it."""
+    axis: Path = patch.axis.astype(np.float64).view(np.complex128)[:, 0]
+    rows, columns = np.nonzero(patch.mask)
+    body = columns + 1j * rows
+    tips = []
+    for tip, inner in ((axis[0], axis[4]), (axis[-1], axis[-5])):
+        outwards = (tip - inner) / abs(tip - inner)
+        beyond = (body[np.abs(body - tip) < 0.8 * width] - tip) * np.conj(outwards)
+        tips.append(tip + outwards * max(float(beyond.real.max(initial=0.0)), 0.1))
+    longer = np.concatenate([[tips[0]], axis, [tips[1]]])
+    along = arc_length(longer)
+    return longer, float(along[patch.centromere + 1] / along[-1])
+
+
+def score(truth: Truth, measured: Measured) -> Score:
+    """Hold what was measured against the truth."""
+    found: Path = np.ascontiguousarray(measured.axis).view(np.complex128)[:, 0]
+    if abs(found[0] - truth.axis[0]) + abs(found[-1] - truth.axis[-1]) > abs(found[-1] - truth.axis[0]) + abs(
+        found[0] - truth.axis[-1]
+    ):
+        found, measured = found[::-1], measured.turned()
+    apart = np.abs(found[:, None] - truth.axis)
+    length = float(arc_length(truth.axis)[-1])
+    return Score(
+        distances=np.concatenate([apart.min(axis=0), apart.min(axis=1)]) / truth.width,
+        broken=abs(measured.length - length) > 0.1 * length,
+        correlation=float(np.corrcoef(measured.density, truth.profile)[0, 1]),
+        centromere=None if measured.centromere is None else abs(measured.centromere - truth.centromere),
+    )
+
+
+def main(count: int) -> None:
+    """Measure ``count`` chromosomes of each kind; speed is by CPU time of this one thread."""
+    cv2.setNumThreads(1)
+    columns = ("course", "mean", "95 %", "broken", "profile", "centromere", "90 %", "found", "per second")
+    print("".join(f"{name:>12}" for name in columns))
+    for kind in COURSES:
+        rng = np.random.default_rng(1)
+        truths = [picture(kind, rng) for _ in range(count)]
+        start = time.process_time()
+        found = [
+            measure(truth.crop.stain / np.median(truth.crop.stain[truth.crop.mask]), truth.crop.mask, truth.width)
+            for truth in truths
+        ]
+        rate = count / (time.process_time() - start)
+        scores = [score(truth, measured) for truth, measured in zip(truths, found, strict=True)]
+        distances = np.concatenate([item.distances for item in scores])
+        errors = [item.centromere for item in scores if item.centromere is not None]
+        print(
+            f"{kind:>12}{distances.mean():>12.3f}{np.percentile(distances, 95):>12.3f}"
+            f"{np.mean([item.broken for item in scores]):>12.1%}{np.mean([item.correlation for item in scores]):>12.3f}"
+            f"{np.median(errors):>12.3f}{np.percentile(errors, 90):>12.3f}{len(errors) / count:>12.1%}{rate:>12.0f}"
+        )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)

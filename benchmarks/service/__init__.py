@@ -1,0 +1,1 @@
+"""Throughput, latency and failures of the whole service."""

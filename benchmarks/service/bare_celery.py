@@ -1,0 +1,22 @@
+"""What one would write without karyoflow: one Celery task per image, its result in Redis."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+
+from benchmarks.service.null_worker import NullPipeline, alone
+from storage import open_store
+
+app = Celery("bare", broker=os.environ["KARYO_BROKER_URL"], backend=os.environ["KARYO_BROKER_URL"])
+app.conf.update(task_default_queue="bare", broker_connection_retry_on_startup=True, worker_prefetch_multiplier=8)
+store = open_store(os.environ["KARYO_OBJECT_STORE"])
+pipeline = NullPipeline()
+
+
+@app.task(name="bare.analyse")
+def analyse(key: str, title: str) -> dict[str, Any]:
+    """One image."""
+    return alone(store, pipeline, key, title)

@@ -1,0 +1,213 @@
+"""What one image costs beside its science, beside a plain loop and bare Celery with a result backend.
+
+    python -m benchmarks.service.orchestration [--images 10000] [--rounds 1] [--json FILE] [--plot FILE]
+
+The engine is null (``null_worker.py``): every contender reads, decodes, stores three objects and has 46 chromosomes to
+record per image. The loop keeps its results in memory; Celery keeps counts in Redis, one task per image; karyoflow
+runs one scheduler and one worker process and keeps everything in PostgreSQL. Contenders take turns, so that whatever
+else the machine does hits all alike. Prints a Markdown table, wall and CPU milliseconds per image, the CPU of all
+processes together and of each part, and a verdict. ``TMPDIR=/dev/shm`` takes the disk, which every contender waits for
+most of the time, out of the comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+from sqlalchemy import func, select
+
+from benchmarks.figures import add_outputs, draw_bars, keep, machine, markdown, tell
+from benchmarks.service.filling import fill
+from benchmarks.service.null_worker import NullPipeline, alone, picture
+from cli.connections import Services, connect
+from db import pipelines
+from db.schema import ACTIVE, PRIORITIES, Analysis
+from embedded import EmbeddedStack
+from models.registry import digest
+
+HERE = Path(__file__).parent
+BAR = 5.0
+"""Milliseconds per image that orchestration may cost."""
+TELL_SECONDS = 15.0
+PARTS = {
+    "null_worker.py": "worker",
+    "bare_celery": "worker",
+    "postgres": "PostgreSQL",
+    "cli.main scheduler": "scheduler",
+    "redis": "Redis",
+}
+"""Whose a process is, by a word of its command line."""
+
+
+class Spent(NamedTuple):
+    """What a contender took."""
+
+    wall: float
+    """Seconds."""
+    cpu: Counter[str]
+    """CPU seconds by part."""
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=2)
+    add_outputs(parser)
+    options = parser.parse_args()
+    print(f"{machine()}; {options.images} images\n")
+    contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
+    spent: dict[str, list[Spent]] = {name: [] for name in contenders}
+    with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
+        for number in range(1, options.rounds + 1):
+            for name, contender in contenders.items():
+                spent[name].append(contender(found, options.images, number))
+                tell(f"round {number}, {name}: {spent[name][-1].wall:.1f} s")
+    report = {name: per_image(rounds, options.images) for name, rounds in spent.items()}
+    parts = ("worker", "PostgreSQL", "scheduler", "Redis", "benchmark")
+    columns = ("ms per image", "wall", "CPU", *(f"CPU, {part}" for part in parts))
+    rows = [(name, *(f"{took.get(key, 0):.2f}" for key in ("wall", "CPU", *parts))) for name, took in report.items()]
+    print(markdown(columns, rows))
+    beside = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
+    clock, processor = (f"{beside[key]:+.2f} ms" for key in ("wall", "CPU"))
+    print(f"\nBeside the loop: {clock} of the clock, {processor} of the processor (bar: {BAR:g})")
+    keep(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": beside})
+    if options.plot:
+        bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
+        draw_bars(options.plot, "One image beside its science", "CPU ms", bars)
+
+
+def per_image(rounds: list[Spent], images: int) -> dict[str, float]:
+    """Median milliseconds per image: ``wall``, ``CPU``, and the CPU of each part."""
+    parts = sorted({part for spent in rounds for part in spent.cpu})
+    found = {part: [spent.cpu[part] for spent in rounds] for part in parts}
+    found = {"wall": [spent.wall for spent in rounds], "CPU": [spent.cpu.total() for spent in rounds], **found}
+    return {name: 1000 * statistics.median(seconds) / images for name, seconds in found.items()}
+
+
+@contextmanager
+def stack_in(home: Path) -> Iterator[Services]:
+    """Database, broker and object store, and nobody who works."""
+    with EmbeddedStack(home, workers=0, scheduler=False) as stack:
+        yield connect(stack.settings)
+
+
+def loop(found: Services, images: int, number: int) -> Spent:
+    """A plain Python loop."""
+    pipeline, key = NullPipeline(), found.store.put(picture())
+    with timed() as spent:
+        results = [alone(found.store, pipeline, key, f"loop {number} {image}") for image in range(images)]
+    assert len(json.dumps(results)) > images
+    return spent()
+
+
+def bare_celery(found: Services, images: int, number: int) -> Spent:
+    """One task per image, one process, results in Redis."""
+    os.environ.update(addresses(found))
+    from bare_celery import analyse, app  # noqa: PLC0415 - it reads the addresses
+
+    key = found.store.put(picture())
+    words = ["-m", "celery", "-A", "bare_celery", "worker", "--concurrency=1", "-Q", "bare", "--loglevel=WARNING"]
+    with running(found, words, cwd=HERE):
+        analyse.delay(key, f"warm-up {number}").get(timeout=60)
+        with timed() as spent:
+            sent = [analyse.delay(key, f"celery {number} {image}") for image in range(images)]
+            assert all(one.get(timeout=600)["iscn"] for one in sent)
+        taken = spent()
+    app.close()
+    return taken
+
+
+def karyoflow(found: Services, images: int, number: int) -> Spent:
+    """A scheduler and a worker of one process."""
+    key = found.store.put(picture())
+    document = {"name": "null", "round": number}
+    with found.sessions.begin() as session:
+        pipeline_id = pipelines.register(session, document, digest(document))
+        fill(session, 8, pipeline_id, PRIORITIES["routine"], key)
+    with running(found, [str(HERE / "null_worker.py")]), running(found, ["-m", "cli.main", "scheduler"]):
+        wait(found, pipeline_id)
+        with timed() as spent:
+            with found.sessions.begin() as session:
+                fill(session, images, pipeline_id, PRIORITIES["routine"], key)
+            wait(found, pipeline_id)
+        return spent()
+
+
+def wait(found: Services, pipeline_id: int) -> None:
+    """Until every analysis has ended; all must be done."""
+    of_pipeline = Analysis.pipeline_id == pipeline_id
+    active = select(of_pipeline).where(of_pipeline, Analysis.state.in_(ACTIVE)).limit(1)
+    states = select(Analysis.state, func.count()).where(of_pipeline).group_by(Analysis.state)
+    due = time.monotonic() + TELL_SECONDS
+    while True:
+        with found.sessions() as session:
+            if not session.scalar(active):
+                counted = dict(session.execute(states).all())
+                assert set(counted) == {"done"}, counted
+                return
+            if time.monotonic() > due:
+                tell(f"  {dict(session.execute(states).all())}")
+                due += TELL_SECONDS
+        time.sleep(0.1)
+
+
+def addresses(found: Services) -> dict[str, str]:
+    """The environment of a process of the stack."""
+    names = ("database_url", "broker_url", "object_store", "home")
+    return {f"KARYO_{name.upper()}": str(getattr(found.settings, name)) for name in names} | {"KARYO_EMBEDDED": "1"}
+
+
+@contextmanager
+def running(found: Services, words: list[str], cwd: Path | None = None) -> Iterator[None]:
+    """A Python process of the stack, stopped at the end."""
+    environment = os.environ | addresses(found)
+    process = subprocess.Popen(
+        [sys.executable, *words], env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@contextmanager
+def timed() -> Iterator[Callable[[], Spent]]:
+    """What the block took of the clock, and of the processor by part."""
+    began, before = time.perf_counter(), _cpu()
+    spent = Spent(0.0, Counter())
+    yield lambda: spent
+    spent = Spent(time.perf_counter() - began, _cpu() - before)
+
+
+def _cpu() -> Counter[str]:
+    """CPU seconds so far of this process and all below it, by part."""
+    total: Counter[str] = Counter()
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            times, words = process.cpu_times(), " ".join(process.cmdline())
+            own = process.pid == os.getpid()
+            part = "benchmark" if own else next((part for mark, part in PARTS.items() if mark in words), "others")
+            total[part] += times.user + times.system
+            if not own:
+                total[part] += times.children_user + times.children_system
+    return total
+
+
+if __name__ == "__main__":
+    main()

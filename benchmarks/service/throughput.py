@@ -1,0 +1,163 @@
+"""Images per second of the whole stack with one worker, beside `karyo analyse` looping over the same images.
+
+    python -m benchmarks.service.throughput [FOLDER] [--images 300] [--rounds 2] [--processes N]
+        [--json FILE] [--plot FILE]
+
+FOLDER defaults to the metaphases of $KARYO_TEST_DATA. In each round the loop and the stack take turns over all images,
+so that whatever else the machine does hits both; both are warm. The loop does what `karyo analyse` does: read, decode,
+analyse, rows. The stack starts with rows in PostgreSQL and ends with rows in PostgreSQL, and besides the analysis it
+fetches, draws three pictures, stores them, and keeps leases; its time runs from the first attempt to the last commit.
+CPU seconds are those of all processes of the stack, PostgreSQL and Redis included. Prints a Markdown table and a
+verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import delete, func, select
+
+from benchmarks.figures import add_outputs, draw_bars, keep, tell
+from cli.connections import Services, connect, promote_shipped_pipeline
+from db import pipelines, queue
+from db.schema import ACTIVE, Analysis
+from embedded import EmbeddedStack
+from ingest import ingest_folder
+from ingest.sources.folder import image_files
+from karyotyping.image.decode import decode
+from karyotyping.model import AnalysisError
+from karyotyping.pipeline import Pipeline
+from karyotyping.rows import chromosome_rows, quality_row
+from models.providers import usual_processes
+from models.registry import digest
+
+WAYS = ("loop", "stack")
+BAR = 0.9
+"""Share of the loop's images per second."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    data = Path(os.environ.get("KARYO_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    parser.add_argument("folder", nargs="?", type=Path, default=data / "adir" / "images")
+    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=usual_processes(), help="of the worker")
+    parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
+    add_outputs(parser)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="karyo-throughput-") as scratch:
+        folder = Path(scratch) / "images"
+        folder.mkdir()
+        for file in image_files(options.folder)[: options.images]:
+            shutil.copy(file.path, folder)
+        with EmbeddedStack(options.home or Path(scratch) / "home", workers=options.processes, scheduler=True) as stack:
+            rounds = measure(connect(stack.settings), folder, options.rounds)
+    share = statistics.median(one["stack"] / one["loop"] for one in rounds)
+    print(f"\nThe stack does {share:.0%} of the loop's images (bar: {BAR:.0%})")
+    keep(options.json, {"images": options.images, "rounds": rounds, "share": share})
+    if options.plot:
+        bars = {
+            f"round {number}, {way}": {"images/s": one[way]} for number, one in enumerate(rounds, 1) for way in WAYS
+        }
+        draw_bars(options.plot, "The whole stack beside a loop", "images/s", bars)
+
+
+def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]]:
+    """Let the loop and the stack take turns, print what each needed, and return it, round by round."""
+    measured = []
+    shipped = promote_shipped_pipeline(found)
+    image_ids = ingest_folder(found.sessions, found.store, folder, pipeline_id=shipped, case="BENCHMARK").image_ids
+    warm_up(found)
+    pipeline = Pipeline.default()
+    files = sorted(folder.iterdir())
+    analyse(pipeline, files[:2])
+    print("| round | images/s, loop | images/s, stack | stack / loop | CPU s/image, loop | CPU s/image, stack |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for number in range(1, rounds + 1):
+        cpu, began = own_cpu(), time.perf_counter()
+        tell(f"round {number}: the loop over {len(files)} images")
+        analyse(pipeline, files)
+        loop, loop_cpu = len(files) / (time.perf_counter() - began), (own_cpu() - cpu) / len(files)
+        tell(f"round {number}: the stack, after a loop of {loop:.2f} images/s")
+        before = stack_cpu()
+        seconds = through_the_stack(found, image_ids, pipeline, number)
+        stack, of_stack = len(image_ids) / seconds, (stack_cpu() - before) / len(image_ids)
+        print(
+            f"| {number} | {loop:.2f} | {stack:.2f} | {stack / loop:.0%} | {loop_cpu:.2f} | {of_stack:.2f} |",
+            flush=True,
+        )
+        measured.append({"loop": loop, "stack": stack, "loop CPU": loop_cpu, "stack CPU": of_stack})
+    return measured
+
+
+def warm_up(found: Services) -> None:
+    """Let the worker analyse something, and forget the rest of what waits."""
+    while not count(found, Analysis.state == "done"):
+        time.sleep(0.1)
+    with found.sessions.begin() as session:
+        session.execute(delete(Analysis).where(Analysis.state.in_(("pending", "queued"))))
+    while count(found, Analysis.state.in_(ACTIVE)):
+        time.sleep(0.1)
+
+
+def count(found: Services, *where: Any) -> int:
+    """Analyses that meet conditions."""
+    with found.sessions() as session:
+        return session.scalars(select(func.count()).select_from(Analysis).where(*where)).one()
+
+
+def analyse(pipeline: Pipeline, files: list[Path]) -> None:
+    """The loop of `karyo analyse`."""
+    for file in files:
+        try:
+            cell = pipeline.analyse(decode(file.read_bytes()).pixels)
+        except AnalysisError:
+            continue
+        chromosome_rows(cell), quality_row(cell)
+
+
+def through_the_stack(found: Services, image_ids: list[int], pipeline: Pipeline, number: int) -> float:
+    """Seconds from the first attempt to the last commit, by a pipeline version of this round's own."""
+    document = {**pipeline.document, "round": number}
+    with found.sessions.begin() as session:
+        pipeline_id = pipelines.register(session, document, digest(document))
+        queue.enqueue(session, image_ids, pipeline_id, 1)
+    while count(found, Analysis.pipeline_id == pipeline_id, Analysis.state.in_(ACTIVE)):
+        time.sleep(0.2)
+    span = func.extract("epoch", func.max(Analysis.finished_at) - func.min(Analysis.started_at))
+    with found.sessions() as session:
+        done = session.scalars(
+            select(func.count()).where(Analysis.pipeline_id == pipeline_id, Analysis.state == "done")
+        ).one()
+        if done < len(image_ids):
+            print(f"{len(image_ids) - done} images were not analysed")
+        return float(session.scalars(select(span).where(Analysis.pipeline_id == pipeline_id)).one())
+
+
+def own_cpu() -> float:
+    """CPU seconds of this process."""
+    times = psutil.Process().cpu_times()
+    return times.user + times.system
+
+
+def stack_cpu() -> float:
+    """CPU seconds of the processes below this one, of the ended ones too."""
+    total = 0.0
+    for child in psutil.Process().children(recursive=True):
+        times = child.cpu_times()
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+if __name__ == "__main__":
+    main()

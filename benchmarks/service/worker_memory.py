@@ -1,0 +1,85 @@
+"""Peak memory of a worker's pool process over many images: does the second half need more than the first?
+
+    python -m benchmarks.service.worker_memory [FOLDER] --images 2000 [--json FILE] [--plot FILE]
+
+The full embedded stack with one worker. Without FOLDER the images are windows of simulated metaphases, small so that
+there are many of them. The resident memory of the pool process is sampled twice a second. The first tenth, in which
+networks and libraries are loaded, is left out. Prints a Markdown table of peaks and the growth; the exit status is 0
+only if it is below the bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+
+from benchmarks.figures import add_outputs, draw_lines, keep, tell
+from benchmarks.service.chaos import TELL_SECONDS, case_done, ended, simulated
+from cli.connections import connect, promote_shipped_pipeline
+from embedded import EmbeddedStack
+from ingest import ingest_folder
+
+PARTS = 10
+BAR = 0.05
+"""How much more the second half may need."""
+
+
+def main() -> int:
+    """Measure and print; 0 if memory is flat."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", nargs="?", type=Path, help="images to analyse; simulated if not given")
+    parser.add_argument("--images", type=int, default=2000, help="how many to simulate")
+    add_outputs(parser)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="karyo-memory-") as scratch:
+        folder = options.folder or simulated(Path(scratch) / "images", options.images)
+        samples = sampled(folder, Path(scratch) / "home")
+    images = max(done for done, _ in samples)
+    print("| images | peak MiB |\n| --- | --- |")
+    edges = [images * part // PARTS for part in range(PARTS + 1)]
+    peaks = [peak(samples, first, last) for first, last in pairwise(edges)]
+    for (first, last), most in zip(pairwise(edges), peaks, strict=True):
+        print(f"| {first}..{last} | {most:.0f} |")
+    growth = peak(samples, images // 2, images) / peak(samples, images // PARTS, images // 2) - 1
+    print(f"\nSecond half over first: {growth:+.1%} (bar: under {BAR:.0%})")
+    keep(options.json, {"images": images, "growth": growth, "samples": samples})
+    if options.plot:
+        line = list(zip(edges[1:], peaks, strict=True))
+        draw_lines(options.plot, "Memory of a pool process", "images analysed", "peak MiB", {"resident": line})
+    return 0 if growth < BAR else 1
+
+
+def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
+    """(images ended, MiB of the pool process), twice a second until all have ended."""
+    samples = []
+    with EmbeddedStack(home, workers=1, scheduler=True) as stack:
+        found = connect(stack.settings)
+        pipeline_id = promote_shipped_pipeline(found)
+        ingest_folder(found.sessions, found.store, folder, pipeline_id=pipeline_id, case="MEMORY")
+        due = time.monotonic()
+        while not case_done(found.sessions):
+            stack.check()
+            with suppress(psutil.NoSuchProcess, KeyError):
+                pool = psutil.Process(stack.pids["worker"]).children()
+                samples.append((ended(found.sessions), max((one.memory_info().rss for one in pool), default=0) / 2**20))
+            if samples and time.monotonic() > due:
+                tell(f"{samples[-1][0]} images, {samples[-1][1]:.0f} MiB")
+                due += TELL_SECONDS
+            time.sleep(0.5)
+    return samples
+
+
+def peak(samples: list[tuple[int, float]], first: int, last: int) -> float:
+    """Most MiB while from ``first`` to ``last`` images had ended."""
+    return max((memory for done, memory in samples if first <= done <= last), default=float("nan"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Latency and throughput of every shipped network against batch size, on every engine that works here.
+
+    python -m benchmarks.speed.engine_latency --plot engines.png
+
+Batch sizes take turns within a round, so that whatever else the machine does falls on all of them alike. Inputs are
+random: none of the networks branches on what it sees. Memory is that of a process of its own for each row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.figures import draw_lines, machine, markdown, peak_mib
+from models import registry
+from models.engine import OnnxEngine, load_engine
+from models.providers import PROVIDERS, EngineUnavailable, Placement, Profile, usable_cores
+from models.runtime import ort
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Row(NamedTuple):
+    """One network on one engine at one batch size."""
+
+    network: str
+    engine: str
+    batch: int
+    fastest: float
+    """Milliseconds of a call."""
+    median: float
+    throughput: float
+    """Items per second of the fastest call: what the engine can do when nobody else wants the cores."""
+    processor: float
+    """CPU milliseconds of an item."""
+    memory: float
+    """Peak MiB of a process that loads the engine and makes a call."""
+
+
+def opened(network: str, engine: str, threads: int) -> OnnxEngine:
+    """An engine that takes every batch in one call."""
+    placement = Placement(
+        threads=threads, profile=Profile(largest=max(BATCHES), pictures=(1, 4, max(BATCHES))), cpu_values=sys.maxsize
+    )
+    return load_engine(registry.resolve(network).path, engine, placement)
+
+
+def batch_of(engine: OnnxEngine, size: int) -> dict[str, np.ndarray]:
+    """Random inputs; pictures of the usual sides."""
+    random, usual = np.random.default_rng(0), Profile().sides[1]
+    shapes = {t.name: (size, *(side or usual for side in t.shape)) for t in engine.inputs}
+    return {t.name: random.random(shapes[t.name], np.float32).astype(t.dtype) for t in engine.inputs}
+
+
+def measure(network: str, engine: str, batches: list[int], rounds: int, threads: int) -> list[Row]:
+    """One row per batch size."""
+    runs = opened(network, engine, threads)
+    inputs = {size: batch_of(runs, size) for size in batches}
+    wall = np.zeros((len(batches), rounds))
+    processor = np.zeros(len(batches))
+    for size in batches:
+        runs.infer(inputs[size])
+    for turn in range(rounds):
+        for k, size in enumerate(batches):
+            began, worked = time.perf_counter(), time.process_time()
+            runs.infer(inputs[size])
+            wall[k, turn] = 1000 * (time.perf_counter() - began)
+            processor[k] += 1000 * (time.process_time() - worked)
+    return [
+        Row(
+            network,
+            engine,
+            size,
+            fastest=float(wall[k].min()),
+            median=float(np.median(wall[k])),
+            throughput=float(1000 * size / wall[k].min()),
+            processor=float(processor[k] / size / rounds),
+            memory=peak_of(network, engine, size, threads),
+        )
+        for k, size in enumerate(batches)
+    ]
+
+
+def peak_of(network: str, engine: str, batch: int, threads: int) -> float:
+    """Peak memory of a process that does nothing else."""
+    options = ["--networks", network, "--engines", engine, "--batches", str(batch), "--threads", str(threads)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.speed.engine_latency", *options, "--peak"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    offered = [kind for kind, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
+    parser.add_argument("--networks", nargs="+", default=registry.available())
+    parser.add_argument("--engines", nargs="+", default=offered, choices=list(PROVIDERS))
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=usable_cores())
+    parser.add_argument("--plot", type=Path, help="PNG to write throughput against batch size to")
+    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        engine = opened(arguments.networks[0], arguments.engines[0], arguments.threads)
+        engine.infer(batch_of(engine, arguments.batches[0]))
+        print(peak_mib())
+        return
+    rows: list[Row] = []
+    print(f"{machine()}; ONNX Runtime {ort.__version__}, {arguments.threads} threads, {arguments.rounds} rounds\n")
+    for network in arguments.networks:
+        for engine in arguments.engines:
+            try:
+                rows += measure(network, engine, arguments.batches, arguments.rounds, arguments.threads)
+            except EngineUnavailable as problem:
+                print(f"{network} on {engine}: {problem}\n", file=sys.stderr)
+    columns = ("network", "engine", "batch", "ms a call, fastest", "median", "items/s", "CPU ms an item", "peak MiB")
+    digits = (2, 2, 0, 3, 0)
+    cells = [(*row[:3], *(f"{value:.{k}f}" for value, k in zip(row[3:], digits, strict=True))) for row in rows]
+    print(markdown(columns, cells))
+    if arguments.plot:
+        series: dict[str, list[tuple[float, float]]] = {}
+        for row in rows:
+            series.setdefault(f"{row.network}, {row.engine}", []).append((row.batch, row.throughput))
+        draw_lines(arguments.plot, "Engines: throughput against batch size", "items in a batch", "items/s", series)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Results of several analyses in one statement: one round trip and one commit, whatever they hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from db.queue.types import AnalysisResult, Leased
+
+# Whatever is written hangs on ``done``, which holds only what was still leased with the right token.
+_FINISH = text(
+    """
+    WITH done AS (
+        UPDATE karyo.analyses analysis
+        SET state = 'done', finished_at = now(), seconds = given.seconds, iscn = given.iscn,
+            artefacts = given.artefacts, reason = NULL, error = NULL, lease_token = NULL, lease_expires_at = NULL
+        FROM jsonb_to_recordset(CAST(:analyses AS jsonb))
+             AS given(id bigint, token uuid, seconds real, iscn text, artefacts jsonb)
+        WHERE analysis.id = given.id AND analysis.lease_token = given.token AND analysis.state = 'running'
+        RETURNING analysis.id, analysis.image_id, analysis.pipeline_id
+    ), chromosomes AS (
+        INSERT INTO karyo.chromosomes
+        SELECT found.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), CAST(:chromosomes AS jsonb)) found
+        JOIN done ON done.id = found.analysis_id
+    ), quality AS (
+        INSERT INTO karyo.qc_metrics
+        SELECT found.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.qc_metrics), CAST(:qc AS jsonb)) found
+        JOIN done ON done.id = found.analysis_id
+    ), stale AS (
+        INSERT INTO karyo.case_results AS result (case_id, pipeline_id)
+        SELECT DISTINCT image.case_id, done.pipeline_id FROM done JOIN karyo.images image ON image.id = done.image_id
+        ORDER BY 1, 2  -- the same order everywhere, so that nobody deadlocks
+        ON CONFLICT (case_id, pipeline_id)
+        DO UPDATE SET state = 'stale', revision = result.revision + 1, sent_at = NULL
+    )
+    SELECT id FROM done
+    """
+)
+
+
+def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult]]) -> set[int]:
+    """Write the results of analyses and end them; the ids of those whose lease was not lost."""
+    analyses, chromosomes, qc = [], [], []
+    for leased, result in finished:
+        key = {"analysis_id": leased.analysis_id}
+        analyses.append(
+            {
+                "id": leased.analysis_id,
+                "token": str(leased.token),
+                "seconds": result.seconds,
+                "iscn": result.iscn,
+                "artefacts": dict(result.artefacts),
+            }
+        )
+        chromosomes += [{**row, **key} for row in result.chromosomes]
+        qc.append({**result.qc, **key})
+    values = {"analyses": _json(analyses), "chromosomes": _json(chromosomes), "qc": _json(qc)}
+    return set(session.scalars(_FINISH, values))
+
+
+def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
+    """Write the results of an analysis and end it; False, with nothing written, if the lease is lost."""
+    return bool(finish_all(session, [(leased, result)]))
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        return json.dumps(rows, default=_plain, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(rows), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, as PostgreSQL reads it: bytes, and NumPy's numbers."""
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else value.item()
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities as text, which PostgreSQL reads as what they are."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,6 @@
+"""The embedded stack: everything that production has, as child processes on one machine."""
+
+from embedded.errors import StackError
+from embedded.stack import EmbeddedStack
+
+__all__ = ["EmbeddedStack", "StackError"]

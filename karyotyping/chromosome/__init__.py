@@ -1,0 +1,1 @@
+"""Geometry of one chromosome: medial axis, straightening, centromere, band profile."""

@@ -1,0 +1,1 @@
+"""Metaphase images: bounded decoding, normalisation of contrast and scale, tiles."""

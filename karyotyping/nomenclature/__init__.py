@@ -1,0 +1,1 @@
+"""ISCN names: chromosome classes, karyotype strings, ideogram bands."""

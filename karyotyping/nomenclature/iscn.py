@@ -1,0 +1,122 @@
+"""Numerical karyotypes in the nomenclature of the field (ISCN 2020, chapters 4 and 8): ``47,XY,+21``.
+
+Only whole chromosomes are spoken of here: how many there are, which sex chromosomes, what is gained and what is lost.
+Gains and losses are relative to the ploidy level that the count belongs to: diploid up to 57 chromosomes, triploid up
+to 80, tetraploid above. Counts far below 46 stay diploid, as they come from broken cells far more often than from
+haploid ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from karyotyping.model import CLASS_NAMES, X, Y, class_name
+
+_AUTOSOMES = range(1, X)
+_NUMBER = re.compile(r"(\d{1,3})(?:<(\d)n>)?")
+_SEX = re.compile(r"X*Y*|\?")
+_CHANGE = re.compile(r"([+-])(\d{1,2}|X|Y)")
+_MARKER = re.compile(r"\+(\d{0,2})mar")
+
+
+def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False) -> str:
+    """The karyotype of a cell that has ``class_counts[class_id]`` copies of each class.
+
+    Args:
+        class_counts: copies by class id (1..24); classes that are absent count as zero.
+        unidentified: chromosomes that fit no class. They count; the karyotype is then called incomplete (``inc``).
+        markers: the unidentified chromosomes are known to be abnormal ones, written ``+mar``.
+
+    Raises:
+        ValueError: a class id outside 1..24, or a negative count.
+
+    >>> normal = {**dict.fromkeys(range(1, 23), 2), 23: 1, 24: 1}
+    >>> format_iscn(normal), format_iscn({**normal, 21: 3}), format_iscn({**normal, 24: 0})
+    ('46,XY', '47,XY,+21', '45,X')
+    """
+    for class_id, copies in class_counts.items():
+        if not 1 <= class_id <= len(CLASS_NAMES) or copies < 0:
+            raise ValueError(
+                f"{copies} copies of class {class_id} make no karyotype: classes are 1..24, copies 0 or more"
+            )
+    total = sum(class_counts.values()) + unidentified
+    ploidy = _ploidy(total)
+    sex = "X" * class_counts.get(X, 0) + "Y" * class_counts.get(Y, 0)
+    changes: list[str] = []
+    for class_id in _AUTOSOMES:
+        gain = class_counts.get(class_id, 0) - ploidy
+        changes += [f"{'+' if gain > 0 else '-'}{class_id}"] * abs(gain)
+    if unidentified:
+        changes.append(f"+{unidentified if unidentified > 1 else ''}mar" if markers else "inc")
+    number = f"{total}<{ploidy}n>" if ploidy != 2 and changes else str(total)
+    return ",".join([number, sex or "?", *changes])
+
+
+def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> dict[int, int]:
+    """Copies of every class that are neither a gain nor a loss in a cell that has ``class_counts`` of them.
+
+    That follows the ploidy level, as in :func:`format_iscn`, and the sex: a Y leaves room for one X less.
+
+    >>> usual_copies({23: 2})[23], usual_copies({23: 2, 24: 1})[23], usual_copies({23: 1, 24: 2})[24]
+    (2, 1, 1)
+    """
+    ploidy = _ploidy(sum(class_counts.values()) + unidentified)
+    of_y = min(class_counts.get(Y, 0), ploidy - 1)
+    return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - of_y, Y: of_y}
+
+
+def parse_iscn(text: str) -> dict[int, int]:
+    """Copies of each class id that is present in the numerical karyotype ``text``; markers are not among them.
+
+    A gained sex chromosome may be written as such (``47,XX,+X``); a lost one is already missing from the sex
+    complement, so that ``45,X,-Y`` has no Y and one X.
+
+    Raises:
+        ValueError: with a sentence that says what is wrong.
+
+    >>> parse_iscn("47,XXY")[23], parse_iscn("45,XX,-13").get(13)
+    (2, 1)
+    """
+    number_text, _, rest = text.replace(" ", "").partition(",")
+    sex_text, *changes = rest.split(",")
+    number = _NUMBER.fullmatch(number_text)
+    if number is None:
+        raise ValueError(f"{text!r} does not begin with a chromosome number, as 46,XX does.")
+    if not sex_text or _SEX.fullmatch(sex_text) is None:
+        raise ValueError(f"{text!r} has no sex complement such as XX, XY or X after the number (? if there is none).")
+    total = int(number[1])
+    ploidy = int(number[2]) if number[2] else _ploidy(total)
+    counts = dict.fromkeys(_AUTOSOMES, ploidy) | {X: sex_text.count("X"), Y: sex_text.count("Y")}
+    markers, incomplete = 0, False
+    for change in changes:
+        if marker := _MARKER.fullmatch(change):
+            markers += int(marker[1] or 1)
+        elif change == "inc":
+            incomplete = True
+        else:
+            _apply(counts, change, text)
+    named = sum(counts.values()) + markers
+    if named != total and not (incomplete and named < total):
+        raise ValueError(f"{text!r} announces {total} chromosomes, but its parts add up to {named}.")
+    return {class_id: copies for class_id, copies in counts.items() if copies}
+
+
+def _apply(counts: dict[int, int], change: str, text: str) -> None:
+    match = _CHANGE.fullmatch(change)
+    if match is None or match[2] not in CLASS_NAMES:
+        raise ValueError(
+            f"{change!r} in {text!r} is not a whole chromosome gained or lost, such as +21 or -X; "
+            "structural changes and mosaics are not read here."
+        )
+    class_id = CLASS_NAMES.index(match[2]) + 1
+    if match[1] == "+":
+        counts[class_id] += 1
+    elif class_id in _AUTOSOMES:
+        counts[class_id] -= 1
+        if counts[class_id] < 0:
+            raise ValueError(f"{text!r} loses more copies of chromosome {class_name(class_id)} than there are.")
+
+
+def _ploidy(total: int) -> int:
+    return 2 if total <= 57 else 3 if total <= 80 else 4

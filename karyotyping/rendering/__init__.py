@@ -1,0 +1,1 @@
+"""Pictures of a cell: outline overlays and karyograms."""

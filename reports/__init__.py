@@ -1,0 +1,1 @@
+"""What people take home from the database: COCO results, tables, pictures, HTML pages."""

@@ -1,0 +1,68 @@
+"""The benchmark of aneuploidies, on cells whose answers are known."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FEMALE = np.repeat(np.arange(23), 2)
+LOST_21 = np.delete(FEMALE, 41)
+
+
+def tables(folder: Path, evidence: np.ndarray, cells: list[np.ndarray]) -> str:
+    """What the benchmark prints of ``cells`` (class indices), each chromosome with its class's row of ``evidence``."""
+    sizes = [len(cell) for cell in cells]
+    true = np.concatenate(cells)
+    names = np.repeat([f"cell{k}" for k in range(len(cells))], sizes)
+    arrays = {"log_probabilities": evidence[true], "class_index": true, "cell": names, "case": names}
+    np.savez(folder / "probabilities.npz", **arrays, report=np.full(len(true), "simulated"))
+    command = ["-m", "benchmarks.accuracy.aneuploidy", folder / "probabilities.npz", "--resamples", "20"]
+    run = subprocess.run(
+        [sys.executable, *command, "--strengths", "2.5", "10", "--events", "24"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def shares(printed: str, kind: str, strength: str) -> list[float]:
+    """The three shares, in percent, of one kind of cell."""
+    table = printed.split(f"\n{kind}: ")[1]
+    row = re.search(rf"^\| {re.escape(strength)} \|(.*)$", table, re.MULTILINE)
+    assert row
+    return [float(cell.split("%")[0]) for cell in row[1].strip(" |").split("|")]
+
+
+@pytest.fixture(scope="module")
+def sure(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Tables of a classifier that is right and certain: 12 nats."""
+    evidence = np.where(np.eye(24, dtype=bool), 0.0, -12.0)
+    return tables(tmp_path_factory.mktemp("sure"), evidence, [FEMALE, FEMALE, LOST_21])
+
+
+@pytest.mark.parametrize("kind", ["normal", "loss", "gain", "gain and loss", "abnormal in truth"])
+def test_a_certain_classifier_is_believed(sure: str, kind: str) -> None:
+    assert shares(sure, kind, "2.5") == [100, 0, 0]
+
+
+def test_a_prior_that_is_too_strong_hides_what_keeps_the_count(sure: str) -> None:
+    right, false_normal, _ = shares(sure, "gain and loss", "10.0")
+    assert right < 5
+    assert false_normal > 95
+
+
+def test_evidence_that_says_nothing_leaves_every_cell_normal(tmp_path: Path) -> None:
+    blind = tables(tmp_path, np.zeros((24, 24)), [FEMALE, FEMALE])
+    assert shares(blind, "normal", "2.5")[1] == 0  # false abnormal
+    assert shares(blind, "gain and loss", "2.5")[1] == 100  # false normal
+    assert shares(blind, "loss", "2.5")[0] < 20

@@ -1,0 +1,29 @@
+"""The whole stack under kill -9 and FLUSHALL: every image ends done, each once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.stack
+def test_images_survive_one_disaster_after_the_other() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.service.chaos", "--images", "12", "--every", "10", "--timeout", "240"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    verdict = json.loads(run.stdout)
+    assert verdict["events"]["restart postgres"] == 1
+    assert sum(verdict["events"].values()) >= 2
+    assert verdict["states"] == {"done": 12}

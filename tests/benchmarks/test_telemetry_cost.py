@@ -1,0 +1,16 @@
+"""The benchmark of what watching costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_watching_is_priced() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.service.telemetry_cost", "20"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines() if "|" in line][2:]
+    assert rows[0][0] == "metrics and log ids"
+    assert all(float(row[1]) > 0 for row in rows)

@@ -1,0 +1,89 @@
+"""Numerical karyotypes are written and read as the field does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from karyotyping.model import X, Y
+from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
+
+AUTOSOMES = dict.fromkeys(range(1, 23), 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "iscn"),
+    [
+        ({X: 2}, "46,XX"),
+        ({X: 1, Y: 1}, "46,XY"),
+        ({X: 1}, "45,X"),
+        ({Y: 1}, "45,Y"),
+        ({}, "44,?"),
+        ({X: 1, Y: 1, 21: 3}, "47,XY,+21"),
+        ({X: 2, Y: 1, 18: 3}, "48,XXY,+18"),
+        ({X: 1, Y: 1, 13: 1, 22: 1}, "44,XY,-13,-22"),
+        ({X: 2, 8: 4, 7: 0}, "46,XX,-7,-7,+8,+8"),
+        ({X: 1, Y: 2, 1: 1, 9: 3}, "47,XYY,-1,+9"),
+    ],
+)
+def test_writes_and_reads_numerical_karyotypes(changes: dict[int, int], iscn: str) -> None:
+    counts = {**AUTOSOMES, **changes}
+    assert format_iscn(counts) == iscn
+    assert parse_iscn(iscn) == {class_id: copies for class_id, copies in counts.items() if copies}
+
+
+def test_whole_ploidies_and_changes_upon_them() -> None:
+    triploid = {**dict.fromkeys(range(1, 23), 3), X: 3}
+    assert format_iscn(triploid) == "69,XXX"
+    assert format_iscn({**triploid, 5: 4}) == "70<3n>,XXX,+5"
+    assert parse_iscn("70<3n>,XXX,+5")[5] == 4
+    assert format_iscn({**dict.fromkeys(range(1, 23), 4), X: 2, Y: 2}) == "92,XXYY"
+
+
+def test_unidentified_chromosomes_count_and_are_markers_only_when_said_to_be() -> None:
+    counts = {**AUTOSOMES, X: 2, 13: 1}
+    assert format_iscn(counts, unidentified=1) == "46,XX,-13,inc"
+    assert format_iscn(counts, unidentified=1, markers=True) == "46,XX,-13,+mar"
+    assert format_iscn(counts, unidentified=2, markers=True) == "47,XX,-13,+2mar"
+    assert parse_iscn("46,XX,-13,inc") == parse_iscn("47,XX,-13,+2mar") == counts
+
+
+def test_sex_chromosomes_gained_or_lost_in_tumours() -> None:
+    assert parse_iscn("45,X,-Y") == {**AUTOSOMES, X: 1}
+    assert parse_iscn("47,XX,+X") == {**AUTOSOMES, X: 3}
+    assert parse_iscn(" 47, XY, +21 ")[21] == 3
+
+
+def test_reading_undoes_writing() -> None:
+    dice = random.Random(7)
+    for _ in range(300):
+        counts = {class_id: dice.choice([0, 1, 2, 2, 2, 2, 3, 4]) for class_id in range(1, 25)}
+        assert parse_iscn(format_iscn(counts)) == {class_id: n for class_id, n in counts.items() if n}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "chromosome number"),
+        ("XX", "chromosome number"),
+        ("46", "sex complement"),
+        ("46,", "sex complement"),
+        ("46,XZ", "sex complement"),
+        ("47,XX", "add up to 46"),
+        ("46,XX,+21", "add up to 47"),
+        ("47,XY,+25", "not a whole chromosome"),
+        ("46,XX,t(9;22)(q34;q11)", "not a whole chromosome"),
+        ("mos 45,X/46,XX", "chromosome number"),
+        ("43,XX,-5,-5,-5", "more copies of chromosome 5"),
+    ],
+)
+def test_says_what_is_wrong_with_a_karyotype(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        parse_iscn(text)
+
+
+@pytest.mark.parametrize("counts", [{0: 2}, {25: 1}, {3: -1}])
+def test_refuses_counts_that_make_no_karyotype(counts: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="make no karyotype"):
+        format_iscn(counts)

@@ -1,0 +1,85 @@
+"""Overlays show what was found, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from karyotyping.model import CellAnalysis, Chromosome, Quality, encode_mask
+from karyotyping.rendering.overlay import draw_overlay
+
+SHAPE = (120, 160)
+
+
+def chromosome(class_id: int | None, *, place: tuple[int, int] = (10, 10), score: float = 0.9) -> Chromosome:
+    """A chromosome of 40 by 12 pixels whose upper half is black and whose lower half is pale."""
+    x, y = place
+    mask = np.zeros(SHAPE, dtype=np.bool_)
+    mask[y : y + 40, x : x + 12] = True
+    straightened = np.full((40, 12), 200, dtype=np.uint8)
+    straightened[:20] = 0
+    return Chromosome(
+        ordinal=0,
+        box=(x, y, 12, 40),
+        mask=encode_mask(mask),
+        score=score,
+        class_id=class_id,
+        class_score=0.9,
+        top5=(),
+        length=40.0,
+        width=12.0,
+        centromere_index=0.5,
+        orientation="p_up",
+        straightened=straightened,
+        profile=np.zeros(64, dtype=np.float32),
+    )
+
+
+def cell(chromosomes: Sequence[Chromosome]) -> CellAnalysis:
+    quality = Quality(
+        chromosome_count=len(chromosomes),
+        contrast_polarity="dark_on_light",
+        focus=1.0,
+        contrast=0.5,
+        noise=0.0,
+        background_unevenness=0.0,
+        spread=2.0,
+        chromosome_width=12.0,
+        cluster_count=0,
+        overlap_count=0,
+        nucleus_count=0,
+        debris_count=0,
+        edge_contact_count=0,
+        class_confidence=0.9,
+        score=0.8,
+    )
+    return CellAnalysis(SHAPE, tuple(chromosomes), quality, "46,XX")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_outlines_lie_on_the_chromosomes(dtype: type[np.uint8 | np.uint16]) -> None:
+    pixels = np.full(SHAPE, 200, dtype=dtype)
+    pixels[0, 0] = 0
+    found = cell([chromosome(3, place=(60, 50))])
+    overlay = draw_overlay(pixels, found)
+    factor = overlay.shape[0] // SHAPE[0]
+    coloured = np.ptp(overlay.astype(int), axis=2) > 60
+    rows, columns = (np.unique(where // factor) for where in np.nonzero(coloured[48 * factor :]))
+    assert (columns.min(), columns.max()) == (pytest.approx(60, abs=1), pytest.approx(71, abs=1))
+    assert rows.max() + 48 == pytest.approx(89, abs=1)
+    assert not coloured[70 * factor, 62 * factor : 69 * factor].any()
+
+
+def test_doubtful_outlines_are_dashed() -> None:
+    pixels = np.full(SHAPE, 200, dtype=np.uint8)
+    sure, doubtful = (draw_overlay(pixels, cell([chromosome(3, place=(60, 50), score=score)])) for score in (0.9, 0.2))
+    coloured = [int((np.ptp(overlay.astype(int), axis=2) > 60).sum()) for overlay in (sure, doubtful)]
+    assert coloured[1] < 0.8 * coloured[0]
+
+
+def test_refuses_an_image_that_was_not_analysed() -> None:
+    with pytest.raises(ValueError, match="analysis is of an image"):
+        draw_overlay(np.zeros((5, 5), dtype=np.uint8), cell([replace(chromosome(None), class_score=0.0)]))

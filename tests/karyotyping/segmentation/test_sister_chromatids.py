@@ -1,0 +1,39 @@
+"""Bars beside each other: which of them are twins."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from karyotyping.segmentation.contours import Contour
+from karyotyping.segmentation.sister_chromatids import twin_share
+
+
+def bar(x: int, y: int, length: int = 20, *, upright: bool = False) -> Contour:
+    mask = np.zeros((7, length + 2), bool)
+    mask[1:-1, 1:-1] = True
+    return Contour(mask.T if upright else mask, (x, y))
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        (bar(1, 6), 1.0),
+        (bar(1, 30), 0.0),  # far away
+        (bar(12, 6), 0.0),  # pushed along
+        (bar(4, 6, 10), 0.0),  # half as long
+        (bar(8, -4, upright=True), 0.0),  # across
+        (bar(1, 2), 0.0),  # the same again
+    ],
+)
+def test_twins_lie_side_by_side_and_are_alike(other: Contour, share: float) -> None:
+    assert twin_share([bar(0, 0), other]) == share
+
+
+def test_one_alone_has_no_twin() -> None:
+    assert twin_share([bar(0, 0)]) == twin_share([]) == 0.0
+
+
+def test_specks_have_no_direction_and_no_twins() -> None:
+    specks = [Contour(np.full((1, 1), filled), (0, 0)) for filled in (True, False)]
+    assert twin_share([bar(0, 0), bar(1, 6), *specks]) == 1.0

@@ -1,0 +1,51 @@
+"""The mean of trainings is a network like each of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="averaging needs the extra `train`")
+
+from models.registry import CARD_KEYS, ModelUnavailable, resolve  # noqa: E402 - as onnx may be missing
+from training.common.card import write_card  # noqa: E402
+from training.common.weight_averaging import write_mean  # noqa: E402
+
+
+def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
+    """A network of one operation with ``weight``."""
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [len(weight)]) for name in ("x", "y")]
+    held = onnx.numpy_helper.from_array(np.array(weight, np.float32), "weight")
+    graph = onnx.helper.make_graph([onnx.helper.make_node(kind, ["x", "weight"], ["y"])], "toy", values[:1], values[1:])
+    graph.initializer.append(held)
+    onnx.save(onnx.helper.make_model(graph), path)
+    facts = dict.fromkeys(CARD_KEYS - {"sha256", "metrics"}, "toy") | {"data": f"the data of {path.stem}"}
+    write_card(path, facts, {"accuracy": 1.0}, "# Toy")
+    return path
+
+
+def test_weights_are_averaged(tmp_path: Path) -> None:
+    trained = [written(tmp_path / f"{k}.onnx", weight) for k, weight in enumerate(([1.0, 2.0], [3.0, 2.0], [5.0, 5.0]))]
+    write_mean(trained, tmp_path / "mean.onnx")
+    (weight,) = onnx.load(tmp_path / "mean.onnx").graph.initializer
+    assert onnx.numpy_helper.to_array(weight).tolist() == [3.0, 3.0]
+    card = resolve("mean", tmp_path).card
+    assert card["data"] == "the data of 0; the data of 1; the data of 2"
+    assert card["metrics"] == {}
+
+
+@pytest.mark.parametrize(("weight", "kind"), [([1.0, 2.0, 3.0], "Mul"), ([1.0, 2.0], "Add")])
+def test_other_architectures_have_no_mean(weight: list[float], kind: str, tmp_path: Path) -> None:
+    pair = [written(tmp_path / "one.onnx", [1.0, 2.0]), written(tmp_path / "other.onnx", weight, kind)]
+    with pytest.raises(ValueError, match=r"other\.onnx is not of the architecture of"):
+        write_mean(pair, tmp_path / "mean.onnx")
+    assert not (tmp_path / "mean.onnx").exists()
+
+
+def test_a_network_without_its_card_is_refused(tmp_path: Path) -> None:
+    trained = written(tmp_path / "one.onnx", [1.0])
+    trained.with_suffix(".md").unlink()
+    with pytest.raises(ModelUnavailable):
+        write_mean([trained], tmp_path / "mean.onnx")

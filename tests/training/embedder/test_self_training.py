@@ -1,0 +1,227 @@
+"""Adapting to chromosomes that nobody has named: what their cells say is learnt, what is known is not looked at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from karyotyping.classification.embedder import EMBEDDER, ROWS
+from karyotyping.pipeline import Pipeline
+from karyotyping.segmentation.instance_decoding import SEGMENTER
+from models.engine import Placement, load_engine
+from models.registry import resolve
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("pytorch_metric_learning", reason="training needs the extra `train`")
+pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
+
+from models.networks.embedder import Embedder, Prototypes, Scores  # noqa: E402
+from training.embedder.checkpoint import take_up_embedder  # noqa: E402
+from training.embedder.data import Chromosomes  # noqa: E402
+from training.embedder.losses import PROTOTYPES  # noqa: E402
+from training.embedder.self_training import adapt, adapt_to, agreement, named_by, photographed  # noqa: E402
+from training.embedder.synthetic import read_simulated  # noqa: E402
+from training.simulation import simulate  # noqa: E402
+
+SCALE = 16.0 * 0.75
+"""Of the network that karyoflow comes with."""
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Chromosomes:
+    """Five cells of 46."""
+    return read_simulated(5, 3, tmp_path_factory.mktemp("drawn"), say=lambda line: None)
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    usual = tomllib.loads(Path("training/configs/adaptation.toml").read_text("utf-8"))
+    return {**usual, "simulated_cells": 1, "batch": 16}
+
+
+@pytest.fixture
+def still(settings: dict[str, Any]) -> dict[str, Any]:
+    """Such that nothing is learnt."""
+    return {**settings, "steps": 1, "learning_rate": 0.0, "weight_decay": 0.0}
+
+
+def test_chromosomes_are_what_their_cells_take_them_for_p_arm_up(cells: Chromosomes) -> None:
+    turned = np.arange(len(cells)) % 3 == 0
+    canvas = np.where(turned[:, None, None], cells.canvas[:, ::-1], cells.canvas)
+    unnamed = replace(cells, canvas=canvas, class_index=np.full(len(cells), -1), upright=np.zeros(len(cells), bool))
+    named = named_by(resolve(EMBEDDER).path, unnamed)
+    assert len(named) > 0.95 * len(cells)
+    place = {name: k for k, name in enumerate(cells.name.tolist())}
+    ours = cells[np.array([place[name] for name in named.name.tolist()])]
+    assert (named.class_index == ours.class_index).mean() > 0.97
+    assert named.upright.mean() > 0.9
+    upright = (named.canvas[named.upright] == ours.canvas[named.upright]).all(axis=(1, 2))
+    assert upright.mean() > 0.97
+
+
+def test_what_was_exported_can_be_trained_on(cells: Chromosomes) -> None:
+    start, seen = resolve(EMBEDDER).path, cells.visible
+    trained: Any = torch.nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
+    take_up_embedder(trained, start, torch.from_numpy(seen))
+    exported = load_engine(start, "cpu", Placement(threads=1)).infer({"appearance": seen[:40]})
+    with torch.no_grad():
+        embedding, scores, polarity = Scores(trained, SCALE)(torch.from_numpy(seen[:40]))
+    np.testing.assert_allclose(embedding, exported["embedding"], atol=1e-4)
+    np.testing.assert_allclose(scores, exported["scores"], atol=1e-3)
+    np.testing.assert_allclose(polarity, exported["polarity"], atol=1e-3)
+    with pytest.raises(ValueError, match="no export of such a network"):
+        take_up_embedder(trained, resolve(SEGMENTER).path, torch.from_numpy(seen[:2]))
+
+
+def test_classes_are_not_looked_at(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
+    wrong = replace(cells, class_index=np.roll(cells.class_index, 7), upright=~cells.upright)
+    start, said = resolve(EMBEDDER).path, list[str]()
+    right = adapt_to(cells, still, tmp_path, said.append, start)
+    first = right.read_bytes()
+    (tmp_path / "other").mkdir()
+    assert adapt_to(wrong, still, tmp_path / "other", said.append, start).read_bytes() == first
+
+
+def test_the_card_says_how_often_one_alone_is_told_to_be_what_its_cell_takes_it_for(
+    cells: Chromosomes, still: dict[str, Any], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    weights = adapt_to(cells, still, tmp_path, said.append, resolve(EMBEDDER).path)
+    card = resolve(EMBEDDER, weights.parent).card
+    aside = cells[cells.cell == np.unique(cells.cell)[-1]]
+    assert card["metrics"]["agreement_before"] == agreement(resolve(EMBEDDER).path, aside)
+    assert 0.7 < card["metrics"]["agreement_after"] <= 1
+    assert resolve(EMBEDDER).sha256[:16] in card["data"]
+    assert any("of 184 chromosomes" in line for line in said)  # not the fifth cell's
+    assert said[-1].endswith("keep the network that you have")  # nothing was learnt
+
+
+def test_fewer_than_five_cells_leave_none_aside(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
+    few = cells[np.isin(cells.cell, np.unique(cells.cell)[:4])]
+    said: list[str] = []
+    weights = adapt_to(few, still, tmp_path, said.append, resolve(EMBEDDER).path)
+    assert resolve(EMBEDDER, weights.parent).card["metrics"] == {}
+    assert "none was left aside" in said[-1]
+
+
+def test_cells_that_are_sure_of_nothing_are_refused(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
+    faceless = replace(cells, canvas=np.zeros_like(cells.canvas))
+    with pytest.raises(ValueError, match="sure of none"):
+        adapt_to(faceless, still, tmp_path, lambda line: None, resolve(EMBEDDER).path)
+
+
+def test_photographs_are_read_once_and_those_without_chromosomes_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metaphase, blank, text = (tmp_path / name for name in ("a.png", "b.png", "c.png"))
+    cv2.imwrite(str(metaphase), simulate("46,XY", seed=3).pixels)
+    cv2.imwrite(str(blank), np.full((400, 400), 240, np.uint8))
+    text.write_text("no picture")
+    said: list[str] = []
+    found = photographed([metaphase, blank, text], tmp_path, said.append)
+    assert 40 <= len(found) <= 50
+    assert not found.upright.any()
+    assert (found.class_index == -1).all()
+    assert len(set(found.cell.tolist())) == 1
+    assert [line.partition(":")[0] for line in said] == ["1 of 3", "b.png", "c.png"]
+
+    monkeypatch.setattr(Pipeline, "measure", lambda *_: pytest.fail("looked at twice"))
+    again = photographed([metaphase], tmp_path, said.append)
+    np.testing.assert_array_equal(again.canvas, found.canvas)
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(metaphase.read_bytes())
+    assert len(photographed([metaphase, copy], tmp_path, said.append)) == len(found)
+    with pytest.raises(ValueError, match="none of the photographs shows chromosomes"):
+        photographed([text], tmp_path, said.append)
+
+
+def test_photographs_of_one_name_in_two_folders_are_two_cells(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "1.png" for folder in ("case-1", "case-2")]
+    for seed, file in enumerate(files):
+        file.parent.mkdir()
+        cv2.imwrite(str(file), simulate("46,XX", seed=seed).pixels)
+    found = photographed(files, tmp_path, lambda line: None)
+    _, count = np.unique(found.cell, return_counts=True)
+    assert len(count) == 2
+    assert count.max() <= 50
+
+
+def test_from_photographs_to_weights(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config, photograph = tmp_path / "adaptation.toml", tmp_path / "a.png"
+    cv2.imwrite(str(photograph), simulate("46,XX", seed=4).pixels)
+    quick = {**settings, "steps": 8}
+    config.write_text("\n".join(f"{key} = {value!r}" for key, value in quick.items()), "utf-8")
+    weights = adapt(config, tmp_path / "runs", [photograph], lambda line: None)
+    assert "chromosomes of photographs, named by their cells" in resolve(EMBEDDER, weights.parent).card["data"]
+
+
+def test_the_benchmark_measures_on_cells_that_were_not_adapted_to(
+    config: Path, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    assert config.parent == tmp_path  # where the report is, and KARYO_TEST_DATA
+    folder, quick = tmp_path / "without-toy", tmp_path / "adaptation.toml"
+    folder.mkdir()
+    shutil.copy(resolve(EMBEDDER).path, folder)
+    with zipfile.ZipFile(tmp_path / "toy.zip") as report:
+        names = [name for name in report.namelist() if name.endswith(".png")]
+    np.savez(folder / "held-out.npz", report=np.full(len(names), "toy"), name=np.array(names))
+    quick.write_text("\n".join(f"{key} = {value!r}" for key, value in {**settings, "steps": 8}.items()), "utf-8")
+    for same, count in (([], 16), (["--same"], 32)):
+        run = subprocess.run(
+            [
+                sys.executable,
+                "benchmarks/accuracy/adaptation.py",
+                folder,
+                "--config",
+                quick,
+                "--out",
+                tmp_path / "runs",
+                *same,
+            ],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        stored = [Path(line.rpartition(" ")[2]) for line in run.stdout.splitlines() if "every answer in" in line]
+        assert [len(np.load(file)["name"]) for file in stored] == [count, count]
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines()[-2:]]
+        assert [row[:3] for row in rows] == [["toy", "before", str(count)], ["toy", "after", str(count)]]
+        assert all(0 < float(share.rstrip("%")) <= 100 for row in rows for share in row[3:])
+
+
+def test_holding_out_and_adapting_do_not_go_together(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9), np.uint8))
+    both = CliRunner().invoke(app, ["train", "embedder", "--photographs", str(tmp_path), "--fold", "0"])
+    assert both.exit_code == 1
+    assert "do not go with --photographs" in both.output
+    alone = CliRunner().invoke(app, ["train", "embedder", "--start", str(tmp_path / "a.png")])
+    assert alone.exit_code == 1
+    assert "--start is what adapts" in alone.output
+    (tmp_path / "empty").mkdir()
+    none = CliRunner().invoke(app, ["train", "embedder", "--photographs", str(tmp_path / "empty")])
+    assert none.exit_code == 1
+    assert "no image files in" in none.output
+
+
+def test_without_its_configuration_it_says_where_to_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["train", "embedder"])
+    assert done.exit_code == 1
+    assert "--config" in done.output

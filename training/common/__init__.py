@@ -1,0 +1,1 @@
+"""What every training shares: model cards, ONNX export, optimiser, precision."""

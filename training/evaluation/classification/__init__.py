@@ -1,0 +1,1 @@
+"""Evaluates chromosome classes: accuracy, calibration, risk against coverage."""

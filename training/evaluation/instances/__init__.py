@@ -1,0 +1,1 @@
+"""Evaluates segmentation: COCO metrics, counting errors, edits."""

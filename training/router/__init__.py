@@ -1,0 +1,1 @@
+"""Trains the contour router."""

@@ -1,0 +1,198 @@
+"""Regions with a known content, cut out of simulated metaphases by the contour separation that runs in production."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.segmentation.contours import Contour, ContourParameters, separate
+from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE, describe
+from training.simulation.appearance import Contrast, Look, Optics, draw, draw_resolution, usual_banding
+from training.simulation.background import add_debris, add_nuclei
+from training.simulation.chromosome import Patch, draw_chromosome
+from training.simulation.karyotype_reports import ReportCell, read_cells
+from training.simulation.metaphase import add
+from training.simulation.microscope import photograph
+from training.simulation.spread import Canvas, arrange
+
+_SHAPE = (560, 680)
+_CONTRASTS: tuple[Contrast, ...] = ("bright_field", "fluorescence")
+_CHROMOSOMES = 46
+_TOUCHED = 0.15
+"""A region holds (some of) a chromosome if it covers this share of it."""
+_WHOLE = 0.7
+"""... and all of it from this share on: contours run inside of soft edges."""
+
+Masks = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """N regions as the router sees them, and what they are."""
+
+    appearance: NDArray[np.float16]
+    """(N, 2, SIDE, SIDE)"""
+    geometry: NDArray[np.float32]
+    """(N, G)"""
+    route: NDArray[np.int64]
+    """(N,) indices into ``ROUTES``."""
+
+
+def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: int, held_out: bool) -> Samples:
+    """Regions of ``fields`` metaphases, ``share`` of them composed of the chromosomes of ``reports``.
+
+    Held-out fields are of the held-out cells of the reports alone.
+    """
+    cells = [cell for report in reports for cell in read_cells(report, held_out=held_out)]
+    by_report = [[cell for cell in cells if cell.report == report] for report in reports]
+    found: list[tuple[NDArray[np.float32], NDArray[np.float32], int]] = []
+    for number in range(fields):
+        rng = np.random.default_rng((seed, int(held_out), number))
+        chosen = by_report[int(rng.integers(len(by_report)))] if by_report and rng.random() < share else None
+        found += _samples_of(rng, chosen[int(rng.integers(len(chosen)))] if chosen else None)
+    return Samples(
+        np.array([a for a, _, _ in found], np.float16).reshape(-1, 2, SIDE, SIDE),
+        np.array([g for _, g, _ in found], np.float32).reshape(-1, len(GEOMETRY)),
+        np.array([r for _, _, r in found], np.int64),
+    )
+
+
+def _samples_of(
+    rng: np.random.Generator, cell: ReportCell | None
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], int]]:
+    pixels, truth = compose(rng, cell)
+    normalised = normalise(pixels)
+    # Less is thrown away than in production, so that the router sees debris and nuclei too.
+    usual = ContourParameters()
+    nuclei = usual.nuclei if rng.random() < 0.5 else ()
+    parameters = replace(usual, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
+    contours = separate(normalised, parameters)
+    for region, route in labelled(contours.regions, truth, normalised, rng):
+        look, numbers = describe(
+            region.crop(normalised.stain), region.mask, normalised.width, contours.typical_area * rng.uniform(0.8, 1.25)
+        )
+        yield look, numbers, route
+
+
+def compose(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[np.uint8], Masks]:
+    """A metaphase (H, W) of one report cell, or from ideograms, and its chromosomes' masks (N, H, W).
+
+    In most fields nuclei and debris of several sizes lie on chromosomes as well as beside them.
+    """
+    contrast = _CONTRASTS[int(rng.integers(2))]
+    look = draw(Look.usual(contrast), rng)
+    resolution, banding = draw_resolution(rng), usual_banding(contrast)
+    scale = float(rng.uniform(0.75, 1.05))
+    parts = cell.patches() if cell else []
+    widest = float(
+        np.median([2 * cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5).max() for _, m in parts] or [1])
+    )
+
+    def one(index: int) -> Patch:
+        if not parts:
+            return draw_chromosome(index // 2 % 24 + 1, rng, cell=look, resolution=resolution, banding=banding)
+        stain, mask = parts[index % len(parts)]
+        return turned(stain * look["stain"], mask, look["width"] * scale / widest, rng)
+
+    canvas = Canvas(_SHAPE)
+    touching, overlapping = int(rng.integers(4, 14)), int(rng.integers(2, 10))
+    placed = arrange(one, _CHROMOSOMES, canvas, rng, touching=touching, overlapping=overlapping)
+    stain = np.zeros(_SHAPE, np.float32)
+    truth = np.zeros((len(placed), *_SHAPE), bool)
+    for mask, item in zip(truth, placed, strict=True):
+        add(stain, item)
+        h, w = item.patch.mask.shape
+        mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
+    apart = rng.random() < 0.4
+    taken = canvas.near.copy() if apart else np.zeros(_SHAPE, bool)
+    for size, most, kind in ((1.0, 3, contrast), (0.4, 2 if apart else 6, contrast), (0.14, 40, "fluorescence")):
+        count = int(rng.integers(3 if apart else most))
+        add_nuclei(stain, taken, count, chromosome_length=size * look["first_length"], contrast=kind, rng=rng)
+    for size in (1.0, 1.6):
+        add_debris(stain, taken, int(rng.integers(4, 16)), size * look["width"], rng)
+    return photograph(stain, draw(Optics.usual(contrast), rng), contrast, rng), truth
+
+
+def turned(stain: NDArray[np.float32], mask: Masks, scale: float, rng: np.random.Generator) -> Patch:
+    """A report's chromosome, resized, turned and perhaps mirrored; its axis is that of its longest extent."""
+    h, w = mask.shape
+    side = int(np.ceil(np.hypot(h, w) * scale)) + 2
+    turn = np.asarray(cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(0, 360)), scale), np.float64)
+    turn[:, 2] += side / 2 - np.array((w / 2, h / 2))
+    source = cv2.GaussianBlur(stain * mask, (0, 0), max(0.01, 0.4 / scale - 0.4))
+    planes = [cv2.warpAffine(plane.astype(np.float32), turn, (side, side)) for plane in (source, mask)]
+    if rng.random() < 0.5:
+        planes = [plane[:, ::-1] for plane in planes]
+    body = planes[1] > 0.5
+    rows, columns = np.nonzero(body)
+    points = np.column_stack([columns, rows]).astype(np.float32)
+    centre = points.mean(axis=0)
+    direction = np.linalg.svd(points - centre, full_matrices=False)[2][0]
+    reach = (points - centre) @ direction
+    axis = centre + np.linspace(reach.min(), reach.max(), 32)[:, None] * direction
+    return Patch(0, np.ascontiguousarray(planes[0]), np.ascontiguousarray(body), axis.astype(np.float32), 16)
+
+
+def labelled(
+    regions: Sequence[Contour], truth: Masks, normalised: Normalised, rng: np.random.Generator
+) -> Iterator[tuple[Contour, int]]:
+    """What each region is, and some right and some wrong pieces of it; what is neither is left out."""
+    areas = np.maximum(truth.sum(axis=(1, 2)), 1)
+    for region in regions:
+        x, y = region.origin
+        h, w = region.mask.shape
+        window = np.pad(truth, ((0, 0), (1, 1), (1, 1)))[:, y + 1 : y + 1 + h, x + 1 : x + 1 + w]
+        if window.shape[1:] != region.mask.shape:
+            continue  # its margin goes beyond the padding
+        inside = window & region.mask
+        shares = inside.sum(axis=(1, 2)) / areas
+        route = content(shares, float(inside.any(axis=0).sum() / region.area))
+        if route is not None:
+            yield region, route
+        if route == SINGLE and rng.random() < 0.5:
+            yield from ((piece, PART) for piece in halves(region, rng))
+        if route == CLUSTER:
+            for piece in inside[shares > _WHOLE]:
+                if rng.random() < 0.6:
+                    yield Contour(piece, region.origin), SINGLE
+
+
+def content(shares: NDArray[np.float64], covered: float) -> int | None:
+    """What a region is that holds ``shares`` of each chromosome and is ``covered`` by them; None if it is unclear.
+
+    >>> content(np.array([0.95, 0.02]), 0.9) == SINGLE, content(np.array([0.9, 0.9]), 0.9) == CLUSTER
+    (True, True)
+    """
+    held = shares > _TOUCHED
+    if not held.any():
+        return NOISE if covered < 0.1 else None
+    if covered < 0.75:
+        return WITH_NOISE
+    if held.sum() > 1:
+        return CLUSTER
+    if shares.max() > _WHOLE:
+        return SINGLE
+    return PART if shares.max() < 0.6 else None
+
+
+def halves(region: Contour, rng: np.random.Generator) -> list[Contour]:
+    """The two pieces of a region that a straight cut across its longest extent makes, neither of them tiny."""
+    rows, columns = np.nonzero(region.mask)
+    points = np.column_stack([columns, rows]) - (columns.mean(), rows.mean())
+    direction = np.linalg.svd(points, full_matrices=False)[2][0]
+    angle = float(rng.normal(0, 0.35))
+    turn = np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
+    along = points @ (turn @ direction)
+    cut = np.quantile(along, rng.uniform(0.25, 0.75))
+    pieces = []
+    for side in (along < cut, along >= cut):
+        mask = np.zeros_like(region.mask)
+        mask[rows[side], columns[side]] = True
+        pieces.append(Contour(mask, region.origin))
+    return [piece for piece in pieces if piece.area > 0.2 * region.area]

@@ -1,0 +1,71 @@
+"""The summary of a case, when the last of its analyses has ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db import queue
+from db.queue import StaleCase
+from db.schema import Analysis, Chromosome, Image, QcMetrics
+from karyotyping.case_summary import CellSummary, summarise
+from settings.failpoint import failpoint
+from worker.process.resources import Context
+
+log = logging.getLogger("worker")
+
+
+def summarise_case(context: Context, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
+    """Write what the cells of a case say together, unless another of its analyses has ended since ``stale`` was seen.
+
+    ``should_leave`` says when to wait no longer for a database that is away.
+    """
+    written = context.transact(lambda session: _summarise(session, stale), until=should_leave)
+    outcome = "case summarised" if written else "case changed, summary dropped"
+    log.info(outcome, extra={"case": stale.case_id, "pipeline": stale.pipeline_id, "revision": stale.revision})
+
+
+def _summarise(session: Session, stale: StaleCase) -> bool:
+    of_case = (Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id)
+    analyses = select(func.count()).select_from(Analysis).join(Image, Image.id == Analysis.image_id)
+    image_count = session.scalars(analyses.where(*of_case)).one()
+    cells = {row.id: row for row in session.execute(_done(stale))}
+    counts: dict[int, dict[int, int]] = {analysis_id: {} for analysis_id in cells}
+    classes = (
+        select(Chromosome.analysis_id, Chromosome.class_id, func.count())
+        .where(Chromosome.analysis_id.in_(cells))
+        .group_by(Chromosome.analysis_id, Chromosome.class_id)
+    )
+    for analysis_id, class_id, copies in session.execute(classes):
+        if class_id is not None:
+            counts[analysis_id][class_id] = copies
+    summary = summarise(
+        CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score)
+        for analysis_id, row in cells.items()
+    )
+    # The karyogram of a case is that of its best cell; it lies in the store already.
+    artefacts = (cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
+    failpoint("summarised")
+    return queue.write_case(
+        session,
+        stale,
+        summary=summary.to_json(),
+        artefacts=artefacts,
+        image_count=image_count,
+        cell_count=summary.cell_count,
+        modal_count=summary.modal_count,
+        iscn=summary.iscn,
+    )
+
+
+def _done(stale: StaleCase) -> Any:
+    return (
+        select(Analysis.id, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
+        .join(Image, Image.id == Analysis.image_id)
+        .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
+        .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == "done")
+    )

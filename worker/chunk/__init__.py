@@ -1,0 +1,1 @@
+"""Analyses one chunk of images: prefetch, pipeline, results, leases."""

@@ -1,0 +1,121 @@
+"""The worker process: a Celery main process that never touches an engine, and the pool processes that do the work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import warnings
+
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from db.queue import StaleCase
+from models.providers import share_cores
+from settings import Settings
+from telemetry.logs import configure
+from telemetry.metrics import in_hand
+from worker.case_task import summarise_case
+from worker.celery_app import ANALYSE_CHUNK, SUMMARISE_CASE, guard, make_app
+from worker.chunk.runner import Runner
+from worker.process.consumer_watchdog import SilenceWatch
+from worker.process.heartbeat import present
+from worker.process.monitor import monitored
+from worker.process.resources import Context, LoadPipeline, load_pipeline
+from worker.process.shutdown import GracefulTerm, StopFlag
+
+log = logging.getLogger("worker")
+
+
+class Tasks:
+    """The two tasks, on connections that each pool process opens for itself when it first needs them."""
+
+    def __init__(self, settings: Settings, stop: StopFlag, load: LoadPipeline) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._load = load
+        self._context: Context | None = None
+        self._runner: Runner | None = None
+
+    def register(self, app: Celery) -> None:
+        """Add the tasks to ``app`` under their explicit names."""
+        app.task(name=ANALYSE_CHUNK, shared=False)(self.analyse_chunk)
+        app.task(name=SUMMARISE_CASE, shared=False)(self.summarise_case)
+
+    def analyse_chunk(self, ids: list[int]) -> None:
+        """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
+        with GracefulTerm() as term, in_hand(ANALYSE_CHUNK):
+            if self._runner is None:
+                self._runner = Runner(self._open())
+            self._runner.run(ids, lambda: self._stop.is_set() or term.requested)
+
+    def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
+        """Summarise a case, unless it changed since the message was sent."""
+        with in_hand(SUMMARISE_CASE):
+            summarise_case(self._open(), StaleCase(case_id, pipeline_id, revision), self._stop.is_set)
+
+    def close(self) -> None:
+        """Let a pool process that leaves write what it has found."""
+        if self._runner is not None:
+            self._runner.close()
+
+    def _open(self) -> Context:
+        if self._context is None:
+            self._context = Context.open(self._settings, self._load)
+        return self._context
+
+
+def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_pipeline) -> None:
+    """Run a worker in the foreground until SIGTERM or Ctrl-C, which let every image in hand be finished.
+
+    Args:
+        settings: where the services are.
+        concurrency: pool processes: one per GPU, or one per free core.
+        load: makes a pipeline from its document.
+
+    Raises:
+        MisconfiguredError: the Celery application would lose or repeat work.
+        SystemExit: at the end, with the worker's exit status.
+    """
+    configure(settings.log_format)
+    share_cores(concurrency)
+    stop = StopFlag()
+    app = make_app(settings)
+    tasks = Tasks(settings, stop, load)
+    tasks.register(app)
+    guard(app)
+
+    silence = SilenceWatch(app, settings.silent_seconds)
+
+    def leave(**_: object) -> None:
+        stop.set()
+        silence.stop()
+
+    def keep_our_logging(**_: object) -> None:
+        """Having a receiver is what makes Celery leave logging alone."""
+
+    def finish_writing(**_: object) -> None:
+        tasks.close()
+
+    signals.setup_logging.connect(keep_our_logging)
+    signals.worker_process_shutdown.connect(finish_writing)
+    signals.worker_shutting_down.connect(leave)
+    # Celery warns root of unpickling; the guard has made sure that nothing but JSON is accepted.
+    warnings.simplefilter("ignore", SecurityWarning)
+    name = f"karyo-{os.getpid()}@{socket.gethostname()}"
+    worker = app.Worker(
+        hostname=name,
+        concurrency=concurrency,
+        pool="prefork",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    log.info("worker started", extra={"worker": name, "concurrency": concurrency})
+    with monitored(settings), present(settings, name, concurrency):
+        silence.start()
+        worker.start()
+    log.info("worker left", extra={"worker": name})
+    sys.exit(worker.exitcode)

@@ -1,0 +1,1 @@
+"""One worker process: its connections, heartbeat, watchdog and shutdown."""
