@@ -1,0 +1,1 @@
+"""Training configurations: one TOML file and one typed class for each kind of training."""
