@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format-check format types floors train-setup up clean lock
+.PHONY: help setup demo test lint format-check format types floors dependencies train-setup up clean lock
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: setup ## Simulate two small cases, karyotype them through the whole stack,
 test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
 
-lint: format-check types floors
+lint: format-check types floors dependencies
 
 format-check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -46,6 +46,9 @@ types: $(VENV)/.installed-dev ## Type-check with mypy
 floors: $(VENV)/.installed-dev ## Check that rooms import only from floors below them
 	$(BIN)/lint-imports
 
+dependencies: $(VENV)/.installed-dev ## Check that what is imported is declared, and the other way round
+	$(BIN)/deptry .
+
 train-setup: $(VENV)/.installed-train ## Add what training needs (torch)
 
 up: setup ## Run everything on this machine in the foreground
@@ -54,9 +57,9 @@ up: setup ## Run everything on this machine in the foreground
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
-lock: ## Refresh constraints.txt with the newest versions that pyproject.toml allows
+lock: ## Refresh constraints.txt with the newest versions that pyproject.toml allows; the GPU's are kept
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check '.[cpu,embedded,dev]'
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[cpu,embedded,traces,train,dev]'
 	@{ echo "# Exact versions that karyoflow is tested with; refresh with: make lock"; \
-	   build/lock/bin/pip freeze --exclude karyoflow; } > constraints.txt
-	@rm -rf build/lock
+	   build/lock/bin/pip freeze --exclude karyoflow | sed 's/+cpu$$//'; sed -n '/^# GPU/,$$p' constraints.txt; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/lock

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from prometheus_client import CollectorRegistry
 
 from telemetry.probes import served
@@ -50,6 +52,22 @@ def test_runs_as_an_ordinary_user_and_fetches_nothing_unpinned(file: Path) -> No
     assert "-c constraints.txt" in commands
     assert "curl" not in commands
     assert "wget" not in commands
+
+
+def test_versions_have_one_home() -> None:
+    """Every package of every extra is pinned in constraints.txt, and no Dockerfile pins one of its own."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    wanted = [project["dependencies"], *project["optional-dependencies"].values()]
+    names = {canonicalize_name(Requirement(text).name) for texts in wanted for text in texts}
+    assert names - pinned == set()
+    assert all("==" not in file.read_text() for file in FILES)
+
+
+def test_production_images_bring_no_embedded_servers() -> None:
+    extras = {extra for file in FILES for extra in re.findall(r"'\.\[(.+?)\]'", file.read_text())}
+    assert extras == {"cpu,traces", "gpu,traces"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.suffix)
