@@ -118,11 +118,11 @@ def loop(found: Services, images: int, number: int) -> Spent:
 def bare_celery(found: Services, images: int, number: int) -> Spent:
     """One task per image, one process, results in Redis."""
     os.environ.update(addresses(found))
-    from bare_celery import analyse, app  # noqa: PLC0415 - it reads the addresses
+    from benchmarks.service.bare_celery import analyse, app  # noqa: PLC0415 - it reads the addresses
 
     key = found.store.put(picture())
-    words = ["-m", "celery", "-A", "bare_celery", "worker", "--concurrency=1", "-Q", "bare", "--loglevel=WARNING"]
-    with running(found, words, cwd=HERE):
+    words = ["-m", "celery", "-A", "benchmarks.service.bare_celery", "worker", "--concurrency=1", "-Q", "bare", "--loglevel=WARNING"]
+    with running(found, words, cwd=HERE.parents[1]):
         analyse.delay(key, f"warm-up {number}").get(timeout=60)
         with timed() as spent:
             sent = [analyse.delay(key, f"celery {number} {image}") for image in range(images)]
