@@ -6,8 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from storage.directory import DirectoryStore
-from storage.objects import ObjectCorrupt, ObjectMissing, ObjectStore, StorageError, StoreUnavailable, key_of
-from storage.s3 import S3Store
+from storage.objects import ObjectCorrupt, ObjectMissing, ObjectStore, StorageError, StoreUnavailable, key_of, sha256_of
+from storage.s3 import S3Store, make_client
 
 __all__ = [
     "DirectoryStore",
@@ -18,7 +18,9 @@ __all__ = [
     "StorageError",
     "StoreUnavailable",
     "key_of",
+    "make_client",
     "open_store",
+    "sha256_of",
 ]
 
 

@@ -27,8 +27,8 @@ class DirectoryStore:
         self._parts = root / "parts"
         self._swept = False
 
-    def put(self, data: bytes) -> str:
-        key = key_of(data)
+    def put(self, data: bytes, key: str | None = None) -> str:
+        key = checked_key(key) if key else key_of(data)
         path = self.root / key
         with self._explained("write", path):
             if path.exists() and path.stat().st_size == len(data):

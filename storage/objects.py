@@ -16,8 +16,13 @@ class ObjectStore(Protocol):
     Every method raises :class:`StoreUnavailable` when the store cannot be reached or used.
     """
 
-    def put(self, data: bytes) -> str:
-        """Store ``data`` and return its key. Storing the same bytes again, from anywhere, changes nothing."""
+    def put(self, data: bytes, key: str | None = None) -> str:
+        """Store ``data`` and return its key. Storing the same bytes again, from anywhere, changes nothing.
+
+        Args:
+            data: Bytes of the object.
+            key: ``key_of(data)``, if the caller has computed it already; the bytes are then not hashed again.
+        """
 
     def get(self, key: str) -> bytes:
         """The bytes of ``key``, checked against it.
@@ -70,6 +75,15 @@ def key_of(data: bytes) -> str:
     """
     digest = hashlib.sha256(data).hexdigest()
     return f"sha256/{digest[:2]}/{digest[2:]}"
+
+
+def sha256_of(key: str) -> str:
+    """Return the hexadecimal sha256 that ``key`` is made of.
+
+    >>> sha256_of(key_of(b""))[:8]
+    'e3b0c442'
+    """
+    return checked_key(key).removeprefix("sha256/").replace("/", "")
 
 
 def checked_key(key: str) -> str:

@@ -36,21 +36,10 @@ class S3Store:
         self._transfer = TransferConfig(
             multipart_threshold=multipart_bytes, multipart_chunksize=max(multipart_bytes // 4, 5 * 2**20)
         )
-        self._client: Any = boto3.client(
-            "s3",
-            endpoint_url=endpoint_url,
-            config=Config(
-                connect_timeout=3,
-                read_timeout=30,
-                retries={"mode": "adaptive", "total_max_attempts": 3},
-                max_pool_connections=32,
-                # Services of one's own seldom have a DNS name for each bucket.
-                s3={"addressing_style": "path" if endpoint_url else "auto"},
-            ),
-        )
+        self._client = make_client(endpoint_url)
 
-    def put(self, data: bytes) -> str:
-        key = key_of(data)
+    def put(self, data: bytes, key: str | None = None) -> str:
+        key = checked_key(key) if key else key_of(data)
         if len(data) >= self._transfer.multipart_threshold:
             self._put_large(key, data)
             return key
@@ -118,6 +107,26 @@ class S3Store:
                 f"Cannot {verb} the object store s3://{self.bucket}/{self.prefix}: {error}. "
                 "Check its address, the bucket's name and the credentials."
             ) from error
+
+
+def make_client(endpoint_url: str | None) -> Any:
+    """Return the S3 client of boto3 that every part of karyoflow uses.
+
+    Args:
+        endpoint_url: Address of an S3-compatible service; without it, AWS.
+    """
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint_url,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=30,
+            retries={"mode": "adaptive", "total_max_attempts": 3},
+            max_pool_connections=32,
+            # Self-hosted services seldom have a DNS name for each bucket.
+            s3={"addressing_style": "path" if endpoint_url else "auto"},
+        ),
+    )
 
 
 def _code(error: ClientError) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from storage import DirectoryStore, ObjectCorrupt, ObjectMissing, ObjectStore, S3Store, key_of
+from storage import DirectoryStore, ObjectCorrupt, ObjectMissing, ObjectStore, S3Store, key_of, sha256_of
 
 ABSENT = key_of(b"never stored")
 
@@ -113,3 +113,15 @@ def test_wrong_bytes_in_s3_are_noticed(s3_client: Any, s3_endpoint: str, bucket:
     s3_client.put_object(Bucket=bucket, Key=f"karyo/{key}", Body=b"metaphasE")
     with pytest.raises(ObjectCorrupt, match=key):
         store.get(key)
+
+
+def test_a_key_that_the_caller_computed_is_used(store: ObjectStore) -> None:
+    key = key_of(b"hashed by the caller")
+    assert store.put(b"hashed by the caller", key) == key
+    assert store.get(key) == b"hashed by the caller"
+    assert sha256_of(key) == hashlib.sha256(b"hashed by the caller").hexdigest()
+
+
+def test_a_text_that_is_no_key_is_refused(store: ObjectStore) -> None:
+    with pytest.raises(ValueError, match="not an object key"):
+        store.put(b"x", "../outside")
