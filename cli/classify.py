@@ -15,11 +15,19 @@ from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
 from ingest.rejections import Rejected
 from ingest.sources.archive import Collection, Picture, open_collection
 from karyotyping.classification.embedder import EMBEDDER
-from karyotyping.crops import LIMITS, Answer, File, Refused, cell_of, classify_cells, classify_population
+from karyotyping.crops import (
+    LIMITS,
+    ClassifiedCrop,
+    CropFile,
+    RejectedCrop,
+    assemble_cell,
+    classify_cells,
+    classify_population,
+)
 from karyotyping.image.decode import ImageRejected
-from karyotyping.model import class_name
+from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
-from karyotyping.rendering.png import png
+from karyotyping.rendering.png import encode_png
 from models import registry
 from models.engine import Engine, load_engine
 from reports.tables import write_csv
@@ -73,7 +81,7 @@ def classify(
         if not found:
             fail(f"no image files in {path}")
         answers = _answers(collection, pictures, by_cell, network, jobs or _processes(len(pictures)))
-    rows = [_row(picture.name, answer) for picture, answer in answers if isinstance(answer, Answer)]
+    rows = [_row(picture.name, answer) for picture, answer in answers if isinstance(answer, ClassifiedCrop)]
     write_csv(csv, CELL_COLUMNS if by_cell else COLUMNS, rows)
     if karyograms:
         _draw(answers, karyograms)
@@ -81,9 +89,11 @@ def classify(
     rejected += [
         Rejected(picture.name, answer.reason, answer.sentence)
         for picture, answer in answers
-        if isinstance(answer, Refused)
+        if isinstance(answer, RejectedCrop)
     ]
-    cells = len({picture.cell for picture, answer in answers if isinstance(answer, Answer)}) if by_cell else None
+    cells = (
+        len({picture.cell for picture, answer in answers if isinstance(answer, ClassifiedCrop)}) if by_cell else None
+    )
     if as_json:
         refusals = [{"file": name, "reason": reason, "sentence": sentence} for name, reason, sentence in rejected]
         print_json({"csv": str(csv), "classified": len(rows), "cells": cells, "rejected": refusals})
@@ -100,7 +110,7 @@ def classify(
 
 def _answers(
     collection: Collection, pictures: Sequence[Picture], by_cell: str | None, network: Engine, jobs: int
-) -> list[tuple[Picture, Answer | Refused]]:
+) -> list[tuple[Picture, ClassifiedCrop | RejectedCrop]]:
     """What each picture shows, in the order of the pictures."""
     with progress_bar() as progress:
         task = progress.add_task("classifying", total=len(pictures), note="")
@@ -112,18 +122,18 @@ def _answers(
         for place, picture in enumerate(pictures):
             cells.setdefault(picture.cell, []).append(place)
         contents = ([_content(collection, pictures[k]) for k in places] for places in cells.values())
-        answers: dict[int, Answer | Refused] = {}
+        answers: dict[int, ClassifiedCrop | RejectedCrop] = {}
         for (cell, places), together in zip(cells.items(), classify_cells(contents, network, jobs), strict=True):
             answers.update(zip(places, together, strict=True))
             progress.update(task, advance=len(places), note=cell)
         return [(picture, answers[place]) for place, picture in enumerate(pictures)]
 
 
-def _draw(answers: Sequence[tuple[Picture, Answer | Refused]], folder: Path) -> None:
+def _draw(answers: Sequence[tuple[Picture, ClassifiedCrop | RejectedCrop]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    cells: dict[str, list[Answer]] = {}
+    cells: dict[str, list[ClassifiedCrop]] = {}
     for picture, answer in answers:
-        if isinstance(answer, Answer):
+        if isinstance(answer, ClassifiedCrop):
             cells.setdefault(picture.cell or "", []).append(answer)
     taken: set[str] = set()
     for name, members in cells.items():
@@ -131,20 +141,20 @@ def _draw(answers: Sequence[tuple[Picture, Answer | Refused]], folder: Path) -> 
         while stem in taken:
             stem = f"{plain}_{len(taken)}"
         taken.add(stem)
-        cell = cell_of(members)
-        (folder / f"{stem}.png").write_bytes(png(draw_karyogram(cell, name)))
+        cell = assemble_cell(members)
+        (folder / f"{stem}.png").write_bytes(encode_png(draw_karyogram(cell, name)))
         (folder / f"{stem}.svg").write_text(karyogram_svg(cell, name), "utf-8")
 
 
-def _content(collection: Collection, picture: Picture) -> File:
+def _content(collection: Collection, picture: Picture) -> CropFile:
     try:
         content = collection.read(picture.name, LIMITS.max_bytes)
     except ImageRejected as problem:
-        return Refused(problem.reason, problem.sentence)
-    return Refused(content.reason, content.sentence) if isinstance(content, Rejected) else content
+        return RejectedCrop(problem.reason, problem.sentence)
+    return RejectedCrop(content.reason, content.sentence) if isinstance(content, Rejected) else content
 
 
-def _row(name: str, answer: Answer) -> dict[str, Any]:
+def _row(name: str, answer: ClassifiedCrop) -> dict[str, Any]:
     top5 = answer.classified.top5
     p_up, assigned = answer.p_up, answer.assigned
     row = {

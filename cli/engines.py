@@ -14,9 +14,9 @@ from rich.progress import Progress
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
 from ingest.sources.folder import image_files
-from karyotyping.engine_validation import judge, shown
+from karyotyping.arrays import Pixels
+from karyotyping.engine_validation import compare_engines, record_inputs
 from karyotyping.image.decode import ImageRejected, Limits, decode
-from karyotyping.pipeline import Photo
 from models import registry
 from models.engine import load_engine
 from models.parity import Parity
@@ -82,14 +82,14 @@ def verify(
     if EngineChoice.AUTO in kinds:
         fail("verify judges one engine at a time: name tensorrt, cuda or cpu, or leave --engine out", code=2)
     with progress_bar() as progress:
-        seen = shown(_photos(path, limit, progress))
+        seen = record_inputs(_photos(path, limit, progress))
     if not seen:
         fail(f"no image in {path} shows anything to a network; give metaphases, or none to simulate them")
     found: list[Parity] = []
     broken: dict[str, str] = {}
     for kind in kinds:
         try:
-            found += judge(seen, [kind], Placement(device=device, cache=cache))
+            found += compare_engines(seen, [kind], Placement(device=device, cache=cache))
         except EngineUnavailable as problem:
             broken[kind] = str(problem)
     passed = not broken and all(parity.passed for parity in found)
@@ -110,7 +110,7 @@ def _row(parity: Parity) -> tuple[object, ...]:
     return (parity.network, parity.engine, parity.output, *numbers, "pass" if parity.passed else "FAIL")
 
 
-def _photos(path: Path | None, limit: int, progress: Progress) -> Iterator[Photo]:
+def _photos(path: Path | None, limit: int, progress: Progress) -> Iterator[Pixels]:
     settings = Settings()
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     files = image_files(path) if path else []

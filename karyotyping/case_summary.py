@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from karyotyping.model import CLASS_NAMES, CellAnalysis
+from karyotyping.model import CellAnalysis
+from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
 from karyotyping.nomenclature.iscn import format_iscn
 
 _LEAST_WEIGHT = 0.05
@@ -152,6 +153,6 @@ def _clones(cells: Sequence[CellSummary], consensus: str) -> tuple[Clone, ...]:
         for iscn, count in shared.most_common()
         if iscn != consensus
         and not iscn.endswith("inc")
-        and count >= (_CLONE_WITH_GAIN if size_of[iscn] > 46 else _CLONE_WITH_LOSS)
+        and count >= (_CLONE_WITH_GAIN if size_of[iscn] > NORMAL_COUNT else _CLONE_WITH_LOSS)
     ]
     return tuple(clones)

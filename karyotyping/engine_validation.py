@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from karyotyping.arrays import Pixels
 from karyotyping.model import AnalysisError
-from karyotyping.pipeline import Photo, Pipeline
+from karyotyping.pipeline import Pipeline
 from models import registry
 from models.engine import Engine, load_engine
 from models.parity import Arrays, Parity, Recorder, compare
@@ -27,7 +28,7 @@ class _Watched(Pipeline):
         return self.recorders.setdefault(name, Recorder(exact))
 
 
-def shown(images: Iterable[Photo]) -> dict[str, list[Arrays]]:
+def record_inputs(images: Iterable[Pixels]) -> dict[str, list[Arrays]]:
     """What every network that is shipped is asked while ``images`` are karyotyped, in batches, by its name."""
     pipeline = _Watched.default("cpu")
     for pixels in images:
@@ -38,7 +39,7 @@ def shown(images: Iterable[Photo]) -> dict[str, list[Arrays]]:
     return {name: recorder.asked for name, recorder in pipeline.recorders.items() if recorder.asked}
 
 
-def judge(
+def compare_engines(
     seen: Mapping[str, Sequence[Arrays]], engines: Sequence[str], placement: Placement | None = None
 ) -> Iterator[Parity]:
     """Every output of every network on each of ``engines``.

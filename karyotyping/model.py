@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
 
-CLASS_NAMES: tuple[str, ...] = (*(str(n) for n in range(1, 23)), "X", "Y")
-"""Names of the 24 human chromosome classes; the category id of ``CLASS_NAMES[i]`` is ``i + 1``."""
-
-X, Y = 23, 24
-
-COMPLETE = 46
-"""Chromosomes of a normal cell."""
+from karyotyping.nomenclature.classes import class_name
 
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
 Orientation = Literal["p_up", "p_down", "unknown"]
@@ -23,15 +17,6 @@ ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain",
 QualityFlag = Literal[
     "out_of_focus", "low_contrast", "too_few", "too_many", "crowded", "cut_by_border", "unsure_classes"
 ]
-
-
-def class_name(class_id: int | None) -> str:
-    """The field's name of a class id, ``"?"`` for none.
-
-    >>> class_name(23), class_name(None)
-    ('X', '?')
-    """
-    return "?" if class_id is None else CLASS_NAMES[class_id - 1]
 
 
 class RunLengths(TypedDict):

@@ -15,12 +15,13 @@ from typing import Any, Self, TypeVar, get_type_hints
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.crop import without_halo
-from karyotyping.chromosome.measure import Measured, measure_cell
+from karyotyping.arrays import Pixels
+from karyotyping.chromosome.crop import trim_halo
+from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.classification import band_matching, embedder
 from karyotyping.classification.embedder import EMBEDDER
-from karyotyping.classification.identify import Outlined, cell_iscn, identify
-from karyotyping.classification.prediction import Classified
+from karyotyping.classification.identify import Detection, cell_iscn, identify
+from karyotyping.classification.prediction import Prediction
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.quality import measure_quality
@@ -31,8 +32,6 @@ from karyotyping.segmentation.router import ROUTER
 from karyotyping.segmentation.stream import Networks, segment_batch
 from models import registry
 from models.engine import Engine, load_engine
-
-Photo = NDArray[np.uint8] | NDArray[np.uint16]
 
 T = TypeVar("T")
 
@@ -138,7 +137,7 @@ class Pipeline:
     def _load(self, name: str) -> Engine:
         return load_engine(registry.by_digest(self.document["models"][name]).path, self._engine)
 
-    def analyse(self, pixels: Photo) -> CellAnalysis:
+    def analyse(self, pixels: Pixels) -> CellAnalysis:
         """Karyotype one (H, W) grey metaphase image.
 
         Raises:
@@ -149,7 +148,7 @@ class Pipeline:
             raise answer
         return answer
 
-    def analyse_batch(self, images: Sequence[Photo]) -> list[CellAnalysis | AnalysisError]:
+    def analyse_batch(self, images: Sequence[Pixels]) -> list[CellAnalysis | AnalysisError]:
         """Karyotype several images, stage by stage, so that they share the batches of every network.
 
         One that cannot be karyotyped stops nobody else. The results are those of ``analyse`` to within the rounding of
@@ -169,14 +168,14 @@ class Pipeline:
             cells = [_cell(*parts) for parts in zip(normalised, segmented, measured, classified, strict=True)]
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
 
-    def measure(self, pixels: Photo) -> list[Measured]:
+    def measure(self, pixels: Pixels) -> list[Measurement]:
         """The chromosomes of one (H, W) grey metaphase image, before they are named; none if it shows none."""
         image = normalise(pixels)
         return _measure(image, segment_batch([image], self._networks, self._stream)[0])
 
     def _classify(
-        self, cells: Sequence[Sequence[Measured]], images: Sequence[Normalised]
-    ) -> Sequence[tuple[Classified, ...]]:
+        self, cells: Sequence[Sequence[Measurement]], images: Sequence[Normalised]
+    ) -> Sequence[tuple[Prediction, ...]]:
         if self._classifier == Classifier.EMBEDDING:
             return embedder.classify_batch(cells, self._embedder)
         return [band_matching.classify(cell, image.polarity) for cell, image in zip(cells, images, strict=True)]
@@ -190,25 +189,25 @@ def _timed(seconds: dict[str, float], stage: str, images: int) -> Iterator[None]
     seconds[stage] = (time.perf_counter() - began) / images
 
 
-def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measured]:
+def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measurement]:
     return measure_cell([_outlined(instance, normalised) for instance in segmentation.instances])
 
 
 def _outlined(instance: Instance, normalised: Normalised) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     stain = Contour(instance.mask, instance.origin).crop(normalised.stain)
-    return stain, without_halo(stain, instance.mask)
+    return stain, trim_halo(stain, instance.mask)
 
 
 def _cell(
     normalised: Normalised,
     segmentation: Segmentation,
-    measured: Sequence[Measured],
-    classified: Sequence[Classified],
+    measured: Sequence[Measurement],
+    classified: Sequence[Prediction],
 ) -> CellAnalysis | AnalysisError:
     if not segmentation.instances:
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
-    outlined = [Outlined(i.placed(shape), i.score, i.flags) for i in segmentation.instances]
+    outlined = [Detection(i.placed(shape), i.score, i.flags) for i in segmentation.instances]
     chromosomes = identify(outlined, measured, classified)
     return CellAnalysis(
         shape=shape,

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from karyotyping.image.normalise import Grey, Mask, Normalised
+from karyotyping.arrays import Grey, Mask
+from karyotyping.image.normalise import Normalised
 from karyotyping.model import Chromosome, Quality, QualityFlag
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.result import Segmentation
 
-_EXPECTED = 46
 _COUNT_TOLERANCE = 6.0
 """Chromosomes too many or too few that lower the score to 1/e."""
 _SHARP = 0.12
@@ -40,7 +41,7 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         "crowded": spread < _CROWDED,
         "cut_by_border": edge_contacts > 0,
     }
-    readable = judge_cut_out(chromosomes)
+    readable = measure_crop_quality(chromosomes)
     return Quality(
         chromosome_count=count,
         contrast_polarity=normalised.polarity,
@@ -61,7 +62,7 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
     )
 
 
-def judge_cut_out(chromosomes: Sequence[Chromosome]) -> Quality:
+def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
     """QC metrics of a cell of which there are only chromosomes, cut out: what belongs to a photograph is 0."""
     count = len(chromosomes)
     confidence = float(np.median([c.class_score for c in chromosomes])) if count else 0.0
@@ -71,7 +72,7 @@ def judge_cut_out(chromosomes: Sequence[Chromosome]) -> Quality:
         "too_many": count > _MOST,
         "unsure_classes": confidence < _UNSURE,
     }
-    complete = float(np.exp(-abs(count - _EXPECTED) / _COUNT_TOLERANCE))
+    complete = float(np.exp(-abs(count - NORMAL_COUNT) / _COUNT_TOLERANCE))
     return Quality(
         chromosome_count=count,
         contrast_polarity="dark_on_light",

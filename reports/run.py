@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.schema import Analysis, Case, CaseResult, Chromosome, Image, QcMetrics
-from karyotyping.model import class_name
+from karyotyping.nomenclature.classes import class_name
 from karyotyping.rows import CELL_COLUMNS, ChromosomeRow, CocoResult, cell_row, coco_results
 from reports.html import render
 from reports.tables import write_csv, write_parquet

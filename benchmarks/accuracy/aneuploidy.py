@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from karyotyping.classification.assignment import Prior, assign
-from karyotyping.model import CLASS_NAMES, X, Y
+from karyotyping.arrays import Ints
+from karyotyping.classification.assignment import CopyNumberPrior, assign
+from karyotyping.nomenclature.classes import CLASS_NAMES, X, Y
 from training.evaluation.classification.calibration import calibration
 from training.evaluation.statistics import Figures, bootstrap, ratio
 
@@ -38,8 +39,6 @@ STRENGTHS = (0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
 LEFT_OUT = (5, 10, 20)
 KINDS = ("normal", "loss", "gain", "gain and loss", "abnormal in truth")
 RIGHT, WRONG_ABNORMAL, FALSE_NORMAL, FALSE_ABNORMAL, WRONG_SEX = range(5)
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +140,20 @@ def outcome(true: Ints, said: Ints) -> int:
     return FALSE_NORMAL if normal(said) else WRONG_ABNORMAL
 
 
-def assigned(cell: Cell, prior: Prior) -> Ints:
+def assigned(cell: Cell, prior: CopyNumberPrior) -> Ints:
     """(n,) class indices, -1 for what fits nothing."""
     return np.array(
         [-1 if one.class_id is None else one.class_id - 1 for one in assign(cell.evidence, cell.whole.tolist(), prior)]
     )
 
 
-def copies(cell: Cell, prior: Prior) -> Ints:
+def copies(cell: Cell, prior: CopyNumberPrior) -> Ints:
     """(24,) copies that assigning ``cell`` finds."""
     said = assigned(cell, prior)
     return np.bincount(said[said >= 0], minlength=CLASSES)
 
 
-def judge(cell: Cell, prior: Prior) -> int:
+def judge(cell: Cell, prior: CopyNumberPrior) -> int:
     """The outcome of assigning ``cell``."""
     return outcome(cell.copies, copies(cell, prior))
 
@@ -200,7 +199,9 @@ def print_head(*words: object) -> None:
     print_row(*["---"] * len(words))
 
 
-def by_strength(trials: Sequence[Trial], priors: dict[float, Prior], resamples: int) -> dict[float, list[int]]:
+def by_strength(
+    trials: Sequence[Trial], priors: dict[float, CopyNumberPrior], resamples: int
+) -> dict[float, list[int]]:
     """Print what becomes of each kind of cell; the outcomes by strength, in the order of ``trials``."""
     outcomes = {strength: [judge(trial.cell, prior) for trial in trials] for strength, prior in priors.items()}
     kinds = list(dict.fromkeys(trial.kind for trial in trials))
@@ -233,7 +234,7 @@ def weigh(trials: Sequence[Trial], outcomes: dict[float, list[int]]) -> None:
         print_row(strength, f"{alarms:.1%}", f"{hidden:.1%}", f"{alarms + hidden:.1%}")
 
 
-def as_they_are(cells: Sequence[Cell], prior: Prior) -> None:
+def as_they_are(cells: Sequence[Cell], prior: CopyNumberPrior) -> None:
     """Print how many chromosomes are right, and whether the scores mean what they say."""
     said = [one for cell in cells for one in assign(cell.evidence, cell.whole.tolist(), prior)]
     true = np.concatenate([cell.true for cell in cells])
@@ -266,7 +267,7 @@ def gained(copies: Ints) -> Ints:
     return min(beyond, key=lambda more: int(more.sum()))
 
 
-def trisomies_in_part(cells: Sequence[Cell], priors: dict[float, Prior], random: np.random.Generator) -> None:
+def trisomies_in_part(cells: Sequence[Cell], priors: dict[float, CopyNumberPrior], random: np.random.Generator) -> None:
     """Print whether a third copy is found, and whether one is invented, in cells seen in part."""
     donors = [[(cell, int(k)) for cell in cells for k in np.flatnonzero(cell.true == c)] for c in range(CLASSES)]
     parts: dict[int, list[tuple[Cell, Cell, int]]] = {missing: [] for missing in (0, 1, *LEFT_OUT)}
@@ -304,7 +305,9 @@ def by_class(trials: Sequence[Trial], outcomes: Sequence[int]) -> None:
         print_row(name, *cells)
 
 
-def incomplete(cells: Sequence[Cell], priors: dict[float, Prior], resamples: int, random: np.random.Generator) -> None:
+def incomplete(
+    cells: Sequence[Cell], priors: dict[float, CopyNumberPrior], resamples: int, random: np.random.Generator
+) -> None:
     """Print the assigned accuracy of cells seen in part."""
 
     def accuracy(rows: NDArray[np.float64]) -> float:
@@ -337,11 +340,11 @@ def main() -> None:
     parser.add_argument("folds", type=Path, nargs="+")
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS, help="costs of a gain, nats")
     parser.add_argument("--sharpness", type=float, default=1.0, help="by which the log-probabilities are multiplied")
-    parser.add_argument("--detail", type=float, default=Prior().gain, help="strength of the table by class")
+    parser.add_argument("--detail", type=float, default=CopyNumberPrior().gain, help="strength of the table by class")
     parser.add_argument("--events", type=int, default=8, help="changes of each kind made in each normal cell")
     parser.add_argument("--resamples", type=int, default=500)
     arguments = parser.parse_args()
-    priors = {s: replace(Prior(), gain=s) for s in sorted({*arguments.strengths, arguments.detail})}
+    priors = {s: replace(CopyNumberPrior(), gain=s) for s in sorted({*arguments.strengths, arguments.detail})}
     everything = read(arguments.folds, arguments.sharpness)
     for report in sorted({cell.report for cell in everything}):
         random = np.random.default_rng(0)

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.classification.assignment import assign
-from karyotyping.classification.prediction import Classified
-from karyotyping.model import CLASS_NAMES, class_name
+from karyotyping.classification.prediction import Prediction
+from karyotyping.nomenclature.classes import CLASS_NAMES, class_name
 
 COLUMNS = ("joint", "unknown", "class_index", "upright", "name", "cell", "case", "report")
 TRUTH = ("file", "class", "cell", "case", "report", "upright")
@@ -53,7 +53,7 @@ def rows(arrays: Arrays) -> Iterator[tuple[dict[str, object], dict[str, object]]
     several = len(set(arrays["report"].tolist())) > 1
     for cell in np.unique(arrays["cell"]):
         members = np.flatnonzero(arrays["cell"] == cell).tolist()
-        said = [Classified(arrays["joint"][k], float(arrays["unknown"][k])) for k in members]
+        said = [Prediction(arrays["joint"][k], float(arrays["unknown"][k])) for k in members]
         together = assign([one.log_probabilities for one in said], [1 - one.unknown for one in said])
         for k, one, whole in zip(members, said, together, strict=True):
             file = f"{arrays['report'][k]}/{arrays['name'][k]}" if several else str(arrays["name"][k])

@@ -27,20 +27,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats
 from karyotyping.model import AnalysisError, encode_mask
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.pipeline import Pipeline, Segmenter
 from training.evaluation.instances.by_domain import domain_table
 from training.evaluation.instances.report import evaluate
-from training.segmenter.sources import Reports
-from training.simulation.appearance import Contrast, Optics, draw
-from training.simulation.axis import Floats
+from training.segmenter.sources import ChromosomeSource
+from training.simulation.appearance import Contrast, Optics, draw_values
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch
-from training.simulation.deform import bend
-from training.simulation.microscope import photograph
+from training.simulation.deform import deform_chromosome
+from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
-CELL = 46
 OVERLAPS = {"0": (0, 0), "1-3": (1, 3), "4-8": (4, 8), "> 8": (9, 16)}
 """Crossings of a metaphase: name, least and most."""
 TOUCHING = (2, 12)
@@ -60,14 +60,14 @@ class Metaphase:
     masks: NDArray[np.bool_]
 
 
-def compose(reports: Reports, cell: int, overlapping: int, rng: np.random.Generator) -> Metaphase:
+def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.random.Generator) -> Metaphase:
     """Lay the chromosomes of a cell of the first report into a metaphase with so many crossings."""
     contrast = reports.domains[0][cell].contrast
     width = float(rng.uniform(*WIDTH))
     scale = width / reports.width(0, cell)
     halo = width * float(rng.uniform(0.04, 0.13) if contrast == "bright_field" else rng.uniform(0.08, 0.24))
     bends, light = rng.uniform(0.0, 0.5), float(rng.uniform(*LIGHT[contrast]))
-    items = [item for number in range(CELL) if (item := reports.single(0, cell, number)) is not None]
+    items = [item for number in range(NORMAL_COUNT) if (item := reports.single(0, cell, number)) is not None]
 
     def one(index: int) -> Patch:
         item = items[index]
@@ -76,7 +76,7 @@ def compose(reports: Reports, cell: int, overlapping: int, rng: np.random.Genera
         def course(u: Floats) -> Floats:
             return turn * (u - 0.5)
 
-        laid = bend(item, scale=scale, angle=float(rng.uniform(0, 2 * np.pi)), course=course, halo=halo)
+        laid = deform_chromosome(item, scale=scale, angle=float(rng.uniform(0, 2 * np.pi)), course=course, halo=halo)
         return Patch(0, light * laid.stain, laid.mask, laid.axis, len(laid.axis) // 2)
 
     shape = round(SIDES[0] * width), round(SIDES[1] * width)
@@ -93,13 +93,13 @@ def compose(reports: Reports, cell: int, overlapping: int, rng: np.random.Genera
     taken = canvas.near.copy()
     add_nuclei(stain, taken, int(rng.integers(3)), chromosome_length=8 * width, contrast=contrast, rng=rng)
     add_debris(stain, taken, int(rng.integers(10)), width, rng)
-    return Metaphase(photograph(stain, draw(Optics.usual(contrast), rng), contrast, rng), masks)
+    return Metaphase(capture(stain, draw_values(Optics.for_contrast(contrast), rng), contrast, rng), masks)
 
 
 def metaphases(report: Path, cells: int, seed: int) -> Iterator[tuple[str, Metaphase]]:
     """``cells`` metaphases for each number of crossings, of whole cells held out, and that number."""
-    reports = Reports([report], held_out=True, drawn=0)
-    whole = [number for number, cell in enumerate(reports.domains[0]) if len(cell) == CELL]
+    reports = ChromosomeSource([report], held_out=True, drawn=0)
+    whole = [number for number, cell in enumerate(reports.domains[0]) if len(cell) == NORMAL_COUNT]
     for stratum, (name, (least, most)) in enumerate(OVERLAPS.items()):
         for number in range(cells):
             rng = np.random.default_rng((seed, zlib.crc32(report.stem.encode()), stratum, number))

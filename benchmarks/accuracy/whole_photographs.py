@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from karyotyping.arrays import Pixels
 from karyotyping.image.decode import decode
-from karyotyping.model import AnalysisError, CellAnalysis, Y
-from karyotyping.pipeline import Photo, Pipeline
+from karyotyping.model import AnalysisError, CellAnalysis
+from karyotyping.nomenclature.classes import Y
+from karyotyping.pipeline import Pipeline
 from models.engine import load_engine
 from training.evaluation.instances.edit_count import pairs
 
@@ -54,7 +56,7 @@ def compare(cell: CellAnalysis, truths: list[dict[str, Any]]) -> Iterator[tuple[
             yield one, cell.chromosomes[partner].class_id == one["category_id"]
 
 
-def photographs(folder: Path, slides: set[str]) -> Iterator[tuple[Photo, list[dict[str, Any]]]]:
+def photographs(folder: Path, slides: set[str]) -> Iterator[tuple[Pixels, list[dict[str, Any]]]]:
     """The photographs of ``slides`` with their truth."""
     truth = json.loads((folder / "coco.json").read_text("utf-8"))
     for image in truth["images"]:

@@ -18,6 +18,7 @@ from PIL import Image
 import worker.writer
 from karyotyping.image.decode import decode
 from karyotyping.model import CellAnalysis, Chromosome, Quality, encode_mask
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.rows import chromosome_rows, quality_row
 from settings import Settings
 from storage import ObjectStore
@@ -49,8 +50,8 @@ def _chromosome(ordinal: int) -> Chromosome:
 
 CELL = CellAnalysis(
     (SIDE, SIDE),
-    tuple(_chromosome(ordinal) for ordinal in range(46)),
-    Quality(46, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7),
+    tuple(_chromosome(ordinal) for ordinal in range(NORMAL_COUNT)),
+    Quality(NORMAL_COUNT, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7),
     "46,XX",
 )
 

@@ -28,14 +28,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.crop import measure_crops, read_crop
+from karyotyping.chromosome.crop import measure_crops, segment_crop
 from karyotyping.classification.assignment import assign
-from karyotyping.classification.embedder import COLUMNS, EMBEDDER, ROWS, appearance, cell_scale, read
-from karyotyping.model import CLASS_NAMES
+from karyotyping.classification.embedder import COLUMNS, EMBEDDER, ROWS, appearance, cell_scale, predict
+from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
 from models.engine import Engine, Placement, load_engine
 from models.registry import resolve
 
-CELL = 46
 REPORTS = 100
 NETWORK, BOTH_WAYS, WHOLE_WAY, RESNET = "network, one pass", "network, both ways up", "whole way", "ResNet-50"
 BASELINE = "libraries alone"
@@ -51,7 +50,7 @@ def cells(report: Path, count: int) -> list[Crops]:
         by_cell: dict[str, list[str]] = defaultdict(list)
         for row in csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8")):
             by_cell[row["cell"]].append(row["file"])
-        whole = [files for files in by_cell.values() if len(files) == CELL]
+        whole = [files for files in by_cell.values() if len(files) == NORMAL_COUNT]
         chosen = whole[:: max(1, len(whole) // count)][:count]
         return [[_decode(archive.read(name)) for name in files] for files in chosen]
 
@@ -67,14 +66,14 @@ def whole_way(crops: Crops, embedder: Engine) -> dict[str, float]:
     def lap() -> None:
         clock.append(time.perf_counter())
 
-    found = [read_crop(pixels) for pixels in crops]
+    found = [segment_crop(pixels) for pixels in crops]
     lap()
     measured = measure_crops(found)
     lap()
     scale = cell_scale(measured)
     seen = np.stack([appearance(item, scale) for item in measured])
     lap()
-    classified = read(seen, embedder)
+    classified = predict(seen, embedder)
     lap()
     assign([item.log_probabilities for item in classified], [1 - item.unknown for item in classified])
     lap()
@@ -87,15 +86,15 @@ def contender(name: str, embedder: Path, resnet: Path, crops: Sequence[Crops], t
     if name == RESNET:
         network = load_engine(resnet, "cpu", placement)
         side = network.inputs[0].shape[-1]
-        pictures = np.random.default_rng(0).random((CELL, 3, side, side), np.float32)
+        pictures = np.random.default_rng(0).random((NORMAL_COUNT, 3, side, side), np.float32)
         return lambda _: network.infer({"picture": pictures})
     engine = load_engine(embedder, "cpu", placement)
     if name == WHOLE_WAY:
         return lambda turn: whole_way(crops[turn % len(crops)], engine)
-    seen = np.random.default_rng(0).random((CELL, ROWS, COLUMNS), np.float32)
+    seen = np.random.default_rng(0).random((NORMAL_COUNT, ROWS, COLUMNS), np.float32)
     if name == NETWORK:
         return lambda _: engine.infer({"appearance": seen[:, None]})
-    return lambda _: read(seen, engine)
+    return lambda _: predict(seen, engine)
 
 
 def peak_mib(name: str, arguments: argparse.Namespace, resnet: Path) -> str:
@@ -171,17 +170,20 @@ def compare(arguments: argparse.Namespace, resnet: Path, crops: list[Crops]) -> 
             processor[name] += time.process_time() - worked
             if name == WHOLE_WAY and isinstance(result, dict):
                 stages.append(result)
-    print(f"{arguments.threads} threads, {arguments.rounds} rounds, batches of {CELL}; median (smallest to largest)\n")
+    print(
+        f"{arguments.threads} threads, {arguments.rounds} rounds, batches of {NORMAL_COUNT}; "
+        "median (smallest to largest)\n"
+    )
     print("| | chromosomes/s | times ResNet-50 | s per 100 reports of 46 | CPU ms each | file, MB | peak MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name in names:
         size = (resnet if name == RESNET else arguments.embedder).stat().st_size / 1e6
         cells_of_row = (
             name,
-            spread(CELL / wall[name], 1),
+            spread(NORMAL_COUNT / wall[name], 1),
             spread(wall[RESNET] / wall[name], 1),
             spread(REPORTS * wall[name], 1),
-            f"{1000 * processor[name] / CELL / arguments.rounds:.2f}",
+            f"{1000 * processor[name] / NORMAL_COUNT / arguments.rounds:.2f}",
             f"{size:.1f}",
             peak_mib(name, arguments, resnet),
         )

@@ -20,7 +20,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
-CELL = 46
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 
 
 def main(threads: int) -> None:
@@ -28,7 +28,7 @@ def main(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     network = maskrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, box_score_thresh=0.0, box_detections_per_img=CELL
+        weights=None, weights_backbone=None, box_score_thresh=0.0, box_detections_per_img=NORMAL_COUNT
     ).eval()
     picture = torch.zeros(3, 64, 64)
     for line in sys.stdin:

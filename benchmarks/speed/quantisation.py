@@ -24,12 +24,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from benchmarks.figures import machine, markdown
 from ingest.sources.folder import image_files
-from karyotyping.engine_validation import EXACT, shown
+from karyotyping.arrays import Pixels
+from karyotyping.engine_validation import EXACT, record_inputs
 from karyotyping.image.decode import decode
-from karyotyping.pipeline import Photo
 from models import registry
 from models.engine import OnnxEngine, load_engine
-from models.parity import RANKING, Arrays, deviation, gathered, same_answer
+from models.parity import RANKING, Arrays, deviation, gather_rows, same_answer
 from models.providers import Placement
 from models.runtime import ort
 from training.simulation import simulate
@@ -67,7 +67,7 @@ def _items(batch: Arrays) -> int:
     return len(next(iter(batch.values())))
 
 
-def photos(folder: Path | None, limit: int) -> Iterator[Photo]:
+def photos(folder: Path | None, limit: int) -> Iterator[Pixels]:
     """Images, spread over a folder."""
     if folder is None:
         for seed in range(limit):
@@ -122,7 +122,9 @@ def rows(name: str, calibration: Sequence[Arrays], judged: Sequence[Arrays]) -> 
             ways.append((way, load_engine(file, "cpu", Placement(threads=1))))
         for way, engine in ways:
             outputs = [engine.infer(batch) for batch in judged]
-            wanted, said = ({output: gathered(parts, output) for output in parts[0]} for parts in (reference, outputs))
+            wanted, said = (
+                {output: gather_rows(parts, output) for output in parts[0]} for parts in (reference, outputs)
+            )
             furthest = max(deviation(wanted[output], said[output]) for output in wanted)
             ranked = [same_answer(wanted[output], said[output]) for output in wanted if output in RANKING]
             same = f"{min(ranked):.2%}" if ranked else "-"
@@ -153,7 +155,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=24, help="images to look at")
     arguments = parser.parse_args()
     images = list(photos(arguments.images, arguments.limit))
-    calibration, judged = shown(images[::2]), shown(images[1::2])
+    calibration, judged = record_inputs(images[::2]), record_inputs(images[1::2])
     table = [row for name in calibration for row in rows(name, calibration[name], judged[name])]
     print(f"{machine()}; ONNX Runtime {ort.__version__}, 1 thread, {len(images)} images")
     for operator, shape in {"Conv": (4, 4, 3, 3), "Gemm": (4, 4), "MatMul": (4, 4)}.items():

@@ -10,6 +10,7 @@ import time
 
 import cv2
 
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from training.simulation import simulate
 
 
@@ -23,7 +24,7 @@ def main(cells: int) -> None:
         for seed in range(cells):
             simulate("46,XX", seed=seed, contrast=contrast, touching=4, overlapping=4)  # type: ignore[arg-type]
         rate = cells / (time.process_time() - start)
-        print(f"{contrast:<14}{rate:>14.2f}{46 * rate:>15.0f}")
+        print(f"{contrast:<14}{rate:>14.2f}{NORMAL_COUNT * rate:>15.0f}")
 
 
 if __name__ == "__main__":

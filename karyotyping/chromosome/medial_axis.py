@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import skeletonize
 
-Floats = NDArray[np.float64]
+from karyotyping.arrays import Floats
+
 Path = NDArray[np.complex128]
 """(n,) points, x + iy: one number a point, which is interpolated, turned and measured at once."""
 
@@ -51,7 +52,7 @@ def medial_axis(mask: NDArray[np.bool_]) -> Path:
 
 def straight_axis(mask: NDArray[np.bool_]) -> Path:
     """A straight line through ``mask`` (h, w) along its largest spread, from tip to tip, as points one pixel apart."""
-    direction = main_direction(mask)
+    direction = principal_direction(mask)
     if (direction.imag, direction.real) < (0.0, 0.0):
         direction = -direction
     rows, columns = np.nonzero(mask)
@@ -63,7 +64,7 @@ def straight_axis(mask: NDArray[np.bool_]) -> Path:
     return axis
 
 
-def sway(mask: NDArray[np.bool_], axis: Path) -> float:
+def axis_deviation(mask: NDArray[np.bool_], axis: Path) -> float:
     """Root mean square of how far the middles of the cross-sections of ``mask`` (h, w) lie off ``axis``, in widths."""
     reach = max(3, round(1.5 * np.count_nonzero(mask) / max(float(arc_length(axis)[-1]), 1.0)))
     inside = cross_sections(mask.astype(np.float32), (axis[:-1] + axis[1:]) / 2, reach) > 0.5
@@ -94,7 +95,7 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return part.view(np.bool_)
 
 
-def main_direction(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> complex:
+def principal_direction(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> complex:
     """Direction of the largest spread of ``mask`` (h, w), of unit length."""
     moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
     direction = cmath.sqrt(complex(moments["mu20"] - moments["mu02"], 2 * moments["mu11"])) or 1j
@@ -182,7 +183,7 @@ def _principal_axis(solid: NDArray[np.uint8], half_width: float) -> Path:
     """A short straight piece through the centroid, along the direction of largest spread."""
     moments = cv2.moments(solid, binaryImage=True)
     centroid = complex(moments["m10"], moments["m01"]) / moments["m00"]
-    piece = main_direction(solid) * max(half_width, 1.0) / 2
+    piece = principal_direction(solid) * max(half_width, 1.0) / 2
     return np.array([centroid - piece, centroid, centroid + piece])
 
 

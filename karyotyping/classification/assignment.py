@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
-from karyotyping.model import CLASS_NAMES, COMPLETE, X, Y
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from karyotyping.arrays import Floats, Ints
+from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT, X, Y
 
 CLASSES = len(CLASS_NAMES)
 _NOTHING, _EMPTY = CLASSES, CLASSES + 1
@@ -29,21 +26,21 @@ _CERTAIN = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Prior:
+class CopyNumberPrior:
     """What departures from a normal cell cost, in nats (units of log-probability)."""
 
     gain: float = 2.5
     """Each copy beyond the normal ones."""
-    lost: float = 1.0
+    expected_losses: float = 1.0
     """Chromosomes that a cell is thought to have lost beside those that it evidently lacks: the more are lost, the less
     each costs. It counts, it is not in nats."""
-    nothing: float = 1.0
+    no_class: float = 1.0
     """A chromosome that fits no class, if it is as likely to be none as to be one."""
-    most_copies: int = 4
+    max_copies: int = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
+class Assignment:
     """What the cell as a whole says about one chromosome."""
 
     class_id: int | None
@@ -64,8 +61,10 @@ class _Whole:
 
 
 def assign(
-    log_probabilities: Sequence[Floats] | Floats, scores: Sequence[float] | None = None, prior: Prior | None = None
-) -> tuple[Assigned, ...]:
+    log_probabilities: Sequence[Floats] | Floats,
+    scores: Sequence[float] | None = None,
+    prior: CopyNumberPrior | None = None,
+) -> tuple[Assignment, ...]:
     """Assign the chromosomes of one cell to classes.
 
     Args:
@@ -76,17 +75,17 @@ def assign(
     evidence = np.asarray(log_probabilities, dtype=np.float64).reshape(-1, CLASSES)
     if not len(evidence):
         return ()
-    prior = prior or Prior()
+    prior = prior or CopyNumberPrior()
     whole = np.ones(len(evidence)) if scores is None else np.asarray(scores, dtype=np.float64)
     sure = np.clip(whole, _CERTAIN, 1 - _CERTAIN)
-    costs = np.column_stack([-evidence, prior.nothing + np.log(sure / (1 - sure))])
+    costs = np.column_stack([-evidence, prior.no_class + np.log(sure / (1 - sure))])
     loss = _loss(float(whole.sum()), prior)
     wholes = [_cheapest(costs, _slots(copies, loss, prior)) for copies in (_normal(2, 0), _normal(1, 1))]
     elsewhere = np.min([it.cost + _detours(costs, it) for it in wholes], axis=0)
     probabilities = softmax(-elsewhere, axis=1)
     chosen = min(wholes, key=lambda it: it.cost).chosen
     return tuple(
-        Assigned(int(k) + 1, float(shares[k])) if k < CLASSES else Assigned(None, 0.0)
+        Assignment(int(k) + 1, float(shares[k])) if k < CLASSES else Assignment(None, 0.0)
         for k, shares in zip(chosen, probabilities, strict=True)
     )
 
@@ -97,19 +96,19 @@ def _normal(of_x: int, of_y: int) -> Ints:
     return copies
 
 
-def _loss(present: float, prior: Prior) -> float:
+def _loss(present: float, prior: CopyNumberPrior) -> float:
     """Log-odds that a normal copy is there, by how many chromosomes are (Laplace's rule of succession)."""
-    missing = float(np.clip(COMPLETE - present, 0, COMPLETE - 1))
-    return float(np.log((COMPLETE - missing) / (missing + prior.lost)))
+    missing = float(np.clip(NORMAL_COUNT - present, 0, NORMAL_COUNT - 1))
+    return float(np.log((NORMAL_COUNT - missing) / (missing + prior.expected_losses)))
 
 
-def _slots(normal: Ints, loss: float, prior: Prior) -> Floats:
+def _slots(normal: Ints, loss: float, prior: CopyNumberPrior) -> Floats:
     """Costs of the copies of each class, (24, most copies), rising from one to the next.
 
     Each of the n normal copies is there with odds of exp(``loss``), whatever the others do: the count is binomial, so
     that losing both of a pair is less likely than losing one of each of two. A filled slot saves its loss.
     """
-    copy, n = np.arange(prior.most_copies)[None, :], normal[:, None]
+    copy, n = np.arange(prior.max_copies)[None, :], normal[:, None]
     return np.where(copy < n, -loss - np.log(np.maximum(n - copy, 1) / (copy + 1)), prior.gain)
 
 

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measured
-from karyotyping.classification.band_templates import Reference, reference, standardised
-from karyotyping.classification.prediction import Classified
-from karyotyping.model import CLASS_NAMES, ContrastPolarity
+from karyotyping.arrays import Floats
+from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measurement
+from karyotyping.classification.band_templates import BandTemplates, load_templates, standardise
+from karyotyping.classification.prediction import Prediction
+from karyotyping.model import ContrastPolarity
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import Banding
-
-Floats = NDArray[np.float64]
 
 CLASSES = len(CLASS_NAMES)
 
@@ -64,7 +63,7 @@ _FEWEST_IN_A_CELL = 10
 """Fewer chromosomes do not tell what length or stain is usual in their cell; bands and centromere must do."""
 
 
-def classify(measured: Sequence[Measured], contrast: ContrastPolarity | None = None) -> tuple[Classified, ...]:
+def classify(measured: Sequence[Measurement], contrast: ContrastPolarity | None = None) -> tuple[Prediction, ...]:
     """Classify the chromosomes of one cell, each for itself.
 
     Args:
@@ -74,15 +73,15 @@ def classify(measured: Sequence[Measured], contrast: ContrastPolarity | None = N
     if not measured:
         return ()
     candidates = [name for polarity, names in BANDINGS.items() if contrast in (None, polarity) for name in names]
-    evidence = {banding: _band_evidence(measured, reference(banding)) for banding in candidates}
+    evidence = {banding: _band_evidence(measured, load_templates(banding)) for banding in candidates}
     cautious = WEIGHTS["DAPI"]  # bandings can only be compared by one and the same measure
-    banding = max(candidates, key=lambda name: _total(_joint(measured, reference(name), cautious, evidence[name])))
-    joint = _joint(measured, reference(banding), WEIGHTS[banding], evidence[banding])
+    banding = max(candidates, key=lambda name: _total(_joint(measured, load_templates(name), cautious, evidence[name])))
+    joint = _joint(measured, load_templates(banding), WEIGHTS[banding], evidence[banding])
     flat = log_softmax(joint.reshape(len(measured), -1), axis=1)
-    return tuple(Classified(ways) for ways in flat.reshape(joint.shape))
+    return tuple(Prediction(ways) for ways in flat.reshape(joint.shape))
 
 
-def _joint(measured: Sequence[Measured], known: Reference, weights: Weights, bands: Floats) -> Floats:
+def _joint(measured: Sequence[Measurement], known: BandTemplates, weights: Weights, bands: Floats) -> Floats:
     """(N, 24, 2) log-likelihoods, up to a constant for each chromosome."""
     likelihood = weights.centromere * _centromere_evidence(measured, known)
     if len(measured) < _FEWEST_IN_A_CELL:
@@ -110,18 +109,18 @@ def _total(joint: Floats) -> float:
     return float(logsumexp(joint, axis=(1, 2)).sum())
 
 
-def _band_evidence(measured: Sequence[Measured], known: Reference) -> Floats:
+def _band_evidence(measured: Sequence[Measurement], known: BandTemplates) -> Floats:
     """(N, 24, 2) -log(1 - r²) of the best profile of each class, less what its distortion costs."""
     profiles = np.stack([item.density for item in measured]).astype(np.float64)
     family = known.profiles.reshape(-1, PROFILE_SAMPLES)
     evidence = []
     for upright in (profiles, profiles[:, ::-1]):
-        r = np.clip(standardised(upright) @ family.T, 0.0, 0.995).reshape(len(measured), CLASSES, -1)
+        r = np.clip(standardise(upright) @ family.T, 0.0, 0.995).reshape(len(measured), CLASSES, -1)
         evidence.append((-np.log1p(-(r**2)) - _WARP_COST * known.warp).max(axis=-1))
     return np.stack(evidence, axis=-1)
 
 
-def _centromere_evidence(measured: Sequence[Measured], known: Reference) -> Floats:
+def _centromere_evidence(measured: Sequence[Measurement], known: BandTemplates) -> Floats:
     """(N, 24, 2) how deep the constriction is where the centromere should be, relative to the deepest anywhere."""
     pinched = np.stack([item.constriction for item in measured]).astype(np.float64)
     places = (np.arange(PROFILE_SAMPLES) + 0.5) / PROFILE_SAMPLES
@@ -133,7 +132,7 @@ def _centromere_evidence(measured: Sequence[Measured], known: Reference) -> Floa
     return evidence
 
 
-def _length_error(relative: Floats, known: Reference, offset: float) -> Floats:
+def _length_error(relative: Floats, known: BandTemplates, offset: float) -> Floats:
     """(N, 24) squared deviation of the logarithms of ``relative`` lengths (N,) from those of the classes."""
     error = np.log(relative)[:, None] - np.log(np.exp(known.log_length) + offset)
     squared: Floats = np.minimum(np.abs(error), _LARGEST_LENGTH_ERROR) ** 2

@@ -12,14 +12,12 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from karyotyping.arrays import Floats
 from karyotyping.chromosome.measure import PROFILE_SAMPLES
-from karyotyping.model import CLASS_NAMES
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import Banding, Resolution, centromere_index, density_profile, relative_length
-
-Floats = NDArray[np.float64]
 
 _FINE = 512
 _RESOLUTIONS: tuple[Resolution, ...] = (400, 550)
@@ -36,7 +34,7 @@ END_WEIGHTS: Floats = np.sqrt(np.clip((np.minimum(np.arange(64), 63 - np.arange(
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class BandTemplates:
     """The 24 classes under one banding; ``T`` profiles for each."""
 
     profiles: Floats
@@ -52,7 +50,7 @@ class Reference:
 
 
 @lru_cache(maxsize=3)
-def reference(banding: Banding) -> Reference:
+def load_templates(banding: Banding) -> BandTemplates:
     """The reference of one banding; made once per process."""
     class_ids = range(1, len(CLASS_NAMES) + 1)
     warps = list(product(_ARM_SHIFTS, _END_SHIFTS, _END_SHIFTS))
@@ -62,7 +60,7 @@ def reference(banding: Banding) -> Reference:
         for _ in product(_RESOLUTIONS, _BLURS)
         for arm, head, tail in warps
     ]
-    return Reference(
+    return BandTemplates(
         profiles=np.stack([_family(class_id, banding, warps) for class_id in class_ids]),
         warp=np.array(warp),
         log_length=np.log([relative_length(n) for n in class_ids]),
@@ -71,7 +69,7 @@ def reference(banding: Banding) -> Reference:
     )
 
 
-def standardised(profiles: Floats) -> Floats:
+def standardise(profiles: Floats) -> Floats:
     """``profiles`` (..., 64) with weighted mean 0 and length 1, the ends weighted down."""
     weights = END_WEIGHTS**2
     centred = (profiles - (profiles * weights).sum(axis=-1, keepdims=True) / weights.sum()) * END_WEIGHTS
@@ -93,4 +91,4 @@ def _family(class_id: int, banding: Banding, warps: list[tuple[float, float, flo
             along = -head + places * (1 + head + tail)
             knots = [-1.0, 0.0, np.clip(centromere + arm, 0.05, 0.95), 1.0, 2.0]
             family.append(np.interp(np.interp(along, knots, [-1.0, 0.0, centromere, 1.0, 2.0]), centres, smooth))
-    return standardised(np.array(family))
+    return standardise(np.array(family))

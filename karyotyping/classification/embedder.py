@@ -14,14 +14,14 @@ from itertools import islice
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 from scipy.stats import trim_mean
 
-from karyotyping.chromosome.measure import Measured
-from karyotyping.classification.prediction import P_DOWN, P_UP, Classified
-from karyotyping.classification.size_prior import with_size
-from karyotyping.model import CLASS_NAMES
+from karyotyping.arrays import Floats32
+from karyotyping.chromosome.measure import Measurement
+from karyotyping.classification.prediction import P_DOWN, P_UP, Prediction
+from karyotyping.classification.size_prior import apply_size_prior
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from models.engine import Engine
 
 EMBEDDER = "embedder"
@@ -43,8 +43,6 @@ _FAINTEST, _STRONGEST = 0.05, 2.5
 _LEAST_CONTRAST = 0.02
 _BATCH = 256
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class CellScale:
@@ -60,26 +58,26 @@ class CellScale:
     """Median over chromosomes of the standard deviation of the stain."""
 
 
-def classify(measured: Sequence[Measured], embedder: Engine) -> tuple[Classified, ...]:
+def classify(measured: Sequence[Measurement], embedder: Engine) -> tuple[Prediction, ...]:
     """Classify the chromosomes of one cell by the network, each for itself; their cell gives the scale."""
     return classify_batch([measured], embedder)[0]
 
 
-def classify_batch(cells: Sequence[Sequence[Measured]], embedder: Engine) -> list[tuple[Classified, ...]]:
+def classify_batch(cells: Sequence[Sequence[Measurement]], embedder: Engine) -> list[tuple[Prediction, ...]]:
     """Classify the chromosomes of several cells, which share the batches of the network."""
     seen = [_appearances(cell) for cell in cells]
-    said = iter(read(np.concatenate(seen), embedder))
-    return [with_size(list(islice(said, len(cell))), [item.size for item in cell]) for cell in cells]
+    said = iter(predict(np.concatenate(seen), embedder))
+    return [apply_size_prior(list(islice(said, len(cell))), [item.size for item in cell]) for cell in cells]
 
 
-def _appearances(cell: Sequence[Measured]) -> Floats:
+def _appearances(cell: Sequence[Measurement]) -> Floats32:
     if not cell:
         return np.zeros((0, ROWS, COLUMNS), np.float32)
     scale = cell_scale(cell)
     return np.stack([appearance(item, scale) for item in cell])
 
 
-def read(seen: Floats, embedder: Engine) -> tuple[Classified, ...]:
+def predict(seen: Floats32, embedder: Engine) -> tuple[Prediction, ...]:
     """What the network says of chromosomes as it sees them, (N, ROWS, COLUMNS)."""
     if not len(seen):
         return ()
@@ -96,11 +94,11 @@ def read(seen: Floats, embedder: Engine) -> tuple[Classified, ...]:
     stands = logsumexp(joint[..., P_UP], axis=1) >= logsumexp(joint[..., P_DOWN], axis=1)
     upright = np.where(stands[:, None], vectors, turned)
     return tuple(
-        Classified(ways, float(doubt), vector) for ways, doubt, vector in zip(joint, unknown, upright, strict=True)
+        Prediction(ways, float(doubt), vector) for ways, doubt, vector in zip(joint, unknown, upright, strict=True)
     )
 
 
-def _infer(seen: Floats, embedder: Engine) -> tuple[Floats, Floats]:
+def _infer(seen: Floats32, embedder: Engine) -> tuple[Floats32, Floats32]:
     """(N, prototypes) scores and (N, D) unit vectors."""
     parts = [
         embedder.infer({"appearance": np.ascontiguousarray(seen[i : i + _BATCH, None], np.float32)})
@@ -109,7 +107,7 @@ def _infer(seen: Floats, embedder: Engine) -> tuple[Floats, Floats]:
     return np.concatenate([part["scores"] for part in parts]), np.concatenate([part["embedding"] for part in parts])
 
 
-def cell_scale(measured: Sequence[Measured]) -> CellScale:
+def cell_scale(measured: Sequence[Measurement]) -> CellScale:
     """The scale of a cell, from all its chromosomes or as many as there are.
 
     Raises:
@@ -126,7 +124,7 @@ def cell_scale(measured: Sequence[Measured]) -> CellScale:
     )
 
 
-def appearance(measured: Measured, scale: CellScale, shape: tuple[int, int] = (ROWS, COLUMNS)) -> Floats:
+def appearance(measured: Measurement, scale: CellScale, shape: tuple[int, int] = (ROWS, COLUMNS)) -> Floats32:
     """The canvas (ROWS, COLUMNS) on which the network sees a chromosome; ``shape`` for another margin."""
     mean, spread = _stained(measured)
     beside = np.clip((mean - scale.stain) / scale.contrast, -_FARTHEST, _FARTHEST)
@@ -146,11 +144,11 @@ def appearance(measured: Measured, scale: CellScale, shape: tuple[int, int] = (R
             (0, down, (rows - down * height) / 2 + (down - 1) / 2),
         )
     )
-    canvas: Floats = np.asarray(cv2.warpAffine(seen.astype(np.float32), place, (columns, rows)), np.float32)
+    canvas: Floats32 = np.asarray(cv2.warpAffine(seen.astype(np.float32), place, (columns, rows)), np.float32)
     return canvas
 
 
-def _stained(measured: Measured) -> tuple[float, float]:
+def _stained(measured: Measurement) -> tuple[float, float]:
     """Mean and standard deviation of a chromosome's stain."""
     body = measured.stain[measured.straightened < 255]
     return (float(body.mean()), float(body.std())) if body.size else (1.0, 0.25)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from karyotyping.chromosome.measure import Measured
-from karyotyping.classification.assignment import Assigned, assign
-from karyotyping.classification.prediction import Classified
-from karyotyping.image.normalise import Mask
+from karyotyping.arrays import Mask
+from karyotyping.chromosome.measure import Measurement
+from karyotyping.classification.assignment import Assignment, assign
+from karyotyping.classification.prediction import Prediction
 from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
 
@@ -20,7 +20,7 @@ _BENT = 1.3
 
 
 @dataclass(frozen=True, slots=True)
-class Outlined:
+class Detection:
     """One chromosome as it was found in a picture."""
 
     mask: Mask
@@ -31,7 +31,7 @@ class Outlined:
 
 
 def identify(
-    outlined: Sequence[Outlined], measured: Sequence[Measured], classified: Sequence[Classified]
+    outlined: Sequence[Detection], measured: Sequence[Measurement], classified: Sequence[Prediction]
 ) -> tuple[Chromosome, ...]:
     """The chromosomes of one cell, longest first, assigned to classes together.
 
@@ -41,7 +41,7 @@ def identify(
         replace(one, score=one.score * (1.0 - said.unknown)) for one, said in zip(outlined, classified, strict=True)
     ]
     # The outline's score ranks outlines. It is no probability: many a true chromosome would end up without a class.
-    assigned = assign_as_whole(classified)
+    assigned = assign_cell(classified)
     longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
     return tuple(
         _identified(ordinal, whole[k], measured[k], classified[k], assigned[k])
@@ -49,7 +49,7 @@ def identify(
     )
 
 
-def assign_as_whole(classified: Sequence[Classified]) -> tuple[Assigned, ...]:
+def assign_cell(classified: Sequence[Prediction]) -> tuple[Assignment, ...]:
     """Assign the chromosomes of one cell, each as far as it looks like one whole chromosome."""
     return assign([said.log_probabilities for said in classified], [1.0 - said.unknown for said in classified])
 
@@ -61,7 +61,7 @@ def cell_iscn(chromosomes: Sequence[Chromosome]) -> str:
 
 
 def _identified(
-    ordinal: int, outlined: Outlined, measured: Measured, classified: Classified, assigned: Assigned
+    ordinal: int, outlined: Detection, measured: Measurement, classified: Prediction, assigned: Assignment
 ) -> Chromosome:
     y, x = np.nonzero(outlined.mask)
     left, top = int(x.min()), int(y.min())
@@ -86,7 +86,7 @@ def _identified(
     )
 
 
-def _p_share(measured: Measured, orientation: Orientation) -> float | None:
+def _p_share(measured: Measurement, orientation: Orientation) -> float | None:
     """The p arm's share of the length; of the shorter arm if nobody knows which one is p."""
     if measured.centromere is None or orientation == "unknown":
         return measured.centromere_index

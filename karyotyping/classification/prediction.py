@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from karyotyping.arrays import Floats
 from karyotyping.model import Orientation
-
-Floats = NDArray[np.float64]
 
 P_UP, P_DOWN = 0, 1
 _SURE = 0.75
@@ -18,7 +17,7 @@ _SURE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
+class Prediction:
     """What one chromosome is, if it is a chromosome, and how sure that is."""
 
     joint: Floats

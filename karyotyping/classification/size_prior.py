@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from karyotyping.classification.prediction import Classified
-
-Floats = NDArray[np.float64]
+from karyotyping.arrays import Floats
+from karyotyping.classification.prediction import Prediction
 
 MEGABASES = (
     249, 242, 198, 190, 182, 171, 159, 145, 138, 134, 135, 133, 114, 107, 102, 90, 83, 80, 59, 64, 47, 51, 156, 57
@@ -37,7 +36,9 @@ _FEWEST = 10
 _TO_DEVIATION = 1.4826
 
 
-def with_size(classified: Sequence[Classified], size: Sequence[float] | NDArray[np.floating]) -> tuple[Classified, ...]:
+def apply_size_prior(
+    classified: Sequence[Prediction], size: Sequence[float] | NDArray[np.floating]
+) -> tuple[Prediction, ...]:
     """The chromosomes of one cell, (N,) with their sizes in any unit, as bands and size together tell them.
 
     Of fewer than 10 chromosomes nothing is changed.
@@ -46,12 +47,12 @@ def with_size(classified: Sequence[Classified], size: Sequence[float] | NDArray[
         return tuple(classified)
     said = _TRUST * np.stack([one.joint for one in classified])
     said -= logsumexp(said, axis=(1, 2), keepdims=True)
-    joint = said + size_evidence(logsumexp(said, axis=2), np.asarray(size, np.float64))[..., None]
+    joint = said + size_log_likelihood(logsumexp(said, axis=2), np.asarray(size, np.float64))[..., None]
     joint -= logsumexp(joint, axis=(1, 2), keepdims=True)
     return tuple(replace(one, joint=ways) for one, ways in zip(classified, joint, strict=True))
 
 
-def size_evidence(log_probabilities: Floats, size: Floats) -> Floats:
+def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
     """(N, 24) log-likelihoods of the sizes (N,), up to a constant, in a cell whose classes are known as well as
     ``log_probabilities`` (N, 24) say."""
     measured = np.log(np.maximum(size, np.finfo(float).tiny))

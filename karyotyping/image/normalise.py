@@ -9,13 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Grey, Mask
 from karyotyping.model import ContrastPolarity
 
 CANONICAL_WIDTH = 12.0
 """Chromosome width, in pixels, of the scale at which networks look at chromosomes."""
-
-Grey = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

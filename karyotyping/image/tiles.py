@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Ints
+
 Box = tuple[int, int, int, int]
 """x, y, width, height."""
-Numbers = NDArray[np.int64]
 
 _WORTH = 0.95
 """Two tiles are looked at instead of one where they have at most this share of its area."""
@@ -75,12 +76,12 @@ def cover(boxes: Sequence[Box], *, margin: int, step: int, largest: int) -> list
     return tiles
 
 
-def _sides(low: Numbers, high: Numbers, step: int) -> Numbers:
+def _sides(low: Ints, high: Ints, step: int) -> Ints:
     """Width and height of tiles from ``low`` to ``high``, both (..., 2), in whole steps."""
     return -(-high // step) * step - low // step * step
 
 
-def _parted(low: Numbers, high: Numbers, step: int, largest: int) -> tuple[Numbers, Numbers] | None:
+def _parted(low: Ints, high: Ints, step: int, largest: int) -> tuple[Ints, Ints] | None:
     """Two groups of the boxes from ``low`` to ``high`` (N, 2) that are better looked at apart; None if together."""
     if len(low) < 2:
         return None
@@ -97,7 +98,7 @@ def _parted(low: Numbers, high: Numbers, step: int, largest: int) -> tuple[Numbe
     return parts
 
 
-def _growing(low: Numbers, high: Numbers, step: int) -> Numbers:
+def _growing(low: Ints, high: Ints, step: int) -> Ints:
     """(N,) areas of the tiles about the first box, the first two, and so on."""
     sides = _sides(np.minimum.accumulate(low), np.maximum.accumulate(high), step)
     return np.asarray(sides.prod(axis=1))

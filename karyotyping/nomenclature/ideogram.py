@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.model import CLASS_NAMES
+from karyotyping.nomenclature.classes import CLASS_NAMES
 
 Resolution = Literal[400, 550, 850]
 Stain = Literal["gneg", "gpos25", "gpos50", "gpos75", "gpos100", "acen", "gvar", "stalk"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from karyotyping.model import CLASS_NAMES, X, Y, class_name
+from karyotyping.nomenclature.classes import CLASS_NAMES, X, Y, class_name
 
 _AUTOSOMES = range(1, X)
 _NUMBER = re.compile(r"(\d{1,3})(?:<(\d)n>)?")

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Grey, Mask, Normalised
+from karyotyping.arrays import Grey, Mask
+from karyotyping.image.normalise import Normalised
 
 
 @dataclass(frozen=True, slots=True)

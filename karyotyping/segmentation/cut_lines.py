@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from karyotyping.image.normalise import Grey, Mask
-
-Points = NDArray[np.float64]
+from karyotyping.arrays import Floats, Grey, Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def concavity(outline: NDArray[np.int32], step: float) -> NDArray[np.float64]:
 class _Outline:
     """All outline points of a region, one outline after the other."""
 
-    points: Points
+    points: Floats
     """(N, 2) x, y"""
     turning: NDArray[np.float64]
     """(N,)"""

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Mask, Normalised
+from karyotyping.arrays import Mask
+from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.result import StreamParameters, Told
 from karyotyping.segmentation.router import SINGLE

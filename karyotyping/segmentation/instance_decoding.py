@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats32
 from karyotyping.segmentation.contours import Contour
 
 SEGMENTER = "segmenter"
@@ -37,8 +38,6 @@ DENSE = ("foreground", "overlap", "boundary", *(f"core_{k}" for k in range(DIREC
 
 _FAR = 12.0
 """Logit of what is certainly outside."""
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class Candidate:
 
     region: Contour
     """One connected region, with a margin of a pixel; those of others may overlap it."""
-    logits: Floats
+    logits: Floats32
     """(h, w) of the region's pixels, margin and all."""
     score: float
     """Probability of the midpoint times the IoU that the mask is expected to reach, 0..1."""
@@ -89,7 +88,7 @@ class Midpoints:
     lane: NDArray[np.int64]
     row: NDArray[np.int64]
     column: NDArray[np.int64]
-    score: Floats
+    score: Floats32
 
 
 def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -102,7 +101,7 @@ def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def decode(
-    maps: Mapping[str, Floats], parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None
+    maps: Mapping[str, Floats32], parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None
 ) -> list[Candidate]:
     """What may be chromosomes in one tile, likeliest first; some tell the same one again.
 
@@ -134,7 +133,7 @@ def decode(
     return candidates
 
 
-def midpoints(centre: Floats, parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None) -> Midpoints:
+def midpoints(centre: Floats32, parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None) -> Midpoints:
     """The peaks of every lane of ``centre`` (LANES, h, w) where they are ``wanted`` (h, w), likeliest first."""
     highest = np.stack([cv2.dilate(lane, np.ones((3, 3), np.uint8)) for lane in centre])
     peaks = (centre == highest) & (centre >= parameters.midpoint)
@@ -149,7 +148,7 @@ def window_origin(middle: int, size: int) -> int:
     return max(0, min(middle - WINDOW // 2, size - WINDOW))
 
 
-def window(prototypes: Floats, row: int, column: int) -> Floats:
+def window(prototypes: Floats32, row: int, column: int) -> Floats32:
     """What a mask is drawn from: (PROTOTYPES + 2, WINDOW, WINDOW) prototypes, and coordinates x, y about the cell."""
     top, left = window_origin(row, prototypes.shape[1]), window_origin(column, prototypes.shape[2])
     cut = prototypes[:, top : top + WINDOW, left : left + WINDOW]
@@ -160,17 +159,17 @@ def window(prototypes: Floats, row: int, column: int) -> Floats:
     return result
 
 
-def coordinates(middle: int, origin: int, size: int) -> Floats:
+def coordinates(middle: int, origin: int, size: int) -> Floats32:
     """Places in a window of ``size`` seen from the middle of the cell that ``middle`` lies in."""
     return ((np.arange(origin, origin + size) - (middle // CELL * CELL + 0.5 * (CELL - 1))) / REACH).astype(np.float32)
 
 
-def draw(kernel: Floats, seen: Floats) -> Floats:
+def draw(kernel: Floats32, seen: Floats32) -> Floats32:
     """Logits of a mask: a layer with ``HIDDEN`` rectified units and a linear one, their weights in ``kernel`` (P,)."""
     first = HIDDEN * len(seen)
     weights, biases, last = np.split(kernel[:-1], [first, first + HIDDEN])
     inner = np.maximum(weights.reshape(HIDDEN, -1) @ seen.reshape(len(seen), -1) + biases[:, None], 0)
-    drawn: Floats = (last @ inner + kernel[-1]).reshape(seen.shape[1:])
+    drawn: Floats32 = (last @ inner + kernel[-1]).reshape(seen.shape[1:])
     return drawn
 
 

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Mask, Normalised
+from karyotyping.arrays import Mask
+from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, binarise, typical_area
 from karyotyping.segmentation.splitting import SplitParameters, judge_region
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Grey
+from karyotyping.arrays import Grey
 from karyotyping.segmentation.contours import Contour
 
 Kernel = NDArray[np.uint8]

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Grey, Mask, Normalised
+from karyotyping.arrays import Grey, Mask
+from karyotyping.image.normalise import Normalised
 from karyotyping.image.tiles import Box, Tile, cover, parted
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import SIDES_OF, STRIDE, Candidate, DecodeParameters, decode

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from karyotyping.image.normalise import Mask
+from karyotyping.arrays import Mask
 from karyotyping.model import ChromosomeFlag
 from karyotyping.segmentation.contours import Contour, ContourParameters, meeting
 from karyotyping.segmentation.instance_decoding import DecodeParameters

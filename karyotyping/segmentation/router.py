@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.image.normalise import Grey, Mask
+from karyotyping.arrays import Grey, Mask
 from karyotyping.segmentation.contours import Contour, ninth_decile
 from models.engine import Engine
 

@@ -16,7 +16,7 @@ from heapq import heapify, heappop, heapreplace
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.model import COMPLETE
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import meeting
 from karyotyping.segmentation.instance_decoding import Candidate
 
@@ -70,7 +70,7 @@ def _astray(count: int) -> int:
     >>> [_astray(count) for count in (30, 36, 43, 44, 46, 48, 51, 67, 70, 94, 97)]
     [0, -8, -1, 0, 0, 0, 3, 19, 0, 0, 3]
     """
-    beyond = count - COMPLETE * max(1, round(count / COMPLETE))
+    beyond = count - NORMAL_COUNT * max(1, round(count / NORMAL_COUNT))
     if beyond < -_LACKING:
         return 0
     return max(0, beyond - _SPARE) + min(0, beyond + _SPARE)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats
 from karyotyping.segmentation.contours import Contour
 
 APART = 1.7
@@ -23,8 +23,6 @@ _LEVEL = 0.2
 """Farthest that one is pushed along the other, as a share of its length."""
 _NEAREST, _FARTHEST = 0.7, 1.5
 """How far their axes lie apart, in their widths."""
-
-Floats = NDArray[np.float64]
 
 
 def twin_share(regions: Sequence[Contour]) -> float:

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 from skimage.morphology import skeletonize as _skeletonize
 
-from karyotyping.image.normalise import Grey, Mask
+from karyotyping.arrays import Grey, Mask
 from karyotyping.segmentation.cut_lines import Cut, CutParameters, apply_cut, find_cuts
 
 

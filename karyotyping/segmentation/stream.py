@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, chromosome_width
-from karyotyping.model import COMPLETE
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, separate
 from karyotyping.segmentation.geometric import Piece, grown, rescored, split_regions
 from karyotyping.segmentation.merging import rejoin
@@ -76,7 +76,7 @@ def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters)
 
 def _parted(found: Segmentation, parameters: StreamParameters) -> bool:
     """Whether so many instances lie beside a twin, and there are so many, that they must be chromatids."""
-    return len(found.instances) > COMPLETE and twin_share(_clear(found)) > parameters.twins
+    return len(found.instances) > NORMAL_COUNT and twin_share(_clear(found)) > parameters.twins
 
 
 def _clear(found: Segmentation) -> list[Contour]:

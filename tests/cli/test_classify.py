@@ -14,7 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cli.main import app
-from karyotyping.model import CLASS_NAMES, class_name
+from karyotyping.nomenclature.classes import CLASS_NAMES, class_name
 from training.simulation import simulate
 
 run = CliRunner().invoke

@@ -16,16 +16,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.crop import Crop, measure_crops, read_crop
-from karyotyping.chromosome.measure import Measured
+from karyotyping.chromosome.crop import Crop, measure_crops, segment_crop
+from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.embedder import COLUMNS, ROWS, appearance, cell_scale
-from karyotyping.model import CLASS_NAMES
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import centromere_index
 
 MARGIN = 16
-CANVAS = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
+CANVAS_SHAPE = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
 """More than the network sees, so that augmentation has something to move."""
-SIGHT = 4
+APPEARANCE_VERSION = 4
 """Version of what the network sees: chromosomes that were read before it changed are read anew."""
 LEVELS = 100
 """Grey levels per unit of what the network sees."""
@@ -80,12 +80,12 @@ class Chromosomes:
         return Chromosomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
 
 
-Seen = tuple[NDArray[np.uint8], float]
+CanvasAndSize = tuple[NDArray[np.uint8], float]
 """The canvas and the size of a chromosome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """One line of a report's index."""
 
     file: str
@@ -100,7 +100,7 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
 
     What was read is kept in ``cache``, as straightening takes minutes.
     """
-    stored = stored_at(cache, report.stem)
+    stored = cache_path(cache, report.stem)
     if not stored.is_file():
         say(f"straightening the chromosomes of {report.name}")
         with zipfile.ZipFile(report) as archive:
@@ -111,16 +111,16 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
             jobs = [[(row, archive.read(row.file)) for row in cell] for cell in by_cell.values()]
         with ProcessPoolExecutor(workers) as pool:
             found = [item for cell in pool.map(_cell, jobs, chunksize=4) for item in cell]
-        save(stored, found, report.stem)
-    return load(stored)
+        save_chromosomes(stored, found, report.stem)
+    return load_chromosomes(stored)
 
 
-def stored_at(cache: Path, report: str) -> Path:
+def cache_path(cache: Path, report: str) -> Path:
     """Where the chromosomes of a report are kept once they were read."""
     return cache / f"{report}-{SIGHT}.npz"
 
 
-def save(path: Path, found: Iterable[tuple[Row, Seen]], report: str) -> None:
+def save_chromosomes(path: Path, found: Iterable[tuple[ReportRow, CanvasAndSize]], report: str) -> None:
     """Keep chromosomes in a file; whole, or not at all."""
     rows, seen = zip(*found, strict=True)
     canvases, sizes = zip(*seen, strict=True)
@@ -139,33 +139,33 @@ def save(path: Path, found: Iterable[tuple[Row, Seen]], report: str) -> None:
     partial.replace(path)
 
 
-def load(path: Path) -> Chromosomes:
+def load_chromosomes(path: Path) -> Chromosomes:
     """What ``save`` kept."""
     with np.load(path) as stored:
         return Chromosomes(*(stored[item.name] for item in fields(Chromosomes)))
 
 
-def _row(row: dict[str, str]) -> Row:
+def _row(row: dict[str, str]) -> ReportRow:
     name = {"23": "X", "24": "Y"}.get(row["class"], row["class"])
     upright = row.get("upright", "0") == "1"
-    return Row(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
+    return ReportRow(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
 
 
-def _cell(members: Sequence[tuple[Row, bytes]]) -> list[tuple[Row, Seen]]:
+def _cell(members: Sequence[tuple[ReportRow, bytes]]) -> list[tuple[ReportRow, CanvasAndSize]]:
     pictures = [cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE) for _, encoded in members]
-    crops = [read_crop(np.asarray(picture, np.uint8)) for picture in pictures]
-    return seen_together([row for row, _ in members], crops)
+    crops = [segment_crop(np.asarray(picture, np.uint8)) for picture in pictures]
+    return draw_cell([row for row, _ in members], crops)
 
 
-def seen_together(rows: Sequence[Row], crops: Sequence[Crop]) -> list[tuple[Row, Seen]]:
+def draw_cell(rows: Sequence[ReportRow], crops: Sequence[Crop]) -> list[tuple[ReportRow, CanvasAndSize]]:
     """The chromosomes of one cell on their canvases."""
-    return seen_of(rows, measure_crops(crops))
+    return draw_canvases(rows, measure_crops(crops))
 
 
-def seen_of(rows: Sequence[Row], measured: Sequence[Measured]) -> list[tuple[Row, Seen]]:
+def draw_canvases(rows: Sequence[ReportRow], measured: Sequence[Measurement]) -> list[tuple[ReportRow, CanvasAndSize]]:
     """The same, of chromosomes that have been straightened."""
     scale = cell_scale(measured)
     return [
-        (row, (np.round(LEVELS * appearance(item, scale, CANVAS)).astype(np.uint8), item.size))
+        (row, (np.round(LEVELS * appearance(item, scale, CANVAS_SHAPE)).astype(np.uint8), item.size))
         for row, item in zip(rows, measured, strict=True)
     ]

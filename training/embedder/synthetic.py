@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from karyotyping.chromosome.crop import Crop, read_crop
-from karyotyping.model import X, Y
+from karyotyping.chromosome.crop import Crop, segment_crop
+from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.ideogram import Banding
-from training.embedder.data import Chromosomes, Row, Seen, load, save, seen_together, stored_at
-from training.simulation.appearance import Contrast, Look, Optics, draw, draw_resolution
+from training.embedder.data import Chromosomes, ReportRow, CanvasAndSize, load_chromosomes, save_chromosomes, draw_cell, cache_path
+from training.simulation.appearance import Contrast, Appearance, Optics, draw_values, draw_resolution
 from training.simulation.chromosome import draw_chromosome
-from training.simulation.microscope import photograph
+from training.simulation.microscope import capture
 
-NAME = "simulated"
+SIMULATED = "simulated"
 _STAINS: tuple[tuple[Contrast, Banding], ...] = (
     ("bright_field", "G"),
     ("fluorescence", "DAPI"),
@@ -32,22 +32,22 @@ def read_simulated(
     cells: int, seed: int, cache: Path, workers: int = 2, say: Callable[[str], None] = print
 ) -> Chromosomes:
     """The chromosomes of ``cells`` simulated cells; kept in ``cache``."""
-    stored = stored_at(cache, f"{NAME}-{cells}-{seed}")
+    stored = cache_path(cache, f"{NAME}-{cells}-{seed}")
     if not stored.is_file():
         say(f"drawing the chromosomes of {cells} cells")
         with ProcessPoolExecutor(workers) as pool:
             found = [item for cell in pool.map(partial(_cell, seed), range(cells), chunksize=2) for item in cell]
-        save(stored, found, NAME)
-    return load(stored)
+        save_chromosomes(stored, found, SIMULATED)
+    return load_chromosomes(stored)
 
 
-def _cell(seed: int, number: int) -> list[tuple[Row, Seen]]:
+def _cell(seed: int, number: int) -> list[tuple[ReportRow, CanvasAndSize]]:
     rng = np.random.default_rng((seed, number))
     contrast, banding = _STAINS[number % len(_STAINS)]
     resolution = draw_resolution(rng)
-    look = draw(Look.usual(contrast), rng)
+    look = draw_values(Appearance.for_contrast(contrast), rng)
     look["width"] *= rng.uniform(0.7, 1.3)  # condensation: the network sees length and width on their own scales
-    optics = draw(Optics.usual(contrast), rng)
+    optics = draw_values(Optics.for_contrast(contrast), rng)
     sexes = (X, X) if rng.random() < 0.5 else (X, Y)
     rows, crops = [], list[Crop]()
     for ordinal, class_id in enumerate((*(n for n in range(1, 23) for _ in range(2)), *sexes)):
@@ -60,6 +60,6 @@ def _cell(seed: int, number: int) -> list[tuple[Row, Seen]]:
             banding=banding,
         )
         upright = bool(patch.axis[-1, 1] > patch.axis[0, 1])
-        crops.append(read_crop(photograph(np.pad(patch.stain, _FRAME), optics, contrast, rng)))
-        rows.append(Row(f"{number}/{class_id}_{ordinal}", class_id - 1, upright, str(number), str(number)))
-    return seen_together(rows, crops)
+        crops.append(segment_crop(capture(np.pad(patch.stain, _FRAME), optics, contrast, rng)))
+        rows.append(ReportRow(f"{number}/{class_id}_{ordinal}", class_id - 1, upright, str(number), str(number)))
+    return draw_cell(rows, crops)

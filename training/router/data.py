@@ -10,26 +10,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Bools
 from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, separate
 from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE, describe
-from training.simulation.appearance import Contrast, Look, Optics, draw, draw_resolution, usual_banding
+from training.simulation.appearance import Contrast, Appearance, Optics, draw_values, draw_resolution, default_banding
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch, draw_chromosome
 from training.simulation.karyotype_reports import ReportCell, read_cells
-from training.simulation.metaphase import add
-from training.simulation.microscope import photograph
+from training.simulation.metaphase import add_stain
+from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
 _SHAPE = (560, 680)
 _CONTRASTS: tuple[Contrast, ...] = ("bright_field", "fluorescence")
-_CHROMOSOMES = 46
 _TOUCHED = 0.15
 """A region holds (some of) a chromosome if it covers this share of it."""
 _WHOLE = 0.7
 """... and all of it from this share on: contours run inside of soft edges."""
-
-Masks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +65,28 @@ def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: in
 def _samples_of(
     rng: np.random.Generator, cell: ReportCell | None
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], int]]:
-    pixels, truth = compose(rng, cell)
+    pixels, truth = compose_metaphase(rng, cell)
     normalised = normalise(pixels)
     # Less is thrown away than in production, so that the router sees debris and nuclei too.
     usual = ContourParameters()
     nuclei = usual.nuclei if rng.random() < 0.5 else ()
     parameters = replace(usual, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
     contours = separate(normalised, parameters)
-    for region, route in labelled(contours.regions, truth, normalised, rng):
+    for region, route in label_regions(contours.regions, truth, normalised, rng):
         look, numbers = describe(
             region.crop(normalised.stain), region.mask, normalised.width, contours.typical_area * rng.uniform(0.8, 1.25)
         )
         yield look, numbers, route
 
 
-def compose(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[np.uint8], Masks]:
+def compose_metaphase(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[np.uint8], Bools]:
     """A metaphase (H, W) of one report cell, or from ideograms, and its chromosomes' masks (N, H, W).
 
     In most fields nuclei and debris of several sizes lie on chromosomes as well as beside them.
     """
     contrast = _CONTRASTS[int(rng.integers(2))]
-    look = draw(Look.usual(contrast), rng)
-    resolution, banding = draw_resolution(rng), usual_banding(contrast)
+    look = draw_values(Appearance.for_contrast(contrast), rng)
+    resolution, banding = draw_resolution(rng), default_banding(contrast)
     scale = float(rng.uniform(0.75, 1.05))
     parts = cell.patches() if cell else []
     widest = float(
@@ -98,15 +97,15 @@ def compose(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[
         if not parts:
             return draw_chromosome(index // 2 % 24 + 1, rng, cell=look, resolution=resolution, banding=banding)
         stain, mask = parts[index % len(parts)]
-        return turned(stain * look["stain"], mask, look["width"] * scale / widest, rng)
+        return transform_chromosome(stain * look["stain"], mask, look["width"] * scale / widest, rng)
 
     canvas = Canvas(_SHAPE)
     touching, overlapping = int(rng.integers(4, 14)), int(rng.integers(2, 10))
-    placed = arrange(one, _CHROMOSOMES, canvas, rng, touching=touching, overlapping=overlapping)
+    placed = arrange(one, NORMAL_COUNT, canvas, rng, touching=touching, overlapping=overlapping)
     stain = np.zeros(_SHAPE, np.float32)
     truth = np.zeros((len(placed), *_SHAPE), bool)
     for mask, item in zip(truth, placed, strict=True):
-        add(stain, item)
+        add_stain(stain, item)
         h, w = item.patch.mask.shape
         mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
     apart = rng.random() < 0.4
@@ -116,10 +115,10 @@ def compose(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[
         add_nuclei(stain, taken, count, chromosome_length=size * look["first_length"], contrast=kind, rng=rng)
     for size in (1.0, 1.6):
         add_debris(stain, taken, int(rng.integers(4, 16)), size * look["width"], rng)
-    return photograph(stain, draw(Optics.usual(contrast), rng), contrast, rng), truth
+    return capture(stain, draw_values(Optics.for_contrast(contrast), rng), contrast, rng), truth
 
 
-def turned(stain: NDArray[np.float32], mask: Masks, scale: float, rng: np.random.Generator) -> Patch:
+def transform_chromosome(stain: NDArray[np.float32], mask: Bools, scale: float, rng: np.random.Generator) -> Patch:
     """A report's chromosome, resized, turned and perhaps mirrored; its axis is that of its longest extent."""
     h, w = mask.shape
     side = int(np.ceil(np.hypot(h, w) * scale)) + 2
@@ -139,8 +138,8 @@ def turned(stain: NDArray[np.float32], mask: Masks, scale: float, rng: np.random
     return Patch(0, np.ascontiguousarray(planes[0]), np.ascontiguousarray(body), axis.astype(np.float32), 16)
 
 
-def labelled(
-    regions: Sequence[Contour], truth: Masks, normalised: Normalised, rng: np.random.Generator
+def label_regions(
+    regions: Sequence[Contour], truth: Bools, normalised: Normalised, rng: np.random.Generator
 ) -> Iterator[tuple[Contour, int]]:
     """What each region is, and some right and some wrong pieces of it; what is neither is left out."""
     areas = np.maximum(truth.sum(axis=(1, 2)), 1)
@@ -152,18 +151,18 @@ def labelled(
             continue  # its margin goes beyond the padding
         inside = window & region.mask
         shares = inside.sum(axis=(1, 2)) / areas
-        route = content(shares, float(inside.any(axis=0).sum() / region.area))
+        route = classify_content(shares, float(inside.any(axis=0).sum() / region.area))
         if route is not None:
             yield region, route
         if route == SINGLE and rng.random() < 0.5:
-            yield from ((piece, PART) for piece in halves(region, rng))
+            yield from ((piece, PART) for piece in split_region(region, rng))
         if route == CLUSTER:
             for piece in inside[shares > _WHOLE]:
                 if rng.random() < 0.6:
                     yield Contour(piece, region.origin), SINGLE
 
 
-def content(shares: NDArray[np.float64], covered: float) -> int | None:
+def classify_content(shares: NDArray[np.float64], covered: float) -> int | None:
     """What a region is that holds ``shares`` of each chromosome and is ``covered`` by them; None if it is unclear.
 
     >>> content(np.array([0.95, 0.02]), 0.9) == SINGLE, content(np.array([0.9, 0.9]), 0.9) == CLUSTER
@@ -181,7 +180,7 @@ def content(shares: NDArray[np.float64], covered: float) -> int | None:
     return PART if shares.max() < 0.6 else None
 
 
-def halves(region: Contour, rng: np.random.Generator) -> list[Contour]:
+def split_region(region: Contour, rng: np.random.Generator) -> list[Contour]:
     """The two pieces of a region that a straight cut across its longest extent makes, neither of them tiny."""
     rows, columns = np.nonzero(region.mask)
     points = np.column_stack([columns, rows]) - (columns.mean(), rows.mean())

@@ -18,17 +18,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Pixels
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised, normalise
 from karyotyping.model import decode_mask, encode_mask
-from karyotyping.pipeline import Photo
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import TILE
 from karyotyping.segmentation.result import StreamParameters
 from karyotyping.segmentation.stream import Networks, segment
-from training.segmenter.consensus import Agreed, agreed
-from training.segmenter.sample import POINTS, TURNS, Field, Stream, turned, turned_back, turned_planes
+from training.segmenter.consensus import Consensus, find_consensus
+from training.segmenter.sample import AXIS_POINTS, ORIENTATIONS, Sample, Stream, orient, restore_orientation, orient_planes
 
 _SURE, _DOUBTED = 0.75, 0.2
 """What this share of the looks tells is true; what fewer do, but more than this one, is neither true nor wrong."""
@@ -43,7 +43,7 @@ _TYPICAL, _FARTHEST = 0.16, 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Chromosome:
+class LabelledChromosome:
     """What all looks agree on."""
 
     region: Contour
@@ -53,16 +53,16 @@ class Chromosome:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledImage:
     """A photograph, and what its looks tell of it."""
 
     image: Normalised
-    chromosomes: tuple[Chromosome, ...]
+    chromosomes: tuple[LabelledChromosome, ...]
     doubted: NDArray[np.bool_]
     """(H, W)"""
 
 
-def label(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[str], None]) -> list[Labelled]:
+def label_images(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[str], None]) -> list[LabelledImage]:
     """The photographs in ``files`` in which a chromosome is told whatever way they are turned.
 
     Args:
@@ -80,14 +80,14 @@ def label(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[
             say(f"{file.name}: {problem.sentence}")
             continue
         if str(file) not in told:
-            found = agreed(looks(pixels, networks))
+            found = find_consensus(predict_orientations(pixels, networks))
             told[str(file)] = [
                 {"share": item.share, "segmentation": encode_mask(item.region.placed(pixels.shape))} for item in found
             ]
             with kept.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"file": str(file), "told": told[str(file)]}) + "\n")
-        found = [Agreed(_outline(decode_mask(item["segmentation"])), item["share"]) for item in told[str(file)]]
-        labelled = labelled_by(found, normalise(pixels))
+        found = [Consensus(_outline(decode_mask(item["segmentation"])), item["share"]) for item in told[str(file)]]
+        labelled = accept_consensus(found, normalise(pixels))
         say(
             f"{number}/{len(files)} {file.name}: {len(labelled.chromosomes)} chromosomes told whatever way it is turned"
         )
@@ -105,13 +105,13 @@ def _kept(path: Path) -> dict[str, Any]:
     return {line["file"]: line["told"] for line in map(json.loads, whole.splitlines())}
 
 
-def looks(pixels: Photo, networks: Networks) -> list[list[Contour]]:
+def predict_orientations(pixels: Pixels, networks: Networks) -> list[list[Contour]]:
     """What the stream tells of a photograph in each of its orientations, in the photograph's own pixels."""
     found = []
-    for turn in range(TURNS):
-        image = normalise(turned_planes(pixels, turn))
+    for turn in range(ORIENTATIONS):
+        image = normalise(orient_planes(pixels, turn))
         told = segment(image, networks, StreamParameters()).instances
-        found.append([_outline(turned_back(item.placed(image.stain.shape), turn)) for item in told])
+        found.append([_outline(restore_orientation(item.placed(image.stain.shape), turn)) for item in told])
     return found
 
 
@@ -119,17 +119,17 @@ def _outline(mask: NDArray[np.bool_]) -> Contour:
     return Contour(mask, (0, 0)).within(mask.shape)
 
 
-def labelled_by(found: Sequence[Agreed], image: Normalised) -> Labelled:
+def accept_consensus(found: Sequence[Consensus], image: Normalised) -> LabelledImage:
     """A photograph with what is ``found`` in it."""
     doubted = np.zeros(image.stain.shape, bool)
     chromosomes = []
     for item in found:
         if item.share >= _SURE:
             axis = _axis(item.region, 1.0 / image.scale)
-            chromosomes += [] if axis is None else [Chromosome(item.region, axis)]
+            chromosomes += [] if axis is None else [LabelledChromosome(item.region, axis)]
         elif item.share > _DOUBTED:
             doubted[item.region.pixels(doubted.shape)] = True
-    return Labelled(image, tuple(chromosomes), doubted)
+    return LabelledImage(image, tuple(chromosomes), doubted)
 
 
 def _axis(region: Contour, zoom: float) -> NDArray[np.float32] | None:
@@ -139,27 +139,27 @@ def _axis(region: Contour, zoom: float) -> NDArray[np.float32] | None:
         return None
     path = medial_axis(largest_part(mask))
     along = arc_length(path)
-    even = np.linspace(0, along[-1], POINTS)
+    even = np.linspace(0, along[-1], AXIS_POINTS)
     points = np.stack([np.interp(even, along, path.real), np.interp(even, along, path.imag)], axis=1)
     return np.asarray((points + 0.5) / zoom - 0.5 + region.origin, np.float32)
 
 
-def beside(drawn: Stream, labelled: Sequence[Labelled], seed: int) -> Stream:
+def interleave(drawn: Stream, labelled: Sequence[LabelledImage], seed: int) -> Stream:
     """The fields that are ``drawn``, and after each of them one out of a photograph."""
 
-    def stream(start: int) -> Iterator[Field]:
+    def stream(start: int) -> Iterator[Sample]:
         fields = drawn(start - start // 2)
         for number in count(start):
             if number % 2 == 0:
                 yield next(fields)
             else:
                 rng = np.random.default_rng((seed, number))
-                yield cut(labelled[int(rng.integers(len(labelled)))], rng)
+                yield cut_sample(labelled[int(rng.integers(len(labelled)))], rng)
 
     return stream
 
 
-def cut(labelled: Labelled, rng: np.random.Generator) -> Field:
+def cut_sample(labelled: LabelledImage, rng: np.random.Generator) -> Sample:
     """A field about one of the chromosomes, larger or smaller and exposed a little otherwise than the photograph."""
     image, size = labelled.image, (TILE, TILE)
     reach = _TYPICAL if rng.random() < 0.5 else _FARTHEST
@@ -179,13 +179,13 @@ def cut(labelled: Labelled, rng: np.random.Generator) -> Field:
         if np.count_nonzero(mask) >= _SMALLEST:
             masks.append(mask)
             axes.append(zoom * item.axis - corner)
-    field = Field(
+    field = Sample(
         stain,
         np.array(masks, bool).reshape(-1, *size),
-        np.array(axes, np.float32).reshape(-1, POINTS, 2),
+        np.array(axes, np.float32).reshape(-1, AXIS_POINTS, 2),
         cv2.dilate(doubted, _ABOUT) == 0,
     )
-    return turned(field, int(rng.integers(TURNS)))
+    return orient(field, int(rng.integers(ORIENTATIONS)))
 
 
 def _exposed(stain: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -6,17 +6,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats, Grey
 from karyotyping.image.normalise import CANONICAL_WIDTH
 from karyotyping.segmentation.instance_decoding import TILE
-from training.segmenter.sample import POINTS, Field
-from training.segmenter.sources import Reports
-from training.simulation.appearance import Contrast, Optics, draw
-from training.simulation.axis import Course, Floats
+from training.segmenter.sample import AXIS_POINTS, Sample
+from training.segmenter.sources import ChromosomeSource
+from training.simulation.appearance import Contrast, Optics, draw_values
+from training.simulation.axis import Course
 from training.simulation.background import add_debris, add_nuclei
-from training.simulation.clusters import RELATIONS, Crowd, masks_and_stain
-from training.simulation.deform import Laid, Single, bend
-from training.simulation.microscope import illumination, photograph
-from training.simulation.noise import Plane, blur, smooth_noise
+from training.simulation.clusters import RELATIONS, Cluster, masks_and_stain
+from training.simulation.deform import DeformedChromosome, SingleChromosome, deform_chromosome
+from training.simulation.microscope import illumination, capture
+from training.simulation.noise import blur, smooth_noise
 
 _MARGIN = 16
 """Pixels that the photograph goes on beyond the tile, so that blur has no border."""
@@ -43,7 +44,7 @@ _BORDERED = 0.15
 """Share of fields that the border of the photograph cuts."""
 
 
-def draw_field(seed: int, reports: Reports) -> Field:
+def render_sample(seed: int, reports: ChromosomeSource) -> Sample:
     """The field of a seed: a few or a few dozen chromosomes of one cell, wherever the tile lies in its metaphase."""
     rng = np.random.default_rng(seed)
     domain = int(rng.integers(len(reports.domains)))
@@ -68,16 +69,16 @@ def draw_field(seed: int, reports: Reports) -> Field:
     kept = masks.sum(axis=(1, 2)) >= 0.5 * width**2
     tile = np.s_[_MARGIN : _MARGIN + TILE, _MARGIN : _MARGIN + TILE]
     kept_axes = [_resampled(axis) - _MARGIN for axis, k in zip(axes, kept, strict=True) if k]
-    return Field(
+    return Sample(
         np.ascontiguousarray(seen[tile]),
         np.ascontiguousarray(masks[kept][:, *tile]),
-        np.array(kept_axes, np.float32).reshape(-1, POINTS, 2),
+        np.array(kept_axes, np.float32).reshape(-1, AXIS_POINTS, 2),
     )
 
 
 def _gather(
-    reports: Reports, which: tuple[int, int], width: float, contrast: Contrast, rng: np.random.Generator
-) -> Crowd:
+    reports: ChromosomeSource, which: tuple[int, int], width: float, contrast: Contrast, rng: np.random.Generator
+) -> Cluster:
     """Lay chromosomes of a cell into a round spread, tangled or loose, until enough of it is covered."""
     domain, cell = which
     scale = width / reports.width(domain, cell)
@@ -90,7 +91,7 @@ def _gather(
     condensed = float(np.exp(rng.uniform(*np.log(_CONDENSED))))
     size = len(reports.domains[domain][cell])
 
-    def lay(heading: float | None, place: float) -> Laid | None:
+    def lay(heading: float | None, place: float) -> DeformedChromosome | None:
         item = reports.single(domain, cell, int(rng.integers(size)))
         if item is None:
             return None
@@ -99,16 +100,16 @@ def _gather(
         turn = 0.0 if heading is None else _heading(item, course, mirrored, place)
         angle = float(rng.uniform(0, 2 * np.pi)) if heading is None else heading - turn
         stretch = condensed * float(np.exp(rng.normal(0, 0.06)))
-        laid = bend(item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored)
+        laid = deform_chromosome(item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored)
         body = laid.stain**tone
         if rng.random() < spotted:
             body = body * (1 + _spot(laid, kink if rng.random() < 0.5 else rng.uniform(0.1, 0.9), width, rng))
         if parted:
             body = body * _groove(laid, width, parted * rng.uniform(0.5, 1.0), rng)
         bright = np.float32(np.exp(rng.normal(0, uneven)))
-        return Laid(bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis)
+        return DeformedChromosome(bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis)
 
-    crowd = Crowd(
+    crowd = Cluster(
         (_SIDE, _SIDE),
         gap=float(rng.uniform(0.05, 0.6)) * width,
         most_covered=float(rng.uniform(0.3, 0.6)),
@@ -142,18 +143,16 @@ def _gather(
     return crowd
 
 
-def _spot(laid: Laid, place: float, width: float, rng: np.random.Generator) -> Plane:
+def _spot(laid: DeformedChromosome, place: float, width: float, rng: np.random.Generator) -> Grey:
     """How much brighter heterochromatin makes a chromosome about some place along it."""
     x, y = laid.axis[int(place * len(laid.axis))]
     rows, columns = laid.stain.shape
     away = (np.arange(rows)[:, None] - y) ** 2 + (np.arange(columns) - x) ** 2
-    spot: Plane = (rng.uniform(0.4, 2.5) * np.exp(-away / (2 * (rng.uniform(0.2, 0.6) * width) ** 2))).astype(
-        np.float32
-    )
+    spot: Grey = (rng.uniform(0.4, 2.5) * np.exp(-away / (2 * (rng.uniform(0.2, 0.6) * width) ** 2))).astype(np.float32)
     return spot
 
 
-def _groove(laid: Laid, width: float, deep: float, rng: np.random.Generator) -> Plane:
+def _groove(laid: DeformedChromosome, width: float, deep: float, rng: np.random.Generator) -> Grey:
     """What is left of the stain where the chromatids of a chromosome part: all but at the centromere, less and less
     towards the ends."""
     rows, columns = laid.stain.shape
@@ -163,11 +162,11 @@ def _groove(laid: Laid, width: float, deep: float, rng: np.random.Generator) -> 
     x, y = laid.axis[int(rng.uniform(0.05, 0.95) * len(laid.axis))]
     from_centromere = np.hypot(np.arange(rows)[:, None] - y, np.arange(columns) - x)
     apart = np.clip(from_centromere / (rng.uniform(0.6, 2.0) * width), 0, 1)
-    left: Plane = (1 - deep * apart * np.exp(-((away / (rng.uniform(0.1, 0.22) * width)) ** 2))).astype(np.float32)
+    left: Grey = (1 - deep * apart * np.exp(-((away / (rng.uniform(0.1, 0.22) * width)) ** 2))).astype(np.float32)
     return left
 
 
-def _winding(item: Single, bends: float, rng: np.random.Generator) -> tuple[Course, float]:
+def _winding(item: SingleChromosome, bends: float, rng: np.random.Generator) -> tuple[Course, float]:
     """How a chromosome winds beyond its own bends, and where it would be kinked.
 
     It winds a little mostly, strongly or in a hard kink now and then.
@@ -190,7 +189,7 @@ def _winding(item: Single, bends: float, rng: np.random.Generator) -> tuple[Cour
     return course, place
 
 
-def _heading(item: Single, course: Course, mirrored: bool, place: float) -> float:
+def _heading(item: SingleChromosome, course: Course, mirrored: bool, place: float) -> float:
     """Of an axis laid about 0 by ``course``, at a place along it."""
     steps = np.gradient(item.axis, axis=0)
     own = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
@@ -199,7 +198,7 @@ def _heading(item: Single, course: Course, mirrored: bool, place: float) -> floa
 
 
 def _surround(
-    stain: Plane, chromosomes: NDArray[np.bool_], width: float, contrast: Contrast, rng: np.random.Generator
+    stain: Grey, chromosomes: NDArray[np.bool_], width: float, contrast: Contrast, rng: np.random.Generator
 ) -> None:
     """Add nuclei and debris, mostly beside the chromosomes."""
     taken = chromosomes.copy() if rng.random() < 0.7 else np.zeros_like(chromosomes)
@@ -216,20 +215,20 @@ def _surround(
         add_debris(stain, taken, int(rng.integers(1, 8)), width, rng)
 
 
-def _normalised(stain: Plane, body: NDArray[np.bool_], contrast: Contrast, rng: np.random.Generator) -> Plane:
+def _normalised(stain: Grey, body: NDArray[np.bool_], contrast: Contrast, rng: np.random.Generator) -> Grey:
     """What ``normalise`` makes of a photograph of the stain, but for the background, which is known but for an error.
 
     The camera may have had fewer pixels than the canonical scale.
     """
-    optics = draw(Optics.usual(contrast), rng)
+    optics = draw_values(Optics.for_contrast(contrast), rng)
     optics["blur"] *= rng.uniform(0.6, 1.3)
     optics["noise"] *= rng.uniform(0.3, 1.5)
     pixels = round(_SIDE * float(rng.uniform(0.55, 1.0)))
     small = np.asarray(cv2.resize(stain, (pixels, pixels), interpolation=cv2.INTER_AREA), np.float32)
     light = illumination(small.shape, optics, rng)
-    grey = photograph(small, optics, contrast, rng, light).astype(np.float32)
+    grey = capture(small, optics, contrast, rng, light).astype(np.float32)
     empty = optics["background"]
-    signal: Plane = (grey - empty if contrast == "fluorescence" else light * empty - grey) / np.float32(255)
+    signal: Grey = (grey - empty if contrast == "fluorescence" else light * empty - grey) / np.float32(255)
     signal = blur(signal, 0.6)
     signal -= float(rng.uniform(0.3, 1.0)) * float(np.quantile(signal[::4, ::4], 0.12))
     slight = illumination(small.shape, {"vignetting": rng.normal(0, 0.04), "slope": rng.normal(0, 0.04)}, rng) - 1
@@ -252,5 +251,5 @@ def _cut(inside: NDArray[np.bool_], rng: np.random.Generator) -> None:
 
 def _resampled(axis: NDArray[np.float32]) -> NDArray[np.float32]:
     """``POINTS`` points, evenly along an axis (K, 2)."""
-    places = np.linspace(0, len(axis) - 1, POINTS)
+    places = np.linspace(0, len(axis) - 1, AXIS_POINTS)
     return np.stack([np.interp(places, np.arange(len(axis)), axis[:, i]) for i in (0, 1)], axis=1).astype(np.float32)

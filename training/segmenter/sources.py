@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from training.simulation.appearance import Contrast, Look, draw, draw_resolution, usual_banding
+from karyotyping.nomenclature.classes import NORMAL_COUNT
+from training.simulation.appearance import Contrast, Appearance, draw_values, draw_resolution, default_banding
 from training.simulation.chromosome import draw_chromosome
-from training.simulation.deform import Single, single
+from training.simulation.deform import SingleChromosome, extract_chromosome
 from training.simulation.karyotype_reports import read_cells, read_stain
 
 _CONTRASTS: tuple[Contrast, ...] = ("bright_field", "fluorescence")
@@ -20,7 +21,7 @@ _ASKED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SourceCell:
     """N chromosomes of one cell: encoded pictures of them, or the number of the look that they are drawn with."""
 
     pictures: tuple[bytes, ...]
@@ -28,10 +29,10 @@ class Cell:
     contrast: Contrast = "fluorescence"
 
     def __len__(self) -> int:
-        return len(self.pictures) or 46
+        return len(self.pictures) or NORMAL_COUNT
 
 
-class Reports:
+class ChromosomeSource:
     """Cells by domain: one for each report, and one drawn from ideograms. Singles are cut out once and kept.
 
     Args:
@@ -51,20 +52,20 @@ class Reports:
         drawn: int = 40,
         cases: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        self.domains: list[list[Cell]] = []
+        self.domains: list[list[SourceCell]] = []
         for path in paths:
             found = read_cells(path, held_out=held_out, cases=(cases or {}).get(path.name))
             chosen = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, cells).astype(int))]
             with zipfile.ZipFile(path) as archive:
                 pictures = [tuple(archive.read(name) for name in cell.files) for cell in chosen]
-            self.domains.append([Cell(some, 0, read_stain(some[0])[1]) for some in pictures])
+            self.domains.append([SourceCell(some, 0, read_stain(some[0])[1]) for some in pictures])
         if drawn:
             first = 10_000 if held_out else 0
-            self.domains.append([Cell((), first + n, _CONTRASTS[n % 2]) for n in range(drawn)])
-        self._kept: dict[tuple[int, int, int], Single | None] = {}
+            self.domains.append([SourceCell((), first + n, _CONTRASTS[n % 2]) for n in range(drawn)])
+        self._kept: dict[tuple[int, int, int], SingleChromosome | None] = {}
         self._widths: dict[tuple[int, int], float] = {}
 
-    def single(self, domain: int, cell: int, number: int) -> Single | None:
+    def extract_chromosome(self, domain: int, cell: int, number: int) -> SingleChromosome | None:
         """One chromosome; None where a picture holds none."""
         key = (domain, cell, number)
         if key not in self._kept:
@@ -80,11 +81,11 @@ class Reports:
         return self._widths[domain, cell]
 
 
-def _make(cell: Cell, number: int) -> Single | None:
+def _make(cell: SourceCell, number: int) -> SingleChromosome | None:
     if cell.pictures:
-        return single(read_stain(cell.pictures[number])[0])
+        return extract_chromosome(read_stain(cell.pictures[number])[0])
     rng = np.random.default_rng((cell.drawn, 1))
-    look = draw(Look.usual(cell.contrast), rng)
+    look = draw_values(Appearance.for_contrast(cell.contrast), rng)
     if rng.random() < 0.35:  # chromatids that lie apart, as in unbanded preparations
         look |= {"gap": rng.uniform(0.8, 1.3), "splay": rng.uniform(0.2, 0.6), "light_stain": 0.8}
     resolution = draw_resolution(rng)
@@ -95,6 +96,6 @@ def _make(cell: Cell, number: int) -> Single | None:
         angle=np.pi / 2,
         course=np.zeros_like,
         resolution=resolution,
-        banding=usual_banding(cell.contrast),
+        banding=default_banding(cell.contrast),
     )
-    return single(patch.stain, patch.mask)
+    return extract_chromosome(patch.stain, patch.mask)

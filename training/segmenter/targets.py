@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from karyotyping.arrays import Floats32
 from karyotyping.segmentation.instance_decoding import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
-from training.segmenter.sample import Field
+from training.segmenter.sample import Sample
 
 _SPREAD = 2.0
 """Standard deviation of the bell about a midpoint, pixels of the maps."""
@@ -26,8 +27,6 @@ _NEAR = 3
 _CORE = 2
 """Width of the drawn axis, pixels of the maps; OpenCV adds about one. Half of a chromosome's."""
 
-Floats = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class Midpoints:
@@ -39,7 +38,7 @@ class Midpoints:
     direction: NDArray[np.float64]
     """Of the axis there, radians, 0 <= direction < pi."""
 
-    def shown(self, field: Field) -> NDArray[np.bool_]:
+    def shown(self, field: Sample) -> NDArray[np.bool_]:
         """(N,) whether the field shows them: they lie in the tile, and what is left of the chromosome reaches them."""
         side = len(field.stain)
         x, y = np.floor(self.x).astype(int), np.floor(self.y).astype(int)
@@ -73,10 +72,10 @@ class Batch:
     """(N, WINDOW, WINDOW): share of every pixel of the maps that is the chromosome's."""
 
 
-def batch_of(fields: Sequence[Field], random: np.random.Generator, most: int) -> Batch:
+def make_batch(fields: Sequence[Sample], random: np.random.Generator, most: int) -> Batch:
     """The fields with their targets; at most ``most`` masks are asked for of each, drawn by ``random``."""
     middles = [find_midpoints(field.axes) for field in fields]
-    asked = [masks_asked(field, middle, random, most) for field, middle in zip(fields, middles, strict=True)]
+    asked = [sample_masks(field, middle, random, most) for field, middle in zip(fields, middles, strict=True)]
     places = torch.from_numpy(np.concatenate([where for where, _ in asked], axis=1))
     lane, row, column = places
     return Batch(
@@ -94,9 +93,9 @@ def batch_of(fields: Sequence[Field], random: np.random.Generator, most: int) ->
     )
 
 
-def masks_asked(
-    field: Field, middle: Midpoints, random: np.random.Generator, most: int
-) -> tuple[NDArray[np.int64], Floats]:
+def sample_masks(
+    field: Sample, middle: Midpoints, random: np.random.Generator, most: int
+) -> tuple[NDArray[np.int64], Floats32]:
     """Lane, row and column (3, n) of places near the midpoints of at most ``most`` chromosomes, and their masks.
 
     Midpoints that the tile does not show are another tile's.
@@ -114,7 +113,7 @@ def masks_asked(
     return np.stack([lanes, rows, columns]), masks
 
 
-def find_midpoints(axes: Floats) -> Midpoints:
+def find_midpoints(axes: Floats32) -> Midpoints:
     """The arc-length midpoints of axes (N, K, 2), and the direction of a fifth of the axis about them."""
     steps = np.hypot(*np.moveaxis(np.diff(axes, axis=1), 2, 0))
     along = np.concatenate([np.zeros((len(axes), 1)), np.cumsum(steps, axis=1)], axis=1)
@@ -130,7 +129,7 @@ def find_midpoints(axes: Floats) -> Midpoints:
     return Midpoints(middle[:, 0], middle[:, 1], np.arctan2(chord[:, 1], chord[:, 0]) % np.pi)
 
 
-def centre_map(middle: Midpoints, shown: NDArray[np.bool_], side: int) -> Floats:
+def centre_map(middle: Midpoints, shown: NDArray[np.bool_], side: int) -> Floats32:
     """(LANES, h, w) of a tile with sides of ``side``: bells about midpoints (CenterNet, Zhou et al. 2019).
 
     They reach over place and direction. A bell is 1 in the pixel and the lane that hold its midpoint, if it is
@@ -151,7 +150,7 @@ def centre_map(middle: Midpoints, shown: NDArray[np.bool_], side: int) -> Floats
     return result
 
 
-def dense_maps(field: Field) -> Floats:
+def dense_maps(field: Sample) -> Floats32:
     """(len(DENSE), h, w): foreground, overlap and boundary, and the axes lifted into their directions."""
     deep = field.masks.sum(axis=0, dtype=np.uint8)
     rim = np.zeros(deep.shape, np.uint8)
@@ -160,16 +159,16 @@ def dense_maps(field: Field) -> Floats:
         around = np.s_[max(0, y - 1) : y + h + 1, max(0, x - 1) : x + w + 1]
         rim[around] |= cv2.morphologyEx(mask[around], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     plain = np.stack([_shrunk(part) for part in (deep > 0, deep > 1, rim > 0)])
-    return np.concatenate([plain, cores(field.axes, len(plain[0]))])
+    return np.concatenate([plain, axis_maps(field.axes, len(plain[0]))])
 
 
-def known_map(field: Field) -> Floats:
+def known_map(field: Sample) -> Floats32:
     """(h, w): 1 where every pixel of the field is known, else 0."""
     known = np.ones(field.stain.shape, bool) if field.known is None else field.known
     return np.asarray(_shrunk(known) == 1, np.float32)
 
 
-def cores(axes: Floats, size: int) -> Floats:
+def axis_maps(axes: Floats32, size: int) -> Floats32:
     """(DIRECTIONS, size, size): the axes (N, K, 2), each piece in the two directions that are nearest to its own."""
     result = np.zeros((DIRECTIONS, size, size), np.float32)
     # Pixel centres of the tile to pixel centres of the maps, in 1/16 of a pixel.
@@ -183,7 +182,7 @@ def cores(axes: Floats, size: int) -> Floats:
     return result
 
 
-def _shrunk(mask: NDArray[np.bool_]) -> Floats:
+def _shrunk(mask: NDArray[np.bool_]) -> Floats32:
     """Share of each pixel of the maps that a mask of the tile covers."""
     size = mask.shape[1] // STRIDE, mask.shape[0] // STRIDE
     return np.asarray(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)

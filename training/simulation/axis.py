@@ -8,23 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Values = NDArray[np.float32]
+from karyotyping.arrays import Floats, Floats32
+
 Course = Callable[[Floats], Floats]
 """Angle of the axis to its mean direction at places 0 (first end, the p telomere where it is known) .. 1 along it,
 in radians."""
 
 
-def lay(headings: Floats, length: float) -> Floats:
+def integrate_headings(headings: Floats, length: float) -> Floats:
     """(K, 2) evenly spaced points of an axis of a ``length``: the integral of its (K,) headings, from the origin."""
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / (len(headings) - 1))
     points: Floats = np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
     return points
 
 
-def along_and_across(
+def axis_coordinates(
     axis: Floats, shape: tuple[int, int], reach: float
-) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Values, Values]:
+) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Floats32, Floats32]:
     """Rows and columns of the n pixels within about ``reach`` of an axis of evenly spaced points, and their places
     along and across it, (n,) each. Beyond its ends the axis goes on straight."""
     near = np.zeros(shape, np.uint8)

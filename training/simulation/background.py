@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Grey
 from training.simulation.appearance import Contrast
-from training.simulation.noise import Plane, blur, smooth_noise
+from training.simulation.noise import blur, smooth_noise
 
 _TRIES = 60
 
 
 def add_nuclei(
-    stain: Plane,
+    stain: Grey,
     taken: NDArray[np.bool_],
     count: int,
     *,
@@ -38,7 +39,7 @@ def add_nuclei(
 
 
 def add_debris(
-    stain: Plane, taken: NDArray[np.bool_], count: int, chromosome_width: float, rng: np.random.Generator
+    stain: Grey, taken: NDArray[np.bool_], count: int, chromosome_width: float, rng: np.random.Generator
 ) -> int:
     """Add ``count`` specks, crumbs and smears to ``stain``, clear of ``taken``; how many found room."""
     rows, columns = stain.shape
@@ -60,7 +61,7 @@ def add_debris(
     return added
 
 
-def _nucleus(radius: float, contrast: Contrast, rng: np.random.Generator) -> Plane:
+def _nucleus(radius: float, contrast: Contrast, rng: np.random.Generator) -> Grey:
     body = _blob(radius, rng.uniform(0.03, 0.12), rng)
     grain = smooth_noise(body.shape, radius * rng.uniform(0.02, 0.05), rng) + 0.6 * smooth_noise(
         body.shape, radius * 0.15, rng
@@ -72,7 +73,7 @@ def _nucleus(radius: float, contrast: Contrast, rng: np.random.Generator) -> Pla
     return (body * depth * np.clip(1 + 0.22 * grain, 0.1, None)).astype(np.float32)
 
 
-def _blob(radius: float, roughness: float, rng: np.random.Generator) -> Plane:
+def _blob(radius: float, roughness: float, rng: np.random.Generator) -> Grey:
     """A round patch with a soft edge, value about 1 inside; ``roughness`` 0 is an ellipse."""
     side = int(np.ceil(radius * (1.5 + roughness) + 3))
     y, x = np.mgrid[-side : side + 1, -side : side + 1]
@@ -84,12 +85,12 @@ def _blob(radius: float, roughness: float, rng: np.random.Generator) -> Plane:
     for k in range(2, 7):
         outline += roughness * rng.normal(0, 1) / k * np.cos(k * angle + rng.uniform(0, 2 * np.pi))
     distance = radius * np.clip(outline, 0.3, 1.5) - np.hypot(u, v)
-    blob: Plane = (1 / (1 + np.exp(-np.clip(distance, -30, 30) / 0.6))).astype(np.float32)
+    blob: Grey = (1 / (1 + np.exp(-np.clip(distance, -30, 30) / 0.6))).astype(np.float32)
     blob[blob < 0.01] = 0
     return blob
 
 
-def _paste(stain: Plane, taken: NDArray[np.bool_], patch: Plane, x: int, y: int) -> bool:
+def _paste(stain: Grey, taken: NDArray[np.bool_], patch: Grey, x: int, y: int) -> bool:
     """Add ``patch`` at ``x``, ``y``, which may lie partly outside, unless it would lie on something taken."""
     h, w = patch.shape
     top, left, bottom, right = max(0, y), max(0, x), min(stain.shape[0], y + h), min(stain.shape[1], x + w)

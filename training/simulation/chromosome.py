@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from karyotyping.arrays import Floats, Floats32
 from karyotyping.nomenclature.ideogram import Banding, Resolution, bands, centromere_index, density, relative_length
-from training.simulation.appearance import Look, draw
-from training.simulation.axis import Course, Floats, Values, along_and_across, lay
+from training.simulation.appearance import Appearance, draw_values
+from training.simulation.axis import Course, axis_coordinates, integrate_headings
 from training.simulation.noise import smooth_noise
 
 _STEP = 0.5
@@ -31,11 +32,11 @@ class Patch:
     """A chromosome alone, on nothing."""
 
     class_id: int
-    stain: Values
+    stain: Floats32
     """(h, w) absorbance, or brightness in fluorescence; 0 outside."""
     mask: NDArray[np.bool_]
     """(h, w) its body, whatever its bands."""
-    axis: Values
+    axis: Floats32
     """(K, 2) x, y of the medial axis in the patch, from the p telomere to the q telomere."""
     centromere: int
     """Index into ``axis``."""
@@ -63,7 +64,7 @@ def draw_chromosome(
         angle: mean direction from the p telomere to the q telomere in radians (0 = right, pi/2 = down); any if None.
         course: how the axis winds, where the usual bends of ``cell`` are not wanted.
     """
-    cell = draw(Look(), rng) if cell is None else cell
+    cell = draw_values(Appearance(), rng) if cell is None else cell
     angle = float(rng.uniform(0, 2 * np.pi)) if angle is None else angle
     length = chromosome_length(class_id, cell["first_length"]) * rng.lognormal(0, cell["length_jitter"])
     size = relative_length(class_id) / relative_length(1)
@@ -73,11 +74,11 @@ def draw_chromosome(
 
     if course is None:
         course = _usual_course(length=length, width=width, centromere=centromere, cell=cell, rng=rng)
-    axis = lay(angle + course(np.linspace(0, 1, max(8, int(length / _STEP)))), length)
+    axis = integrate_headings(angle + course(np.linspace(0, 1, max(8, int(length / _STEP)))), length)
     margin = 0.5 * width * (1 + cell["gap"] + cell["splay"]) + 4
     axis -= np.floor(axis.min(axis=0) - margin)
     columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + margin))
-    pixels, s, t = along_and_across(axis, (rows, columns), reach=margin)
+    pixels, s, t = axis_coordinates(axis, (rows, columns), reach=margin)
 
     half, gap = _outline(class_id, resolution, length=length, width=width, cell=cell)
     profile = _stain_profile(class_id, resolution, banding, length=length, cell=cell, rng=rng)
@@ -131,7 +132,7 @@ def _usual_course(
     return course
 
 
-def _plane(values: Values, pixels: tuple[NDArray[np.intp], NDArray[np.intp]], shape: tuple[int, int]) -> Values:
+def _plane(values: Floats32, pixels: tuple[NDArray[np.intp], NDArray[np.intp]], shape: tuple[int, int]) -> Floats32:
     plane = np.zeros(shape, np.float32)
     plane[pixels] = values
     return plane

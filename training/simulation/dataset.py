@@ -13,7 +13,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from karyotyping.model import CLASS_NAMES, encode_mask
+from karyotyping.model import encode_mask
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
 from training.simulation.appearance import Contrast
 from training.simulation.metaphase import SimulatedMetaphase, simulate
@@ -23,7 +24,7 @@ MANIFEST = ("path", "case", "slide", "tissue", "banding", "microscope", "capture
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDataset:
     """What :func:`write_dataset` wrote: paths, and the image paths relative to ``folder``."""
 
     folder: Path
@@ -73,7 +74,7 @@ def write_dataset(
     image_format: ImageFormat = "png",
     progress: Callable[[int, int, str], None] | None = None,
     **options: Any,
-) -> Written:
+) -> WrittenDataset:
     """Write ``folder/<case>/<case>_<cell>.png``, ``manifest.csv``, ``truth.csv`` and ``coco.json``.
 
     Args:
@@ -113,7 +114,7 @@ def write_dataset(
             annotations.extend(coco_annotations(metaphase, len(images), len(annotations) + 1))
             if progress is not None:
                 progress(len(images), total, path)
-    written = Written(
+    written = WrittenDataset(
         folder,
         folder / "manifest.csv",
         folder / "truth.csv",

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats, Floats32
 from karyotyping.chromosome.medial_axis import largest_part, medial_axis
 from karyotyping.image.normalise import chromosome_width
-from training.simulation.axis import Course, Floats, Values, along_and_across, lay
+from training.simulation.axis import Course, axis_coordinates, integrate_headings
 
 _FRAME = 12
 """Pixels that a single goes on beyond its picture."""
@@ -27,14 +28,14 @@ what it is inside, as it is at outlines that were drawn in photographs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class SingleChromosome:
     """A chromosome of a cell, in the pixels of its own picture."""
 
     stain: NDArray[np.float16]
     """(h, w) about 1 on it; beyond its outline, that of the nearest point of its edge."""
     depth: NDArray[np.float16]
     """(h, w) distance from the outline, positive inside."""
-    axis: Values
+    axis: Floats32
     """(K, 2) x, y of the medial axis, about a pixel apart; from the p telomere in reports of upright chromosomes."""
     width: float
 
@@ -45,18 +46,18 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class DeformedChromosome:
     """A single as it lies in a field."""
 
-    stain: Values
+    stain: Floats32
     """(h, w) halo and all."""
     mask: NDArray[np.bool_]
     """(h, w)"""
-    axis: Values
+    axis: Floats32
     """(K, 2) x, y in the patch."""
 
 
-def single(stain: Values, mask: NDArray[np.bool_] | None = None) -> Single | None:
+def extract_chromosome(stain: Floats32, mask: NDArray[np.bool_] | None = None) -> SingleChromosome | None:
     """Make a single of a picture (h, w) of one chromosome on nothing; None if too little is on it.
 
     The mask, where it is not known, is what is at least 0.4 times as stained as most of the chromosome: outlines of
@@ -79,7 +80,7 @@ def single(stain: Values, mask: NDArray[np.bool_] | None = None) -> Single | Non
     extended = level[nearest]
     extended = np.where(mask, extended, cv2.GaussianBlur(extended, (0, 0), _SOFT))
     path = medial_axis(mask)
-    return Single(
+    return SingleChromosome(
         extended.astype(np.float16),
         depth.astype(np.float16),
         np.column_stack([path.real, path.imag]).astype(np.float32),
@@ -87,8 +88,8 @@ def single(stain: Values, mask: NDArray[np.bool_] | None = None) -> Single | Non
     )
 
 
-def bend(
-    item: Single,
+def deform_chromosome(
+    item: SingleChromosome,
     *,
     scale: float,
     angle: float,
@@ -96,7 +97,7 @@ def bend(
     halo: float,
     stretch: float = 1.0,
     mirrored: bool = False,
-) -> Laid:
+) -> DeformedChromosome:
     """Lay a single so that its axis winds by ``course`` more than it did, about ``angle``.
 
     Args:
@@ -104,11 +105,11 @@ def bend(
         halo: distance outside its outline at which its stain has faded to 1 / e, pixels of the field.
         stretch: how much longer it becomes beyond its scale.
     """
-    axis = axis_of(item, scale * stretch, angle, course, mirrored)
+    axis = deformed_axis(item, scale * stretch, angle, course, mirrored)
     reach = 0.75 * item.width * scale + 3 * halo + 2
     axis -= np.floor(axis.min(axis=0) - reach)
     columns, rows = (int(n) for n in np.ceil(axis.max(axis=0) + reach))
-    pixels, along, across = along_and_across(axis, (rows, columns), reach)
+    pixels, along, across = axis_coordinates(axis, (rows, columns), reach)
     source = item.axis
     step = item.length / (len(source) - 1)
     place = along / (scale * stretch * step)
@@ -127,10 +128,10 @@ def bend(
     fade = np.exp(np.minimum(depth, 0) / halo)
     stain[pixels] = seen[:, 0] * np.where(fade > 0.04, fade, 0)
     mask[pixels] = depth > -_RIM * item.width * scale
-    return Laid(stain, mask, axis.astype(np.float32))
+    return DeformedChromosome(stain, mask, axis.astype(np.float32))
 
 
-def axis_of(item: Single, scale: float, angle: float, course: Course, mirrored: bool) -> Floats:
+def deformed_axis(item: SingleChromosome, scale: float, angle: float, course: Course, mirrored: bool) -> Floats:
     """The axis (K, 2) of a single that winds by ``course`` more than it did; points about a pixel apart."""
     nodes = max(8, round(item.length * scale))
     steps = np.gradient(item.axis, axis=0)
@@ -138,4 +139,4 @@ def axis_of(item: Single, scale: float, angle: float, course: Course, mirrored: 
     heading -= heading.mean()
     u = np.linspace(0, 1, nodes)
     own = np.interp(u, np.linspace(0, 1, len(heading)), -heading if mirrored else heading)
-    return lay(angle + own + course(u), item.length * scale)
+    return integrate_headings(angle + own + course(u), item.length * scale)

@@ -8,16 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Grey
 from training.simulation.appearance import Contrast
-from training.simulation.noise import Plane, blur
+from training.simulation.noise import blur
 
 
-def photograph(
-    stain: Plane,
+def capture(
+    stain: Grey,
     optics: Mapping[str, float],
     contrast: Contrast,
     rng: np.random.Generator,
-    light: Plane | None = None,
+    light: Grey | None = None,
 ) -> NDArray[np.uint8]:
     """The 8-bit image of an (H, W) stain, under this ``light`` or under one drawn here.
 
@@ -26,7 +27,7 @@ def photograph(
     """
     light = illumination(stain.shape, optics, rng) if light is None else light
     if contrast == "bright_field":
-        image: Plane = np.float32(optics["background"]) * np.exp(-stain)
+        image: Grey = np.float32(optics["background"]) * np.exp(-stain)
         image = _scatter(blur(image, optics["blur"]), optics["haze"]) * light
     else:
         image = np.float32(optics["full_scale"]) * np.minimum(stain, 4)
@@ -38,7 +39,7 @@ def photograph(
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Plane:
+def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Grey:
     """(H, W) about 1: darker in the corners, and on one side."""
     rows, columns = shape
     y, x = np.linspace(-1, 1, rows, dtype=np.float32)[:, None], np.linspace(-1, 1, columns, dtype=np.float32)[None]
@@ -47,7 +48,7 @@ def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.ra
     return np.asarray(1 - optics["vignetting"] * 0.5 * (x**2 + y**2) + slope, np.float32)
 
 
-def _scatter(image: Plane, share: float) -> Plane:
+def _scatter(image: Grey, share: float) -> Grey:
     """Part of the light goes astray by up to some ten pixels; computed at a quarter of the size."""
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     far = cv2.resize(blur(small, 4), image.shape[::-1], interpolation=cv2.INTER_LINEAR)

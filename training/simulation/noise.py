@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]
+from karyotyping.arrays import Grey
 
 
-def blur(plane: NDArray[Any], sigma: float) -> Plane:
+def blur(plane: NDArray[Any], sigma: float) -> Grey:
     """(H, W) Gaussian blur with a standard deviation of ``sigma`` pixels."""
     return np.asarray(cv2.GaussianBlur(np.asarray(plane, np.float32), (0, 0), sigma), np.float32)
 
 
-def smooth_noise(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> Plane:
+def smooth_noise(shape: tuple[int, ...], grain: float, rng: np.random.Generator) -> Grey:
     """(H, W) noise of zero mean and unit variance, smooth over ``grain`` pixels."""
     noise = blur(rng.standard_normal(shape, dtype=np.float32), max(0.5, grain))
     return np.asarray(noise / max(float(noise.std()), 1e-6), np.float32)

@@ -10,14 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from karyotyping.model import CellAnalysis, Chromosome, X, Y, class_name
+from karyotyping.model import CellAnalysis, Chromosome
+from karyotyping.nomenclature.classes import X, Y, class_name
 from karyotyping.nomenclature.ideogram import centromere_index
 from karyotyping.nomenclature.iscn import usual_copies
 from karyotyping.rendering.karyogram.alignment import Scale, Upright, scale_of, upright
 from karyotyping.rendering.karyogram.header import foot, heading
-from karyotyping.rendering.karyogram.homologs import side_by_side
+from karyotyping.rendering.karyogram.homologs import order_homologs
 from karyotyping.rendering.karyogram.legend import explained, figure, is_unsure, notes
-from karyotyping.rendering.karyogram.page import Marks, Page, Placed, Slot, Stroke, Tone, Word, box_stroke, joined
+from karyotyping.rendering.karyogram.page import (
+    ClassSlot,
+    Marks,
+    Page,
+    PlacedChromosome,
+    Stroke,
+    Text,
+    Tone,
+    box_stroke,
+    merge_marks,
+)
 
 Row = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -96,14 +107,14 @@ def compose(cell: CellAnalysis, title: str) -> Page:
         top = line.feet + _UNDER_STRANGERS + _APART_ROWS
     end = foot(explained(cell.chromosomes, any(slot.missing for slot in slots)), edges, top - _APART_ROWS)
     summary = f"{cell.iscn}, {len(cell.chromosomes)} chromosomes, {unsure} of them of an unsure class."
-    return Page(width, end.bottom, title, summary, tuple(slots), joined([*marks, end.marks]))
+    return Page(width, end.bottom, title, summary, tuple(slots), merge_marks([*marks, end.marks]))
 
 
 def _seats(class_id: int, homologs: Sequence[Chromosome], usual: int, scale: Scale) -> list[_Seat]:
     """Those that are there, and then room for those that are missing."""
     height = max(1, scale.length(class_id))
     missing = _Seat(scale.width, height, round(centromere_index(class_id) * height))
-    present = [_seat(upright(item, scale)) for item in side_by_side(homologs)]
+    present = [_seat(upright(item, scale)) for item in order_homologs(homologs)]
     return present + [missing] * (usual - len(present))
 
 
@@ -148,25 +159,25 @@ def _line(top: int, seats: Sequence[_Seat]) -> _Line:
     return _Line(top + above, top + above + below)
 
 
-def _slot(span: _Span, seats: Sequence[_Seat], usual: int, line: _Line) -> Slot:
+def _slot(span: _Span, seats: Sequence[_Seat], usual: int, line: _Line) -> ClassSlot:
     """A class: its chromosomes, a bar below them, its name, and how many there are if that is unusual."""
     placed, ghosts = _seated(seats, span.left + (_breadth(seats) - sum(seat.breadth for seat in seats)) / 2, line)
     is_usual = len(placed) == usual
     tone: Tone = ("ink" if placed else "rule") if is_usual else "odd"
     name = class_name(span.class_id) + ("" if is_usual else f" x {len(placed)}")
-    word = Word(name, (span.left + span.right) / 2, line.feet + _NAME, 18, tone, "middle")
+    word = Text(name, (span.left + span.right) / 2, line.feet + _NAME, 18, tone, "middle")
     y = line.feet + _BAR
     bar = Stroke(((span.left + _GAP / 2, y), (span.right - _GAP / 2, y)), "rule" if is_usual else "odd")
-    return Slot(span.class_id, placed, usual, Marks((word,), (bar, *ghosts)))
+    return ClassSlot(span.class_id, placed, usual, Marks((word,), (bar, *ghosts)))
 
 
-def _strangers(seats: Sequence[_Seat], total: int, line: _Line) -> Slot:
+def _strangers(seats: Sequence[_Seat], total: int, line: _Line) -> ClassSlot:
     """A row of chromosomes that fit no class."""
     placed, _ = _seated(seats, _MARGIN, line)
     y = line.feet + _BAR
     bar = Stroke(((_MARGIN, y), (_MARGIN + sum(seat.breadth for seat in seats), y)), "odd")
-    return Slot(
-        None, placed, 0, Marks((Word(f"Not identified x {total}", _MARGIN, line.feet + _NAME, 18, "odd"),), (bar,))
+    return ClassSlot(
+        None, placed, 0, Marks((Text(f"Not identified x {total}", _MARGIN, line.feet + _NAME, 18, "odd"),), (bar,))
     )
 
 
@@ -176,10 +187,10 @@ def _group(group: str, spans: Sequence[_Span], line: _Line) -> Marks:
         return Marks()
     left, right, y = spans[0].left, spans[-1].right, line.feet + _BRACKET
     bracket = Stroke(((left, y - 4), (left, y), (right, y), (right, y - 4)))
-    return Marks((Word(group, (left + right) / 2, line.feet + _GROUP, 14, "pale", "middle"),), (bracket,))
+    return Marks((Text(group, (left + right) / 2, line.feet + _GROUP, 14, "pale", "middle"),), (bracket,))
 
 
-def _seated(seats: Sequence[_Seat], x: float, line: _Line) -> tuple[tuple[Placed, ...], list[Stroke]]:
+def _seated(seats: Sequence[_Seat], x: float, line: _Line) -> tuple[tuple[PlacedChromosome, ...], list[Stroke]]:
     """The chromosomes of ``seats`` from ``x`` to the right, and outlines of those that are missing."""
     placed, ghosts = [], []
     for seat in seats:
@@ -193,16 +204,16 @@ def _seated(seats: Sequence[_Seat], x: float, line: _Line) -> tuple[tuple[Placed
     return tuple(placed), ghosts
 
 
-def _placed(item: Upright, box: tuple[int, int, int, int], feet: int) -> Placed:
+def _placed(item: Upright, box: tuple[int, int, int, int], feet: int) -> PlacedChromosome:
     x, y, width, height = box
     doubt = is_unsure(item.chromosome)
     centre = x + width / 2
-    words = [Word(figure(item.chromosome), centre, feet + _FIGURE, 11, "doubt" if doubt else "pale", "middle")]
+    words = [Text(figure(item.chromosome), centre, feet + _FIGURE, 11, "doubt" if doubt else "pale", "middle")]
     if noted := notes(item.chromosome):
         unknown = item.chromosome.orientation == "unknown"
-        words.append(Word(noted, centre, feet + _NOTES, 11, "doubt" if unknown else "pale", "middle"))
+        words.append(Text(noted, centre, feet + _NOTES, 11, "doubt" if unknown else "pale", "middle"))
     frame = (box_stroke((x - 3, y - 3, width + 6, height + 6), "doubt"),) if doubt else ()
-    return Placed(item.chromosome, item.pixels, box, Marks(tuple(words), frame))
+    return PlacedChromosome(item.chromosome, item.pixels, box, Marks(tuple(words), frame))
 
 
 def _rows_of(seats: Sequence[_Seat], edges: tuple[int, int]) -> list[list[_Seat]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, class_name
+from karyotyping.model import Chromosome, ChromosomeFlag, Orientation
+from karyotyping.nomenclature.classes import class_name
 
 UNSURE_CLASS = 0.8
 """Class score below which a class is to be checked; two look-alikes that might be swapped have half of it each."""

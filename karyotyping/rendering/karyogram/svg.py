@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from karyotyping.model import CellAnalysis, class_name
+from karyotyping.model import CellAnalysis
+from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram.layout import compose
 from karyotyping.rendering.karyogram.legend import spoken
-from karyotyping.rendering.karyogram.page import COLOURS, DASH, Marks, Placed, Slot
+from karyotyping.rendering.karyogram.page import COLOURS, DASH, ClassSlot, Marks, PlacedChromosome
 
 _TYPEFACES = "Aileron, Helvetica, Arial, 'Liberation Sans', sans-serif"
 _CRISP = {"shape-rendering": "crispEdges"}
@@ -50,7 +51,7 @@ def karyogram_svg(cell: CellAnalysis, title: str = "") -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _slot(parent: ET.Element, slot: Slot, number: int) -> None:
+def _slot(parent: ET.Element, slot: ClassSlot, number: int) -> None:
     name = class_name(slot.class_id) if slot.class_id is not None else f"unidentified-{number}"
     copies = {"data-copies": str(len(slot.placed)), "data-usual-copies": str(slot.usual_copies)}
     group = ET.SubElement(parent, "g", {"id": f"class-{name}", **copies})
@@ -59,7 +60,7 @@ def _slot(parent: ET.Element, slot: Slot, number: int) -> None:
     _write(group, slot.marks)
 
 
-def _chromosome(parent: ET.Element, placed: Placed) -> None:
+def _chromosome(parent: ET.Element, placed: PlacedChromosome) -> None:
     item = placed.chromosome
     group = ET.SubElement(
         parent,

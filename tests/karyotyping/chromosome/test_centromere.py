@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.chromosome.centromere import centromere, constriction
-from karyotyping.chromosome.crop import measure_crops, read_crop
-from karyotyping.model import CLASS_NAMES
+from karyotyping.chromosome.crop import measure_crops, segment_crop
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import centromere_index
 
 DATA = Path(os.environ.get("KARYO_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -63,7 +63,9 @@ def test_real_centromeres_lie_where_the_ideogram_has_them() -> None:
             grey = [
                 cv2.imdecode(np.frombuffer(archive.read(row["file"]), np.uint8), cv2.IMREAD_GRAYSCALE) for row in own
             ]
-            for row, item in zip(own, measure_crops([read_crop(np.asarray(g, np.uint8)) for g in grey]), strict=True):
+            for row, item in zip(
+                own, measure_crops([segment_crop(np.asarray(g, np.uint8)) for g in grey]), strict=True
+            ):
                 if item.centromere is not None:
                     expected = centromere_index(CLASS_NAMES.index(row["class"]) + 1)
                     error[row["class"]].append(abs(item.centromere - expected))

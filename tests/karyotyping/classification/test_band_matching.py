@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 import pytest
 
-from karyotyping.chromosome.measure import Measured, measure
+from karyotyping.chromosome.measure import Measurement, measure
 from karyotyping.classification.assignment import assign
 from karyotyping.classification.band_matching import classify
-from karyotyping.classification.band_templates import reference
-from karyotyping.model import CLASS_NAMES, class_name
+from karyotyping.classification.band_templates import load_templates
+from karyotyping.nomenclature.classes import CLASS_NAMES, class_name
 from karyotyping.nomenclature.iscn import format_iscn
 from training.simulation.metaphase import simulate
 
 DATA = Path(os.environ.get("KARYO_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
-def simulated(karyotype: str, seed: int) -> tuple[list[int], list[Measured], list[bool]]:
+def simulated(karyotype: str, seed: int) -> tuple[list[int], list[Measurement], list[bool]]:
     """Classes, measurements and whether the p arm is up, of a simulated cell whose chromosomes lie apart."""
     cell = simulate(karyotype, seed=seed, nuclei=0, debris=0)
     everywhere = cell.masks.any(axis=0)
@@ -39,7 +39,7 @@ def simulated(karyotype: str, seed: int) -> tuple[list[int], list[Measured], lis
     return list(cell.classes), measured, p_up
 
 
-def called(measured: list[Measured]) -> tuple[str, list[int | None]]:
+def called(measured: list[Measurement]) -> tuple[str, list[int | None]]:
     """Karyotype and classes as called from the cell alone."""
     assigned = assign([one.log_probabilities for one in classify(measured, "dark_on_light")])
     classes = [one.class_id for one in assigned]
@@ -75,7 +75,7 @@ def test_losing_or_doubling_a_chromosome_changes_that_class_alone(class_id: int)
 def test_probabilities_are_probabilities_and_turn_with_the_chromosome() -> None:
     _, measured, _ = simulated("46,XX", 31)
     classified = classify(measured, "dark_on_light")
-    turned = classify([one.turned() for one in measured], "dark_on_light")
+    turned = classify([one.rotated() for one in measured], "dark_on_light")
     for one, other in zip(classified, turned, strict=True):
         assert np.exp(one.log_probabilities).sum() == pytest.approx(1)
         assert one.top5[0][1] == pytest.approx(float(np.exp(one.log_probabilities).max()))
@@ -91,13 +91,13 @@ def test_a_single_chromosome_is_judged_by_its_bands_alone() -> None:
 
 
 def test_the_reference_knows_every_class() -> None:
-    known = reference("G")
+    known = load_templates("G")
     assert known.profiles.shape == (24, len(known.warp), 64)
     np.testing.assert_allclose(np.linalg.norm(known.profiles, axis=-1), 1, atol=1e-6)
     assert known.warp.min() == 0
 
 
-def real_cells(name: str, count: int) -> list[list[tuple[int, Measured]]]:
+def real_cells(name: str, count: int) -> list[list[tuple[int, Measurement]]]:
     """``count`` cells of a set of single chromosomes, evenly chosen."""
     path = DATA / name
     if not path.exists():
@@ -106,7 +106,7 @@ def real_cells(name: str, count: int) -> list[list[tuple[int, Measured]]]:
         rows = list(csv.DictReader(io.StringIO(archive.read("index.csv").decode())))
         names = sorted({row["cell"] for row in rows})
         chosen = names[:: len(names) // count][:count]
-        cells: dict[str, list[tuple[int, Measured]]] = {cell: [] for cell in chosen}
+        cells: dict[str, list[tuple[int, Measurement]]] = {cell: [] for cell in chosen}
         for row in rows:
             if row["cell"] in cells:
                 pixels = cv2.imdecode(np.frombuffer(archive.read(row["file"]), np.uint8), cv2.IMREAD_GRAYSCALE)

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from karyotyping.model import X, Y
 from karyotyping.nomenclature import ideogram
+from karyotyping.nomenclature.classes import X, Y
 
 CLASSES = range(1, 25)
 

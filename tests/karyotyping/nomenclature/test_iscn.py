@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from karyotyping.model import X, Y
+from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
 
 AUTOSOMES = dict.fromkeys(range(1, 23), 2)

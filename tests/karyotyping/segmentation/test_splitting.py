@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Mask
 from karyotyping.segmentation.cut_lines import CutParameters, apply_cut, find_cuts
 from karyotyping.segmentation.splitting import SplitParameters, judge_region, main_axis, split
 
 WIDTH, AREA = 12.0, 480.0
-Mask = NDArray[np.bool_]
 
 
 def strip(*points: tuple[int, int], shape: tuple[int, int] = (120, 120)) -> Mask:

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from karyotyping.arrays import Bools, Floats, Ints
 from training.evaluation.statistics import Figures, ratio, share_at_most
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 CALIBRATION_BINS = 15
 ERROR_TARGETS = (0.01, 0.005, 0.001)

@@ -13,15 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.model import CLASS_NAMES, class_name
+from karyotyping.arrays import Bools, Floats, Ints
+from karyotyping.nomenclature.classes import CLASS_NAMES, class_name
 
 LABELS: tuple[str, ...] = (*CLASS_NAMES, class_name(None))
 """What can be true or be answered; the last is no class at all: debris, a joined pair, a marker."""
 NO_CLASS, MISSING = len(LABELS) - 1, -1
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 Names = NDArray[np.str_]
 
 

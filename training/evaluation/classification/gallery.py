@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, Compared, Ints
+from karyotyping.arrays import Ints
+from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, Compared
 from training.evaluation.page import INK, PALE, WRONG, Page
 
 WORST = 50

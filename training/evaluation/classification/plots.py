@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.arrays import Ints
 from training.evaluation.classification.calibration import ERROR_TARGETS, RiskCoverage
-from training.evaluation.classification.data import LABELS, MISSING, Ints
+from training.evaluation.classification.data import LABELS, MISSING
 from training.evaluation.page import INK, PALE, PAPER, RIGHT, SERIES, WRONG, Axes, Color, Page
 
 _LEAST_ERROR = 1e-4

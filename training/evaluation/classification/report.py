@@ -11,19 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from karyotyping.arrays import Bools, Floats, Ints
 from training.evaluation.classification import plots
 from training.evaluation.classification.calibration import ERROR_TARGETS, RiskCoverage, auroc, calibration, reliability
-from training.evaluation.classification.data import (
-    LABELS,
-    MISSING,
-    NO_CLASS,
-    Answers,
-    Bools,
-    Compared,
-    Floats,
-    Ints,
-    read,
-)
+from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, Answers, Compared, read
 from training.evaluation.classification.gallery import gallery
 from training.evaluation.statistics import Figures, bootstrap, ratio, without_nan
 

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from karyotyping.arrays import Bools, Floats
+
 MATCHED = 0.5
 """IoU from which a result is a chromosome's: what has to be done to it is no edit, at most a touch to its outline."""
 MOST = 0.5
@@ -20,9 +22,6 @@ RIGHT = 0.8
 """IoU from which an outline is right."""
 SECOND = 0.25
 """A second chromosome is in a result if this share of it is, of what it does not truly share with the first."""
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)

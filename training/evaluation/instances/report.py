@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from karyotyping.model import class_name
+from karyotyping.nomenclature.classes import class_name
 from training.evaluation.instances.edit_count import Corrections, corrections
 from training.evaluation.instances.mask_overlap import outlines, overlaps
 from training.evaluation.instances.matching import Comparison, ImageMatches, Kind, load, match

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from karyotyping.model import Chromosome, X, Y
+from karyotyping.model import Chromosome
+from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.ideogram import centromere_index
 from karyotyping.rendering.karyogram.layout import ROWS, compose
-from karyotyping.rendering.karyogram.page import Page, Slot
+from karyotyping.rendering.karyogram.page import ClassSlot, Page
 
 if TYPE_CHECKING:
     from conftest import MakeCell, MakeChromosome
 
 
-def slot(page: Page, class_id: int) -> Slot:
+def slot(page: Page, class_id: int) -> ClassSlot:
     return next(slot for slot in page.slots if slot.class_id == class_id)
 
 
