@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from sqlalchemy import (
     ARRAY,
@@ -39,6 +39,8 @@ ACTIVE = ("pending", "queued", "running")
 ENDED = ("done", "failed", "quarantined")
 STATES = (*ACTIVE, *ENDED)
 
+BatchKind = Literal["folder", "archive", "manifest", "prefix", "upload"]
+"""Kinds of sources that a batch of ingest is read from."""
 PRIORITIES = {"stat": 0, "routine": 1, "backlog": 2}
 """Lower runs first."""
 
@@ -100,7 +102,7 @@ class IngestBatch(Base):
     """One run of ingest, with what became of every file in it."""
 
     __tablename__ = "ingest_batches"
-    __table_args__ = (CheckConstraint(one_of("kind", ("folder", "manifest", "prefix", "upload")), name="kind"),)
+    __table_args__ = (CheckConstraint(one_of("kind", get_args(BatchKind)), name="kind"),)
 
     id: Mapped[int] = _identity()
     kind: Mapped[str]

@@ -73,3 +73,20 @@ def test_work_that_waits_is_put_in_lanes(empty_postgres_url: str) -> None:
             "SELECT lab, a.round, count(*) FROM karyo.analyses a JOIN karyo.lanes l ON l.id = lane_id GROUP BY 1, 2"
         ).fetchall()
     assert sorted(rows) == [("", 0, 20), ("", 1, 20), ("", 2, 10), ("north", 0, 20), ("north", 1, 20), ("north", 2, 9)]
+
+
+def test_archive_batches_survive_a_downgrade_as_folders(empty_postgres_url: str) -> None:
+    insert = "INSERT INTO karyo.ingest_batches (kind, source) VALUES ('archive', 'monday.zip')"
+    upgrade(empty_postgres_url, "0005")
+    connected = psycopg.connect(empty_postgres_url.replace("+psycopg", ""))
+    with connected as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(insert)
+    upgrade(empty_postgres_url, "0006")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute(insert)
+    downgrade(empty_postgres_url, "0005")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        kinds = connection.execute("SELECT kind, source FROM karyo.ingest_batches").fetchall()
+    assert kinds == [("folder", "monday.zip")]
+    upgrade(empty_postgres_url)
+    check(empty_postgres_url)
