@@ -16,16 +16,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from karyotyping.chromosome.crop import Crop, measure_crops, read_crop, typical_stain
-from karyotyping.chromosome.measure import Measured
-from karyotyping.classification.assignment import Assigned
-from karyotyping.classification.embedder import appearance, cell_scale, classify, read
-from karyotyping.classification.identify import Outlined, assign_as_whole, cell_iscn, identify
-from karyotyping.classification.prediction import Classified
-from karyotyping.classification.size_prior import with_size
+from karyotyping.chromosome.crop import Crop, measure_crops, segment_crop, typical_stain
+from karyotyping.chromosome.measure import Measurement
+from karyotyping.classification.assignment import Assignment
+from karyotyping.classification.embedder import appearance, cell_scale, classify, predict
+from karyotyping.classification.identify import Detection, assign_cell, cell_iscn, identify
+from karyotyping.classification.prediction import Prediction
+from karyotyping.classification.size_prior import apply_size_prior
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from karyotyping.model import CellAnalysis
-from karyotyping.quality import judge_cut_out
+from karyotyping.quality import measure_crop_quality
 from models.engine import Engine
 
 Job = TypeVar("Job")
@@ -43,24 +43,24 @@ _FLAT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedCrop:
     """A picture that cannot be classified: a named ``reason`` and a ``sentence`` for people."""
 
     reason: str
     sentence: str
 
 
-File = bytes | Refused
+CropFile = bytes | RejectedCrop
 """The content of a file, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ClassifiedCrop:
     """What one picture shows."""
 
-    measured: Measured
-    classified: Classified
-    assigned: Assigned | None
+    measured: Measurement
+    classified: Prediction
+    assigned: Assignment | None
     """What its cell says, if its cell is known."""
 
     @property
@@ -78,28 +78,28 @@ class Answer:
         return p_up if down > 0 else 1.0 - p_up
 
 
-def cell_of(answers: Sequence[Answer]) -> CellAnalysis:
+def assemble_cell(answers: Sequence[ClassifiedCrop]) -> CellAnalysis:
     """The cell that cut-out chromosomes make. It has no photograph: each is outlined by its straightened picture."""
     measured = [answer.measured for answer in answers]
-    outlined = [Outlined(np.ones(item.straightened.shape, np.bool_)) for item in measured]
+    outlined = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
     chromosomes = identify(outlined, measured, [answer.classified for answer in answers])
-    return CellAnalysis((0, 0), chromosomes, judge_cut_out(chromosomes), cell_iscn(chromosomes))
+    return CellAnalysis((0, 0), chromosomes, measure_crop_quality(chromosomes), cell_iscn(chromosomes))
 
 
 def classify_cells(
-    cells: Iterable[Sequence[File]], embedder: Engine, jobs: int = 1
-) -> Iterator[list[Answer | Refused]]:
+    cells: Iterable[Sequence[CropFile]], embedder: Engine, jobs: int = 1
+) -> Iterator[list[ClassifiedCrop | RejectedCrop]]:
     """Classify the pictures of each cell, and assign them together; their order stays."""
     for members in _shared(_measure_cell, cells, jobs):
-        found = [item for item in members if isinstance(item, Measured)]
+        found = [item for item in members if isinstance(item, Measurement)]
         classified = classify(found, embedder)
-        answers = map(Answer, found, classified, assign_as_whole(classified))
-        yield [item if isinstance(item, Refused) else next(answers) for item in members]
+        answers = map(ClassifiedCrop, found, classified, assign_cell(classified))
+        yield [item if isinstance(item, RejectedCrop) else next(answers) for item in members]
 
 
 def classify_population(
-    files: Iterable[File], embedder: Engine, jobs: int = 1, advance: Callable[[int], None] = lambda count: None
-) -> list[Answer | Refused]:
+    files: Iterable[CropFile], embedder: Engine, jobs: int = 1, advance: Callable[[int], None] = lambda count: None
+) -> list[ClassifiedCrop | RejectedCrop]:
     """Classify pictures of unknown cells, whose scale and stain are taken to be those of one single cell.
 
     Args:
@@ -110,47 +110,47 @@ def classify_population(
     """
     crops = [item for chunk in _shared(_read_all, _chunks(files), jobs) for item in chunk]
     typical = typical_stain([item for item in crops if isinstance(item, Crop)])
-    members: list[Measured | Refused] = []
+    members: list[Measurement | RejectedCrop] = []
     for chunk in _shared(partial(_measure_all, typical=typical), _chunks(crops), jobs):
         members += chunk
         advance(len(chunk))
-    found = [item for item in members if isinstance(item, Measured)]
-    answers = map(Answer, found, _classified_in_parts(found, embedder), [None] * len(found))
-    return [item if isinstance(item, Refused) else next(answers) for item in members]
+    found = [item for item in members if isinstance(item, Measurement)]
+    answers = map(ClassifiedCrop, found, _classified_in_parts(found, embedder), [None] * len(found))
+    return [item if isinstance(item, RejectedCrop) else next(answers) for item in members]
 
 
-def _classified_in_parts(found: Sequence[Measured], embedder: Engine) -> tuple[Classified, ...]:
+def _classified_in_parts(found: Sequence[Measurement], embedder: Engine) -> tuple[Prediction, ...]:
     if not found:
         return ()
-    scale, said = cell_scale(found), list[Classified]()
+    scale, said = cell_scale(found), list[Prediction]()
     for part in _chunks(found):
-        said += read(np.stack([appearance(item, scale) for item in part]), embedder)
-    return with_size(said, [item.size for item in found])
+        said += predict(np.stack([appearance(item, scale) for item in part]), embedder)
+    return apply_size_prior(said, [item.size for item in found])
 
 
-def _measure_cell(files: Sequence[File]) -> list[Measured | Refused]:
+def _measure_cell(files: Sequence[CropFile]) -> list[Measurement | RejectedCrop]:
     crops = _read_all(files)
     return _measure_all(crops, typical_stain([item for item in crops if isinstance(item, Crop)]))
 
 
-def _measure_all(crops: Sequence[Crop | Refused], typical: float) -> list[Measured | Refused]:
+def _measure_all(crops: Sequence[Crop | RejectedCrop], typical: float) -> list[Measurement | RejectedCrop]:
     measured = iter(measure_crops([item for item in crops if isinstance(item, Crop)], typical))
-    return [item if isinstance(item, Refused) else next(measured) for item in crops]
+    return [item if isinstance(item, RejectedCrop) else next(measured) for item in crops]
 
 
-def _read_all(files: Sequence[File]) -> list[Crop | Refused]:
+def _read_all(files: Sequence[CropFile]) -> list[Crop | RejectedCrop]:
     return [_read(data) for data in files]
 
 
-def _read(data: File) -> Crop | Refused:
-    if isinstance(data, Refused):
+def _read(data: CropFile) -> Crop | RejectedCrop:
+    if isinstance(data, RejectedCrop):
         return data
     try:
-        return read_crop(decode(data, LIMITS).pixels)
+        return segment_crop(decode(data, LIMITS).pixels)
     except ImageRejected as problem:
-        return Refused(problem.reason, problem.sentence)
+        return RejectedCrop(problem.reason, problem.sentence)
     except ValueError:
-        return Refused("nothing_in_it", _NOTHING)
+        return RejectedCrop("nothing_in_it", _NOTHING)
 
 
 def _shared(work: Callable[[Job], Done], todo: Iterable[Job], jobs: int) -> Iterator[Done]:

@@ -36,7 +36,7 @@ def record_inputs(images: Iterable[Pixels]) -> dict[str, list[Arrays]]:
             pipeline.analyse(pixels)
         except AnalysisError:
             continue  # the router has seen it
-    return {name: recorder.asked for name, recorder in pipeline.recorders.items() if recorder.asked}
+    return {name: recorder.batches for name, recorder in pipeline.recorders.items() if recorder.batches}
 
 
 def compare_engines(

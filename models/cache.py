@@ -24,7 +24,7 @@ _GROWING = "*.timing"
 """TensorRT's timings of kernels, which later builds may add to."""
 
 
-def prebuilt(folder: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+def ensure_built(folder: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
     """``folder``, with what ``build`` put there.
 
     It is built anew if it is missing, half-built, damaged or of another key. Of all processes that ask at the same
@@ -39,12 +39,12 @@ def prebuilt(folder: Path, key: Mapping[str, str], build: Callable[[Path], None]
     Raises:
         EngineUnavailable: it has to be built and the folder cannot be written, or somebody else takes too long.
     """
-    if is_whole(folder, key):
+    if is_complete(folder, key):
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock", timeout=PATIENCE_SECONDS):
-            if not is_whole(folder, key):
+            if not is_complete(folder, key):
                 _build(folder, key, build)
     except Timeout as problem:
         raise EngineUnavailable(
@@ -58,7 +58,7 @@ def prebuilt(folder: Path, key: Mapping[str, str], build: Callable[[Path], None]
     return folder
 
 
-def is_whole(folder: Path, key: Mapping[str, str]) -> bool:
+def is_complete(folder: Path, key: Mapping[str, str]) -> bool:
     """Whether ``folder`` holds all that was built for ``key``, unchanged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.cache import prebuilt
+from models.cache import ensure_built
 from models.providers import (
     INSTALL,
     PROVIDERS,
@@ -218,7 +218,7 @@ def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngi
         if not any(folder.glob("*.engine")):
             raise EngineUnavailable(f"TensorRT left no engine of {path.name} in {folder}; choose `cuda`")
 
-    return from_cache(prebuilt(placement.cache_folder / cache_name(key), key, build))
+    return from_cache(ensure_built(placement.cache_folder / cache_name(key), key, build))
 
 
 def _session(model: bytes, name: str, kind: str, chain: Chain, placement: Placement) -> ort.InferenceSession:

@@ -56,7 +56,7 @@ class Recorder:
         return self._engine.infer(inputs)
 
     @property
-    def asked(self) -> list[Arrays]:
+    def batches(self) -> list[Arrays]:
         """All inputs so far, one batch for each shape that they had."""
         alike: dict[tuple[tuple[int, ...], ...], list[Arrays]] = {}
         for call in self._calls:
@@ -77,7 +77,7 @@ def compare(
         candidate: the engine that is judged.
     """
     answers = [candidate.infer(batch) for batch in batches]
-    both = {name: (gathered(reference, name), gathered(answers, name)) for name in reference[0]}
+    both = {name: (gather_rows(reference, name), gather_rows(answers, name)) for name in reference[0]}
     return [
         Parity(
             network=network,
@@ -92,7 +92,7 @@ def compare(
     ]
 
 
-def gathered(batches: Sequence[Arrays], name: str) -> NDArray[Any]:
+def gather_rows(batches: Sequence[Arrays], name: str) -> NDArray[Any]:
     """Rows (N, k) of an output of several batches; a plain row of values where it is made of maps of any shape."""
     parts = [batch[name] for batch in batches]
     return np.concatenate(parts if parts[0].ndim == 2 else [part.ravel() for part in parts])

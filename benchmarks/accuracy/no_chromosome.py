@@ -24,24 +24,24 @@ from scipy.stats import rankdata
 
 from benchmarks.accuracy.aneuploidy import Cell, assigned, print_head, print_row, read
 from karyotyping.classification import embedder
-from karyotyping.classification.assignment import Prior
-from karyotyping.classification.prediction import Classified
+from karyotyping.classification.assignment import CopyNumberPrior
+from karyotyping.classification.prediction import Prediction
 from models.engine import Engine, Placement, load_engine
 from training.embedder import negatives
-from training.embedder.data import Chromosomes, load, stored_at
+from training.embedder.data import Chromosomes, load_chromosomes, cache_path
 
 KINDS = {
-    "merged pair": negatives._merged_pair,
-    "marker": negatives._marker,
-    "piece": negatives._piece,
-    "debris": negatives._debris,
+    "merged pair": negatives.merged_pair,
+    "marker": negatives.marker,
+    "piece": negatives.piece,
+    "debris": negatives.debris,
 }
 PRICES = (-2.0, 0.0, 1.0, 2.0, 4.0, 7.0)
 MADE, CELLS = 300, 40
 """Of each kind, and cells, at most, from each report of each fold."""
 
 
-def made(chromosomes: Chromosomes, engine: Engine, seed: int) -> dict[str, list[Classified]]:
+def made(chromosomes: Chromosomes, engine: Engine, seed: int) -> dict[str, list[Prediction]]:
     """What the network says of each kind made of ``chromosomes``."""
     chosen = np.random.default_rng(seed).permutation(len(chromosomes))[:MADE]
     seen = torch.from_numpy(chromosomes[chosen].visible)
@@ -50,7 +50,7 @@ def made(chromosomes: Chromosomes, engine: Engine, seed: int) -> dict[str, list[
     for kind, way in KINDS.items():
         other = seen[torch.randperm(len(seen), generator=random)]
         spoiled = torch.stack([way(*pair, random) for pair in zip(seen, other, strict=True)])
-        said[kind] = list(embedder.read(spoiled[:, 0].numpy(), engine))
+        said[kind] = list(embedder.predict(spoiled[:, 0].numpy(), engine))
     return said
 
 
@@ -61,7 +61,7 @@ def told_apart(negative: NDArray[np.float64], positive: NDArray[np.float64]) -> 
     return float((ranks - n * (n + 1) / 2) / (n * len(positive)))
 
 
-def soiled(cell: Cell, said: dict[str, list[Classified]], sharpness: float, random: np.random.Generator) -> Cell:
+def soiled(cell: Cell, said: dict[str, list[Prediction]], sharpness: float, random: np.random.Generator) -> Cell:
     """``cell`` without two of its chromosomes, with one of each kind at its end; their class index is -1."""
     strangers = [one[random.integers(len(one))] for one in said.values()]
     rest = cell.only(random.permutation(len(cell.true))[2:])
@@ -90,7 +90,7 @@ def main() -> None:
             held_out = {key: stored[key] for key in ("report", "name", "unknown")}
         for report in np.unique(held_out["report"]).tolist():
             here = held_out["report"] == report
-            chromosomes = load(stored_at(fold.parent, report))
+            chromosomes = load_chromosomes(cache_path(fold.parent, report))
             said = made(chromosomes[np.isin(chromosomes.name, held_out["name"][here])], engine, number)
             unknown[report, ""] += held_out["unknown"][here].tolist()
             for kind, ones in said.items():
@@ -108,7 +108,7 @@ def main() -> None:
         print(f"\n{report}, {len(pairs)} cells: share that fits nothing, by its price; true chromosomes named right")
         print_head("price", "true, clean cell", "true, soiled cell", *KINDS, "right, soiled cell")
         for price in arguments.prices:
-            prior = Prior(nothing=price)
+            prior = CopyNumberPrior(no_class=price)
             lost = sum(int((assigned(cell, prior) < 0).sum()) for cell, _ in pairs)
             answers = [(assigned(cell, prior), cell.true) for _, cell in pairs]
             real = np.concatenate([said[true >= 0] for said, true in answers])

@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.crop import Crop, read_crop
-from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measured, measure
+from karyotyping.chromosome.crop import Crop, segment_crop
+from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measurement, measure
 from karyotyping.chromosome.medial_axis import Path, arc_length, cross_sections, resample
-from training.simulation.appearance import Look, draw
+from training.simulation.appearance import Appearance, draw_values
 from training.simulation.chromosome import Course, Patch, draw_chromosome
 
 _FRAME = 8
@@ -79,11 +79,11 @@ class Score:
 def picture(kind: str, rng: np.random.Generator) -> Truth:
     """Draw a chromosome whose course is of a kind; only the longer classes bend."""
     class_id = int(rng.integers(1, 25)) if kind == "straight" else int(rng.choice([*range(1, 13), 23]))
-    cell = draw(Look(), rng)
+    cell = draw_values(Appearance(), rng)
     patch = draw_chromosome(class_id, rng, cell=cell, course=COURSES[kind](rng))
     stain = cv2.copyMakeBorder(patch.stain, *4 * (_FRAME,), cv2.BORDER_CONSTANT, value=0)
     grey = cv2.GaussianBlur(235 * 10 ** (-0.5 * stain), (0, 0), _BLUR) + rng.normal(0, _NOISE, stain.shape)
-    crop = read_crop(np.clip(np.round(grey), 0, 255).astype(np.uint8))
+    crop = segment_crop(np.clip(np.round(grey), 0, 255).astype(np.uint8))
     margin = (crop.mask.shape[0] - patch.mask.shape[0]) // 2
     axis, centromere = _to_the_tips(patch, cell["width"])
     axis = resample(axis + complex(margin, margin), 1.0)
@@ -107,13 +107,13 @@ def _to_the_tips(patch: Patch, width: float) -> tuple[Path, float]:
     return longer, float(along[patch.centromere + 1] / along[-1])
 
 
-def score(truth: Truth, measured: Measured) -> Score:
+def score(truth: Truth, measured: Measurement) -> Score:
     """Hold what was measured against the truth."""
     found: Path = np.ascontiguousarray(measured.axis).view(np.complex128)[:, 0]
     if abs(found[0] - truth.axis[0]) + abs(found[-1] - truth.axis[-1]) > abs(found[-1] - truth.axis[0]) + abs(
         found[0] - truth.axis[-1]
     ):
-        found, measured = found[::-1], measured.turned()
+        found, measured = found[::-1], measured.rotated()
     apart = np.abs(found[:, None] - truth.axis)
     length = float(arc_length(truth.axis)[-1])
     return Score(

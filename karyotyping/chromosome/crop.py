@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.measure import Measured, measure_cell
+from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.chromosome.medial_axis import largest_part
 from karyotyping.segmentation.contours import ninth_decile
 
@@ -38,7 +38,7 @@ class Crop:
     """(h, w) its body, in one piece."""
 
 
-def read_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
+def segment_crop(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Crop:
     """Find the chromosome in (h, w) grey ``pixels``, whichever side of the background its stain lies on.
 
     The background is what lies along the frame; it may be wiped clean or have noise.
@@ -71,7 +71,7 @@ def _body(stain: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
     return largest_part(stain > threshold)
 
 
-def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def trim_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """``mask`` (h, w) without the blurred rim that an outline in a photograph takes in, or as it is if little is left.
 
     The rim would make short chromosomes look longer than they are, and all of them paler.
@@ -81,7 +81,7 @@ def without_halo(stain: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray
     return body if 2 * np.count_nonzero(body) > np.count_nonzero(mask) else mask
 
 
-def measure_crops(crops: Sequence[Crop], typical: float | None = None) -> list[Measured]:
+def measure_crops(crops: Sequence[Crop], typical: float | None = None) -> list[Measurement]:
     """Measure the chromosomes of one cell, whose ``typical`` stain (default: that of ``crops``) becomes 1."""
     if typical is None:
         typical = typical_stain(crops)

@@ -13,6 +13,7 @@ from karyotyping.chromosome.centromere import centromere, constriction
 from karyotyping.chromosome.medial_axis import (
     Path,
     arc_length,
+    axis_deviation,
     cross_sections,
     elongation,
     inner_run,
@@ -20,9 +21,8 @@ from karyotyping.chromosome.medial_axis import (
     medial_axis,
     resample,
     straight_axis,
-    sway,
 )
-from karyotyping.chromosome.unfold import unfolded
+from karyotyping.chromosome.unfold import unfold
 
 PROFILE_SAMPLES = 64
 _MIDDLE = 0.6
@@ -45,7 +45,7 @@ _LONGER = 1.2
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """What one stain crop says about its chromosome. Lengths are in pixels of the crop."""
 
     axis: NDArray[np.float64]
@@ -81,7 +81,7 @@ class Measured:
         """Geometric mean of its area and of the stain that it holds, which both grow with its DNA."""
         return float(np.sqrt(self.area * self.stain.sum()))
 
-    def turned(self) -> Measured:
+    def rotated(self) -> Measurement:
         """The same chromosome the other way up."""
         return replace(
             self,
@@ -96,7 +96,7 @@ class Measured:
         )
 
 
-def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Measured]:
+def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Measurement]:
     """Measure the chromosomes of a cell, (stain, mask) each; the width of the others tells folded and stubby ones."""
     measured = [measure(stain, mask) for stain, mask in outlined]
     usual = float(np.median([one.area / one.length for one in measured])) if measured else 0.0
@@ -106,7 +106,7 @@ def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]
     ]
 
 
-def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None = None) -> Measured:
+def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None = None) -> Measurement:
     """Measure the chromosome that ``mask`` (h, w) outlines in ``stain`` (h, w; 0 background, about 1 chromosome).
 
     Beside ``usual_width``, that of the others in its cell, it may be so wide that its arms must lie folded on each
@@ -125,7 +125,7 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     if stubby:
         straight = straight_axis(part)
         parted = usual_width is not None and area < _CHROMATID * usual_width * length
-        stubby = parted or sway(part, straight) < _STRAIGHT
+        stubby = parted or axis_deviation(part, straight) < _STRAIGHT
         axis = straight if stubby else axis
     elif usual_width is not None and area > _WIDE * usual_width * length:
         part, axis = _opened(stain, mask, usual_width, length) or (part, axis)
@@ -143,7 +143,7 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     low, high = np.interp(_EXTREMES, np.arange(PROFILE_SAMPLES), np.sort(density))
     pinched = constriction(sections, inside)
     tip_distance = float(abs(axis[-1] - axis[0]))
-    return Measured(
+    return Measurement(
         axis=np.stack([axis.real, axis.imag], axis=1),
         length=length,
         width=float(widths.mean()),
@@ -163,7 +163,7 @@ def _opened(
     stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float, length: float
 ) -> tuple[NDArray[np.bool_], Path] | None:
     """A folded chromosome without the seam between its arms, and its medial axis; None if that is no longer one."""
-    arms = unfolded(stain, mask, usual_width)
+    arms = unfold(stain, mask, usual_width)
     if arms is None:
         return None
     axis = medial_axis(arms)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.medial_axis import largest_part, main_direction
+from karyotyping.chromosome.medial_axis import largest_part, principal_direction
 
 _REACH = 0.45
 """Half length of the closing, in widths of an arm: over the seam, not over a gap that the outline shows anyway."""
@@ -19,7 +19,7 @@ _DEPTH = 0.12
 """By how much a seam is paler than the arms beside it; a chromosome's typical stain is 1."""
 
 
-def unfolded(stain: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.bool_] | None:
+def unfold(stain: NDArray[np.float32], mask: NDArray[np.bool_], width: float) -> NDArray[np.bool_] | None:
     """What of ``mask`` (h, w) is arms of a usual ``width``, without the seam between them; None if there is no seam.
 
     Where the seam runs through from end to end, as between two chromosomes side by side, one side is left.
@@ -31,7 +31,7 @@ def unfolded(stain: NDArray[np.float32], mask: NDArray[np.bool_], width: float) 
     """
     blob = largest_part(mask)
     body = cv2.GaussianBlur(np.where(blob, stain, np.float32(0)), (0, 0), 0.6)
-    across = 1j * main_direction(blob)
+    across = 1j * principal_direction(blob)
     reach = max(1, round(_REACH * width))
     line = np.zeros((2 * reach + 1, 2 * reach + 1), np.uint8)
     x, y = round(reach * across.real), round(reach * across.imag)

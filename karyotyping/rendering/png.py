@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def png(rgb: NDArray[np.uint8]) -> bytes:
+def encode_png(rgb: NDArray[np.uint8]) -> bytes:
     """An (H, W, 3) picture as PNG with a palette of 256 colours.
 
     Grey levels with a few colours on them lose nothing that a person would see, and cost a tenth of the bytes.

@@ -130,7 +130,7 @@ class Segmenter(nn.Module):
             "conditions": self.conditions(levels[1]),
         }
 
-    def told_at(
+    def kernels_at(
         self, conditions: Tensor, image: Tensor, lane: Tensor, row: Tensor, column: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Kernels (N, P) and logits of their masks' IoU (N,) at N places alone: training needs no others."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from karyotyping.classification.embedder import EMBEDDER
-from karyotyping.crops import Answer, File, Refused, classify_cells, classify_population
+from karyotyping.crops import ClassifiedCrop, CropFile, RejectedCrop, classify_cells, classify_population
 from models import registry
 from models.engine import Engine, load_engine
 from training.simulation import simulate
@@ -55,9 +55,9 @@ def turned(pixels: NDArray[np.uint8], how: str) -> bytes:
             return png(pixels)
 
 
-def answers(items: Sequence[Answer | Refused]) -> list[Answer]:
-    assert all(isinstance(item, Answer) for item in items)
-    return [item for item in items if isinstance(item, Answer)]
+def answers(items: Sequence[ClassifiedCrop | RejectedCrop]) -> list[ClassifiedCrop]:
+    assert all(isinstance(item, ClassifiedCrop) for item in items)
+    return [item for item in items if isinstance(item, ClassifiedCrop)]
 
 
 def test_posture_contrast_and_depth_change_little(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
@@ -80,8 +80,8 @@ def test_posture_contrast_and_depth_change_little(embedder: Engine, pictures: li
 def test_the_bad_are_refused_in_their_place_and_change_nothing(
     embedder: Engine, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    good: list[File] = [png(picture) for picture in pictures[:12]]
-    bad: list[File] = [
+    good: list[CropFile] = [png(picture) for picture in pictures[:12]]
+    bad: list[CropFile] = [
         b"",
         b"no picture",
         png(np.full((30, 20), 77, np.uint8)),
@@ -89,12 +89,12 @@ def test_the_bad_are_refused_in_their_place_and_change_nothing(
         png(np.zeros((1001, 1000), np.uint8)),
         png(np.dstack([pictures[0]] * 3 + [np.where(pictures[0] < 255, 255, 0).astype(np.uint8)])),
         good[0][:60] if isinstance(good[0], bytes) else good[0],
-        Refused("locked", "The file is locked."),
+        RejectedCrop("locked", "The file is locked."),
     ]
     mixed = [*good[:3], *bad, *good[3:]]
     (with_bad,), (without,) = classify_cells([mixed], embedder), classify_cells([good], embedder)
     refused = with_bad[3 : 3 + len(bad)]
-    assert [item.reason for item in refused if isinstance(item, Refused)] == [
+    assert [item.reason for item in refused if isinstance(item, RejectedCrop)] == [
         "empty_file",
         "not_an_image",
         "nothing_in_it",
@@ -111,27 +111,27 @@ def test_the_bad_are_refused_in_their_place_and_change_nothing(
 
 def test_colour_is_read_as_grey(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
     grey, colour = classify_population([png(pictures[0]), png(np.dstack([pictures[0]] * 3))], embedder)
-    assert isinstance(grey, Answer)
-    assert isinstance(colour, Answer)
+    assert isinstance(grey, ClassifiedCrop)
+    assert isinstance(colour, ClassifiedCrop)
     assert grey.classified.top5 == colour.classified.top5
 
 
 def test_a_population_is_one_cell_of_any_size_without_an_assignment(
     embedder: Engine, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    files: list[File] = [png(picture) for picture in pictures]
+    files: list[CropFile] = [png(picture) for picture in pictures]
     measured: list[int] = []
     population = answers(classify_population([*files, *files, *files], embedder, advance=measured.append))
     (cell,) = classify_cells([files], embedder)
     assert sum(measured) == len(population) == 3 * len(files)
     assert {item.assigned for item in population} == {None}
     for one, other in zip(population, [*cell, *cell, *cell], strict=True):
-        assert isinstance(other, Answer)
+        assert isinstance(other, ClassifiedCrop)
         np.testing.assert_allclose(np.exp(one.classified.joint), np.exp(other.classified.joint), atol=0.01)
 
 
 def test_processes_change_nothing(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
-    files: list[File] = [png(picture) for picture in pictures[:20]]
+    files: list[CropFile] = [png(picture) for picture in pictures[:20]]
     cells = [files[:10], [b""], files[10:]]
     for one, other in zip(classify_cells(cells, embedder), classify_cells(iter(cells), embedder, jobs=2), strict=True):
         assert [str(item) for item in one] == [str(item) for item in other]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from karyotyping.model import CellAnalysis
 from karyotyping.pipeline import Pipeline
-from karyotyping.quality import judge_cut_out
+from karyotyping.quality import measure_crop_quality
 from training.simulation import simulate
 
 
@@ -46,10 +46,10 @@ def test_half_a_cell_has_too_few(pixels: NDArray[np.uint8], sharp: CellAnalysis)
 
 
 def test_cut_out_chromosomes_are_judged_by_number_wholeness_and_classes_alone(sharp: CellAnalysis) -> None:
-    quality = judge_cut_out(sharp.chromosomes)
+    quality = measure_crop_quality(sharp.chromosomes)
     assert quality.class_confidence == sharp.quality.class_confidence
     assert quality.score >= sharp.quality.score
-    fewer = judge_cut_out(sharp.chromosomes[:20])
+    fewer = measure_crop_quality(sharp.chromosomes[:20])
     assert fewer.score < quality.score / 10
     assert "too_few" in fewer.flags
-    assert judge_cut_out([]).score == 0
+    assert measure_crop_quality([]).score == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from models import registry
-from models.cache import MANIFEST, is_whole, prebuilt
+from models.cache import MANIFEST, ensure_built, is_complete
 from models.providers import EngineUnavailable
 from models.runtime import ort
 
@@ -48,7 +48,7 @@ def test_ten_processes_that_start_together_build_once(tmp_path: Path) -> None:
 
     def work() -> None:
         gate.wait()
-        ort.InferenceSession(prebuilt(folder, KEY, optimise) / "router.engine", providers=["CPUExecutionProvider"])
+        ort.InferenceSession(ensure_built(folder, KEY, optimise) / "router.engine", providers=["CPUExecutionProvider"])
 
     processes = [start(work) for _ in range(10)]
     gate.set()
@@ -65,10 +65,10 @@ def test_the_death_of_the_builder_lets_another_one_build(tmp_path: Path) -> None
         (inside / "half.engine").write_bytes(b"half")
         time.sleep(60)
 
-    builder = start(lambda: prebuilt(folder, KEY, hang))
+    builder = start(lambda: ensure_built(folder, KEY, hang))
     while not (folder / "half.engine").exists():
         time.sleep(0.01)
-    waiting = start(lambda: prebuilt(folder, KEY, optimise))
+    waiting = start(lambda: ensure_built(folder, KEY, optimise))
     time.sleep(0.3)
     assert waiting.is_alive()
     assert builder.pid is not None
@@ -76,7 +76,7 @@ def test_the_death_of_the_builder_lets_another_one_build(tmp_path: Path) -> None
     builder.join()
     waiting.join(60)
     assert waiting.exitcode == 0
-    assert is_whole(folder, KEY)
+    assert is_complete(folder, KEY)
     assert not (folder / "half.engine").exists()
 
 
@@ -95,33 +95,33 @@ def lose(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [cut, add, lose])
 def test_what_is_damaged_is_built_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    folder = prebuilt(tmp_path / "engine", KEY, optimise)
+    folder = ensure_built(tmp_path / "engine", KEY, optimise)
     damage(folder)
-    prebuilt(folder, KEY, optimise)
+    ensure_built(folder, KEY, optimise)
     assert builds(tmp_path) == 2
-    assert is_whole(folder, KEY)
+    assert is_complete(folder, KEY)
 
 
 def test_another_key_is_another_engine(tmp_path: Path) -> None:
-    folder = prebuilt(tmp_path / "engine", KEY, optimise)
-    prebuilt(folder, {**KEY, "architecture": "sm89"}, optimise)
+    folder = ensure_built(tmp_path / "engine", KEY, optimise)
+    ensure_built(folder, {**KEY, "architecture": "sm89"}, optimise)
     assert builds(tmp_path) == 2
     assert json.loads((folder / MANIFEST).read_text())["key"]["architecture"] == "sm89"
 
 
 def test_what_is_whole_is_only_read(tmp_path: Path) -> None:
-    folder = prebuilt(tmp_path / "engine", KEY, optimise)
+    folder = ensure_built(tmp_path / "engine", KEY, optimise)
     (folder / "kernels.timing").write_bytes(b"TensorRT adds to its timings")
     Path(f"{folder}.lock").unlink(missing_ok=True)
     before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")}
-    prebuilt(folder, KEY, optimise)
+    ensure_built(folder, KEY, optimise)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineUnavailable, match=r"cannot be built there .* run `karyo models build`"):
-        prebuilt(tmp_path / "file" / "engine", KEY, optimise)
+        ensure_built(tmp_path / "file" / "engine", KEY, optimise)
 
 
 def test_a_build_that_fails_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
@@ -129,5 +129,5 @@ def test_a_build_that_fails_leaves_nothing_that_looks_whole(tmp_path: Path) -> N
         raise EngineUnavailable("no memory left on the GPU")
 
     with pytest.raises(EngineUnavailable, match="no memory left"):
-        prebuilt(tmp_path / "engine", KEY, fail)
-    assert not is_whole(tmp_path / "engine", KEY)
+        ensure_built(tmp_path / "engine", KEY, fail)
+    assert not is_complete(tmp_path / "engine", KEY)

@@ -16,18 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from karyotyping.classification.assignment import Assigned, assign
+from karyotyping.classification.assignment import Assignment, assign
 from karyotyping.classification.embedder import EMBEDDER
-from karyotyping.classification.prediction import Classified
+from karyotyping.classification.prediction import Prediction
 from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.pipeline import Pipeline
 from models.registry import digest, resolve
 from training.embedder.card import write_adapted_card
 from training.embedder.checkpoint import export_embedder
-from training.embedder.data import SIGHT, Chromosomes, Row, load, save, seen_of, stored_at
+from training.embedder.data import APPEARANCE_VERSION, Chromosomes, ReportRow, load_chromosomes, save_chromosomes, draw_canvases, cache_path
 from training.embedder.loop import Batches, Settings, fit
 from training.embedder.synthetic import read_simulated
-from training.embedder.validate import said_of
+from training.embedder.validate import predict_cells
 
 Say = Callable[[str], None]
 _SURE = 0.5
@@ -58,7 +58,7 @@ def adapt(config: Path, out: Path, photographs: Sequence[Path], say: Say = print
     """
     settings = tomllib.loads(config.read_text("utf-8"))
     out.mkdir(parents=True, exist_ok=True)
-    unnamed = photographed(photographs, out, say)
+    unnamed = read_images(photographs, out, say)
     return adapt_to(unnamed, settings, out, say, start or resolve(EMBEDDER).path)
 
 
@@ -73,14 +73,14 @@ def adapt_to(unnamed: Chromosomes, settings: dict[str, Any], out: Path, say: Say
         ValueError: ``start`` is another kind of network, or cells are sure of nothing with it.
     """
     aside = np.isin(unnamed.cell, np.unique(unnamed.cell)[_ASIDE - 1 :: _ASIDE])
-    named = named_by(start, unnamed[~aside])
+    named = pseudo_label(start, unnamed[~aside])
     if not len(named):
         raise ValueError("the cells are sure of none of their chromosomes: the network knows too little to begin with")
     drawn = read_simulated(settings["simulated_cells"], settings["seed"], out, say=say)
     say(f"{len(named)} of {len(unnamed) - aside.sum()} chromosomes are what their cells take them for; learning these")
     told = settings["told"]
     weights = np.concatenate([np.full(len(named), told / len(named)), np.full(len(drawn), (1 - told) / len(drawn))])
-    shown = Chromosomes.joined([named, drawn])
+    shown = Chromosomes.concatenate([named, drawn])
     folder = out / f"adapted-{digest({**settings, 'sight': SIGHT, 'shown': _sha256(start, unnamed)})[:8]}"
     folder.mkdir(exist_ok=True)
     how = Settings.of(settings)
@@ -105,7 +105,7 @@ def _verdict(agreed: Mapping[str, float]) -> str:
     )
 
 
-def photographed(files: Sequence[Path], cache: Path, say: Say) -> Chromosomes:
+def read_images(files: Sequence[Path], cache: Path, say: Say) -> Chromosomes:
     """The chromosomes that karyoflow finds in photographs, each photograph a cell, without classes (-1).
 
     What was found is kept in ``cache`` file by file.
@@ -119,7 +119,7 @@ def photographed(files: Sequence[Path], cache: Path, say: Say) -> Chromosomes:
         data = file.read_bytes()
         # Names repeat between folders, and what is found depends on the segmenter.
         cell = digest({"photograph": hashlib.sha256(data).hexdigest(), "pipeline": pipeline.digest})[:16]
-        stored = stored_at(cache, f"photograph-{cell}")
+        stored = cache_path(cache, f"photograph-{cell}")
         if not stored.is_file():
             try:
                 found = pipeline.measure(decode(data).pixels)
@@ -129,17 +129,17 @@ def photographed(files: Sequence[Path], cache: Path, say: Say) -> Chromosomes:
             if not found:
                 say(f"{file.name}: nothing in it looks like a chromosome")
                 continue
-            rows = [Row(f"{cell}/{k}", -1, False, cell, cell) for k in range(len(found))]
-            save(stored, seen_of(rows, found), "photographs")
+            rows = [ReportRow(f"{cell}/{k}", -1, False, cell, cell) for k in range(len(found))]
+            save_chromosomes(stored, draw_canvases(rows, found), "photographs")
             say(f"{number} of {len(files)}: {len(found)} chromosomes in {file.name}")
         if stored not in parts:  # the same photograph under another name is no other cell
-            parts[stored] = load(stored)
+            parts[stored] = load_chromosomes(stored)
     if not parts:
         raise ValueError("none of the photographs shows chromosomes: there is nothing to adapt to")
-    return Chromosomes.joined(list(parts.values()))
+    return Chromosomes.concatenate(list(parts.values()))
 
 
-def named_by(weights: Path, unnamed: Chromosomes) -> Chromosomes:
+def pseudo_label(weights: Path, unnamed: Chromosomes) -> Chromosomes:
     """Those that their cells are sure of, with the classes that these take them for, turned p arm up where that is
     known."""
     canvas, class_index = unnamed.canvas.copy(), np.full(len(unnamed), -1)
@@ -160,10 +160,10 @@ def agreement(weights: Path, unnamed: Chromosomes) -> float:
     return round(float(np.mean([one.top5[0][0] == assigned.class_id for one, assigned in told])), 4)
 
 
-def _told_by(weights: Path, unnamed: Chromosomes) -> list[tuple[Classified, Assigned]]:
+def _told_by(weights: Path, unnamed: Chromosomes) -> list[tuple[Prediction, Assignment]]:
     """What is said of each chromosome by itself, and within its cell."""
-    said = said_of(weights, unnamed)
-    assigned: dict[int, Assigned] = {}
+    said = predict_cells(weights, unnamed)
+    assigned: dict[int, Assignment] = {}
     for cell in np.unique(unnamed.cell):
         members = np.flatnonzero(unnamed.cell == cell).tolist()
         together = assign([said[k].log_probabilities for k in members], [1 - said[k].unknown for k in members])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from karyotyping.classification.assignment import assign
-from karyotyping.classification.embedder import read
-from karyotyping.classification.prediction import P_UP, Classified
-from karyotyping.classification.size_prior import with_size
+from karyotyping.classification.embedder import predict
+from karyotyping.classification.prediction import P_UP, Prediction
+from karyotyping.classification.size_prior import apply_size_prior
 from models.engine import Placement, load_engine
 from training.embedder.data import Chromosomes
 
@@ -22,7 +22,7 @@ HELD_OUT = "held-out.npz"
 
 def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, Any]:
     """Classify ``chromosomes``; keep every answer in ``HELD_OUT`` and the accuracies in ``metrics.json``."""
-    said = said_of(weights, chromosomes)
+    said = predict_cells(weights, chromosomes)
     joint = np.stack([one.joint for one in said])
     np.savez(
         folder / HELD_OUT,
@@ -47,13 +47,13 @@ def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> d
     return measured
 
 
-def said_of(weights: Path, chromosomes: Chromosomes) -> list[Classified]:
+def predict_cells(weights: Path, chromosomes: Chromosomes) -> list[Prediction]:
     """What the exported network says of each, and its size in its cell."""
-    alone = read(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
+    alone = predict(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
     said = list(alone)
     for name in np.unique(chromosomes.cell):
         members = np.flatnonzero(chromosomes.cell == name)
-        together = with_size([alone[k] for k in members], chromosomes.size[members])
+        together = apply_size_prior([alone[k] for k in members], chromosomes.size[members])
         for k, one in zip(members, together, strict=True):
             said[k] = one
     return said

@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from karyotyping.segmentation.instance_decoding import CELL, HIDDEN, REACH, WINDOW
 from models.networks.segmenter import Segmenter, draw_masks
-from training.common.precision import halved
+from training.common.precision import autocast_bfloat16
 from training.segmenter.targets import Batch
 
-NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice")
+LOSS_NAMES = ("centre", "mask_bce", "mask_dice", "quality", "dense_bce", "dense_dice")
 _EMPTY = 1.0
 """Added above and below in a dice: what has no pixel is right if none is said to be of it."""
 
@@ -21,15 +21,15 @@ _SURELY_NOT = torch.tensor(-20.0)
 """The logit of what is not asked for, and is not there: right at no cost."""
 
 
-def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
+def compute_losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     """Each loss by its name; what a mask that covers nothing right costs is 1 for the dice."""
-    with halved():
+    with autocast_bfloat16():
         maps = network(batch.stain.contiguous(memory_format=torch.channels_last))
     maps = {name: values.float() for name, values in maps.items()}
-    kernel, quality = network.told_at(
+    kernel, quality = network.kernels_at(
         maps["conditions"], batch.image, batch.lane, batch.row // CELL, batch.column // CELL
     )
-    drawn = draw_masks(kernel, windows(maps["prototypes"], batch), HIDDEN)
+    drawn = draw_masks(kernel, cut_windows(maps["prototypes"], batch), HIDDEN)
     mask = batch.mask.flatten(1)
     dense, wanted = maps["dense"].where(batch.known > 0, _SURELY_NOT), batch.dense * batch.known
     return {
@@ -42,12 +42,12 @@ def losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
     }
 
 
-def weighted(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+def weighted_sum(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     """Their sum, by the weights of a configuration."""
     return torch.stack([weights[name] * part for name, part in parts.items()]).sum()
 
 
-def windows(prototypes: Tensor, batch: Batch) -> Tensor:
+def cut_windows(prototypes: Tensor, batch: Batch) -> Tensor:
     """(N, C + 2, WINDOW^2): of each mask asked for the prototypes in its window, and coordinates about its cell.
 
     The same as ``karyotyping.segmentation.instance_decoding.window`` cuts out.

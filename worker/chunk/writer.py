@@ -11,7 +11,7 @@ from db.queue import AnalysisResult, Leased
 from karyotyping.model import CellAnalysis
 from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.rendering.overlay import draw_overlay
-from karyotyping.rendering.png import png
+from karyotyping.rendering.png import encode_png
 from karyotyping.rows import chromosome_rows, quality_row
 from settings.failpoint import failpoint
 from storage import StoreUnavailable
@@ -83,9 +83,9 @@ def _drawn(prepared: Prepared, cell: CellAnalysis) -> dict[str, bytes]:
     title = f"{leased.accession}: {leased.file_name}"
     with stage("draw"):
         pictures = {
-            "karyogram": png(draw_karyogram(cell, title)),
+            "karyogram": encode_png(draw_karyogram(cell, title)),
             "karyogram_svg": karyogram_svg(cell, title).encode(),
-            "overlay": png(draw_overlay(prepared.pixels, cell)),
+            "overlay": encode_png(draw_overlay(prepared.pixels, cell)),
         }
     failpoint("drawn", leased.file_name)
     return pictures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from karyotyping.model import CellAnalysis
-from karyotyping.rendering.karyogram.page import Anchor, Marks, Stroke, Tone, Word
+from karyotyping.rendering.karyogram.page import Anchor, Marks, Stroke, Text, Tone
 from karyotyping.rendering.karyogram.text import wrapped
 
 _TITLE, _ISCN, _FACT, _NOTE = 16, 26, 14, 12
@@ -42,7 +42,7 @@ def heading(cell: CellAnalysis, title: str, unsure: int, edges: tuple[int, int])
     called, y = _column(wrapped(cell.iscn, _ISCN, room), (left, y + 12), _ISCN, "ink")
     facts = [f"{len(cell.chromosomes)} chromosomes", f"quality {cell.quality.score:.2f}"]
     flaws = ", ".join(sorted(flag.replace("_", " ") for flag in cell.quality.flags))
-    beside: list[Word] = []
+    beside: list[Text] = []
     facts_y = _TOP
     columns: list[tuple[list[str], Tone]] = [
         (facts, "pale"),
@@ -65,9 +65,9 @@ def foot(notes: Sequence[str], edges: tuple[int, int], top: int) -> Block:
 
 def _column(
     lines: Sequence[str], place: tuple[int, int], size: int, tone: Tone, anchor: Anchor = "start"
-) -> tuple[tuple[Word, ...], int]:
+) -> tuple[tuple[Text, ...], int]:
     """``lines`` one below the other, the first on baseline ``place``; and the baseline after the last."""
     x, y = place
     leading = round(1.35 * size)
-    words = tuple(Word(line, x, y + leading * number, size, tone, anchor) for number, line in enumerate(lines))
+    words = tuple(Text(line, x, y + leading * number, size, tone, anchor) for number, line in enumerate(lines))
     return words, y + leading * len(lines)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from karyotyping.model import Chromosome
 
 
-def likeness(one: Chromosome, other: Chromosome) -> float:
+def similarity(one: Chromosome, other: Chromosome) -> float:
     """-1..1: cosine similarity of the embeddings if there are any, else correlation of the profiles p arm up."""
     if one.embedding is not None and other.embedding is not None:
         return _cosine(one.embedding, other.embedding)
@@ -18,7 +18,7 @@ def likeness(one: Chromosome, other: Chromosome) -> float:
     return _cosine(a - a.mean(), b - b.mean())
 
 
-def side_by_side(homologs: Sequence[Chromosome]) -> list[Chromosome]:
+def order_homologs(homologs: Sequence[Chromosome]) -> list[Chromosome]:
     """``homologs`` in an order in which the most alike are neighbours.
 
     It grows from the most alike two, at either end, by the one that is most like that end. Of two homologs the surer
@@ -27,7 +27,7 @@ def side_by_side(homologs: Sequence[Chromosome]) -> list[Chromosome]:
     items = sorted(homologs, key=lambda item: (-item.class_score, item.ordinal))
     if len(items) < 3:
         return items
-    alike = np.array([[likeness(one, other) for other in items] for one in items])
+    alike = np.array([[similarity(one, other) for other in items] for one in items])
     np.fill_diagonal(alike, -np.inf)
     row = list(np.unravel_index(alike.argmax(), alike.shape))
     alike[:, row] = -np.inf

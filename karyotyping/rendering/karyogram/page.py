@@ -28,7 +28,7 @@ DASH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Text:
     """A line of text; ``y`` is its baseline, ``x`` its left end, its middle or its right end."""
 
     text: str
@@ -52,12 +52,12 @@ class Stroke:
 class Marks:
     """What is written and drawn in one place."""
 
-    words: tuple[Word, ...] = ()
+    words: tuple[Text, ...] = ()
     strokes: tuple[Stroke, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedChromosome:
     """A chromosome in its place."""
 
     chromosome: Chromosome
@@ -69,11 +69,11 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ClassSlot:
     """The place of a class, or a row of chromosomes that fit none (``class_id`` None)."""
 
     class_id: int | None
-    placed: tuple[Placed, ...]
+    placed: tuple[PlacedChromosome, ...]
     usual_copies: int
     marks: Marks
 
@@ -92,7 +92,7 @@ class Page:
     title: str
     summary: str
     """The karyogram in a sentence, for those who cannot see it."""
-    slots: tuple[Slot, ...]
+    slots: tuple[ClassSlot, ...]
     marks: Marks
 
 
@@ -103,7 +103,7 @@ def box_stroke(box: tuple[float, float, float, float], tone: Tone, *, dashed: bo
     return Stroke(((x, y), (right, y), (right, bottom), (x, bottom), (x, y)), tone, dashed)
 
 
-def joined(parts: Iterable[Marks]) -> Marks:
+def merge_marks(parts: Iterable[Marks]) -> Marks:
     """All that is written and drawn in ``parts``."""
     parts = list(parts)
     return Marks(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.crop import measure_crops, read_crop, without_halo
+from karyotyping.chromosome.crop import measure_crops, segment_crop, trim_halo
 
 
 def body(level: int, shape: tuple[int, int] = (60, 30)) -> NDArray[np.int64]:
@@ -19,7 +19,7 @@ def body(level: int, shape: tuple[int, int] = (60, 30)) -> NDArray[np.int64]:
 @pytest.mark.parametrize("background", [255, 0])
 def test_stain_lies_on_either_side_of_a_clean_background(background: int) -> None:
     pixels = np.abs(background - body(120)).astype(np.uint8)
-    crop = read_crop(pixels)
+    crop = segment_crop(pixels)
     assert crop.mask.sum() == 40 * 12
     assert crop.stain[crop.mask].mean() == pytest.approx(120 / 255, abs=1e-3)
     assert crop.stain[~crop.mask].max() == 0
@@ -28,18 +28,18 @@ def test_stain_lies_on_either_side_of_a_clean_background(background: int) -> Non
 def test_a_noisy_background_is_not_taken_for_stain() -> None:
     rng = np.random.default_rng(0)
     pixels = np.clip(210 - body(130) + rng.normal(0, 4, (60, 30)), 0, 255).astype(np.uint8)
-    crop = read_crop(pixels)
+    crop = segment_crop(pixels)
     assert abs(int(crop.mask.sum()) - 480) < 25
 
 
 def test_a_tight_frame_that_the_chromosome_mostly_covers_is_understood() -> None:
     pixels = (255 - body(140)[10:50, 8:22]).astype(np.uint8)  # nothing but a column of background on both sides
-    assert read_crop(pixels).mask.sum() == 480
+    assert segment_crop(pixels).mask.sum() == 480
 
 
 def test_sixteen_bits_say_the_same_as_eight() -> None:
-    eight = read_crop(body(100).astype(np.uint8))
-    sixteen = read_crop((257 * body(100)).astype(np.uint16))
+    eight = segment_crop(body(100).astype(np.uint8))
+    sixteen = segment_crop((257 * body(100)).astype(np.uint16))
     np.testing.assert_array_equal(eight.mask, sixteen.mask)
     np.testing.assert_allclose(eight.stain, sixteen.stain, atol=1e-4)
 
@@ -47,37 +47,37 @@ def test_sixteen_bits_say_the_same_as_eight() -> None:
 def test_a_halo_is_left_outside() -> None:
     made = body(120)
     made[7:10, 9:21] = made[50:53, 9:21] = 12
-    assert read_crop(made.astype(np.uint8)).mask.sum() == 480
+    assert segment_crop(made.astype(np.uint8)).mask.sum() == 480
 
 
 def test_an_outline_in_a_photograph_loses_its_halo_and_keeps_its_rim_as_a_crop_does() -> None:
     made = body(120)
     made[8:10, 9:21], made[50:52, 9:21] = 12, 36
-    crop = read_crop(made.astype(np.uint8))
-    body_alone = without_halo(made.astype(np.float32), made > 0)
+    crop = segment_crop(made.astype(np.uint8))
+    body_alone = trim_halo(made.astype(np.float32), made > 0)
     assert body_alone.sum() == crop.mask.sum() == 42 * 12
     faint = np.where(made > 0, 1, 0).astype(np.float32)
     faint[10:17, 9:21] = 100  # a sixth: without the rest little would be left
-    np.testing.assert_array_equal(without_halo(faint, made > 0), made > 0)
+    np.testing.assert_array_equal(trim_halo(faint, made > 0), made > 0)
 
 
 def test_a_pale_centromere_does_not_part_the_arms_but_a_neighbour_stays_apart() -> None:
     pale = body(150)
     pale[24:27, 9:21] = 14
-    assert read_crop(pale.astype(np.uint8)).mask.sum() == 480
+    assert segment_crop(pale.astype(np.uint8)).mask.sum() == 480
     beside = body(150)
     beside[10:30, 25:29] = 150
-    assert read_crop(beside.astype(np.uint8)).mask.sum() == 480
+    assert segment_crop(beside.astype(np.uint8)).mask.sum() == 480
 
 
 @pytest.mark.parametrize("level", [0, 130, 255])
 def test_an_empty_picture_is_refused_with_a_sentence(level: int) -> None:
     with pytest.raises(ValueError, match="stands out of its background"):
-        read_crop(np.full((40, 20), level, np.uint8))
+        segment_crop(np.full((40, 20), level, np.uint8))
 
 
 def test_the_typical_stain_of_a_cell_becomes_one() -> None:
-    crops = [read_crop((255 - body(level)).astype(np.uint8)) for level in (60, 100, 140)]
+    crops = [segment_crop((255 - body(level)).astype(np.uint8)) for level in (60, 100, 140)]
     pale, typical, dark = (float(item.density.mean()) for item in measure_crops(crops))
     assert typical == pytest.approx(1.0, abs=0.05)
     assert pale == pytest.approx(0.6, abs=0.05)

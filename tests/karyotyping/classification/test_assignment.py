@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import logsumexp, softmax
 
-from karyotyping.classification.assignment import Prior, assign
+from karyotyping.classification.assignment import CopyNumberPrior, assign
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
 
 KARYOTYPES = [
@@ -89,17 +89,17 @@ def test_an_empty_cell_and_a_single_chromosome() -> None:
 
 def test_a_score_weighs_the_best_whole_against_the_best_that_puts_the_chromosome_elsewhere() -> None:
     """Three chromosomes, and all the wholes they make, without a word of the Hungarian method."""
-    prior = Prior(gain=2.0, nothing=4.0, most_copies=2)
+    prior = CopyNumberPrior(gain=2.0, no_class=4.0, max_copies=2)
     scores = np.random.default_rng(3).normal(0, 2, (3, 24))
     scores[:, 3:22] = -50.0  # 1, 2, 3, X and Y remain
     seen = scores - logsumexp(scores, axis=1, keepdims=True)
-    loss = np.log((46 - 43) / (43 + prior.lost))
+    loss = np.log((46 - 43) / (43 + prior.expected_losses))
     best = np.full((3, 24), np.inf)
     for classes in product([0, 1, 2, 22, 23], repeat=3):
         for of_x, of_y in ((2, 0), (1, 1)):
             normal = {0: 2, 1: 2, 2: 2, 22: of_x, 23: of_y}
             copies = Counter(classes)
-            if max(copies.values()) > prior.most_copies:
+            if max(copies.values()) > prior.max_copies:
                 continue
             cost = -sum(seen[i, k] for i, k in enumerate(classes))
             for k, n in normal.items():

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.measure import Measured, measure
-from karyotyping.classification.identify import Outlined, cell_iscn, identify
-from karyotyping.classification.prediction import P_DOWN, P_UP, Classified
+from karyotyping.chromosome.measure import Measurement, measure
+from karyotyping.classification.identify import Detection, cell_iscn, identify
+from karyotyping.classification.prediction import P_DOWN, P_UP, Prediction
 from karyotyping.model import decode_mask
 from karyotyping.nomenclature.iscn import parse_iscn
 
 CLASSES = [class_id for class_id, copies in parse_iscn("46,XX").items() for _ in range(copies)]
 
 
-def sure(class_id: int, way: int = P_UP, unknown: float = 0.0) -> Classified:
+def sure(class_id: int, way: int = P_UP, unknown: float = 0.0) -> Prediction:
     joint = np.full((24, 2), -12.0)
     joint[class_id - 1, way] = 0.0
-    return Classified(joint, unknown, np.ones(4, np.float32) / 2)
+    return Prediction(joint, unknown, np.ones(4, np.float32) / 2)
 
 
 def outline(top: int, height: int) -> NDArray[np.bool_]:
@@ -31,15 +31,15 @@ def outline(top: int, height: int) -> NDArray[np.bool_]:
 
 
 @pytest.fixture(scope="module")
-def straight() -> Measured:
+def straight() -> Measurement:
     """A chromosome whose centromere is seen a quarter from the upper end."""
     return replace(measure(outline(5, 60).astype(np.float32), outline(5, 60)), centromere=0.25)
 
 
-def test_the_longest_comes_first_with_its_own_outline(straight: Measured) -> None:
+def test_the_longest_comes_first_with_its_own_outline(straight: Measurement) -> None:
     masks = [outline(10, 30), outline(5, 60)]
     measured = [measure(mask.astype(np.float32), mask) for mask in masks]
-    outlined = [Outlined(mask, score, frozenset({"touching"})) for mask, score in zip(masks, (0.5, 0.75), strict=True)]
+    outlined = [Detection(mask, score, frozenset({"touching"})) for mask, score in zip(masks, (0.5, 0.75), strict=True)]
     first, second = identify(outlined, measured, [sure(22), sure(1)])
     assert [(c.ordinal, c.class_id, c.score) for c in (first, second)] == [(0, 1, 0.75), (1, 22, 0.5)]
     assert (first.box, second.box) == ((10, 5, 10, 60), (10, 10, 10, 30))
@@ -49,23 +49,23 @@ def test_the_longest_comes_first_with_its_own_outline(straight: Measured) -> Non
     assert np.linalg.norm(first.embedding) == pytest.approx(1)
 
 
-def test_the_centromere_is_counted_from_the_end_of_the_p_arm(straight: Measured) -> None:
+def test_the_centromere_is_counted_from_the_end_of_the_p_arm(straight: Measurement) -> None:
     mask = outline(5, 60)
     shares = {}
     for way in (P_UP, P_DOWN):
-        (one,) = identify([Outlined(mask)], [straight], [sure(5, way)])
+        (one,) = identify([Detection(mask)], [straight], [sure(5, way)])
         shares[one.orientation] = one.centromere_index
     assert shares == {"p_up": 0.25, "p_down": 0.75}
-    nobody_knows = Classified(np.log(np.full((24, 2), 1 / 48)))
-    (one,) = identify([Outlined(mask)], [straight.turned()], [nobody_knows])
+    nobody_knows = Prediction(np.log(np.full((24, 2), 1 / 48)))
+    (one,) = identify([Detection(mask)], [straight.rotated()], [nobody_knows])
     assert (one.orientation, one.centromere_index) == ("unknown", 0.25)
-    (one,) = identify([Outlined(mask)], [replace(straight, centromere=None)], [sure(5)])
+    (one,) = identify([Detection(mask)], [replace(straight, centromere=None)], [sure(5)])
     assert one.centromere_index is None
 
 
-def test_a_third_copy_is_believed_unless_it_hardly_is_a_chromosome(straight: Measured) -> None:
+def test_a_third_copy_is_believed_unless_it_hardly_is_a_chromosome(straight: Measurement) -> None:
     joined = sure(21, unknown=0.9999)
-    outlined, measured = [Outlined(outline(5, 60), 0.9)] * 47, [straight] * 47
+    outlined, measured = [Detection(outline(5, 60), 0.9)] * 47, [straight] * 47
     *cell, stranger = identify(outlined, measured, [*map(sure, CLASSES), joined])
     assert stranger.class_id is None
     assert stranger.score == pytest.approx(0.00009)
@@ -74,9 +74,9 @@ def test_a_third_copy_is_believed_unless_it_hardly_is_a_chromosome(straight: Mea
     assert (believed.class_id, believed.score) == (21, 0.9)
 
 
-def test_a_karyotype_counts_what_fits_no_class(straight: Measured) -> None:
+def test_a_karyotype_counts_what_fits_no_class(straight: Measurement) -> None:
     mask = outline(5, 60)
-    (one,) = identify([Outlined(mask)], [straight], [sure(5)])
+    (one,) = identify([Detection(mask)], [straight], [sure(5)])
     cell = [replace(one, class_id=class_id) for class_id in CLASSES]
     assert cell_iscn(cell) == "46,XX"
     assert cell_iscn([*cell, replace(one, class_id=None)]).startswith("47,")

@@ -12,11 +12,11 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
 from models.networks.segmenter import Maps, Segmenter, draw_masks  # noqa: E402
-from training.segmenter.losses import NAMES, centre_loss, dice_loss, losses, quality_loss, windows  # noqa: E402
-from training.segmenter.sample import Field  # noqa: E402
-from training.segmenter.targets import batch_of  # noqa: E402
+from training.segmenter.losses import LOSS_NAMES, centre_loss, dice_loss, compute_losses, quality_loss, cut_windows  # noqa: E402
+from training.segmenter.sample import Sample  # noqa: E402
+from training.segmenter.targets import make_batch  # noqa: E402
 
-Draw = Callable[..., Field]
+Draw = Callable[..., Sample]
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def network() -> Segmenter:
 
 
 def test_a_mask_is_drawn_by_the_runtime_as_in_training(network: Segmenter, draw_toy: Draw) -> None:
-    batch = batch_of([draw_toy(1), draw_toy(2)], np.random.default_rng(1), most=5)
+    batch = make_batch([draw_toy(1), draw_toy(2)], np.random.default_rng(1), most=5)
     prototypes = torch.randn(2, PROTOTYPES, 128, 128)
     kernel = torch.randn(len(batch.mask), network.parameters_per_mask)
-    theirs = draw_masks(kernel, windows(prototypes, batch), HIDDEN).reshape(-1, WINDOW, WINDOW).numpy()
+    theirs = draw_masks(kernel, cut_windows(prototypes, batch), HIDDEN).reshape(-1, WINDOW, WINDOW).numpy()
     for k, (image, row, column) in enumerate(zip(batch.image, batch.row, batch.column, strict=True)):
         ours = draw(kernel[k].numpy(), window(prototypes[int(image)].numpy(), int(row), int(column)))
         np.testing.assert_allclose(ours, theirs[k], atol=1e-4)
@@ -40,7 +40,7 @@ def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> Non
     stain = torch.rand(2, 1, 64, 64)
     exported = dict(zip(Maps.NAMES, Maps(network).eval()(stain), strict=True))
     where = [torch.tensor(a) for a in ([0, 1], [3, 1], [2, 15], [7, 0])]
-    kernel, quality = network.told_at(network.eval()(stain)["conditions"], *where)
+    kernel, quality = network.kernels_at(network.eval()(stain)["conditions"], *where)
     image, lane, row, column = where
     theirs = exported["kernel"].reshape(2, LANES, -1, 16, 16)[image, lane, :, row, column]
     torch.testing.assert_close(kernel, theirs)
@@ -48,8 +48,8 @@ def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> Non
 
 
 def test_fields_without_chromosomes_have_losses_too(network: Segmenter, draw_toy: Draw) -> None:
-    found = losses(network, batch_of([draw_toy(1, pairs=0, singles=0)], np.random.default_rng(1), most=5))
-    assert tuple(found) == NAMES
+    found = compute_losses(network, make_batch([draw_toy(1, pairs=0, singles=0)], np.random.default_rng(1), most=5))
+    assert tuple(found) == LOSS_NAMES
     assert all(torch.isfinite(value) for value in found.values())
     torch.stack(list(found.values())).sum().backward()
 
@@ -60,7 +60,7 @@ def test_what_is_not_known_costs_nothing(network: Segmenter, draw_toy: Draw) -> 
     unknown = replace(nothing, known=np.zeros(field.stain.shape, bool))
     parts = "centre", "dense_bce"
     for one, costs in ((nothing, True), (unknown, False)):
-        found = losses(network, batch_of([one], np.random.default_rng(1), most=5))
+        found = compute_losses(network, make_batch([one], np.random.default_rng(1), most=5))
         assert [float(found[name].detach()) > 1e-6 for name in parts] == [costs, costs]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from karyotyping.model import Chromosome
-from karyotyping.rendering.karyogram.homologs import likeness, side_by_side
+from karyotyping.rendering.karyogram.homologs import order_homologs, similarity
 
 if TYPE_CHECKING:
     from conftest import MakeChromosome
@@ -28,27 +28,27 @@ def at(chromosome: MakeChromosome) -> MakeChromosome:
 
 @pytest.mark.parametrize("angles", [(0, 80, 10), (80, 0, 10), (10, 50, 0, 80, 30)])
 def test_the_most_alike_are_neighbours(at: MakeChromosome, angles: tuple[int, ...]) -> None:
-    order = [item.ordinal for item in side_by_side([at(angle) for angle in angles])]
+    order = [item.ordinal for item in order_homologs([at(angle) for angle in angles])]
     assert order in (sorted(angles), sorted(angles, reverse=True))
 
 
 def test_of_two_the_surer_one_stands_on_the_left(at: MakeChromosome) -> None:
     items = [at(0, class_score=0.7), at(10, class_score=0.9)]
-    assert [item.ordinal for item in side_by_side(items)] == [10, 0]
-    assert side_by_side([]) == []
+    assert [item.ordinal for item in order_homologs(items)] == [10, 0]
+    assert order_homologs([]) == []
 
 
 def test_without_embeddings_the_bands_speak(chromosome: MakeChromosome) -> None:
     bands = np.linspace(0, 1, 64, dtype=np.float32)
     other = np.cos(np.linspace(0, 9, 64)).astype(np.float32)
     up, turned = chromosome(21, profile=bands), chromosome(21, profile=bands[::-1], orientation="p_down")
-    assert likeness(up, turned) == pytest.approx(1)
-    assert likeness(up, chromosome(21, profile=bands[::-1])) == pytest.approx(-1)
-    assert likeness(up, chromosome(21, profile=np.ones(64, np.float32))) == 0
-    trio = side_by_side([up, chromosome(21, profile=other, class_score=1.0), turned])
+    assert similarity(up, turned) == pytest.approx(1)
+    assert similarity(up, chromosome(21, profile=bands[::-1])) == pytest.approx(-1)
+    assert similarity(up, chromosome(21, profile=np.ones(64, np.float32))) == 0
+    trio = order_homologs([up, chromosome(21, profile=other, class_score=1.0), turned])
     assert trio.index(up) == 1 or trio.index(turned) == 1
 
 
 def test_an_embedding_counts_for_more_than_the_bands(at: MakeChromosome) -> None:
     bands = np.linspace(0, 1, 64, dtype=np.float32)
-    assert likeness(at(0, profile=bands), at(90, profile=bands)) == pytest.approx(0, abs=1e-6)
+    assert similarity(at(0, profile=bands), at(90, profile=bands)) == pytest.approx(0, abs=1e-6)
