@@ -28,7 +28,7 @@ from karyotyping.classification.assignment import CopyNumberPrior
 from karyotyping.classification.prediction import Prediction
 from models.engine import Engine, Placement, load_engine
 from training.embedder import negatives
-from training.embedder.data import Chromosomes, load_chromosomes, cache_path
+from training.embedder.data import Chromosomes, cache_path, load_chromosomes
 
 KINDS = {
     "merged pair": negatives.merged_pair,

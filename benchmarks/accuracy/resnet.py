@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.common.onnx_export import export
+from training.common.onnx_export import export_onnx
 
 SIDE = 224
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
@@ -61,4 +61,4 @@ def write(path: Path, classes: int) -> Path:
     """Export the network."""
     torch.manual_seed(0)
     picture = np.random.default_rng(0).random((2, 3, SIDE, SIDE), np.float32)
-    return export(ResNet50(classes), path, {"picture": picture}, ["logits"])
+    return export_onnx(ResNet50(classes), path, {"picture": picture}, ["logits"])

@@ -41,7 +41,7 @@ from karyotyping.segmentation.stream import Networks, segment
 from models.engine import Engine, load_engine
 from models.registry import resolve
 from training.evaluation.instances.report import evaluate
-from training.segmenter.sample import TURNS, turned_back, turned_planes
+from training.segmenter.sample import ORIENTATIONS, orient_planes, restore_orientation
 
 TUNED = frozenset({"A06", "A22", "P10", "V15", "V18", "V25", "V27"})
 """Slides on which parameters were chosen: 7 of 14, kept apart from duplicates of their cells on the others."""
@@ -133,9 +133,9 @@ def results(
         if pixels is None:
             raise SystemExit(f"{folder / image['file_name']} cannot be read")
         began = time.process_time()
-        found = method(turned_planes(np.asarray(pixels, np.uint8), turn))
+        found = method(orient_planes(np.asarray(pixels, np.uint8), turn))
         seconds += time.process_time() - began
-        upright = [(turned_back(mask, turn), score) for mask, score in found]
+        upright = [(restore_orientation(mask, turn), score) for mask, score in found]
         items += [
             {
                 "image_id": image["id"],
@@ -178,7 +178,7 @@ def main() -> None:
     asked = [(name, method, 0) for name, method in methods.items()]
     if arguments.turned:
         name, method = list(methods.items())[-1]
-        asked = [(f"{name}, orientation {turn}", method, turn) for turn in range(TURNS)]
+        asked = [(f"{name}, orientation {turn}", method, turn) for turn in range(ORIENTATIONS)]
     print(f"{len(images)} images, {len(agnostic)} chromosomes ({arguments.split})\n")
     print(
         "| method | bbox AP@.5 / mAP / mAR | segm AP@.5 / mAP / mAR | AER | Acc | WCR | unlabelled excused "

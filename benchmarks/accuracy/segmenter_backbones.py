@@ -25,8 +25,8 @@ import numpy as np
 from benchmarks.figures import markdown, tell
 from karyotyping.segmentation.instance_decoding import SEGMENTER
 from models.registry import resolve
-from training.segmenter.dataset import Fields
-from training.segmenter.sample import Field, Stream
+from training.segmenter.dataset import SimulatedSamples
+from training.segmenter.sample import Sample, Stream
 from training.segmenter.train import train_on
 from training.segmenter.validate import measure_held_out
 
@@ -41,17 +41,17 @@ LEARNING_RATE = 5e-4
 SHOWN = ("bbox_AP50", "bbox_mAP", "segm_AP50", "segm_mAP", "bbox_Acc", "bbox_AER")
 
 
-def has_noise(field: Field) -> bool:
+def has_noise(field: Sample) -> bool:
     """Whether more is stained in a tile than its chromosomes."""
     foreground = field.stain > FOREGROUND
     body = cv2.dilate(np.asarray(field.masks.any(axis=0), np.uint8), RIM) > 0
     return bool((foreground & ~body).sum() > NOISY * foreground.sum())
 
 
-def only(stream: Stream, wanted: Callable[[Field], bool]) -> Stream:
+def only(stream: Stream, wanted: Callable[[Sample], bool]) -> Stream:
     """The fields of a stream that are wanted, supposed to be every second one: ``start`` counts what is left."""
 
-    def chosen(start: int) -> Iterator[Field]:
+    def chosen(start: int) -> Iterator[Sample]:
         return filter(wanted, stream(2 * start))
 
     return chosen
@@ -70,9 +70,9 @@ def main() -> None:
     folder = Path(os.environ.get("KARYO_TEST_DATA", "."))
     reports = [folder / name for name in settings["reports"] if (folder / name).is_file()]
     seed, cases = settings["seed"], settings["cases"]
-    seen = Fields(reports, seed=seed, workers=settings["workers"], cases=cases, turns=settings["turns"])
-    unseen = Fields(reports, seed=seed + 1, held_out=True, workers=settings["workers"], cases=cases, turns=1)
-    kinds: dict[str, Callable[[Field], bool]] = {"clusters": lambda field: not has_noise(field), "noise": has_noise}
+    seen = SimulatedSamples(reports, seed=seed, workers=settings["workers"], cases=cases, turns=settings["turns"])
+    unseen = SimulatedSamples(reports, seed=seed + 1, held_out=True, workers=settings["workers"], cases=cases, turns=1)
+    kinds: dict[str, Callable[[Sample], bool]] = {"clusters": lambda field: not has_noise(field), "noise": has_noise}
     tiles = {name: list(islice(filter(wanted, unseen(0)), arguments.tiles)) for name, wanted in kinds.items()}
     rows = []
     for learned in ("before", "both", *kinds):

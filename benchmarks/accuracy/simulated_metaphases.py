@@ -67,7 +67,7 @@ def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.rand
     scale = width / reports.width(0, cell)
     halo = width * float(rng.uniform(0.04, 0.13) if contrast == "bright_field" else rng.uniform(0.08, 0.24))
     bends, light = rng.uniform(0.0, 0.5), float(rng.uniform(*LIGHT[contrast]))
-    items = [item for number in range(NORMAL_COUNT) if (item := reports.single(0, cell, number)) is not None]
+    items = [item for number in range(NORMAL_COUNT) if (item := reports.chromosome(0, cell, number)) is not None]
 
     def one(index: int) -> Patch:
         item = items[index]

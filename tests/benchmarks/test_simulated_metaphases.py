@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.accuracy import simulated_metaphases
-from training.segmenter.sources import Reports
+from training.segmenter.sources import ChromosomeSource
 from training.simulation.chromosome import draw_chromosome
 
 
@@ -35,7 +35,7 @@ def report(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("crossings", [0, 7])
 def test_a_metaphase_has_as_many_crossings_as_asked_for(report: Path, crossings: int) -> None:
-    reports = Reports([report], held_out=True, drawn=0)
+    reports = ChromosomeSource([report], held_out=True, drawn=0)
     cell = simulated_metaphases.compose(reports, 0, crossings, np.random.default_rng(3))
     assert len(cell.masks) == 46
     shared = [bool((one & other).any()) for one, other in combinations(cell.masks, 2)]

@@ -13,15 +13,15 @@ from torch import nn
 
 from models.engine import Placement, load_engine
 
-TOLERANCE = 1e-4
+MAX_DIFFERENCE = 1e-4
 """Largest difference of an output between torch and the exported file."""
 
 
-class ExportDiffers(Exception):
+class ExportMismatch(Exception):
     """The exported network does not compute what the trained one does."""
 
 
-def export(
+def export_onnx(
     network: nn.Module,
     path: Path,
     inputs: Mapping[str, NDArray[np.float32]],
@@ -65,9 +65,9 @@ def export(
     ours = load_engine(path, "cpu", Placement(threads=1)).infer(inputs)
     for name, expected in zip(outputs, theirs, strict=True):
         difference = float(np.abs(ours[name] - expected.numpy()).max(initial=0.0))
-        if difference > TOLERANCE:
-            raise ExportDiffers(
-                f"{name} of {path} differs from the trained network by {difference:.2g} (allowed {TOLERANCE})"
+        if difference > MAX_DIFFERENCE:
+            raise ExportMismatch(
+                f"{name} of {path} differs from the trained network by {difference:.2g} (allowed {MAX_DIFFERENCE})"
             )
     return path
 

@@ -15,7 +15,7 @@ _FOLDED = "_bias"
 """What the exporter adds to the name of a convolution's weight where batch normalisation became a bias."""
 
 
-def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, within: str) -> None:
+def restore_weights(network: nn.Module, exported: Path, look: Callable[[], object], *, within: str) -> None:
     """Give ``network`` the weights of an exported file; it then computes the same.
 
     Export folds batch normalisation into what is before it. Here it is unfolded again: filters get norm 1, and what
@@ -33,7 +33,7 @@ def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, w
     """
     stored = {
         name.removeprefix(f"{within}."): values
-        for name, values in stored_weights(exported).items()
+        for name, values in read_weights(exported).items()
         if name.startswith(f"{within}.")
     }
     places = dict(network.named_parameters())
@@ -54,7 +54,7 @@ def take_up(network: nn.Module, exported: Path, look: Callable[[], object], *, w
         hook.remove()
 
 
-def stored_weights(exported: Path) -> dict[str, Tensor]:
+def read_weights(exported: Path) -> dict[str, Tensor]:
     """All weights of an exported file by the names that they have there."""
     graph = onnx.load(exported).graph
     return {item.name: torch.from_numpy(numpy_helper.to_array(item).copy()) for item in graph.initializer}

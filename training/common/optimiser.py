@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 
-class Optimisation:
+class Optimiser:
     """Trains a network step by step; all that it needs to go on lies in its checkpoint.
 
     Args:
@@ -82,13 +82,13 @@ class Optimisation:
         partial.replace(self._checkpoint)
 
 
-def averaged_weights(checkpoint: Path) -> dict[str, Any]:
+def read_averaged_weights(checkpoint: Path) -> dict[str, Any]:
     """The averaged weights that a training has come to."""
     stored = torch.load(checkpoint, weights_only=True)["averaged"]
     return {name.removeprefix("module."): value for name, value in stored.items() if name.startswith("module.")}
 
 
-def settle(trained: nn.Module, seen: Iterable[Tensor], look: Callable[[Tensor], object]) -> None:
+def update_batch_norm(trained: nn.Module, seen: Iterable[Tensor], look: Callable[[Tensor], object]) -> None:
     """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 
-def halved() -> Any:
+def autocast_bfloat16() -> Any:
     """A context in which networks compute in bfloat16 on processors with AVX512-BF16, in float32 on others.
 
     Convolutions then train about twice as fast; elsewhere bfloat16 is emulated, ten times slower. Losses stay outside.

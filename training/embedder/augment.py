@@ -47,7 +47,7 @@ class Strength:
     """Share of the pictures that are blurred or sharpened."""
 
 
-def augmented(canvas: Tensor, turned: Tensor, random: torch.Generator, strength: Strength | None = None) -> Tensor:
+def augment(canvas: Tensor, turned: Tensor, random: torch.Generator, strength: Strength | None = None) -> Tensor:
     """Pictures as the network sees them, (N, 1, ROWS, COLUMNS).
 
     Args:
@@ -98,7 +98,7 @@ def augmented(canvas: Tensor, turned: Tensor, random: torch.Generator, strength:
     return torch.clamp(seen + inside * grain, 0, 3)
 
 
-def with_stained_centromeres(canvas: Tensor, centromere: Tensor, random: torch.Generator) -> Tensor:
+def stain_centromeres(canvas: Tensor, centromere: Tensor, random: torch.Generator) -> Tensor:
     """Some of the canvases with a darker centromere between paler bands, as (N, H, W) floats of the same levels.
 
     Fluorochromes that bind to satellites, and denaturation before them, light up the centromeres of one laboratory's

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from karyotyping.classification.embedder import EMBEDDER
 from models.networks.embedder import DIMENSIONS, Scores
-from training.common.onnx_export import export
-from training.common.onnx_restore import stored_weights, take_up
+from training.common.onnx_export import export_onnx
+from training.common.onnx_restore import read_weights, restore_weights
 from training.embedder.data import Chromosomes
 from training.embedder.losses import PROTOTYPES
 
@@ -27,17 +27,17 @@ def export_embedder(trained: Any, scale: float, folder: Path, seen: Chromosomes)
     """
     few = seen[np.arange(min(_COMPARED, len(seen)))].visible
     outputs = ("embedding", "scores", "polarity")
-    return export(Scores(trained, scale), folder / f"{EMBEDDER}.onnx", {"appearance": few}, outputs)
+    return export_onnx(Scores(trained, scale), folder / f"{EMBEDDER}.onnx", {"appearance": few}, outputs)
 
 
-def take_up_embedder(trained: Any, start: Path, seen: Tensor) -> None:
+def restore_embedder(trained: Any, start: Path, seen: Tensor) -> None:
     """Give [Embedder, Prototypes] the weights of an exported network; ``seen`` (N, 1, ROWS, COLUMNS) is much of what
     they are to be trained on.
 
     Raises:
         ValueError: it is another kind of network.
     """
-    take_up(trained, start, lambda: trained[0](seen), within="trained")
+    restore_weights(trained, start, lambda: trained[0](seen), within="trained")
     # The exporter keeps the prototypes under a name of its own; no other weights have their shape.
-    (directions,) = (values for values in stored_weights(start).values() if values.shape == (DIMENSIONS, PROTOTYPES))
+    (directions,) = (values for values in read_weights(start).values() if values.shape == (DIMENSIONS, PROTOTYPES))
     trained[1].directions.data.copy_(directions.T)

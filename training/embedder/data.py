@@ -75,7 +75,7 @@ class Chromosomes:
         return np.where(self.upright, first + share * (last - first), np.nan).astype(np.float32)
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Chromosomes:
+    def concatenate(cls, parts: Sequence[Self]) -> Chromosomes:
         """All of several sets."""
         return Chromosomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
 
@@ -117,7 +117,7 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
 
 def cache_path(cache: Path, report: str) -> Path:
     """Where the chromosomes of a report are kept once they were read."""
-    return cache / f"{report}-{SIGHT}.npz"
+    return cache / f"{report}-{APPEARANCE_VERSION}.npz"
 
 
 def save_chromosomes(path: Path, found: Iterable[tuple[ReportRow, CanvasAndSize]], report: str) -> None:

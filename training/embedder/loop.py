@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from karyotyping.classification.embedder import ROWS
 from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
-from training.common.optimiser import Optimisation, settle
-from training.common.precision import halved
-from training.embedder.augment import Strength, augmented, with_stained_centromeres
-from training.embedder.checkpoint import take_up_embedder
+from training.common.optimiser import Optimiser, update_batch_norm
+from training.common.precision import autocast_bfloat16
+from training.embedder.augment import Strength, augment, stain_centromeres
+from training.embedder.checkpoint import restore_embedder
 from training.embedder.data import Chromosomes
-from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, targets, triplet_loss
-from training.embedder.negatives import spoiled
+from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, right_prototypes, triplet_loss
+from training.embedder.negatives import make_negatives
 
 _EVERY = 200
 """Steps between checkpoints, and between lines of the log."""
@@ -84,11 +84,11 @@ class Batches:
         random = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + number)
         chosen = torch.multinomial(self._weights, size, replacement=True, generator=random)
         turned = torch.rand(size, generator=random) < 0.5
-        canvas = with_stained_centromeres(self._canvas[chosen], self._centromere[chosen], random)
-        seen = augmented(canvas, turned, random, self._strength)
+        canvas = stain_centromeres(self._canvas[chosen], self._centromere[chosen], random)
+        seen = augment(canvas, turned, random, self._strength)
         class_index, upright = self._class_index[chosen], self._upright[chosen]
         if spoil:
-            seen[:spoil] = spoiled(seen[:spoil], random)
+            seen[:spoil] = make_negatives(seen[:spoil], random)
             class_index[:spoil], upright[:spoil] = -1, False
         return seen.contiguous(memory_format=torch.channels_last), class_index, turned, upright
 
@@ -115,13 +115,13 @@ def fit(
     torch.manual_seed(settings.seed)
     trained: Any = nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
     if start is not None:
-        take_up_embedder(trained, start, torch.cat([batches(-1 - number)[0] for number in range(_LOOKED)]))
+        restore_embedder(trained, start, torch.cat([batches(-1 - number)[0] for number in range(_LOOKED)]))
     for cycle in range(settings.cycles):
         trained = _one_cycle(trained, batches, settings, folder, say, cycle=cycle)
-    settle(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
+    update_batch_norm(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
     trained.eval()
     if settings.objective == "triplet":
-        centre(trained, batches)
+        centre_prototypes(trained, batches)
     return trained
 
 
@@ -129,7 +129,7 @@ def _one_cycle(
     network: Any, batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None], *, cycle: int
 ) -> Any:
     """The averaged [Embedder, Prototypes] after a cycle that begins with ``network``."""
-    optimisation = Optimisation(
+    optimisation = Optimiser(
         network,
         steps=settings.steps,
         learning_rate=settings.learning_rate,
@@ -147,12 +147,12 @@ def _one_cycle(
     began, total = time.monotonic(), 0.0
     for step in range(start, settings.steps):
         seen, class_index, turned, upright = batches(first + step)
-        with halved():
+        with autocast_bfloat16():
             embedding, polarity = (said.float() for said in embedder(seen))
         if settings.objective == "triplet":
             loss = triplet_loss(embedding, class_index, settings.margin)
         else:
-            right = targets(class_index, turned, upright)
+            right = right_prototypes(class_index, turned, upright)
             loss = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
         loss = loss + settings.polarity * polarity_loss(polarity, turned, upright)
         optimisation.step(loss)
@@ -169,11 +169,11 @@ def _one_cycle(
     return optimisation.averaged
 
 
-def centre(trained: Any, batches: Batches) -> None:
+def centre_prototypes(trained: Any, batches: Batches) -> None:
     """Put every prototype where the mean of its chromosomes lies."""
     sums = torch.zeros(PROTOTYPES, DIMENSIONS)
     with torch.no_grad():
         for number in range(_SETTLING):
             seen, class_index, turned, upright = batches(-1 - number)
-            sums += targets(class_index, turned, upright).float().T @ trained[0](seen)[0]
+            sums += right_prototypes(class_index, turned, upright).float().T @ trained[0](seen)[0]
         trained[1].directions.copy_(sums)

@@ -14,7 +14,7 @@ UNKNOWNS = 4
 PROTOTYPES = CLASSES * WAYS + UNKNOWNS
 
 
-def targets(class_index: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
+def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
     """(N, PROTOTYPES) bool, the prototypes that are right for each chromosome.
 
     Both ways of a class are right if it is not known which end of the picture the p arm is at; class -1 is no class.

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def spoiled(seen: Tensor, random: torch.Generator) -> Tensor:
+def make_negatives(seen: Tensor, random: torch.Generator) -> Tensor:
     """Each picture of ``seen`` (N, 1, H, W) turned into what has no class, in one of four ways."""
-    ways = (_merged_pair, _marker, _piece, _debris)
+    ways = (merged_pair, marker, piece, debris)
     made = [ways[k % len(ways)](one, seen[k - 1], random) for k, one in enumerate(seen)]
     return torch.stack(made)
 
@@ -18,7 +18,7 @@ def _between(low: float, high: float, random: torch.Generator) -> float:
     return low + (high - low) * float(torch.rand((), generator=random))
 
 
-def _merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
+def merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
     """Two end to end, or side by side, drawn together as far as the canvas asks for."""
     height, width = one.shape[1:]
     if _between(0, 1, random) < 0.5:
@@ -28,13 +28,13 @@ def _merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
     return torch.maximum(_moved(one, round(_between(-8, 8, random)), -apart), _moved(other, 0, apart))
 
 
-def _marker(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
+def marker(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
     """The upper half of one, the lower half of another."""
     cut = one.shape[1] // 2 + round(_between(-3, 3, random))
     return torch.cat([one[:, :cut], other[:, cut:]], dim=1)
 
 
-def _piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
+def piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
     """About a half, moved to where the middle is."""
     rows = torch.nonzero(one[0].amax(dim=1) > 0.1)[:, 0]
     if not len(rows):
@@ -46,7 +46,7 @@ def _piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
     return _moved(kept, (one.shape[1] - first - cut) // 2, 0)
 
 
-def _debris(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
+def debris(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
     """A blot without bands: an ellipse of any size and depth, cloudy."""
     height, width = one.shape[1:]
     y = (torch.arange(height) - height / 2)[:, None] / (_between(0.06, 0.4, random) * height)

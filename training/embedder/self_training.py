@@ -24,7 +24,15 @@ from karyotyping.pipeline import Pipeline
 from models.registry import digest, resolve
 from training.embedder.card import write_adapted_card
 from training.embedder.checkpoint import export_embedder
-from training.embedder.data import APPEARANCE_VERSION, Chromosomes, ReportRow, load_chromosomes, save_chromosomes, draw_canvases, cache_path
+from training.embedder.data import (
+    APPEARANCE_VERSION,
+    Chromosomes,
+    ReportRow,
+    cache_path,
+    draw_canvases,
+    load_chromosomes,
+    save_chromosomes,
+)
 from training.embedder.loop import Batches, Settings, fit
 from training.embedder.synthetic import read_simulated
 from training.embedder.validate import predict_cells
@@ -81,7 +89,7 @@ def adapt_to(unnamed: Chromosomes, settings: dict[str, Any], out: Path, say: Say
     told = settings["told"]
     weights = np.concatenate([np.full(len(named), told / len(named)), np.full(len(drawn), (1 - told) / len(drawn))])
     shown = Chromosomes.concatenate([named, drawn])
-    folder = out / f"adapted-{digest({**settings, 'sight': SIGHT, 'shown': _sha256(start, unnamed)})[:8]}"
+    folder = out / f"adapted-{digest({**settings, 'sight': APPEARANCE_VERSION, 'shown': _sha256(start, unnamed)})[:8]}"
     folder.mkdir(exist_ok=True)
     how = Settings.of(settings)
     trained = fit(Batches(shown, weights, how), how, folder, say, start)

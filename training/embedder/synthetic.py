@@ -12,8 +12,16 @@ import numpy as np
 from karyotyping.chromosome.crop import Crop, segment_crop
 from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.ideogram import Banding
-from training.embedder.data import Chromosomes, ReportRow, CanvasAndSize, load_chromosomes, save_chromosomes, draw_cell, cache_path
-from training.simulation.appearance import Contrast, Appearance, Optics, draw_values, draw_resolution
+from training.embedder.data import (
+    CanvasAndSize,
+    Chromosomes,
+    ReportRow,
+    cache_path,
+    draw_cell,
+    load_chromosomes,
+    save_chromosomes,
+)
+from training.simulation.appearance import Appearance, Contrast, Optics, draw_resolution, draw_values
 from training.simulation.chromosome import draw_chromosome
 from training.simulation.microscope import capture
 
@@ -32,7 +40,7 @@ def read_simulated(
     cells: int, seed: int, cache: Path, workers: int = 2, say: Callable[[str], None] = print
 ) -> Chromosomes:
     """The chromosomes of ``cells`` simulated cells; kept in ``cache``."""
-    stored = cache_path(cache, f"{NAME}-{cells}-{seed}")
+    stored = cache_path(cache, f"{SIMULATED}-{cells}-{seed}")
     if not stored.is_file():
         say(f"drawing the chromosomes of {cells} cells")
         with ProcessPoolExecutor(workers) as pool:

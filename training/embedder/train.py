@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from models.registry import digest
 from training.embedder.card import write_embedder_card
 from training.embedder.checkpoint import export_embedder
-from training.embedder.data import SIGHT, Chromosomes, read_report
+from training.embedder.data import APPEARANCE_VERSION, Chromosomes, read_report
 from training.embedder.loop import Batches, Settings, fit
-from training.embedder.synthetic import NAME as SIMULATED
-from training.embedder.synthetic import read_simulated
+from training.embedder.synthetic import SIMULATED, read_simulated
 from training.embedder.validate import measure_held_out
 
 Say = Callable[[str], None]
@@ -70,7 +69,7 @@ def fingerprint(settings: dict[str, Any], chromosomes: Chromosomes) -> str:
     """What tells one configuration from another in names of folders; how the weights are exported does not count."""
     learning = {key: value for key, value in settings.items() if key != "sharpness"}
     found = sorted(set(chromosomes.report.tolist()))
-    return digest({**learning, "found": found, "sight": SIGHT})[:8]
+    return digest({**learning, "found": found, "sight": APPEARANCE_VERSION})[:8]
 
 
 def read_all(settings: dict[str, Any], out: Path, say: Say) -> Chromosomes:
@@ -80,7 +79,7 @@ def read_all(settings: dict[str, Any], out: Path, say: Say) -> Chromosomes:
     parts = [read_report(report, out, say=say) for report in found]
     if settings["simulated_cells"]:
         parts.append(read_simulated(settings["simulated_cells"], settings["seed"], out, say=say))
-    return Chromosomes.joined(parts)
+    return Chromosomes.concatenate(parts)
 
 
 def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without: str | None) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, separate
 from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE, describe
-from training.simulation.appearance import Contrast, Appearance, Optics, draw_values, draw_resolution, default_banding
+from training.simulation.appearance import Appearance, Contrast, Optics, default_banding, draw_resolution, draw_values
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch, draw_chromosome
 from training.simulation.karyotype_reports import ReportCell, read_cells

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from karyotyping.segmentation.router import GEOMETRY, ROUTES
 from models.networks.router import Probabilities, Router
 from models.registry import digest
-from training.common.onnx_export import export
+from training.common.onnx_export import export_onnx
 from training.router.card import write_router_card
 from training.router.data import Samples, make_samples
 
@@ -59,7 +59,7 @@ def train(config: Path, out: Path, say: Callable[[str], None] = print) -> Path:
     measured = measure(predict(network, unseen), unseen.route)
     say(f"held out: {json.dumps(measured)}")
     few = {"appearance": unseen.appearance[:300].astype(np.float32), "geometry": unseen.geometry[:300]}
-    weights = export(Probabilities(network), out / "router.onnx", few, ["probabilities"])
+    weights = export_onnx(Probabilities(network), out / "router.onnx", few, ["probabilities"])
     write_router_card(weights, settings, [report.name for report in reports], measured, len(seen.route))
     return weights
 
@@ -98,7 +98,7 @@ def fit(
         total = 0.0
         for chosen in torch.randperm(len(route), generator=random)[: batches * settings["batch"]].chunk(batches):
             optimiser.zero_grad()
-            loss = loss_of(network(augmented(appearance[chosen], random), geometry[chosen]), route[chosen])
+            loss = loss_of(network(augment(appearance[chosen], random), geometry[chosen]), route[chosen])
             loss.backward()
             optimiser.step()
             schedule.step()
@@ -111,7 +111,7 @@ def fit(
     return trained
 
 
-def augmented(appearance: Tensor, random: torch.Generator) -> Tensor:
+def augment(appearance: Tensor, random: torch.Generator) -> Tensor:
     """One of the eight symmetries of the square and another exposure: the stain stands alone in its plane."""
     turns, mirrored = torch.randint(4, (2,), generator=random).tolist()
     result = torch.rot90(appearance.float(), turns, (2, 3))

@@ -19,7 +19,7 @@ _ALIKE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class Consensus:
     """A region told to be one chromosome."""
 
     region: Contour
@@ -28,7 +28,7 @@ class Agreed:
     """Of the looks that tell it, 0..1."""
 
 
-def agreed(looks: Sequence[Sequence[Contour]]) -> list[Agreed]:
+def find_consensus(looks: Sequence[Sequence[Contour]]) -> list[Consensus]:
     """Everything that any look tells, each once, what most agree on first.
 
     Args:
@@ -48,7 +48,7 @@ def agreed(looks: Sequence[Sequence[Contour]]) -> list[Agreed]:
         best = max(sorted(left), key=lambda k: sum(alike[k][j] for j in followers[k]))
         members = followers[best]
         left -= members
-        found.append(Agreed(_majority([regions[k] for k in sorted(members)]), len(members) / len(looks)))
+        found.append(Consensus(_majority([regions[k] for k in sorted(members)]), len(members) / len(looks)))
     return sorted(found, key=lambda item: -item.share)
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.segmentation.instance_decoding import TILE
-from training.segmenter.render import draw_field
-from training.segmenter.sample import Field, turned
-from training.segmenter.sources import Reports
+from training.segmenter.render import render_sample
+from training.segmenter.sample import Sample, orient
+from training.segmenter.sources import ChromosomeSource
 
 _AHEAD = 16
 """Jobs that each worker has before it."""
@@ -28,7 +28,7 @@ _BUNDLE = 4
 """Fields to a job."""
 
 
-class Fields:
+class SimulatedSamples:
     """The fields of a seed, rendered ahead by worker processes: ``fields(start)`` yields them from the n-th on.
 
     Their order and contents do not depend on the number of workers. Each of a ``block`` is given ``turns`` times, each
@@ -49,7 +49,7 @@ class Fields:
         self._material = tuple(reports), held_out, dict(cases or {})
         self._seed, self._workers, self._turns, self._block = seed, workers, turns, block
 
-    def __call__(self, start: int) -> Iterator[Field]:
+    def __call__(self, start: int) -> Iterator[Sample]:
         """Fields without end, from number ``start`` on."""
         number, given = divmod(start, self._block * self._turns)
         rendered = self._rendered(self._seed * 1_000_000_007 + number * self._block)
@@ -63,16 +63,16 @@ class Fields:
                 masks = np.unpackbits(packed, axis=-1).astype(bool)
                 # Three is coprime to eight: no orientation comes twice.
                 turn = int(first[order[k]] + 3 * (k // self._block)) % 8
-                yield turned(Field(field.stain, masks, field.axes), turn)
+                yield orient(Sample(field.stain, masks, field.axes), turn)
             number, given = number + 1, 0
 
-    def _rendered(self, first: int) -> Iterator[tuple[Field, NDArray[np.uint8]]]:
+    def _rendered(self, first: int) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
         """The fields of the seeds from ``first`` on, and their packed masks."""
         # Spawned, as a process in which torch has started threads must not be forked.
         with ProcessPoolExecutor(
             self._workers, get_context("spawn"), initializer=_prepare, initargs=self._material
         ) as pool:
-            waiting: deque[Future[list[tuple[Field, NDArray[np.uint8]]]]] = deque()
+            waiting: deque[Future[list[tuple[Sample, NDArray[np.uint8]]]]] = deque()
             try:
                 while True:
                     while len(waiting) < _AHEAD * self._workers:
@@ -83,15 +83,15 @@ class Fields:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-_reports: list[Reports] = []
+_reports: list[ChromosomeSource] = []
 
 
 def _prepare(paths: Sequence[Path], held_out: bool, cases: Mapping[str, Sequence[str]]) -> None:
     cv2.setNumThreads(1)
-    _reports[:] = [Reports(paths, held_out=held_out, cases=cases)]
+    _reports[:] = [ChromosomeSource(paths, held_out=held_out, cases=cases)]
 
 
-def _render(first: int) -> list[tuple[Field, NDArray[np.uint8]]]:
-    fields = [draw_field(seed, _reports[0]) for seed in range(first, first + _BUNDLE)]
+def _render(first: int) -> list[tuple[Sample, NDArray[np.uint8]]]:
+    fields = [render_sample(seed, _reports[0]) for seed in range(first, first + _BUNDLE)]
     nothing = np.zeros((0, TILE, TILE), bool)
-    return [(Field(f.stain, nothing, f.axes), np.packbits(f.masks, axis=-1)) for f in fields]
+    return [(Sample(f.stain, nothing, f.axes), np.packbits(f.masks, axis=-1)) for f in fields]

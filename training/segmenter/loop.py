@@ -16,11 +16,11 @@ import torch
 
 from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES
 from models.networks.segmenter import Segmenter
-from training.common.onnx_restore import take_up
-from training.common.optimiser import Optimisation, averaged_weights, settle
-from training.segmenter.losses import NAMES, losses, weighted
+from training.common.onnx_restore import restore_weights
+from training.common.optimiser import Optimiser, read_averaged_weights, update_batch_norm
+from training.segmenter.losses import LOSS_NAMES, compute_losses, weighted_sum
 from training.segmenter.sample import Stream
-from training.segmenter.targets import Batch, batch_of
+from training.segmenter.targets import Batch, make_batch
 
 _STEEPEST = 10.0
 """Largest norm of a gradient: one field of a kind never seen must not undo what was learnt."""
@@ -61,12 +61,12 @@ class Settings:
         Raises:
             ValueError: the losses that it weighs are not those that there are.
         """
-        if set(config["weights"]) != set(NAMES):
-            raise ValueError(f"[weights] must weigh {', '.join(NAMES)}, and does {', '.join(config['weights'])}")
+        if set(config["weights"]) != set(LOSS_NAMES):
+            raise ValueError(f"[weights] must weigh {', '.join(LOSS_NAMES)}, and does {', '.join(config['weights'])}")
         return cls(**{item.name: config[item.name] for item in fields(cls)})
 
 
-def new_segmenter(widths: Sequence[int]) -> Segmenter:
+def build_segmenter(widths: Sequence[int]) -> Segmenter:
     """A network with its first weights, whose maps ``karyotyping.segmentation.instance_decoding`` decodes."""
     return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths)
 
@@ -100,14 +100,14 @@ def fit(
     """
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    network = new_segmenter(settings.widths)
+    network = build_segmenter(settings.widths)
     if start is not None and start.suffix == ".onnx":
-        seen = torch.cat([batch.stain for batch in islice(batches_from(stream, 0, settings), _LOOKED)])
-        take_up(network, start, lambda: network(seen), within="segmenter")
+        seen = torch.cat([batch.stain for batch in islice(iterate_batches(stream, 0, settings), _LOOKED)])
+        restore_weights(network, start, lambda: network(seen), within="segmenter")
     elif start is not None:
         _begin(network, start)
     first = {name: value.detach().clone() for name, value in network.named_parameters()} if start is not None else {}
-    optimisation = Optimisation(
+    optimisation = Optimiser(
         network,
         steps=settings.steps,
         learning_rate=settings.learning_rate,
@@ -121,11 +121,11 @@ def fit(
     if done:
         say(f"resuming after step {done} of {settings.steps}")
     network.train()
-    batches = ahead(batches_from(stream, done, settings))
-    began, log = time.monotonic(), Log(folder / "log.jsonl", settings, say)
+    batches = prefetch(iterate_batches(stream, done, settings))
+    began, log = time.monotonic(), LossLog(folder / "log.jsonl", settings, say)
     for step in range(done, settings.steps):
-        found = losses(network, next(batches))
-        optimisation.step(weighted(found, settings.weights))
+        found = compute_losses(network, next(batches))
+        optimisation.step(weighted_sum(found, settings.weights))
         log.add({name: float(value.detach()) for name, value in found.items()})
         if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
             log.write(step + 1, settings.batch * (step + 1 - done) / (time.monotonic() - began))
@@ -134,29 +134,29 @@ def fit(
     with torch.no_grad():
         for name, value in trained.named_parameters():
             value.lerp_(first.get(name, value), settings.kept)
-    settling = islice(batches_from(usual or stream, settings.steps, settings), settings.settling)
-    settle(trained, (batch.stain for batch in settling), trained)
+    settling = islice(iterate_batches(usual or stream, settings.steps, settings), settings.settling)
+    update_batch_norm(trained, (batch.stain for batch in settling), trained)
     trained.eval()
     return trained
 
 
 def _begin(network: Segmenter, start: Path) -> None:
-    fresh, found = network.state_dict(), averaged_weights(start)
+    fresh, found = network.state_dict(), read_averaged_weights(start)
     if any(name not in fresh or fresh[name].shape != value.shape for name, value in found.items()):
         raise ValueError(f"{start} is no checkpoint of a segmenter of these widths: begin with another, or without")
     network.load_state_dict({**fresh, **found})
 
 
-def batches_from(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
+def iterate_batches(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
     """The batch of this step and those after it."""
     coming = stream(step * settings.batch)
     while True:
         random = np.random.default_rng((settings.seed, step))
-        yield batch_of(list(islice(coming, settings.batch)), random, settings.masks)
+        yield make_batch(list(islice(coming, settings.batch)), random, settings.masks)
         step += 1
 
 
-def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
     """The same, each made by a thread while the one before it is used."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, batches)
@@ -166,7 +166,7 @@ def ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-class Log:
+class LossLog:
     """Mean losses since the last line, as JSON lines and in words."""
 
     def __init__(self, path: Path, settings: Settings, say: Callable[[str], None]) -> None:
@@ -179,7 +179,7 @@ class Log:
 
     def write(self, step: int, per_second: float) -> None:
         """A line about the steps since the last."""
-        mean = {name: round(float(np.mean([found[name] for found in self._seen])), 4) for name in NAMES}
+        mean = {name: round(float(np.mean([found[name] for found in self._seen])), 4) for name in LOSS_NAMES}
         total = round(sum(self._settings.weights[name] * value for name, value in mean.items()), 4)
         line = {"step": step, "loss": total, **mean, "tiles_per_second": round(per_second, 2)}
         with self._path.open("a", encoding="utf-8") as log:

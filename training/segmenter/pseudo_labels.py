@@ -28,7 +28,15 @@ from karyotyping.segmentation.instance_decoding import TILE
 from karyotyping.segmentation.result import StreamParameters
 from karyotyping.segmentation.stream import Networks, segment
 from training.segmenter.consensus import Consensus, find_consensus
-from training.segmenter.sample import AXIS_POINTS, ORIENTATIONS, Sample, Stream, orient, restore_orientation, orient_planes
+from training.segmenter.sample import (
+    AXIS_POINTS,
+    ORIENTATIONS,
+    Sample,
+    Stream,
+    orient,
+    orient_planes,
+    restore_orientation,
+)
 
 _SURE, _DOUBTED = 0.75, 0.2
 """What this share of the looks tells is true; what fewer do, but more than this one, is neither true nor wrong."""
@@ -62,7 +70,9 @@ class LabelledImage:
     """(H, W)"""
 
 
-def label_images(files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[str], None]) -> list[LabelledImage]:
+def label_images(
+    files: Sequence[Path], networks: Networks, kept: Path, say: Callable[[str], None]
+) -> list[LabelledImage]:
     """The photographs in ``files`` in which a chromosome is told whatever way they are turned.
 
     Args:

@@ -16,7 +16,7 @@ from training.simulation.axis import Course
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.clusters import RELATIONS, Cluster, masks_and_stain
 from training.simulation.deform import DeformedChromosome, SingleChromosome, deform_chromosome
-from training.simulation.microscope import illumination, capture
+from training.simulation.microscope import capture, illumination
 from training.simulation.noise import blur, smooth_noise
 
 _MARGIN = 16
@@ -92,7 +92,7 @@ def _gather(
     size = len(reports.domains[domain][cell])
 
     def lay(heading: float | None, place: float) -> DeformedChromosome | None:
-        item = reports.single(domain, cell, int(rng.integers(size)))
+        item = reports.chromosome(domain, cell, int(rng.integers(size)))
         if item is None:
             return None
         course, kink = _winding(item, bends, rng)
@@ -100,14 +100,18 @@ def _gather(
         turn = 0.0 if heading is None else _heading(item, course, mirrored, place)
         angle = float(rng.uniform(0, 2 * np.pi)) if heading is None else heading - turn
         stretch = condensed * float(np.exp(rng.normal(0, 0.06)))
-        laid = deform_chromosome(item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored)
+        laid = deform_chromosome(
+            item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored
+        )
         body = laid.stain**tone
         if rng.random() < spotted:
             body = body * (1 + _spot(laid, kink if rng.random() < 0.5 else rng.uniform(0.1, 0.9), width, rng))
         if parted:
             body = body * _groove(laid, width, parted * rng.uniform(0.5, 1.0), rng)
         bright = np.float32(np.exp(rng.normal(0, uneven)))
-        return DeformedChromosome(bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis)
+        return DeformedChromosome(
+            bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis
+        )
 
     crowd = Cluster(
         (_SIDE, _SIDE),

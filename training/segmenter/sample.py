@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-POINTS, TURNS = 16, 8
+AXIS_POINTS, ORIENTATIONS = 16, 8
 """Along an axis; orientations of an image."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Sample:
     """A tile of a metaphase as ``karyotyping.image.normalise`` gives it, at canonical scale."""
 
     stain: NDArray[np.float32]
@@ -27,11 +27,11 @@ class Field:
     """(H, W): where ``masks`` say all that there is; None: everywhere."""
 
 
-Stream = Callable[[int], Iterator[Field]]
+Stream = Callable[[int], Iterator[Sample]]
 """The fields from the n-th on, in their order: the same however often it is asked."""
 
 
-def turned(field: Field, turn: int) -> Field:
+def orient(field: Sample, turn: int) -> Sample:
     """The square field in one of its eight orientations: ``turn % 4`` quarter turns, mirrored first from 4 on.
 
     >>> axes = np.array([[[1, 0], [2, 0]]], np.float32)
@@ -44,18 +44,18 @@ def turned(field: Field, turn: int) -> Field:
     axes = field.axes * (-1, 1) + (last, 0) if turn >= 4 else field.axes
     for _ in range(turn % 4):
         axes = np.stack([axes[..., 1], last - axes[..., 0]], axis=-1)
-    known = None if field.known is None else turned_planes(field.known, turn)
-    stain, masks = turned_planes(field.stain, turn), turned_planes(field.masks, turn)
-    return Field(stain, masks, axes.astype(np.float32), known)
+    known = None if field.known is None else orient_planes(field.known, turn)
+    stain, masks = orient_planes(field.stain, turn), orient_planes(field.masks, turn)
+    return Sample(stain, masks, axes.astype(np.float32), known)
 
 
-def turned_planes(planes: NDArray[Any], turn: int) -> NDArray[Any]:
+def orient_planes(planes: NDArray[Any], turn: int) -> NDArray[Any]:
     """Images (..., H, W) in one of their eight orientations."""
     mirrored = planes[..., ::-1] if turn >= 4 else planes
     return np.ascontiguousarray(np.rot90(mirrored, turn % 4, (-2, -1)))
 
 
-def turned_back(planes: NDArray[Any], turn: int) -> NDArray[Any]:
+def restore_orientation(planes: NDArray[Any], turn: int) -> NDArray[Any]:
     """The images that came into this orientation, as they were.
 
     >>> image = np.arange(6).reshape(2, 3)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from training.simulation.appearance import Contrast, Appearance, draw_values, draw_resolution, default_banding
+from training.simulation.appearance import Appearance, Contrast, default_banding, draw_resolution, draw_values
 from training.simulation.chromosome import draw_chromosome
 from training.simulation.deform import SingleChromosome, extract_chromosome
 from training.simulation.karyotype_reports import read_cells, read_stain
@@ -65,7 +65,7 @@ class ChromosomeSource:
         self._kept: dict[tuple[int, int, int], SingleChromosome | None] = {}
         self._widths: dict[tuple[int, int], float] = {}
 
-    def extract_chromosome(self, domain: int, cell: int, number: int) -> SingleChromosome | None:
+    def chromosome(self, domain: int, cell: int, number: int) -> SingleChromosome | None:
         """One chromosome; None where a picture holds none."""
         key = (domain, cell, number)
         if key not in self._kept:
@@ -76,7 +76,7 @@ class ChromosomeSource:
         """Typical width of the chromosomes of a cell, in pixels of their pictures."""
         if (domain, cell) not in self._widths:
             numbers = np.linspace(0, len(self.domains[domain][cell]) - 1, _ASKED).astype(int)
-            found = [self.single(domain, cell, int(n)) for n in numbers]
+            found = [self.chromosome(domain, cell, int(n)) for n in numbers]
             self._widths[domain, cell] = float(np.median([item.width for item in found if item] or [12.0]))
         return self._widths[domain, cell]
 

@@ -19,11 +19,11 @@ from karyotyping.segmentation.stream import Networks
 from models.engine import load_engine
 from models.networks.segmenter import Maps
 from models.registry import digest, resolve
-from training.common.onnx_export import export
+from training.common.onnx_export import export_onnx
 from training.segmenter.card import write_segmenter_card
-from training.segmenter.dataset import Fields
+from training.segmenter.dataset import SimulatedSamples
 from training.segmenter.loop import Settings, fit
-from training.segmenter.pseudo_labels import Labelled, beside, label
+from training.segmenter.pseudo_labels import LabelledImage, interleave, label_images
 from training.segmenter.sample import Stream
 from training.segmenter.validate import measure_held_out
 
@@ -70,12 +70,12 @@ def train(
     folder = out / digest({**settings, "found": names, **begun, **shown})[:8]
     seed, workers = settings["seed"], settings["workers"]
     cases = settings["cases"]
-    seen = Fields(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
-    unseen = Fields(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
+    seen = SimulatedSamples(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
+    unseen = SimulatedSamples(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
     if not photographs:
         return train_on(seen, unseen, settings, folder, say, reports=names, start=start)
     folder.mkdir(parents=True, exist_ok=True)
-    labelled = label(photographs, _tellers(start), folder / TOLD, say)
+    labelled = label_images(photographs, _tellers(start), folder / TOLD, say)
     if not labelled:
         raise ValueError(
             "in none of the photographs is a chromosome told whatever way it is turned: nothing to learn from"
@@ -101,7 +101,7 @@ def train_on(
     *,
     reports: Sequence[str] = (),
     start: Path | None = None,
-    labelled: Sequence[Labelled] = (),
+    labelled: Sequence[LabelledImage] = (),
 ) -> Path:
     """Train on the fields of one stream, export ``segmenter.onnx``, measure it on those of the other, write its card.
 
@@ -122,11 +122,11 @@ def train_on(
         training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stream = beside(seen, labelled, settings["seed"]) if labelled else seen
+    stream = interleave(seen, labelled, settings["seed"]) if labelled else seen
     trained = fit(stream, Settings.of(settings), folder, say, start, usual=seen)
     few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
     stain = {"stain": few.reshape(-1, 1, TILE, TILE)}
-    weights = export(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=SIDES_OF)
+    weights = export_onnx(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=SIDES_OF)
     measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
     say(f"held out: {json.dumps(measured)}")
     write_segmenter_card(weights, settings, reports, measured, start=start, photographs=len(labelled))

@@ -16,7 +16,7 @@ from karyotyping.segmentation.proposals import on_photograph
 from karyotyping.segmentation.selection import SelectionParameters, select
 from models.engine import Placement, load_engine
 from training.evaluation.instances.report import evaluate
-from training.segmenter.sample import Field
+from training.segmenter.sample import Sample
 from training.segmenter.targets import find_midpoints
 
 TRUTH, RESULTS = "truth.json", "results.json"
@@ -26,7 +26,7 @@ _OVERLAPPED = 0.05
 
 
 def measure_held_out(
-    weights: Path, fields: Iterable[Field], folder: Path, parameters: DecodeParameters | None = None
+    weights: Path, fields: Iterable[Sample], folder: Path, parameters: DecodeParameters | None = None
 ) -> dict[str, float]:
     """Find the chromosomes of ``fields``; keep truth and results as COCO files, and the figures in ``metrics.json``.
 
@@ -66,7 +66,7 @@ def measure_held_out(
     return measured
 
 
-def true_instances(field: Field) -> list[dict[str, Any]]:
+def true_instances(field: Sample) -> list[dict[str, Any]]:
     """The chromosomes of a field as COCO annotations, without ids."""
     wanted = find_midpoints(field.axes).shown(field)
     deep = field.masks.sum(axis=0)

@@ -1,7 +1,7 @@
 """Metaphases drawn from ideograms, with exact truth. Needs NumPy, SciPy and OpenCV, never torch."""
 
-from training.simulation.appearance import Look, Optics
+from training.simulation.appearance import Appearance, Optics
 from training.simulation.dataset import simulate_case, write_dataset
 from training.simulation.metaphase import SimulatedMetaphase, simulate
 
-__all__ = ["Look", "Optics", "SimulatedMetaphase", "simulate", "simulate_case", "write_dataset"]
+__all__ = ["Appearance", "Optics", "SimulatedMetaphase", "simulate", "simulate_case", "write_dataset"]

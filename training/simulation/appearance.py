@@ -18,7 +18,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Appearance:
     """Ranges of the biology and the staining. Lengths in pixels, angles in radians, stain in absorbance units."""
 
     first_length: Range = (88, 112)
@@ -58,7 +58,7 @@ class Look:
     """Relative standard deviation of the fine texture."""
 
     @classmethod
-    def usual(cls, contrast: Contrast) -> Look:
+    def for_contrast(cls, contrast: Contrast) -> Appearance:
         """Typical chromosomes: G-banded for bright field; slender, bent, and DAPI-stained for fluorescence."""
         if contrast == "bright_field":
             return cls()
@@ -96,7 +96,7 @@ class Optics:
     """Variance of the photon noise per grey level."""
 
     @classmethod
-    def usual(cls, contrast: Contrast) -> Optics:
+    def for_contrast(cls, contrast: Contrast) -> Optics:
         """A clean bright-field camera, or a cooled fluorescence camera with out-of-focus light."""
         if contrast == "bright_field":
             return cls()
@@ -113,7 +113,7 @@ class Optics:
         )
 
 
-def draw(ranges: Look | Optics, rng: np.random.Generator) -> dict[str, float]:
+def draw_values(ranges: Appearance | Optics, rng: np.random.Generator) -> dict[str, float]:
     """One value of each range, by the name of its field."""
     return {item.name: float(rng.uniform(*getattr(ranges, item.name))) for item in fields(ranges)}
 
@@ -123,6 +123,6 @@ def draw_resolution(rng: np.random.Generator) -> Resolution:
     return RESOLUTIONS[rng.choice(len(RESOLUTIONS), p=(0.35, 0.5, 0.15))]
 
 
-def usual_banding(contrast: Contrast) -> Banding:
+def default_banding(contrast: Contrast) -> Banding:
     """G-banding in bright field, DAPI in fluorescence."""
     return "G" if contrast == "bright_field" else "DAPI"

@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.segmentation.contours import Contour
-from training.simulation.deform import Laid
+from training.simulation.deform import DeformedChromosome
 
 Relation = Literal["apart", "touching", "x", "t", "l", "parallel", "end_to_end"]
 RELATIONS: tuple[Relation, ...] = ("apart", "touching", "x", "t", "l", "parallel", "end_to_end")
 _TRIES = 14
 
-Lay = Callable[[float | None, float], Laid | None]
+MakeChromosome = Callable[[float | None, float], DeformedChromosome | None]
 """Lays the next chromosome with a heading, or any if None, at a place along its axis; None if it fails."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lying:
+class PlacedChromosome:
     """A chromosome whose patch has its upper left pixel at ``x``, ``y`` of the canvas; in a group of its own or not."""
 
-    laid: Laid
+    laid: DeformedChromosome
     x: int
     y: int
     group: int
 
 
-class Crowd:
+class Cluster:
     """What lies on a canvas so far; patches may stick out of it.
 
     Args:
@@ -45,17 +45,17 @@ class Crowd:
         self.shape = shape
         self.covers = np.zeros(shape, np.uint8)
         """How many chromosomes lie on each pixel."""
-        self.members: list[Lying] = []
+        self.members: list[PlacedChromosome] = []
         self._near = np.zeros(shape, bool)
         side = 2 * max(1, round(gap)) + 1
         self._disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         self._most_covered, self._most_members = most_covered, most_members
 
-    def window(self, laid: Laid, x: int, y: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    def window(self, laid: DeformedChromosome, x: int, y: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
         """The window of the canvas that a patch covers, and the same window in the patch; either may be empty."""
         return Contour(laid.mask, (x, y)).window(self.shape)
 
-    def add(self, laid: Laid, x: int, y: int, group: int) -> None:
+    def add(self, laid: DeformedChromosome, x: int, y: int, group: int) -> None:
         """Lay it there."""
         canvas, part = self.window(laid, x, y)
         self.covers[canvas] += laid.mask[part]
@@ -63,9 +63,9 @@ class Crowd:
         wide = cv2.dilate(np.pad(laid.mask, margin).astype(np.uint8), self._disc) > 0
         canvas, part = Contour(wide, (x - margin, y - margin)).window(self.shape)
         self._near[canvas] |= wide[part]
-        self.members.append(Lying(laid, x, y, group))
+        self.members.append(PlacedChromosome(laid, x, y, group))
 
-    def apart(self, laid: Laid, where: Callable[[], tuple[float, float]]) -> bool:
+    def apart(self, laid: DeformedChromosome, where: Callable[[], tuple[float, float]]) -> bool:
         """Lay it clear of all others, its middle where ``where`` says; False if there is no room."""
         middle = laid.axis[len(laid.axis) // 2]
         for _ in range(_TRIES):
@@ -76,7 +76,7 @@ class Crowd:
                 return True
         return False
 
-    def join(self, relation: Relation, lay: Lay, width: float, rng: np.random.Generator) -> bool:
+    def join(self, relation: Relation, lay: MakeChromosome, width: float, rng: np.random.Generator) -> bool:
         """Lay one in a relation to one that lies there already; False if it cannot be done."""
         host = self.members[int(rng.integers(len(self.members)))]
         if sum(member.group == host.group for member in self.members) >= self._most_members:
@@ -138,7 +138,7 @@ def _turn(relation: Relation, rng: np.random.Generator) -> float:
 
 
 def masks_and_stain(
-    crowd: Crowd, least: float
+    crowd: Cluster, least: float
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.float32]], NDArray[np.float32]]:
     """Masks (N, H, W) of the chromosomes with ``least`` pixels on the canvas, their axes, and the stain of all.
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from karyotyping.nomenclature.ideogram import Banding, Resolution
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
-from training.simulation.appearance import Contrast, Look, Optics, draw, draw_resolution, usual_banding
+from training.simulation.appearance import Appearance, Contrast, Optics, default_banding, draw_resolution, draw_values
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch, draw_chromosome
-from training.simulation.microscope import photograph
+from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, Contact, Placed, arrange
 
 Box = tuple[int, int, int, int]
@@ -60,7 +60,7 @@ def simulate(
     debris: int = 8,
     neighbours: int = 0,
     shape: tuple[int, int] = (700, 900),
-    look: Look | None = None,
+    look: Appearance | None = None,
     optics: Optics | None = None,
     banding: Banding | None = None,
     resolution: Resolution | None = None,
@@ -84,9 +84,9 @@ def simulate(
     classes = [class_id for class_id, copies in sorted(counts.items()) for _ in range(copies)]
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(5)]
     for_look, for_chromosomes, for_layout, for_surroundings, for_optics = streams
-    cell = draw(look or Look.usual(contrast), for_look)
+    cell = draw_values(look or Appearance.for_contrast(contrast), for_look)
     resolution = resolution or draw_resolution(for_look)
-    banding = banding or usual_banding(contrast)
+    banding = banding or default_banding(contrast)
 
     def draw_one(class_id: int) -> Patch:
         return draw_chromosome(class_id, for_chromosomes, cell=cell, resolution=resolution, banding=banding)
@@ -99,17 +99,17 @@ def simulate(
     stain = np.zeros(shape, dtype=np.float32)
     masks = np.zeros((len(placed), *shape), dtype=bool)
     for mask, item in zip(masks, placed, strict=True):
-        add(stain, item)
+        add_stain(stain, item)
         h, w = item.patch.mask.shape
         mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
     for item in strangers:
-        add(stain, item)
+        add_stain(stain, item)
     taken = canvas.near.copy()
     nucleus_boxes = add_nuclei(
         stain, taken, nuclei, chromosome_length=cell["first_length"], contrast=contrast, rng=for_surroundings
     )
     specks = add_debris(stain, taken, debris, cell["width"], for_surroundings)
-    pixels = photograph(stain, draw(optics or Optics.usual(contrast), for_optics), contrast, for_optics)
+    pixels = capture(stain, draw_values(optics or Optics.for_contrast(contrast), for_optics), contrast, for_optics)
     axes = tuple(item.patch.axis + np.array((item.x, item.y), np.float32) for item in placed)
     return SimulatedMetaphase(
         pixels=pixels,
@@ -133,7 +133,7 @@ def simulate(
     )
 
 
-def add(stain: NDArray[np.float32], item: Placed) -> None:
+def add_stain(stain: NDArray[np.float32], item: Placed) -> None:
     """Add a chromosome's stain where it lies; what lies outside the canvas is cut off."""
     window, part = _visible(item, (stain.shape[0], stain.shape[1]))
     stain[window] += item.patch.stain[part]

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.classification.embedder import COLUMNS, ROWS  # noqa: E402
 from training.embedder import augment  # noqa: E402
-from training.embedder.augment import Strength, augmented, with_stained_centromeres  # noqa: E402
-from training.embedder.data import CANVAS, LEVELS, MARGIN  # noqa: E402
+from training.embedder.augment import Strength, augment, stain_centromeres  # noqa: E402
+from training.embedder.data import CANVAS_SHAPE, LEVELS, MARGIN  # noqa: E402
 
 NOTHING = Strength(*(0.0 for _ in fields(Strength)))
 
@@ -20,7 +20,7 @@ NOTHING = Strength(*(0.0 for _ in fields(Strength)))
 @pytest.fixture
 def canvas() -> torch.Tensor:
     """Four bodies with bands, all of them darker towards their upper end."""
-    made = np.zeros((4, *CANVAS), np.uint8)
+    made = np.zeros((4, *CANVAS_SHAPE), np.uint8)
     rows = np.arange(24, 104)
     made[:, 24:104, 9:23] = (LEVELS * (1.4 - 0.6 * (rows - 24) / 80 + 0.3 * np.sin(rows / 5)))[None, :, None]
     return torch.from_numpy(made)
@@ -32,10 +32,10 @@ def test_without_strength_a_picture_is_only_moved_and_turned(
     for chance in ("_NEIGHBOUR", "_CUT"):
         monkeypatch.setattr(augment, chance, 0.0)
     turned = torch.tensor([False, True, False, True])
-    seen = augmented(canvas, turned, torch.Generator().manual_seed(1), NOTHING)
+    seen = augment(canvas, turned, torch.Generator().manual_seed(1), NOTHING)
     assert seen.shape == (4, 1, ROWS, COLUMNS)
     top = MARGIN // 2
-    middle = canvas[0, top : top + ROWS, CANVAS[1] // 2].float() / LEVELS
+    middle = canvas[0, top : top + ROWS, CANVAS_SHAPE[1] // 2].float() / LEVELS
     along = seen[:, 0, :, COLUMNS // 2]
     torch.testing.assert_close(along[0], middle, atol=0.02, rtol=0)
     torch.testing.assert_close(along[1], middle.flip(0), atol=0.02, rtol=0)
@@ -43,14 +43,14 @@ def test_without_strength_a_picture_is_only_moved_and_turned(
 
 def test_the_same_seed_makes_the_same_pictures_and_another_makes_others(canvas: torch.Tensor) -> None:
     turned = torch.zeros(4, dtype=torch.bool)
-    first, again, other = (augmented(canvas, turned, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, again, other = (augment(canvas, turned, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_background_stays_empty_and_stain_within_bounds(canvas: torch.Tensor) -> None:
     random = torch.Generator().manual_seed(3)
-    seen = augmented(canvas.repeat(16, 1, 1), torch.zeros(64, dtype=torch.bool), random, Strength(noise=0.3))
+    seen = augment(canvas.repeat(16, 1, 1), torch.zeros(64, dtype=torch.bool), random, Strength(noise=0.3))
     assert float(seen.min()) >= 0
     assert float(seen.max()) <= 3
     assert float((seen == 0).float().mean()) > 0.3
@@ -60,7 +60,7 @@ def test_centromeres_are_stained_where_they_are_known_to_lie_and_nothing_else_is
     many = canvas.repeat(100, 1, 1)
     centromere = torch.full((400,), 50.0)
     centromere[::2] = torch.nan
-    stained = with_stained_centromeres(many, centromere, torch.Generator().manual_seed(4))
+    stained = stain_centromeres(many, centromere, torch.Generator().manual_seed(4))
     torch.testing.assert_close(stained[::2], many[::2].float())
     torch.testing.assert_close(stained[:, :24], many[:, :24].float())
     changed = ((stained - many).abs() > 0.5).any(dim=2).any(dim=1)

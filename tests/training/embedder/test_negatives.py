@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.classification.embedder import COLUMNS, ROWS  # noqa: E402
-from training.embedder.negatives import spoiled  # noqa: E402
+from training.embedder.negatives import make_negatives  # noqa: E402
 
 
 def chromosomes(count: int) -> torch.Tensor:
@@ -19,7 +19,7 @@ def chromosomes(count: int) -> torch.Tensor:
 
 def test_every_way_makes_something_new_of_the_same_shape() -> None:
     whole = chromosomes(8)
-    made = spoiled(whole, torch.Generator().manual_seed(2))
+    made = make_negatives(whole, torch.Generator().manual_seed(2))
     assert made.shape == whole.shape
     for before, after in zip(whole, made, strict=True):
         assert not torch.equal(before, after)
@@ -29,12 +29,12 @@ def test_every_way_makes_something_new_of_the_same_shape() -> None:
 
 def test_a_piece_is_about_half_and_lies_in_the_middle() -> None:
     whole = chromosomes(4)
-    piece = spoiled(whole, torch.Generator().manual_seed(5))[2, 0]
+    piece = make_negatives(whole, torch.Generator().manual_seed(5))[2, 0]
     rows = torch.nonzero(piece.amax(dim=1) > 0)[:, 0]
     assert 0.35 < len(rows) / 52 < 0.65
     assert abs(float(rows.float().mean()) - ROWS / 2) < 3
 
 
 def test_chance_comes_from_the_generator_alone() -> None:
-    first, again = (spoiled(chromosomes(4), torch.Generator().manual_seed(7)) for _ in range(2))
+    first, again = (make_negatives(chromosomes(4), torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, again)

@@ -29,10 +29,10 @@ pytest.importorskip("pytorch_metric_learning", reason="training needs the extra 
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from models.networks.embedder import Embedder, Prototypes, Scores  # noqa: E402
-from training.embedder.checkpoint import take_up_embedder  # noqa: E402
+from training.embedder.checkpoint import restore_embedder  # noqa: E402
 from training.embedder.data import Chromosomes  # noqa: E402
 from training.embedder.losses import PROTOTYPES  # noqa: E402
-from training.embedder.self_training import adapt, adapt_to, agreement, named_by, photographed  # noqa: E402
+from training.embedder.self_training import adapt, adapt_to, agreement, pseudo_label, read_images  # noqa: E402
 from training.embedder.synthetic import read_simulated  # noqa: E402
 from training.simulation import simulate  # noqa: E402
 
@@ -64,7 +64,7 @@ def test_chromosomes_are_what_their_cells_take_them_for_p_arm_up(cells: Chromoso
     turned = np.arange(len(cells)) % 3 == 0
     canvas = np.where(turned[:, None, None], cells.canvas[:, ::-1], cells.canvas)
     unnamed = replace(cells, canvas=canvas, class_index=np.full(len(cells), -1), upright=np.zeros(len(cells), bool))
-    named = named_by(resolve(EMBEDDER).path, unnamed)
+    named = pseudo_label(resolve(EMBEDDER).path, unnamed)
     assert len(named) > 0.95 * len(cells)
     place = {name: k for k, name in enumerate(cells.name.tolist())}
     ours = cells[np.array([place[name] for name in named.name.tolist()])]
@@ -77,7 +77,7 @@ def test_chromosomes_are_what_their_cells_take_them_for_p_arm_up(cells: Chromoso
 def test_what_was_exported_can_be_trained_on(cells: Chromosomes) -> None:
     start, seen = resolve(EMBEDDER).path, cells.visible
     trained: Any = torch.nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
-    take_up_embedder(trained, start, torch.from_numpy(seen))
+    restore_embedder(trained, start, torch.from_numpy(seen))
     exported = load_engine(start, "cpu", Placement(threads=1)).infer({"appearance": seen[:40]})
     with torch.no_grad():
         embedding, scores, polarity = Scores(trained, SCALE)(torch.from_numpy(seen[:40]))
@@ -85,7 +85,7 @@ def test_what_was_exported_can_be_trained_on(cells: Chromosomes) -> None:
     np.testing.assert_allclose(scores, exported["scores"], atol=1e-3)
     np.testing.assert_allclose(polarity, exported["polarity"], atol=1e-3)
     with pytest.raises(ValueError, match="no export of such a network"):
-        take_up_embedder(trained, resolve(SEGMENTER).path, torch.from_numpy(seen[:2]))
+        restore_embedder(trained, resolve(SEGMENTER).path, torch.from_numpy(seen[:2]))
 
 
 def test_classes_are_not_looked_at(cells: Chromosomes, still: dict[str, Any], tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_photographs_are_read_once_and_those_without_chromosomes_are_named(
     cv2.imwrite(str(blank), np.full((400, 400), 240, np.uint8))
     text.write_text("no picture")
     said: list[str] = []
-    found = photographed([metaphase, blank, text], tmp_path, said.append)
+    found = read_images([metaphase, blank, text], tmp_path, said.append)
     assert 40 <= len(found) <= 50
     assert not found.upright.any()
     assert (found.class_index == -1).all()
@@ -141,13 +141,13 @@ def test_photographs_are_read_once_and_those_without_chromosomes_are_named(
     assert [line.partition(":")[0] for line in said] == ["1 of 3", "b.png", "c.png"]
 
     monkeypatch.setattr(Pipeline, "measure", lambda *_: pytest.fail("looked at twice"))
-    again = photographed([metaphase], tmp_path, said.append)
+    again = read_images([metaphase], tmp_path, said.append)
     np.testing.assert_array_equal(again.canvas, found.canvas)
     copy = tmp_path / "copy.png"
     copy.write_bytes(metaphase.read_bytes())
-    assert len(photographed([metaphase, copy], tmp_path, said.append)) == len(found)
+    assert len(read_images([metaphase, copy], tmp_path, said.append)) == len(found)
     with pytest.raises(ValueError, match="none of the photographs shows chromosomes"):
-        photographed([text], tmp_path, said.append)
+        read_images([text], tmp_path, said.append)
 
 
 def test_photographs_of_one_name_in_two_folders_are_two_cells(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_photographs_of_one_name_in_two_folders_are_two_cells(tmp_path: Path) ->
     for seed, file in enumerate(files):
         file.parent.mkdir()
         cv2.imwrite(str(file), simulate("46,XX", seed=seed).pixels)
-    found = photographed(files, tmp_path, lambda line: None)
+    found = read_images(files, tmp_path, lambda line: None)
     _, count = np.unique(found.cell, return_counts=True)
     assert len(count) == 2
     assert count.max() <= 50

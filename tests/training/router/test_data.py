@@ -10,7 +10,7 @@ import pytest
 
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE
-from training.router.data import compose, content, halves, make_samples
+from training.router.data import classify_content, compose_metaphase, make_samples, split_region
 from training.simulation.karyotype_reports import read_cells
 
 Write = Callable[[Path, int], Path]
@@ -29,14 +29,14 @@ Write = Callable[[Path, int], Path]
     ],
 )
 def test_what_a_region_is_follows_from_what_it_covers(shares: list[float], covered: float, route: int | None) -> None:
-    assert content(np.array(shares), covered) == route
+    assert classify_content(np.array(shares), covered) == route
 
 
 def test_halves_part_a_region_completely() -> None:
     mask = np.zeros((20, 60), bool)
     mask[4:16, 5:55] = True
     for seed in range(5):
-        pieces = halves(Contour(mask, (3, 4)), np.random.default_rng(seed))
+        pieces = split_region(Contour(mask, (3, 4)), np.random.default_rng(seed))
         np.testing.assert_array_equal(pieces[0].mask ^ pieces[1].mask, mask)
 
 
@@ -57,7 +57,7 @@ def test_only_the_cases_asked_for_are_read(tmp_path: Path, write_report: Write) 
 
 def test_a_metaphase_is_composed_of_a_report(tmp_path: Path, write_report: Write) -> None:
     cell = read_cells(write_report(tmp_path / "report.zip", 1), held_out=False)[0]
-    pixels, truth = compose(np.random.default_rng(2), cell)
+    pixels, truth = compose_metaphase(np.random.default_rng(2), cell)
     assert truth.shape == (46, *pixels.shape)
     assert truth.any(axis=(1, 2)).all()
 

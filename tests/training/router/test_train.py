@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from models.networks.router import Probabilities  # noqa: E402
-from training.common.onnx_export import export  # noqa: E402
+from training.common.onnx_export import export_onnx  # noqa: E402
 from training.router.card import write_router_card  # noqa: E402
 from training.router.data import Samples  # noqa: E402
-from training.router.train import augmented, fit, measure, predict  # noqa: E402
+from training.router.train import augment, fit, measure, predict  # noqa: E402
 
 SETTINGS = {"seed": 1, "epochs": 4, "batch": 16, "learning_rate": 5e-3, "fields": 2}
 
@@ -48,7 +48,7 @@ def test_it_learns_and_exports_what_it_computes(samples: Samples, tmp_path: Path
     measured = measure(predict(network, samples), samples.route)
     assert measured["accuracy"] > 0.9
     few = {"appearance": samples.appearance[:9].astype(np.float32), "geometry": samples.geometry[:9]}
-    path = export(Probabilities(network), tmp_path / "router.onnx", few, ["probabilities"])
+    path = export_onnx(Probabilities(network), tmp_path / "router.onnx", few, ["probabilities"])
     assert b"site-packages" not in path.read_bytes()
     write_router_card(path, SETTINGS, ["padova_qband.zip"], measured, len(samples.route))
     weights = resolve("router", tmp_path)
@@ -71,7 +71,7 @@ def test_it_goes_on_where_it_stopped(samples: Samples, tmp_path: Path) -> None:
 
 def test_augmenting_keeps_masks_binary_and_turns_both_planes_alike(samples: Samples) -> None:
     batch = torch.from_numpy(samples.appearance[:8])
-    result = augmented(batch, torch.Generator().manual_seed(3))
+    result = augment(batch, torch.Generator().manual_seed(3))
     assert set(result[:, 1].unique().tolist()) == {0.0, 1.0}
     assert ((result[:, 0] > 0) == (result[:, 1] > 0)).all()
 

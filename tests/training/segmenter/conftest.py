@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.segmenter.sample import POINTS, Field
+from training.segmenter.sample import AXIS_POINTS, Sample
 
 SIDE, WIDTH = 256, 12
 
 
-def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Field:
+def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Sample:
     """``pairs`` of bent bars that cross near their middles, and single ones; a darker pixel where two lie."""
     rng = np.random.default_rng(seed)
     places = [(60 + 68 * (k % 3), 60 + 68 * (k // 3)) for k in range(9)]
@@ -37,10 +37,10 @@ def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Field:
             stain += rng.uniform(0.7, 1.1) * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.2)
     stain += rng.normal(0, 0.03, stain.shape).astype(np.float32)
     stack = np.array(masks, bool).reshape(-1, SIDE, SIDE)
-    return Field(stain.astype(np.float32), stack, np.array(axes, np.float32).reshape(-1, POINTS, 2))
+    return Sample(stain.astype(np.float32), stack, np.array(axes, np.float32).reshape(-1, AXIS_POINTS, 2))
 
 
 @pytest.fixture(scope="session")
-def draw_toy() -> Callable[..., Field]:
+def draw_toy() -> Callable[..., Sample]:
     """Draws the field of a seed."""
     return toy_field

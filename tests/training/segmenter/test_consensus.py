@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from karyotyping.segmentation.contours import Contour
-from training.segmenter.consensus import agreed
+from training.segmenter.consensus import find_consensus
 
 
 def bar(x: int, y: int, width: int, height: int = 10) -> Contour:
@@ -13,7 +13,7 @@ def bar(x: int, y: int, width: int, height: int = 10) -> Contour:
 
 
 def test_what_all_tell_is_one_and_outlined_as_most_draw_it() -> None:
-    (found,) = agreed([[bar(5, 5, 40)], [bar(5, 5, 40)], [bar(3, 5, 42, 12)]])
+    (found,) = find_consensus([[bar(5, 5, 40)], [bar(5, 5, 40)], [bar(3, 5, 42, 12)]])
     assert found.share == 1
     assert found.region.origin == (3, 5)
     assert found.region.area == 400
@@ -21,22 +21,22 @@ def test_what_all_tell_is_one_and_outlined_as_most_draw_it() -> None:
 
 def test_two_halves_and_the_whole_are_three_that_part_of_the_looks_tell() -> None:
     whole, halves = bar(0, 0, 60), [bar(0, 0, 30), bar(30, 0, 30)]
-    found = agreed([[whole], halves, [whole], [whole]])
+    found = find_consensus([[whole], halves, [whole], [whole]])
     assert [(item.share, item.region.area) for item in found] == [(0.75, 600), (0.25, 300), (0.25, 300)]
 
 
 def test_a_look_has_one_vote_for_each_however_often_it_tells_it() -> None:
-    found = agreed([[bar(0, 0, 40), bar(1, 0, 40)], [bar(0, 0, 40)]])
+    found = find_consensus([[bar(0, 0, 40), bar(1, 0, 40)], [bar(0, 0, 40)]])
     assert [item.share for item in found] == [1.0, 0.5]
 
 
 def test_chromosomes_that_cross_stay_two() -> None:
     cross = [bar(0, 20, 50), Contour(np.ones((50, 10), bool), (20, 0))]
-    found = agreed([cross, cross[::-1]])
+    found = find_consensus([cross, cross[::-1]])
     assert [item.share for item in found] == [1.0, 1.0]
     assert sorted(item.region.mask.shape for item in found) == [(10, 50), (50, 10)]
 
 
 def test_nothing_told_is_nothing() -> None:
-    assert agreed([]) == []
-    assert agreed([[], []]) == []
+    assert find_consensus([]) == []
+    assert find_consensus([[], []]) == []

@@ -9,42 +9,42 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.segmenter.dataset import Fields
-from training.segmenter.render import draw_field
-from training.segmenter.sample import POINTS, Field, turned
-from training.segmenter.sources import Reports
+from training.segmenter.dataset import SimulatedSamples
+from training.segmenter.render import render_sample
+from training.segmenter.sample import AXIS_POINTS, Sample, orient
+from training.segmenter.sources import ChromosomeSource
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory, write_report: Callable[[Path, int], Path]) -> Reports:
-    return Reports([write_report(tmp_path_factory.mktemp("reports") / "bars.zip", 5)], drawn=4)
+def reports(tmp_path_factory: pytest.TempPathFactory, write_report: Callable[[Path, int], Path]) -> ChromosomeSource:
+    return ChromosomeSource([write_report(tmp_path_factory.mktemp("reports") / "bars.zip", 5)], drawn=4)
 
 
 @pytest.fixture(scope="module")
-def drawn(reports: Reports) -> list[Field]:
-    return [draw_field(seed, reports) for seed in range(12)]
+def drawn(reports: ChromosomeSource) -> list[Sample]:
+    return [render_sample(seed, reports) for seed in range(12)]
 
 
-def same(one: Field, other: Field) -> bool:
+def same(one: Sample, other: Sample) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("stain", "masks", "axes"))
 
 
-def test_a_seed_is_a_field(reports: Reports, drawn: list[Field]) -> None:
-    assert same(draw_field(5, reports), drawn[5])
+def test_a_seed_is_a_field(reports: ChromosomeSource, drawn: list[Sample]) -> None:
+    assert same(render_sample(5, reports), drawn[5])
     assert not same(drawn[4], drawn[5])
 
 
-def test_fields_are_as_the_network_wants_them(drawn: list[Field]) -> None:
+def test_fields_are_as_the_network_wants_them(drawn: list[Sample]) -> None:
     for field in drawn:
         assert field.stain.shape == (256, 256)
         assert field.stain.dtype == np.float32
         assert 0 <= field.stain.min() <= field.stain.max() <= 2
         assert field.masks.shape == (len(field.axes), 256, 256)
-        assert field.axes.shape[1:] == (POINTS, 2)
+        assert field.axes.shape[1:] == (AXIS_POINTS, 2)
     assert np.mean([len(field.masks) for field in drawn]) > 8
 
 
-def test_masks_lie_where_the_stain_is_and_some_overlap(drawn: list[Field]) -> None:
+def test_masks_lie_where_the_stain_is_and_some_overlap(drawn: list[Sample]) -> None:
     """Brightness of chromosomes, of the background beside them, and of crossings, over all fields."""
     deep = [field.masks.sum(axis=0) for field in drawn]
     none, one, more = (
@@ -55,7 +55,7 @@ def test_masks_lie_where_the_stain_is_and_some_overlap(drawn: list[Field]) -> No
     assert sum(int((d > 1).sum()) for d in deep) > 500
 
 
-def test_axes_run_along_their_masks(drawn: list[Field]) -> None:
+def test_axes_run_along_their_masks(drawn: list[Sample]) -> None:
     on = []
     for field in drawn:
         for axis, mask in zip(field.axes, field.masks, strict=True):
@@ -66,11 +66,11 @@ def test_axes_run_along_their_masks(drawn: list[Field]) -> None:
     assert np.mean(on) > 0.9
 
 
-def test_turning_turns_stain_masks_and_axes_alike(draw_toy: Callable[..., Field]) -> None:
+def test_turning_turns_stain_masks_and_axes_alike(draw_toy: Callable[..., Sample]) -> None:
     field = draw_toy(3, pairs=1, singles=2)
     seen = set()
     for turn in range(8):
-        other = turned(field, turn)
+        other = orient(field, turn)
         seen.add(other.stain.tobytes())
         for axis, mask in zip(other.axes, other.masks, strict=True):
             x, y = np.round(axis).astype(int).T
@@ -80,7 +80,7 @@ def test_turning_turns_stain_masks_and_axes_alike(draw_toy: Callable[..., Field]
 
 
 def test_fields_do_not_depend_on_who_renders_them_or_where_one_begins() -> None:
-    def first(start: int, workers: int) -> list[Field]:
-        return list(islice(Fields([], seed=3, workers=workers, turns=2, block=2)(start), 3))
+    def first(start: int, workers: int) -> list[Sample]:
+        return list(islice(SimulatedSamples([], seed=3, workers=workers, turns=2, block=2)(start), 3))
 
     assert all(same(a, b) for a, b in zip(first(2, 1)[1:], first(3, 2)[:2], strict=True))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
 from models.networks.segmenter import Maps, Segmenter, draw_masks  # noqa: E402
-from training.segmenter.losses import LOSS_NAMES, centre_loss, dice_loss, compute_losses, quality_loss, cut_windows  # noqa: E402
+from training.segmenter.losses import LOSS_NAMES, centre_loss, compute_losses, cut_windows, dice_loss, quality_loss  # noqa: E402
 from training.segmenter.sample import Sample  # noqa: E402
 from training.segmenter.targets import make_batch  # noqa: E402
 

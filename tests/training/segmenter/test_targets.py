@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.segmentation.instance_decoding import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
-from training.segmenter.sample import Field
-from training.segmenter.targets import batch_of, centre_map, cores, dense_maps, find_midpoints
+from training.segmenter.sample import Sample
+from training.segmenter.targets import axis_maps, centre_map, dense_maps, find_midpoints, make_batch
 
-Draw = Callable[..., Field]
+Draw = Callable[..., Sample]
 
 
 def test_midpoints_halve_the_length_and_not_the_points() -> None:
@@ -50,7 +50,7 @@ def test_dense_maps_say_what_every_pixel_is(draw_toy: Draw) -> None:
 
 def test_the_core_is_lifted_into_its_direction() -> None:
     along = np.linspace(40, 200, 16, dtype=np.float32)
-    lifted = cores(np.stack([along, np.full(16, 81, np.float32)], axis=1)[None], 128)
+    lifted = axis_maps(np.stack([along, np.full(16, 81, np.float32)], axis=1)[None], 128)
     assert np.flatnonzero(lifted.any(axis=(1, 2))).tolist() == [0, 1]
     rows = np.flatnonzero(lifted[0].any(axis=1))
     assert len(rows) in (3, 4)
@@ -59,7 +59,7 @@ def test_the_core_is_lifted_into_its_direction() -> None:
 
 def test_a_batch_asks_for_masks_whose_midpoints_it_shows(draw_toy: Draw) -> None:
     fields = [draw_toy(1), draw_toy(2, pairs=1, singles=0), draw_toy(5, pairs=0, singles=0)]
-    batch = batch_of(fields, np.random.default_rng(1), most=6)
+    batch = make_batch(fields, np.random.default_rng(1), most=6)
     assert np.bincount(batch.image.numpy(), minlength=3).tolist() == [6, 2, 0]
     assert batch.mask.shape == (8, WINDOW, WINDOW)
     for k, row, column, mask in zip(batch.image, batch.row, batch.column, batch.mask.numpy(), strict=True):
@@ -74,7 +74,7 @@ def test_a_batch_asks_for_masks_whose_midpoints_it_shows(draw_toy: Draw) -> None
 def test_midpoints_outside_of_the_tile_are_anothers(draw_toy: Draw) -> None:
     field = draw_toy(4)
     outside = dataclasses.replace(field, axes=field.axes + np.float32(256))
-    batch = batch_of([outside], np.random.default_rng(1), most=6)
+    batch = make_batch([outside], np.random.default_rng(1), most=6)
     assert len(batch.mask) == 0
     assert float(batch.centre.max()) < 1
 
@@ -86,4 +86,4 @@ def test_a_chromosome_whose_middle_is_cut_off_is_not_asked_for(draw_toy: Draw) -
     field.masks[:, :, : int(middle.x[0]) + 10] = False
     field.masks[:, : int(middle.y[0]) + 10] = False
     assert not middle.shown(field).any()
-    assert float(batch_of([field], np.random.default_rng(1), most=6).centre.max()) < 1
+    assert float(make_batch([field], np.random.default_rng(1), most=6).centre.max()) < 1

@@ -23,12 +23,12 @@ onnx = pytest.importorskip("onnx", reason="exporting needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
 from training.segmenter.loop import Settings, Stream, fit  # noqa: E402
-from training.segmenter.losses import NAMES  # noqa: E402
-from training.segmenter.sample import Field  # noqa: E402
+from training.segmenter.losses import LOSS_NAMES  # noqa: E402
+from training.segmenter.sample import Sample  # noqa: E402
 from training.segmenter.train import train, train_on  # noqa: E402
 from training.simulation import simulate  # noqa: E402
 
-Draw = Callable[..., Field]
+Draw = Callable[..., Sample]
 CONFIG: dict[str, Any] = {
     "seed": 1,
     "widths": [16, 24, 24, 32],
@@ -45,7 +45,7 @@ CONFIG: dict[str, Any] = {
     "held_out": 2,
     "turns": 1,
     "cases": {},
-    "weights": dict.fromkeys(NAMES, 1.0) | {"mask_bce": 2.0, "mask_dice": 2.0},
+    "weights": dict.fromkeys(LOSS_NAMES, 1.0) | {"mask_bce": 2.0, "mask_dice": 2.0},
 }
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
@@ -56,7 +56,7 @@ def toys(draw_toy: Draw) -> Stream:
     """One field again and again."""
     field = draw_toy(0, pairs=3, singles=1)
 
-    def stream(start: int) -> Iterator[Field]:
+    def stream(start: int) -> Iterator[Sample]:
         return (field for _ in count(start))
 
     return stream
@@ -166,7 +166,7 @@ def test_it_learns_from_photographs_in_which_nobody_has_drawn(
     toys: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KARYO_TEST_DATA", str(tmp_path))
-    monkeypatch.setattr("training.segmenter.train.Fields", lambda *_reports, **_how: toys)
+    monkeypatch.setattr("training.segmenter.train.SimulatedSamples", lambda *_reports, **_how: toys)
     settings = tomllib.loads(Path("training/configs/photographs.toml").read_text("utf-8"))
     brief = {**settings, "steps": 2, "batch": 2, "every": 1, "settling": 1, "held_out": 1}
     config = tmp_path / "brief.toml"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyotyping.nomenclature.ideogram import centromere_index
-from training.simulation.appearance import Look, draw
+from training.simulation.appearance import Appearance, draw_values
 from training.simulation.chromosome import chromosome_length, draw_chromosome
 
 
@@ -21,9 +21,9 @@ def test_a_patch_is_tight_and_its_body_is_stained(class_id: int) -> None:
 
 
 def test_the_axis_runs_from_the_p_telomere_the_way_it_was_told() -> None:
-    straight = Look(bend=(0, 0), kink=(0, 0), length_jitter=(0, 0), width_jitter=(0, 0))
+    straight = Appearance(bend=(0, 0), kink=(0, 0), length_jitter=(0, 0), width_jitter=(0, 0))
     rng = np.random.default_rng(0)
-    cell = draw(straight, rng)
+    cell = draw_values(straight, rng)
     patch = draw_chromosome(4, rng, cell=cell, angle=np.pi / 2)
     assert patch.axis[-1, 1] - patch.axis[0, 1] == pytest.approx(chromosome_length(4, cell["first_length"]), rel=0.02)
     assert patch.centromere / len(patch.axis) == pytest.approx(centromere_index(4), abs=0.02)
@@ -34,7 +34,7 @@ def test_the_axis_runs_from_the_p_telomere_the_way_it_was_told() -> None:
 
 def test_homologs_differ() -> None:
     rng = np.random.default_rng(0)
-    cell = draw(Look(), rng)
+    cell = draw_values(Appearance(), rng)
     first, second = (draw_chromosome(1, rng, cell=cell, angle=0).stain for _ in range(2))
     assert first.shape != second.shape or not np.array_equal(first, second)
 
