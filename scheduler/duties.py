@@ -48,7 +48,7 @@ class Duties:
         with self._sessions.begin() as session:
             report = queue.reap(session, settings.max_attempts, settings.queued_timeout_seconds, settings.retry_seconds)
         if report.expired or report.quarantined or report.unanswered:
-            metrics.recovered(asdict(report))
+            metrics.count_recovered(asdict(report))
             log.warning("recovered lost work", extra=asdict(report))
 
     def dispatch(self) -> None:

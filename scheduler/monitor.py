@@ -54,12 +54,12 @@ def monitored(settings: Settings) -> Iterator[Monitor]:
     registry = _everything_and(_Queue(sessions))
     ready = {
         "database": lambda: check(sessions),
-        "broker": lambda: probes.broker_answers(str(settings.broker_url)),
+        "broker": lambda: probes.check_broker(str(settings.broker_url)),
         "rounds": monitor.works.check,
     }
     end_traces = traces.enable("karyo-scheduler") if settings.traces else lambda: None
     try:
-        with probes.served(settings.metrics_address, registry, alive={"rounds": monitor.lives.check}, ready=ready):
+        with probes.serve_probes(settings.metrics_address, registry, alive={"rounds": monitor.lives.check}, ready=ready):
             yield monitor
     finally:
         end_traces()
@@ -87,10 +87,10 @@ class _Queue(Collector):
         except SQLAlchemyError as problem:
             log.warning("the queue cannot be measured", extra={"kind": type(problem).__name__})
             return
-        yield metrics.QUEUE_ANALYSES.of({(row.state, row.priority): row.analyses for row in rows})
+        yield metrics.QUEUE_ANALYSES.gauge({(row.state, row.priority): row.analyses for row in rows})
         ages: dict[tuple[str, ...], float] = {}
         for row in rows:
             if row.state != "running":
                 ages[row.priority,] = max(row.oldest_seconds, ages.get((row.priority,), 0.0))
-        yield metrics.QUEUE_AGE.of(ages)
-        yield metrics.QUEUE_PAUSED.of({(NAMES[priority],): float(is_paused) for priority, is_paused in paused})
+        yield metrics.QUEUE_AGE.gauge(ages)
+        yield metrics.QUEUE_PAUSED.gauge({(NAMES[priority],): float(is_paused) for priority, is_paused in paused})

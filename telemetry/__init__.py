@@ -1,1 +1,1 @@
-"""What a process tells of itself: logs, metrics, traces, and whether it lives and can work."""
+"""Logs, metrics, traces and health probes of a process."""

@@ -1,9 +1,8 @@
-"""Does a process live, and can it work? Answered over HTTP, beside its metrics, for those that serve no pages."""
+"""Liveness and readiness probes over HTTP, for processes that serve no pages."""
 
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,86 +14,112 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import redis
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from telemetry.sidecar import companion
+from telemetry.logs import get_logger
+from telemetry.sidecar import run_sidecar
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
+
+BROKER_TIMEOUT = 3  # s, of the connection and of its answer
 
 Check = Callable[[], None]
 """Returns if all is well, and raises otherwise."""
 
 
-def outcomes(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
-    """Whether all is well, and by name what each check says: ``ok``, or which kind of error it met."""
-    answers = {name: _outcome(check) for name, check in checks.items()}
+class CheckFailed(Exception):
+    """A failed check of karyoflow; unlike a driver's message, its message is fit for anybody."""
+
+
+def run_checks(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
+    """Run every check.
+
+    Args:
+        checks: by name.
+
+    Returns:
+        Whether all passed, and by name ``ok`` or ``failed`` with the kind of error.
+
+    >>> run_checks({"loop": lambda: None})
+    (True, {'loop': 'ok'})
+    """
+    answers = {name: _run(check) for name, check in checks.items()}
     return set(answers.values()) <= {"ok"}, answers
 
 
-def _outcome(check: Check) -> str:
+def _run(check: Check) -> str:
     try:
         check()
-    except NotWell as problem:
+    except CheckFailed as problem:
         return f"failed: {problem}"
-    except Exception as problem:  # whatever a driver raises, its service does not do its work
-        return f"failed: {type(problem).__name__}"  # no more: messages of drivers hold addresses and users
+    except Exception as problem:  # each driver raises errors of its own
+        return f"failed: {type(problem).__name__}"  # messages of drivers hold addresses and users
     return "ok"
 
 
-class NotWell(Exception):
-    """What a check of ours found; unlike those of drivers, its message may be shown to anybody."""
+def check_broker(url: str) -> None:
+    """Ping Redis.
 
-
-def broker_answers(url: str) -> None:
-    """Ask Redis for a sign of life; raises ``redis.RedisError``."""
-    with redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3) as client:
+    Raises:
+        redis.RedisError: it does not answer.
+    """
+    with redis.Redis.from_url(url, socket_timeout=BROKER_TIMEOUT, socket_connect_timeout=BROKER_TIMEOUT) as client:
         client.ping()
 
 
 class Pulse:
-    """The last time that a loop went round."""
+    """Time since a loop last completed an iteration.
+
+    Args:
+        limit_seconds: longest time between two beats of a healthy loop.
+    """
 
     def __init__(self, limit_seconds: float) -> None:
         self._limit = limit_seconds
         self._last = time.monotonic()
 
     def beat(self) -> None:
-        """The loop goes round."""
+        """Record an iteration of the loop."""
         self._last = time.monotonic()
 
     def check(self) -> None:
-        """Raise ``NotWell`` if the last beat is too long ago."""
+        """Raise ``CheckFailed`` if the last beat is too long ago."""
         silent = time.monotonic() - self._last
         if silent > self._limit:
-            raise NotWell(f"silent for {silent:.0f} s")
+            raise CheckFailed(f"silent for {silent:.0f} s")
 
 
-class Server:
-    """``/metrics``, ``/healthz`` and ``/readyz`` of one process, from a thread of its own."""
+class ProbeServer:
+    """``/metrics``, ``/healthz`` and ``/readyz`` of one process, served by a thread.
+
+    Args:
+        address: ``host:port``; port 0 takes any free port.
+        registry: behind ``/metrics``.
+        alive: checks behind ``/healthz``.
+        ready: checks behind ``/readyz``.
+
+    Raises:
+        OSError: another process listens on the address.
+    """
 
     def __init__(
         self, address: str, registry: CollectorRegistry, alive: Mapping[str, Check], ready: Mapping[str, Check]
     ) -> None:
-        """Listen on ``address``, as ``host:port``; port 0 is any that is free.
-
-        Raises:
-            OSError: somebody else listens there.
-        """
         metrics = make_wsgi_app(registry)
         probes = {"/healthz": alive, "/readyz": ready}
 
         def answer(environ: dict[str, object], start: Callable[..., object]) -> Iterable[bytes]:
-            path = environ["PATH_INFO"]
+            path = str(environ["PATH_INFO"])
             if path == "/metrics":
                 return metrics(environ, start)  # type: ignore[no-any-return]
-            if path not in probes:
-                well, answers = None, {"detail": "there are /metrics, /healthz and /readyz"}
+            if path in probes:
+                passed, answers = run_checks(probes[path])
+                status = HTTPStatus.OK if passed else HTTPStatus.SERVICE_UNAVAILABLE
             else:
-                well, answers = outcomes(probes[str(path)])
-            status = {True: HTTPStatus.OK, False: HTTPStatus.SERVICE_UNAVAILABLE, None: HTTPStatus.NOT_FOUND}[well]
+                status, answers = HTTPStatus.NOT_FOUND, {"detail": "there are /metrics, /healthz and /readyz"}
             start(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
             return [json.dumps(answers).encode()]
 
         host, _, port = address.rpartition(":")
-        self._server = make_server(host.strip("[]"), int(port), answer, _Threading, _Silent)
+        self._server = make_server(host.strip("[]"), int(port), answer, _ThreadingServer, _QuietHandler)
         self.address = f"{host}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, name="probes", daemon=True).start()
 
@@ -105,18 +130,28 @@ class Server:
 
 
 @contextmanager
-def served(
+def serve_probes(
     address: str | None, registry: CollectorRegistry, *, alive: Mapping[str, Check], ready: Mapping[str, Check]
-) -> Iterator[Server | None]:
-    """A ``Server`` while the block runs; none without an address, or, with an error logged, if it is taken."""
+) -> Iterator[ProbeServer | None]:
+    """Run a ``ProbeServer`` during the block.
+
+    Args:
+        address: ``host:port``, or None for no server.
+        registry: behind ``/metrics``.
+        alive: checks behind ``/healthz``.
+        ready: checks behind ``/readyz``.
+
+    Yields:
+        The server; None without an address, and None with an error logged if the address is taken.
+    """
     try:
-        server = Server(address, registry, alive, ready) if address else None
+        server = ProbeServer(address, registry, alive, ready) if address else None
     except OSError as problem:
-        # Work goes on unwatched rather than not at all; Prometheus notices that nobody answers.
-        log.error("no metrics and no probes", extra={"address": address, "problem": str(problem)})
+        # The work goes on unmonitored; Prometheus notices that nobody answers.
+        log.error("probes.unavailable", address=address, problem=str(problem))
         server = None
     if server:
-        log.info("metrics and probes", extra={"address": server.address})
+        log.info("probes.started", address=server.address)
     try:
         yield server
     finally:
@@ -125,27 +160,27 @@ def served(
 
 
 @contextmanager
-def served_beside(
+def serve_probes_in_sidecar(
     address: str | None, registry: CollectorRegistry, *, alive: Mapping[str, Check], ready: Mapping[str, Check]
 ) -> Iterator[None]:
-    """As ``served``, from a companion of this process, which forks and so must not thread."""
+    """Run ``serve_probes`` in a sidecar, for a process that forks."""
     if address is None:
         yield
         return
 
-    def serve(seconds: Iterator[None]) -> None:
-        with served(address, registry, alive=alive, ready=ready):
-            for _ in seconds:
+    def serve(ticks: Iterator[None]) -> None:
+        with serve_probes(address, registry, alive=alive, ready=ready):
+            for _ in ticks:
                 pass
 
-    with companion("probes", serve):
+    with run_sidecar("probes", serve):
         yield
 
 
-class _Threading(ThreadingMixIn, WSGIServer):
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        """Say nothing: a probe comes every few seconds."""
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        """Log nothing: a probe comes every few seconds."""

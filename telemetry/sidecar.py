@@ -1,6 +1,6 @@
-"""A process beside this one, for what must go on while it works: for a process that forks, and so must not thread.
+"""Sidecar process: background work for a process that forks and so must not start threads.
 
-Whatever lock a thread holds in the instant of a fork stays locked in the child for ever.
+A lock that a thread holds at the moment of a fork stays locked in the child for ever.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_SECOND = 1.0
+TICK_SECONDS = 1.0  # s, between two ticks of a sidecar
 
 
 @contextmanager
-def companion(name: str, work: Callable[[Iterator[None]], None]) -> Iterator[None]:
-    """Fork a process that does ``work`` for as long as the block runs and this process lives.
+def run_sidecar(name: str, work: Callable[[Iterator[None]], None]) -> Iterator[None]:
+    """Fork a process that runs ``work`` until the block ends or this process dies.
 
-    It outlasts the signals that ask this one to leave: a worker that is told to leave is at work until it has left.
+    The sidecar ignores SIGTERM and SIGINT, because a worker still works after it was asked to leave.
 
     Args:
         name: of the process.
-        work: given an iterator that yields every second, until this process has gone.
+        work: receives an iterator that yields every second while this process lives.
     """
     parent = os.getpid()
 
-    def seconds() -> Iterator[None]:
+    def ticks() -> Iterator[None]:
         while os.getppid() == parent:
             yield
-            time.sleep(_SECOND)
+            time.sleep(TICK_SECONDS)
 
-    def serve() -> None:
+    def main() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        work(seconds())
+        work(ticks())
 
-    process = multiprocessing.get_context("fork").Process(target=serve, name=name, daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=main, name=name, daemon=True)
     process.start()
     try:
         yield

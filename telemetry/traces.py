@@ -1,7 +1,7 @@
-"""Steps of the work: timed, named in every log line within them, and sent as OpenTelemetry traces if that is on.
+"""Spans and stages of the work: timed, bound to log lines, and sent as OpenTelemetry traces.
 
-Tracing is an extra (``pip install 'karyoflow[traces]'``) and off unless ``enable`` is called. Trace ids are in the logs
-either way.
+Tracing is an extra (``pip install 'karyoflow[traces]'``) and off unless ``enable`` is called. Log lines carry trace ids
+in both cases.
 """
 
 from __future__ import annotations
@@ -12,23 +12,32 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from telemetry import logs
+from structlog.contextvars import bound_contextvars, get_contextvars
+
 from telemetry.metrics import PROGRESS, STAGE_SECONDS
 
 _tracer: Any = None
 
 
 class TracesUnavailable(Exception):
-    """Traces were asked for and the extra is not installed."""
+    """Traces are switched on and the extra is not installed."""
 
 
 def enable(service: str) -> Callable[[], None]:
-    """Send the traces of this process, as the ``OTEL_*`` environment says; call it after a fork. What ends it.
+    """Send the traces of this process to a collector; call it after a fork.
+
+    The ``OTEL_*`` environment names the collector.
+
+    Args:
+        service: name of this process in the traces.
+
+    Returns:
+        A function that sends the remaining spans and switches traces off.
 
     Raises:
         TracesUnavailable: the extra ``traces`` is missing.
     """
-    global _tracer  # noqa: PLW0603 - one per process, as OpenTelemetry itself has it
+    global _tracer  # noqa: PLW0603 - one tracer per process, as in OpenTelemetry itself
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
@@ -52,20 +61,20 @@ def enable(service: str) -> Callable[[], None]:
 
 @contextmanager
 def span(name: str, **ids: Any) -> Iterator[None]:
-    """Do one thing for ``ids``: log lines within carry them, and the id of the outermost span as ``trace``."""
-    began: AbstractContextManager[Any] = nullcontext()
+    """Bind ``ids`` and the id of the outermost span, ``trace``, to the log lines of the block."""
+    opened: AbstractContextManager[Any] = nullcontext()
     if _tracer is not None:
-        began = _tracer.start_as_current_span(name, attributes={f"karyo.{key}": value for key, value in ids.items()})
-    with began as current:
-        if "trace" not in logs.bound():
+        opened = _tracer.start_as_current_span(name, attributes={f"karyo.{key}": value for key, value in ids.items()})
+    with opened as current:
+        if "trace" not in get_contextvars():
             ids["trace"] = format(current.get_span_context().trace_id, "032x") if current else uuid.uuid4().hex
-        with logs.bind(**ids):
+        with bound_contextvars(**ids):
             yield
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """One step of the work on an image, timed."""
+    """Time one stage of the work on an image; a stage that raises is not counted."""
     began = time.perf_counter()
     with span(name):
         yield

@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from db.engine import check
-from telemetry.probes import broker_answers, outcomes
+from telemetry.probes import check_broker, run_checks
 from web.context import InContext
 
 router = APIRouter(tags=["health"])
@@ -22,10 +22,10 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"description": "A service does not answer"}})
 def readyz(context: InContext, response: Response) -> dict[str, str]:
     """Database, broker and object store, each asked now. 503 if one of them does not answer."""
-    ready, answers = outcomes(
+    ready, answers = run_checks(
         {
             "database": lambda: check(context.sessions),
-            "broker": lambda: broker_answers(str(context.settings.broker_url)),
+            "broker": lambda: check_broker(str(context.settings.broker_url)),
             "object_store": context.store.check,
         }
     )

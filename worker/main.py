@@ -15,7 +15,7 @@ from db.queue import StaleCase
 from models.providers import share_cores
 from settings import Settings
 from telemetry.logs import configure
-from telemetry.metrics import in_hand
+from telemetry.metrics import track_task
 from worker.case_task import summarise_case
 from worker.celery_app import ANALYSE_CHUNK, SUMMARISE_CASE, guard, make_app
 from worker.chunk.runner import Runner
@@ -45,14 +45,14 @@ class Tasks:
 
     def analyse_chunk(self, ids: list[int]) -> None:
         """Analyse the images of the analyses ``ids``, as far as they are still to be done."""
-        with GracefulTerm() as term, in_hand(ANALYSE_CHUNK):
+        with GracefulTerm() as term, track_task(ANALYSE_CHUNK):
             if self._runner is None:
                 self._runner = Runner(self._open())
             self._runner.run(ids, lambda: self._stop.is_set() or term.requested)
 
     def summarise_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
         """Summarise a case, unless it changed since the message was sent."""
-        with in_hand(SUMMARISE_CASE):
+        with track_task(SUMMARISE_CASE):
             summarise_case(self._open(), StaleCase(case_id, pipeline_id, revision), self._stop.is_set)
 
     def close(self) -> None:

@@ -26,9 +26,9 @@ def one_image(number: int) -> None:
         for stage in STAGES:
             with traces.stage(stage):
                 pass
-        metrics.staged(INSIDE)
+        metrics.observe_stages(INSIDE)
         for _ in range(ENGINE_CALLS):
-            metrics.engine_ran("embedder", "cpu", 32, 0.01)
+            metrics.observe_engine_call("embedder", "cpu", 32, 0.01)
         metrics.IMAGES.labels("done", "").inc()
 
 
@@ -43,7 +43,7 @@ def cost(images: int) -> str:
 
 def main(images: int) -> None:
     """Measure, and print a table."""
-    with metrics.share():
+    with metrics.multiprocess_registry():
         rows = [("metrics and log ids", cost(images))]
         if importlib.util.find_spec("opentelemetry.sdk"):
             os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"  # nobody: sending costs another thread

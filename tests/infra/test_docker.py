@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from prometheus_client import CollectorRegistry
 
-from telemetry.probes import served
+from telemetry.probes import serve_probes
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted((ROOT / "infra" / "docker").glob("Dockerfile.*"))
@@ -91,7 +91,7 @@ def health() -> ModuleType:
 
 
 def test_only_a_page_that_answers_well_is_healthy(health: ModuleType) -> None:
-    with served("127.0.0.1:0", CollectorRegistry(), alive={"a": int}, ready={"a": lambda: 1 // 0}) as server:
+    with serve_probes("127.0.0.1:0", CollectorRegistry(), alive={"a": int}, ready={"a": lambda: 1 // 0}) as server:
         assert server is not None
         assert health.healthy(f"http://{server.address}/healthz")
         assert not health.healthy(f"http://{server.address}/readyz")

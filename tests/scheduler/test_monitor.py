@@ -14,7 +14,7 @@ from db.engine import SessionFactory
 from db.schema import Analysis, Case, Image
 from scheduler.monitor import Monitor, monitored
 from settings import Settings
-from telemetry.probes import NotWell
+from telemetry.probes import CheckFailed
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_scheduler_lives_through_outages_but_does_not_work(monkeypatch: pytest
     before = REGISTRY.get_sample_value("karyo_scheduler_rounds_failed_total", {"problem": "ConnectionError"}) or 0
     monitor.round_failed(ConnectionError("away"))
     monitor.lives.check()
-    with pytest.raises(NotWell):
+    with pytest.raises(CheckFailed):
         monitor.works.check()
     assert (
         REGISTRY.get_sample_value("karyo_scheduler_rounds_failed_total", {"problem": "ConnectionError"}) == before + 1
@@ -95,4 +95,4 @@ def test_it_serves_nothing_unless_it_is_told_where(settings: Settings, caplog: p
         assert not caplog.records
     with monitored(settings):
         (record,) = caplog.records
-    assert record.getMessage() == "metrics and probes"
+    assert record.getMessage() == "probes.started"

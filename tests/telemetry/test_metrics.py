@@ -23,7 +23,7 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def test_the_counts_of_forked_processes_are_added_up() -> None:
-    with metrics.share() as registry:
+    with metrics.multiprocess_registry() as registry:
         metrics.IMAGES.labels("done", "").inc()
         for _ in range(2):
             os.waitpid(fork(lambda: metrics.IMAGES.labels("done", "").inc(3)), 0)
@@ -33,32 +33,32 @@ def test_the_counts_of_forked_processes_are_added_up() -> None:
 
 def test_what_a_killed_process_had_in_hand_is_in_nobodys_hand() -> None:
     def work() -> None:
-        with metrics.in_hand("karyo.analyse_chunk"):
+        with metrics.track_task("karyo.analyse_chunk"):
             ready.touch()
             time.sleep(60)
 
-    with metrics.share() as registry, tempfile.TemporaryDirectory() as folder:
+    with metrics.multiprocess_registry() as registry, tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "ready"
         pid = fork(work)
         while not ready.exists():
             time.sleep(0.01)
         time.sleep(0.2)
-        assert 0.1 < metrics.silent_seconds(registry) < 30
+        assert 0.1 < metrics.stalled_seconds(registry) < 30
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        assert metrics.silent_seconds(registry) == 0
+        assert metrics.stalled_seconds(registry) == 0
 
 
 def test_folders_of_killed_processes_are_removed() -> None:
     left = Path(tempfile.mkdtemp(prefix=f"karyo-metrics-{2**22 + 1}-"))  # no Linux gives a process this number
-    with metrics.share():
+    with metrics.multiprocess_registry():
         assert not left.exists()
 
 
 def test_the_memory_of_every_child_is_told() -> None:
     pid = fork(lambda: time.sleep(60))
     try:
-        with metrics.share() as registry:
+        with metrics.multiprocess_registry() as registry:
             resident = registry.get_sample_value("karyo_pool_process_resident_bytes", {"pid": str(pid)})
         assert resident is not None
         assert resident > 2**20
@@ -68,6 +68,6 @@ def test_the_memory_of_every_child_is_told() -> None:
 
 
 def test_names_are_those_that_prometheus_shows() -> None:
-    names = set(metrics.families())
+    names = set(metrics.metric_labels())
     assert {"karyo_images_total", "karyo_stage_seconds_bucket", "karyo_queue_oldest_seconds"} <= names
     assert "karyo_images" not in names

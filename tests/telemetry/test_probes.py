@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from telemetry.probes import NotWell, Pulse, Server, outcomes, served, served_beside
+from telemetry.probes import CheckFailed, ProbeServer, Pulse, run_checks, serve_probes, serve_probes_in_sidecar
 
 
 def ask(address: str, path: str) -> tuple[int, str]:
@@ -35,7 +35,7 @@ def fine() -> None:
 def test_each_probe_answers_for_its_checks_and_metrics_for_the_registry() -> None:
     registry = CollectorRegistry()
     Gauge("answer", "to everything", registry=registry).set(42)
-    with served("127.0.0.1:0", registry, alive={"loop": fine}, ready={"loop": fine, "broker": broken}) as server:
+    with serve_probes("127.0.0.1:0", registry, alive={"loop": fine}, ready={"loop": fine, "broker": broken}) as server:
         assert server is not None
         assert ask(server.address, "/healthz") == (200, '{"loop": "ok"}')
         status, text = ask(server.address, "/readyz")
@@ -48,16 +48,16 @@ def test_each_probe_answers_for_its_checks_and_metrics_for_the_registry() -> Non
 
 def test_a_check_of_ours_says_what_it_found() -> None:
     def silent() -> None:
-        raise NotWell("silent for 301 s")
+        raise CheckFailed("silent for 301 s")
 
-    assert outcomes({"loop": silent}) == (False, {"loop": "failed: silent for 301 s"})
+    assert run_checks({"loop": silent}) == (False, {"loop": "failed: silent for 301 s"})
 
 
 def test_a_pulse_fails_when_it_stops() -> None:
     pulse = Pulse(limit_seconds=0.05)
     pulse.check()
     time.sleep(0.1)
-    with pytest.raises(NotWell):
+    with pytest.raises(CheckFailed):
         pulse.check()
     pulse.beat()
     pulse.check()
@@ -66,9 +66,9 @@ def test_a_pulse_fails_when_it_stops() -> None:
 def test_a_taken_address_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with served(address, CollectorRegistry(), alive={}, ready={}) as server:
+        with serve_probes(address, CollectorRegistry(), alive={}, ready={}) as server:
             assert server is None
-    assert "no metrics and no probes" in caplog.text
+    assert "probes.unavailable" in caplog.text
 
 
 def test_the_process_beside_ends_with_a_killed_one_and_frees_the_port() -> None:
@@ -76,7 +76,7 @@ def test_the_process_beside_ends_with_a_killed_one_and_frees_the_port() -> None:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     pid = os.fork()
     if pid == 0:
-        with served_beside(address, CollectorRegistry(), alive={"loop": fine}, ready={}):
+        with serve_probes_in_sidecar(address, CollectorRegistry(), alive={"loop": fine}, ready={}):
             time.sleep(60)
         os._exit(0)
     deadline = time.monotonic() + 20
@@ -88,7 +88,7 @@ def test_the_process_beside_ends_with_a_killed_one_and_frees_the_port() -> None:
     while answers(address):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    Server(address, CollectorRegistry(), {}, {}).close()
+    ProbeServer(address, CollectorRegistry(), {}, {}).close()
 
 
 def answers(address: str) -> int:

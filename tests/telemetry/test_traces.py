@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.contextvars import get_contextvars
 
 from telemetry import traces
-from telemetry.logs import JsonFormatter, bound
+from telemetry.logs import formatter
 from telemetry.traces import span, stage
 
 
 def line() -> dict[str, Any]:
     record = logging.makeLogRecord({"name": "storage", "levelname": "INFO", "msg": "slow"})
-    return dict(json.loads(JsonFormatter().format(record)))
+    return dict(json.loads(formatter("json").format(record)))
 
 
 def test_lines_within_a_span_carry_its_ids_and_one_trace() -> None:
@@ -31,7 +32,7 @@ def test_lines_within_a_span_carry_its_ids_and_one_trace() -> None:
         assert "analysis" not in line()
     assert (inner["analysis"], inner["image"], inner["trace"]) == (7, 3, outer)
     assert len(outer) == 32
-    assert not bound()
+    assert not get_contextvars()
     with span("chunk"):
         assert line()["trace"] != outer
 

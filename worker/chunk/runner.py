@@ -143,7 +143,7 @@ class Runner:
             if isinstance(answer, AnalysisError):
                 self._outcomes.failed(leased, answer.reason, answer.sentence)
                 continue
-            metrics.staged(answer.seconds)
+            metrics.observe_stages(answer.seconds)
             failpoint("analysed", leased.file_name)
             del left[leased.analysis_id]
             self._writer.submit(prepared, answer, prepared.seconds + seconds)

@@ -1,6 +1,6 @@
 """A worker tells the database every few seconds that it lives, so that operators see who is there.
 
-It does so from a companion process that ends with it.
+It does so from a run_sidecar process that ends with it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from db import workers
 from db.engine import make_engine, make_sessions
 from settings import Settings
-from telemetry.sidecar import companion
+from telemetry.sidecar import run_sidecar
 
 log = logging.getLogger("worker")
 
@@ -35,7 +35,7 @@ def present(settings: Settings, name: str, processes: int) -> Iterator[None]:
                 due = time.monotonic() + INTERVAL
 
     try:
-        with companion("presence", speak):
+        with run_sidecar("presence", speak):
             yield
     finally:
         _tell(settings, lambda session: workers.say_goodbye(session, name))

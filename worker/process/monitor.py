@@ -28,7 +28,7 @@ def monitored(settings: Settings) -> Iterator[None]:
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
     ready = {
         "database": lambda: check_anew(str(settings.database_url), "karyo-worker-probe"),
-        "broker": lambda: probes.broker_answers(str(settings.broker_url)),
+        "broker": lambda: probes.check_broker(str(settings.broker_url)),
         "object_store": store.check,
         "engine": lambda: _engine_installed(settings.engine.value),
         "pool": lambda: _pool_lives(worker),
@@ -38,30 +38,30 @@ def monitored(settings: Settings) -> Iterator[None]:
         if settings.traces:
             traces.enable("karyo-worker")
 
-    with metrics.share() as registry:
+    with metrics.multiprocess_registry() as registry:
         alive = {"progress": lambda: _progresses(registry)}
-        with probes.served_beside(settings.metrics_address, registry, alive=alive, ready=ready):
+        with probes.serve_probes_in_sidecar(settings.metrics_address, registry, alive=alive, ready=ready):
             signals.worker_process_init.connect(after_fork)
-            engine.listeners.append(metrics.engine_ran)
+            engine.listeners.append(metrics.observe_engine_call)
             try:
                 yield
             finally:
-                engine.listeners.remove(metrics.engine_ran)
+                engine.listeners.remove(metrics.observe_engine_call)
                 signals.worker_process_init.disconnect(after_fork)
 
 
 def _progresses(registry: CollectorRegistry) -> None:
-    silent = metrics.silent_seconds(registry)
+    silent = metrics.stalled_seconds(registry)
     if silent > STUCK_SECONDS:
-        raise probes.NotWell(f"messages in hand, and no step has ended for {silent:.0f} s")
+        raise probes.CheckFailed(f"messages in hand, and no step has ended for {silent:.0f} s")
 
 
 def _engine_installed(choice: str) -> None:
     """Look no further than the wheel: a process that forks must not touch the GPU itself."""
     if choice != "auto" and PROVIDERS[choice] not in ort.get_available_providers():
-        raise probes.NotWell(f"ONNX Runtime here has no {PROVIDERS[choice]}")
+        raise probes.CheckFailed(f"ONNX Runtime here has no {PROVIDERS[choice]}")
 
 
 def _pool_lives(worker: int) -> None:
-    if not metrics.children(worker):
-        raise probes.NotWell("no pool process")
+    if not metrics.child_processes(worker):
+        raise probes.CheckFailed("no pool process")

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from db.engine import SessionFactory
-from telemetry.metrics import retried
+from telemetry.metrics import count_retries
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Transactions:
             retry=retry_if_exception(is_outage),
             wait=wait_random_exponential(0.1, max=5),
             stop=stop_after_delay(self._patience) if until is None else lambda state: until(),
-            before_sleep=retried("database"),
+            before_sleep=count_retries("database"),
             reraise=True,
         )
         for attempt in retrying:
