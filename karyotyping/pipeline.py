@@ -207,7 +207,7 @@ def _cell(
     if not segmentation.instances:
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
-    outlined = [Detection(i.placed(shape), i.score, i.flags) for i in segmentation.instances]
+    outlined = [Detection(i.full_mask(shape), i.score, i.flags) for i in segmentation.instances]
     chromosomes = identify(outlined, measured, classified)
     return CellAnalysis(
         shape=shape,

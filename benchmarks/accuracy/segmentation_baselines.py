@@ -32,9 +32,9 @@ from skimage.segmentation import watershed
 
 from karyotyping.image.normalise import normalise
 from karyotyping.model import encode_mask
-from karyotyping.segmentation.contours import separate
+from karyotyping.segmentation.contours import find_contours
 from karyotyping.segmentation.instance_decoding import SEGMENTER, Candidate
-from karyotyping.segmentation.proposals import on_photograph, propose, view
+from karyotyping.segmentation.proposals import propose, region_in_image, tile_image
 from karyotyping.segmentation.result import StreamParameters
 from karyotyping.segmentation.router import ROUTER
 from karyotyping.segmentation.stream import Networks, segment
@@ -95,7 +95,7 @@ def ours(networks: Networks) -> Method:
 
     def run(pixels: NDArray[np.uint8]) -> Scored:
         found = segment(normalise(pixels), networks, StreamParameters())
-        return [(i.placed((pixels.shape[0], pixels.shape[1])), i.score) for i in found.instances]
+        return [(i.full_mask((pixels.shape[0], pixels.shape[1])), i.score) for i in found.instances]
 
     return run
 
@@ -105,20 +105,20 @@ def without_sense(segmenter: Engine, similar: float = 0.5, least: float = 0.3) -
 
     def run(pixels: NDArray[np.uint8]) -> Scored:
         image, parameters = normalise(pixels), StreamParameters()
-        seen = view(image, separate(image, parameters.looked_at).regions)
+        seen = tile_image(image, find_contours(image, parameters.looked_at).regions)
         (proposed,) = propose([seen], segmenter, parameters.decoding)
         kept: list[Candidate] = []
         for item in sorted(proposed.candidates, key=lambda one: -one.score):
             if item.score >= least and all(_iou(item, other) < similar for other in kept):
                 kept.append(item)
         level, shape = parameters.decoding.level, (pixels.shape[0], pixels.shape[1])
-        return [(on_photograph(item, seen.zoom, level).placed(shape), item.score) for item in kept]
+        return [(region_in_image(item, seen.zoom, level).full_mask(shape), item.score) for item in kept]
 
     return run
 
 
 def _iou(one: Candidate, other: Candidate) -> float:
-    shared = one.region.shared(other.region)
+    shared = one.region.overlap_area(other.region)
     return shared / (one.region.area + other.region.area - shared)
 
 

@@ -89,7 +89,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Photograph:
+class DecodedImage:
     """One decoded image and nothing else of its file."""
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -102,7 +102,7 @@ class Photograph:
     """8 or 16, as stored."""
 
 
-def decode(data: bytes, limits: Limits = Limits()) -> Photograph:
+def decode(data: bytes, limits: Limits = Limits()) -> DecodedImage:
     """The grey photograph in ``data``, the content of a TIFF, PNG, JPEG or BMP file.
 
     Sixteen bits stay sixteen bits; colour becomes grey (see :func:`_grey`); an alpha channel is dropped if it is opaque
@@ -127,7 +127,7 @@ def decode(data: bytes, limits: Limits = Limits()) -> Photograph:
         cut_short = isinstance(error, EOFError | struct.error) or "truncated" in str(error).lower()
         raise ImageRejected("truncated" if cut_short else "damaged") from error
     height, width = pixels.shape
-    return Photograph(pixels, kind, width, height, 8 * pixels.itemsize)
+    return DecodedImage(pixels, kind, width, height, 8 * pixels.itemsize)
 
 
 def _kind(data: bytes) -> str:

@@ -28,10 +28,10 @@ class Tile:
     owned: tuple[int, ...]
     """Which of the boxes are looked at in this tile, and in no other: they lie wholly inside."""
 
-    def cut(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def crop(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """The tile (height, width) of an (H, W) image, 0 beyond its border.
 
-        >>> Tile(-1, 0, 3, 2, ()).cut(np.ones((1, 2), np.float32)).tolist()
+        >>> Tile(-1, 0, 3, 2, ()).crop(np.ones((1, 2), np.float32)).tolist()
         [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
         """
         result = np.zeros((self.height, self.width), np.float32)
@@ -41,7 +41,7 @@ class Tile:
         return result
 
 
-def cover(boxes: Sequence[Box], *, margin: int, step: int, largest: int) -> list[Tile]:
+def cover_boxes(boxes: Sequence[Box], *, margin: int, step: int, max_side: int) -> list[Tile]:
     """Tiles so that every box lies in the one that owns it, ``margin`` from its border.
 
     Boxes are parted by the straight cut that leaves the least to look at, and their parts again, for as long as that is
@@ -51,22 +51,22 @@ def cover(boxes: Sequence[Box], *, margin: int, step: int, largest: int) -> list
         boxes: a box too large is for the caller to part before.
         margin: pixels.
         step: of which widths and heights are multiples, and corners, pixels.
-        largest: width or height of a tile, pixels; a multiple of ``step``.
+        max_side: width or height of a tile, pixels; a multiple of ``step``.
 
     Raises:
         ValueError: a box fits no tile.
 
-    >>> [tile.owned for tile in cover([(0, 0, 9, 9), (90, 0, 9, 9), (12, 3, 9, 9)], margin=4, step=8, largest=64)]
+    >>> [tile.owned for tile in cover([(0, 0, 9, 9), (90, 0, 9, 9), (12, 3, 9, 9)], margin=4, step=8, max_side=64)]
     [(0, 2), (1,)]
     """
     array = np.array(boxes, np.int64).reshape(-1, 4)
     low, high = array[:, :2] - margin, array[:, :2] + array[:, 2:] + margin
-    if (_sides(low, high, step) > largest).any():
-        raise ValueError(f"a box and {margin} pixels about it are larger than a tile of {largest} pixels")
+    if (_sides(low, high, step) > max_side).any():
+        raise ValueError(f"a box and {margin} pixels about it are larger than a tile of {max_side} pixels")
     tiles, left = [], [np.arange(len(array))] if len(array) else []
     while left:
         members = left.pop()
-        parts = _parted(low[members], high[members], step, largest)
+        parts = _parted(low[members], high[members], step, max_side)
         if parts is not None:
             left += [members[part] for part in reversed(parts)]
             continue
@@ -81,12 +81,12 @@ def _sides(low: Ints, high: Ints, step: int) -> Ints:
     return -(-high // step) * step - low // step * step
 
 
-def _parted(low: Ints, high: Ints, step: int, largest: int) -> tuple[Ints, Ints] | None:
+def _parted(low: Ints, high: Ints, step: int, max_side: int) -> tuple[Ints, Ints] | None:
     """Two groups of the boxes from ``low`` to ``high`` (N, 2) that are better looked at apart; None if together."""
     if len(low) < 2:
         return None
     sides = _sides(low.min(axis=0), high.max(axis=0), step)
-    best = np.inf if (sides > largest).any() else _WORTH * sides.prod()
+    best = np.inf if (sides > max_side).any() else _WORTH * sides.prod()
     parts = None
     for axis in (0, 1):
         order = np.argsort(low[:, axis] + high[:, axis], kind="stable")
@@ -104,14 +104,14 @@ def _growing(low: Ints, high: Ints, step: int) -> Ints:
     return np.asarray(sides.prod(axis=1))
 
 
-def parted(box: Box, largest: int) -> list[Box]:
-    """A box as one or more of at most ``largest`` in both directions that lie side by side.
+def split_box(box: Box, max_side: int) -> list[Box]:
+    """A box as one or more of at most ``max_side`` in both directions that lie side by side.
 
     >>> parted((0, 0, 10, 5), 6)
     [(0, 0, 5, 5), (5, 0, 5, 5)]
     """
     x, y, w, h = box
-    columns, rows = -(-w // largest), -(-h // largest)
+    columns, rows = -(-w // max_side), -(-h // max_side)
     xs, ys = np.linspace(x, x + w, columns + 1).astype(int), np.linspace(y, y + h, rows + 1).astype(int)
     return [
         (int(xs[i]), int(ys[k]), int(xs[i + 1] - xs[i]), int(ys[k + 1] - ys[k]))

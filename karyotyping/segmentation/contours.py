@@ -67,7 +67,7 @@ class Contour:
         result[part] = image[here]
         return result
 
-    def shared(self, other: Contour) -> int:
+    def overlap_area(self, other: Contour) -> int:
         """Pixels that both regions have."""
         (x, y), (u, v) = self.origin, other.origin
         (h, w), (k, m) = self.mask.shape, other.mask.shape
@@ -78,7 +78,7 @@ class Contour:
         theirs = other.mask[top - v : bottom - v, left - u : right - u]
         return int(np.count_nonzero(ours & theirs))
 
-    def within(self, shape: tuple[int, int]) -> Contour:
+    def clipped(self, shape: tuple[int, int]) -> Contour:
         """The region, as far as it lies in an image of this shape, with a margin of one pixel; it may be empty."""
         x, y = self.origin
         mask = self.mask.copy()
@@ -94,7 +94,7 @@ class Contour:
         inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
         return y[inside], x[inside]
 
-    def placed(self, shape: tuple[int, int]) -> Mask:
+    def full_mask(self, shape: tuple[int, int]) -> Mask:
         """The mask in an image of this shape (H, W)."""
         result = np.zeros(shape, bool)
         result[self.pixels(shape)] = True
@@ -107,7 +107,7 @@ class Contour:
         return bool(x.min() <= 0 or y.min() <= 0 or x.max() >= shape[1] - 1 or y.max() >= shape[0] - 1)
 
 
-def meeting(contours: Sequence[Contour]) -> list[tuple[int, int]]:
+def overlapping_pairs(contours: Sequence[Contour]) -> list[tuple[int, int]]:
     """The pairs whose crops share pixels, each once.
 
     >>> spot = np.ones((3, 3), bool)
@@ -126,20 +126,20 @@ class Contours:
 
     regions: tuple[Contour, ...]
     """May hold chromosomes, from the upper left to the lower right."""
-    nuclei: int
-    debris: int
+    nucleus_count: int
+    debris_count: int
     typical_area: float
     """Median area of the contours that look like one chromosome, pixels."""
 
 
-def separate(normalised: Normalised, parameters: ContourParameters) -> Contours:
+def find_contours(normalised: Normalised, parameters: ContourParameters) -> Contours:
     """Cut a normalised photograph into contours."""
     stain, width = normalised.stain, normalised.width
     nuclei_mask, nuclei = find_nuclei(stain, width, parameters)
     foreground = binarise(stain, width, parameters)
     if not parameters.keep_nuclei:
         foreground &= ~nuclei_mask
-    found = cut_out(foreground, least=max(8.0, 0.1 * width**2))
+    found = connected_regions(foreground, least=max(8.0, 0.1 * width**2))
     typical = typical_area(found, width)
     regions = []
     debris = 0
@@ -207,7 +207,7 @@ def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tup
     return mask, count - 1
 
 
-def cut_out(foreground: Mask, least: float = 1.0) -> list[Contour]:
+def connected_regions(foreground: Mask, least: float = 1.0) -> list[Contour]:
     """The 8-connected components of at least ``least`` pixels, each in its own crop with a margin of one pixel."""
     padded = np.pad(foreground, 1).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from karyotyping.arrays import Mask
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.result import StreamParameters, Told
+from karyotyping.segmentation.result import ScoredRegion, StreamParameters
 from karyotyping.segmentation.router import SINGLE
-from karyotyping.segmentation.splitting import split
+from karyotyping.segmentation.splitting import split_region
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def split_regions(
             pieces.append(Piece(region, single, index))
             continue
         stain = region.crop(image.stain)
-        parts = split(region.mask, stain, image.width, typical_area, parameters.splitting)
+        parts = split_region(region.mask, stain, image.width, typical_area, parameters.splitting)
         pieces += [Piece(Contour(part.mask, region.origin), part.score, index) for part in parts]
     return pieces
 
 
-def rescored(
+def combine_scores(
     pieces: Sequence[Piece], routes: NDArray[np.float32] | None, parameters: StreamParameters
 ) -> Sequence[Piece]:
     """The pieces with the router's opinion in their scores: the weighted geometric mean of both probabilities."""
@@ -58,7 +58,7 @@ def rescored(
     ]
 
 
-def grown(pieces: Sequence[Piece], image: Normalised, parameters: StreamParameters) -> list[Told]:
+def grow_pieces(pieces: Sequence[Piece], image: Normalised, parameters: StreamParameters) -> list[ScoredRegion]:
     """The pieces grown to the rims of their contours, which blur made pale."""
     margin = parameters.growth * image.width
     pad = int(np.ceil(margin)) + 1
@@ -68,12 +68,14 @@ def grown(pieces: Sequence[Piece], image: Normalised, parameters: StreamParamete
         x, y = group[0].region.origin
         frame = Contour(np.pad(group[0].region.mask, pad), (x - pad, y - pad))
         rim = frame.crop(image.stain) > parameters.rim
-        masks = grow([np.pad(piece.region.mask, pad) for piece in group], rim, margin)
-        told += [Told(Contour(mask, frame.origin), piece.score) for piece, mask in zip(group, masks, strict=True)]
+        masks = grow_masks([np.pad(piece.region.mask, pad) for piece in group], rim, margin)
+        told += [
+            ScoredRegion(Contour(mask, frame.origin), piece.score) for piece, mask in zip(group, masks, strict=True)
+        ]
     return told
 
 
-def grow(masks: Sequence[Mask], into: Mask, margin: float) -> list[Mask]:
+def grow_masks(masks: Sequence[Mask], into: Mask, margin: float) -> list[Mask]:
     """Masks (h, w) of one frame grown by ``margin`` pixels ``into`` a region, up to halfway to their neighbours."""
     distances: NDArray[np.float32] = np.stack(
         [cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) for mask in masks]

@@ -18,22 +18,22 @@ from karyotyping.segmentation.contours import Contour
 
 SEGMENTER = "segmenter"
 """Name of the weights."""
-TILE, SIDES_OF = 256, 16
+TRAINING_TILE_SIDE, TILE_SIDE_STEP = 256, 16
 """Pixels that a side is long of what the segmenter learns from, and of what the sides of a tile that it sees must be
 multiples; a chromosome is ``CANONICAL_WIDTH`` wide in it."""
-STRIDE, CELL = 2, 2
+STRIDE, KERNEL_STRIDE = 2, 2
 """Pixels of the tile to one of the maps; of the maps to one of the kernels' map."""
-LANES = 4
+AXIS_BINS = 4
 """Ranges of directions in which midpoints are sought; the first is centred on the rows' direction."""
-PROTOTYPES, HIDDEN = 8, 8
+PROTOTYPES, HIDDEN_UNITS = 8, 8
 """Maps that masks are made of, and units of the hidden layer that makes them."""
-WINDOW = 96
+WINDOW_SIDE = 96
 """Side of the window in which a mask is drawn, pixels of the maps: no chromosome reaches farther."""
-REACH = 24.0
+COORDINATE_UNIT = 24.0
 """Pixels of the maps that are a coordinate's unit."""
-DIRECTIONS = 12
+CORE_DIRECTIONS = 12
 """Into how many directions the core of the chromosomes is lifted."""
-DENSE = ("foreground", "overlap", "boundary", *(f"core_{k}" for k in range(DIRECTIONS)))
+DENSE_MAPS = ("foreground", "overlap", "boundary", *(f"core_{k}" for k in range(CORE_DIRECTIONS)))
 """What the maps in ``dense`` say of every pixel."""
 
 _FAR = 12.0
@@ -74,7 +74,7 @@ class Candidate:
     midpoint: tuple[float, float]
     """x, y"""
 
-    def moved(self, x: int, y: int) -> Candidate:
+    def shifted(self, x: int, y: int) -> Candidate:
         """The same in maps whose corner lies ``x`` to the left and ``y`` above."""
         left, top = self.region.origin
         region = Contour(self.region.mask, (left + x, top + y))
@@ -85,42 +85,42 @@ class Candidate:
 class Midpoints:
     """N places where a chromosome's axis has its middle, in pixels of the maps."""
 
-    lane: NDArray[np.int64]
+    axis_bin: NDArray[np.int64]
     row: NDArray[np.int64]
     column: NDArray[np.int64]
     score: Floats32
 
 
-def lanes_of(direction: NDArray[np.float64]) -> NDArray[np.int64]:
+def axis_bins(direction: NDArray[np.float64]) -> NDArray[np.int64]:
     """The lanes in which axes of these directions, radians, are sought.
 
     >>> lanes_of(np.radians([0.0, 50.0, 95.0, 170.0])).tolist()
     [0, 1, 2, 0]
     """
-    return np.round(direction / (np.pi / LANES)).astype(np.int64) % LANES
+    return np.round(direction / (np.pi / AXIS_BINS)).astype(np.int64) % AXIS_BINS
 
 
-def decode(
+def decode_instances(
     maps: Mapping[str, Floats32], parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None
 ) -> list[Candidate]:
     """What may be chromosomes in one tile, likeliest first; some tell the same one again.
 
     Args:
-        maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (LANES, h, w), ``kernel``
-            (LANES * P, h / CELL, w / CELL), ``quality`` (LANES, h / CELL, w / CELL), ``prototypes`` (PROTOTYPES, h, w).
+        maps: what the segmenter gives for the tile, without the batch dimension: ``centre`` (AXIS_BINS, h, w), ``kernel``
+            (AXIS_BINS * P, h / KERNEL_STRIDE, w / KERNEL_STRIDE), ``quality`` (AXIS_BINS, h / KERNEL_STRIDE, w / KERNEL_STRIDE), ``prototypes`` (PROTOTYPES, h, w).
         parameters: what is believed.
         wanted: (h, w) where midpoints are looked for; everywhere by default.
     """
-    found = midpoints(maps["centre"], parameters, wanted)
-    cells = found.row // CELL, found.column // CELL
-    score = found.score * maps["quality"][found.lane, *cells]
-    kernel = maps["kernel"].reshape(LANES, -1, *maps["kernel"].shape[1:])[found.lane, :, *cells]
+    found = find_midpoints(maps["centre"], parameters, wanted)
+    cells = found.row // KERNEL_STRIDE, found.column // KERNEL_STRIDE
+    score = found.score * maps["quality"][found.axis_bin, *cells]
+    kernel = maps["kernel"].reshape(AXIS_BINS, -1, *maps["kernel"].shape[1:])[found.axis_bin, :, *cells]
     height, width = maps["centre"].shape[1:]
     candidates = []
-    drawn = np.full((min(height, WINDOW) + 2, min(width, WINDOW) + 2), -_FAR, np.float32)
+    drawn = np.full((min(height, WINDOW_SIDE) + 2, min(width, WINDOW_SIDE) + 2), -_FAR, np.float32)
     for k in np.flatnonzero(score >= parameters.score):
         row, column = int(found.row[k]), int(found.column[k])
-        drawn[1:-1, 1:-1] = draw(kernel[k], window(maps["prototypes"], row, column))
+        drawn[1:-1, 1:-1] = mask_logits(kernel[k], mask_inputs(maps["prototypes"], row, column))
         region = _largest_region(drawn > parameters.level)
         if region is None or region[1] < parameters.area:
             continue
@@ -133,8 +133,10 @@ def decode(
     return candidates
 
 
-def midpoints(centre: Floats32, parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None) -> Midpoints:
-    """The peaks of every lane of ``centre`` (LANES, h, w) where they are ``wanted`` (h, w), likeliest first."""
+def find_midpoints(
+    centre: Floats32, parameters: DecodeParameters, wanted: NDArray[np.bool_] | None = None
+) -> Midpoints:
+    """The peaks of every lane of ``centre`` (AXIS_BINS, h, w) where they are ``wanted`` (h, w), likeliest first."""
     highest = np.stack([cv2.dilate(lane, np.ones((3, 3), np.uint8)) for lane in centre])
     peaks = (centre == highest) & (centre >= parameters.midpoint)
     lane, row, column = np.nonzero(peaks if wanted is None else peaks & wanted)
@@ -145,30 +147,33 @@ def midpoints(centre: Floats32, parameters: DecodeParameters, wanted: NDArray[np
 
 def window_origin(middle: int, size: int) -> int:
     """Where the window about ``middle`` begins on a side of ``size``: it never leaves the tile."""
-    return max(0, min(middle - WINDOW // 2, size - WINDOW))
+    return max(0, min(middle - WINDOW_SIDE // 2, size - WINDOW_SIDE))
 
 
-def window(prototypes: Floats32, row: int, column: int) -> Floats32:
-    """What a mask is drawn from: (PROTOTYPES + 2, WINDOW, WINDOW) prototypes, and coordinates x, y about the cell."""
+def mask_inputs(prototypes: Floats32, row: int, column: int) -> Floats32:
+    """What a mask is drawn from: (PROTOTYPES + 2, WINDOW_SIDE, WINDOW_SIDE) prototypes, and coordinates x, y about the cell."""
     top, left = window_origin(row, prototypes.shape[1]), window_origin(column, prototypes.shape[2])
-    cut = prototypes[:, top : top + WINDOW, left : left + WINDOW]
+    cut = prototypes[:, top : top + WINDOW_SIDE, left : left + WINDOW_SIDE]
     result = np.empty((len(cut) + 2, *cut.shape[1:]), np.float32)
     result[:-2] = cut
-    result[-2] = coordinates(column, left, cut.shape[2])
-    result[-1] = coordinates(row, top, cut.shape[1])[:, None]
+    result[-2] = cell_coordinates(column, left, cut.shape[2])
+    result[-1] = cell_coordinates(row, top, cut.shape[1])[:, None]
     return result
 
 
-def coordinates(middle: int, origin: int, size: int) -> Floats32:
+def cell_coordinates(middle: int, origin: int, size: int) -> Floats32:
     """Places in a window of ``size`` seen from the middle of the cell that ``middle`` lies in."""
-    return ((np.arange(origin, origin + size) - (middle // CELL * CELL + 0.5 * (CELL - 1))) / REACH).astype(np.float32)
+    return (
+        (np.arange(origin, origin + size) - (middle // KERNEL_STRIDE * KERNEL_STRIDE + 0.5 * (KERNEL_STRIDE - 1)))
+        / COORDINATE_UNIT
+    ).astype(np.float32)
 
 
-def draw(kernel: Floats32, seen: Floats32) -> Floats32:
-    """Logits of a mask: a layer with ``HIDDEN`` rectified units and a linear one, their weights in ``kernel`` (P,)."""
-    first = HIDDEN * len(seen)
-    weights, biases, last = np.split(kernel[:-1], [first, first + HIDDEN])
-    inner = np.maximum(weights.reshape(HIDDEN, -1) @ seen.reshape(len(seen), -1) + biases[:, None], 0)
+def mask_logits(kernel: Floats32, seen: Floats32) -> Floats32:
+    """Logits of a mask: a layer with ``HIDDEN_UNITS`` rectified units and a linear one, their weights in ``kernel`` (P,)."""
+    first = HIDDEN_UNITS * len(seen)
+    weights, biases, last = np.split(kernel[:-1], [first, first + HIDDEN_UNITS])
+    inner = np.maximum(weights.reshape(HIDDEN_UNITS, -1) @ seen.reshape(len(seen), -1) + biases[:, None], 0)
     drawn: Floats32 = (last @ inner + kernel[-1]).reshape(seen.shape[1:])
     return drawn
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from karyotyping.arrays import Mask
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, binarise, typical_area
-from karyotyping.segmentation.splitting import SplitParameters, judge_region
+from karyotyping.segmentation.splitting import SplitParameters, whole_log_odds
 
 
 @dataclass(frozen=True, slots=True)
-class RejoinParameters:
+class MergeParameters:
     """Looser thresholds: ``floor`` and ``fraction`` of ``ContourParameters``."""
 
     fractions: tuple[float, ...] = (0.4, 0.3, 0.2)
@@ -33,12 +33,12 @@ class RejoinParameters:
     """Most median chromosome areas of a rejoined contour."""
 
 
-def rejoin(
+def merge_fragments(
     found: Contours,
     normalised: Normalised,
     contours: ContourParameters,
     splitting: SplitParameters,
-    parameters: RejoinParameters,
+    parameters: MergeParameters,
 ) -> Contours:
     """The contours with the torn ones replaced by whole ones, and the typical area that follows from them.
 
@@ -60,7 +60,7 @@ def rejoin(
             k: whole
             for k, (whole, group) in enumerate(groups)
             if 1 < len(group) <= parameters.most
-            and judge_region(whole.mask, normalised.width, found.typical_area, any_size)
+            and whole_log_odds(whole.mask, normalised.width, found.typical_area, any_size)
             > splitting.whole - parameters.slack
         }
         proposed = [r for k, (_, group) in enumerate(groups) for r in ([wholes[k]] if k in wholes else group)]

@@ -25,7 +25,7 @@ _FREE = 0.6
 """Share of the surroundings that must belong to no other instance: between others there is little to see."""
 
 
-def surrounded(regions: Sequence[Contour], stain: Grey, width: float) -> list[float]:
+def surround_brightness(regions: Sequence[Contour], stain: Grey, width: float) -> list[float]:
     """How bright the free surroundings of each region are beside the region, 0..1 and more; 0 where few are free.
 
     Args:

@@ -16,9 +16,15 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Grey, Mask
 from karyotyping.image.normalise import Normalised
-from karyotyping.image.tiles import Box, Tile, cover, parted
+from karyotyping.image.tiles import Box, Tile, cover_boxes, split_box
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.instance_decoding import SIDES_OF, STRIDE, Candidate, DecodeParameters, decode
+from karyotyping.segmentation.instance_decoding import (
+    STRIDE,
+    TILE_SIDE_STEP,
+    Candidate,
+    DecodeParameters,
+    decode_instances,
+)
 from models.engine import Engine
 
 _MARGIN = 20
@@ -26,7 +32,7 @@ _MARGIN = 20
 _LARGEST = 384
 """Pixels that a side of a tile is long at most: in much larger ones than it learnt from the network tells chromosomes
 worse."""
-_WHOLE = _LARGEST - 2 * _MARGIN - 2 * SIDES_OF
+_WHOLE = _LARGEST - 2 * _MARGIN - 2 * TILE_SIDE_STEP
 _PART = _LARGEST // 3
 """Largest side of the parts of contours that no tile holds: most of a chromosome that begins there still fits."""
 _BESIDE = np.ones((17, 17), np.uint8)
@@ -36,7 +42,7 @@ _TOGETHER = 16
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TiledImage:
     """A photograph at canonical scale, and where the segmenter looks at it."""
 
     stain: Grey
@@ -48,7 +54,7 @@ class View:
     """Pixels of the view to one of the photograph."""
 
 
-def view(normalised: Normalised, contours: Sequence[Contour]) -> View:
+def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImage:
     """The tiles of a photograph that hold its contours."""
     zoom = 1.0 / normalised.scale
     height, width = (max(1, round(n * zoom)) for n in normalised.stain.shape)
@@ -63,16 +69,16 @@ def view(normalised: Normalised, contours: Sequence[Contour]) -> View:
             continue
         x, y, w, h = cv2.boundingRect(seen.astype(np.uint8))
         box = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
-        for part in [box] if max(w, h) * STRIDE <= _WHOLE else parted(box, _PART):
+        for part in [box] if max(w, h) * STRIDE <= _WHOLE else split_box(box, _PART):
             left, top, right, bottom = (n // STRIDE for n in (part[0], part[1], part[0] + part[2], part[1] + part[3]))
             window = np.s_[top:bottom, left:right]
             part_of[window][seen[window]] = len(boxes)
             boxes.append(part)
-    tiles = cover(boxes, margin=_MARGIN, step=SIDES_OF, largest=_LARGEST)
+    tiles = cover_boxes(boxes, margin=_MARGIN, step=TILE_SIDE_STEP, max_side=_LARGEST)
     tile_of = np.full(len(boxes) + 1, -1, np.int32)  # the last is background's, -1
     for number, tile in enumerate(tiles):
         tile_of[list(tile.owned)] = number
-    return View(stain, tuple(tiles), tile_of[part_of], zoom)
+    return TiledImage(stain, tuple(tiles), tile_of[part_of], zoom)
 
 
 def _shrunk(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
@@ -93,14 +99,14 @@ class Proposals:
     """(h / STRIDE, w / STRIDE), rounded up: how many chromosomes are expected to lie on a pixel, 0..2."""
 
 
-def propose(views: Sequence[View], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
+def propose(views: Sequence[TiledImage], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
     """What may be chromosomes in each view. One tile alone decides on each contour."""
     found = [Proposals([], np.zeros(seen.owner.shape, np.float32)) for seen in views]
     jobs = [_Job(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
     for size, alike in groupby(sorted(jobs, key=_Job.size), _Job.size):
         most = min(_TOGETHER, engine.largest_batch(size[0] * size[1]))
         while some := list(islice(alike, most)):
-            maps = engine.infer({"stain": np.stack([job.tile.cut(views[job.view].stain)[None] for job in some])})
+            maps = engine.infer({"stain": np.stack([job.tile.crop(views[job.view].stain)[None] for job in some])})
             for n, job in enumerate(some):
                 _decide(job, {name: values[n] for name, values in maps.items()}, views, found, parameters)
     return found
@@ -122,7 +128,7 @@ class _Job:
 def _decide(
     job: _Job,
     maps: dict[str, Grey],
-    views: Sequence[View],
+    views: Sequence[TiledImage],
     found: Sequence[Proposals],
     parameters: DecodeParameters,
 ) -> None:
@@ -130,7 +136,7 @@ def _decide(
     x, y = job.tile.x // STRIDE, job.tile.y // STRIDE
     owner, proposals = views[job.view].owner, found[job.view]
     wanted = _about(owner, job.number, (x, y), maps["centre"].shape[1:])
-    moved = (item.moved(x, y) for item in decode(maps, parameters, wanted))
+    moved = (item.shifted(x, y) for item in decode_instances(maps, parameters, wanted))
     proposals.candidates.extend(_owned(moved, owner, job.number))
     _paste(maps["dense"][0] + maps["dense"][1], proposals.depth, x, y)
 
@@ -167,7 +173,7 @@ def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], number: int) ->
     return kept
 
 
-def on_photograph(item: Candidate, zoom: float, level: float) -> Contour:
+def region_in_image(item: Candidate, zoom: float, level: float) -> Contour:
     """The region of a candidate in the pixels of the photograph, smooth at whatever scale.
 
     Args:

@@ -11,9 +11,9 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from karyotyping.arrays import Mask
 from karyotyping.model import ChromosomeFlag
-from karyotyping.segmentation.contours import Contour, ContourParameters, meeting
+from karyotyping.segmentation.contours import Contour, ContourParameters, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import DecodeParameters
-from karyotyping.segmentation.merging import RejoinParameters
+from karyotyping.segmentation.merging import MergeParameters
 from karyotyping.segmentation.selection import SelectionParameters
 from karyotyping.segmentation.splitting import SplitParameters
 
@@ -36,7 +36,7 @@ class StreamParameters:
     """The contours that the segmenter looks at. It knows debris and nuclei itself, and better: a dense round spread is
     easily taken for a nucleus before."""
     splitting: SplitParameters = field(default_factory=SplitParameters)
-    rejoining: RejoinParameters = field(default_factory=RejoinParameters)
+    rejoining: MergeParameters = field(default_factory=MergeParameters)
     noise: float = 0.9
     """A contour that the router takes for noise with at least this probability is debris."""
     single: float = 0.6
@@ -87,9 +87,9 @@ class Instance:
         """The instance as a contour, to crop with."""
         return Contour(self.mask, self.origin)
 
-    def placed(self, shape: tuple[int, int]) -> Mask:
+    def full_mask(self, shape: tuple[int, int]) -> Mask:
         """The mask in an image of this shape (H, W)."""
-        return self.region().placed(shape)
+        return self.region().full_mask(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,37 +98,41 @@ class Segmentation:
 
     instances: tuple[Instance, ...]
     """From the upper left to the lower right."""
-    nuclei: int
-    debris: int
-    clusters: int
+    nucleus_count: int
+    debris_count: int
+    cluster_count: int
     """Groups of chromosomes that touch or overlap."""
-    overlaps: int
+    overlap_count: int
     """Pairs of instances that share pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ScoredRegion:
     """A region told to be one chromosome, and how probably it is."""
 
     region: Contour
     score: float
 
 
-def finish(
-    told: Sequence[Told], shape: tuple[int, int], parameters: StreamParameters, nuclei: int, debris: int
+def build_segmentation(
+    told: Sequence[ScoredRegion],
+    shape: tuple[int, int],
+    parameters: StreamParameters,
+    nucleus_count: int,
+    debris_count: int,
 ) -> Segmentation:
     """What was found in an image of this shape (H, W): the regions trimmed and flagged, their neighbours counted."""
-    regions = [item.region.within(shape) for item in told]
+    regions = [item.region.clipped(shape) for item in told]
     flags: list[set[ChromosomeFlag]] = [set() for _ in told]
     grown = [Contour(cv2.dilate(r.mask.astype(np.uint8), _TOUCHING) > 0, r.origin) for r in regions]
     groups, covered, overlaps = DisjointSet(range(len(told))), np.zeros(len(told), int), 0
-    for a, b in meeting(grown):
-        if not grown[a].shared(grown[b]):
+    for a, b in overlapping_pairs(grown):
+        if not grown[a].overlap_area(grown[b]):
             continue
         groups.merge(a, b)
         flags[a].add("touching")
         flags[b].add("touching")
-        pixels = regions[a].shared(regions[b])
+        pixels = regions[a].overlap_area(regions[b])
         covered[[a, b]] += pixels
         overlaps += int(pixels >= _OVERLAPPED * min(regions[a].area, regions[b].area))
     for item, region, pixels, raised in zip(told, regions, covered, flags, strict=True):
@@ -144,8 +148,8 @@ def finish(
     ]
     return Segmentation(
         tuple(sorted(instances, key=lambda one: one.origin[::-1])),
-        nuclei,
-        debris,
-        clusters=sum(len(group) > 1 for group in groups.subsets()),
-        overlaps=overlaps,
+        nucleus_count,
+        debris_count,
+        cluster_count=sum(len(group) > 1 for group in groups.subsets()),
+        overlap_count=overlaps,
     )

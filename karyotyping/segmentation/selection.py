@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import meeting
+from karyotyping.segmentation.contours import overlapping_pairs
 from karyotyping.segmentation.instance_decoding import Candidate
 
 _ROUNDS = 3
@@ -105,7 +105,7 @@ class _Choice:
         self._wanted = depth.astype(np.float64).ravel()
         self._chosen: set[int] = set()
         self._rivals: list[list[int]] = [[] for _ in candidates]
-        for j, k in meeting([item.region for item in candidates]):
+        for j, k in overlapping_pairs([item.region for item in candidates]):
             if self._conflict(j, k):
                 self._rivals[j].append(k)
                 self._rivals[k].append(j)
@@ -168,7 +168,7 @@ class _Choice:
         return changed
 
     def _conflict(self, j: int, k: int) -> bool:
-        shared = self._candidates[j].region.shared(self._candidates[k].region)
+        shared = self._candidates[j].region.overlap_area(self._candidates[k].region)
         return bool(shared >= _CONFLICT * min(self._area[j], self._area[k]))
 
     def scored(self) -> list[Candidate]:

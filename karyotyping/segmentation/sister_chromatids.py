@@ -13,7 +13,7 @@ import numpy as np
 from karyotyping.arrays import Floats
 from karyotyping.segmentation.contours import Contour
 
-APART = 1.7
+CHROMOSOME_WIDTH_RATIO = 1.7
 """How wide a chromosome is whose chromatids stand apart, beside the width of one of them."""
 _ALIKE = 1.4
 """Largest ratio of the areas of twins."""
@@ -25,7 +25,7 @@ _NEAREST, _FARTHEST = 0.7, 1.5
 """How far their axes lie apart, in their widths."""
 
 
-def twin_share(regions: Sequence[Contour]) -> float:
+def sister_share(regions: Sequence[Contour]) -> float:
     """Share of the regions that lie beside one alike, 0..1; 0 if there are none.
 
     >>> bar = np.zeros((7, 22), bool)

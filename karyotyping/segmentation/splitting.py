@@ -67,7 +67,7 @@ def logistic(odds: float) -> float:
     return 1.0 / (1.0 + exp(-max(-30.0, min(30.0, odds))))
 
 
-def split(mask: Mask, stain: Grey, width: float, area: float, parameters: SplitParameters) -> list[Part]:
+def split_region(mask: Mask, stain: Grey, width: float, area: float, parameters: SplitParameters) -> list[Part]:
     """The likeliest parts of a region; ``[whole]`` if it is best left alone.
 
     ``mask`` and ``stain`` are (h, w) with a margin of background; ``width`` and ``area`` those of a typical chromosome
@@ -93,7 +93,7 @@ class _Reader:
     def _read(self, mask: Mask) -> tuple[float, list[Part]]:
         parameters = self.parameters
         size = np.count_nonzero(mask) / self.area
-        odds = judge_region(mask, self.width, self.area, parameters)
+        odds = whole_log_odds(mask, self.width, self.area, parameters)
         best = (log(logistic(odds)), [Part(mask, logistic(odds))])
         if size < 2.0 * 0.5 * parameters.small or size > parameters.max_parts or odds > parameters.whole - 0.5:
             return best
@@ -119,7 +119,7 @@ class _Reader:
         return result
 
 
-def judge_region(mask: Mask, width: float, area: float, parameters: SplitParameters) -> float:
+def whole_log_odds(mask: Mask, width: float, area: float, parameters: SplitParameters) -> float:
     """Log odds that a region is exactly one whole chromosome."""
     size = np.count_nonzero(mask) / area
     odds = parameters.whole

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, separate
-from karyotyping.segmentation.geometric import Piece, grown, rescored, split_regions
-from karyotyping.segmentation.merging import rejoin
-from karyotyping.segmentation.prominence import surrounded
-from karyotyping.segmentation.proposals import on_photograph, propose, view
-from karyotyping.segmentation.result import Segmentation, StreamParameters, Told, finish
+from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, find_contours
+from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
+from karyotyping.segmentation.merging import merge_fragments
+from karyotyping.segmentation.prominence import surround_brightness
+from karyotyping.segmentation.proposals import propose, region_in_image, tile_image
+from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
-from karyotyping.segmentation.sister_chromatids import APART, twin_share
+from karyotyping.segmentation.sister_chromatids import CHROMOSOME_WIDTH_RATIO, sister_share
 from models.engine import Engine
 
 _CLEAR, _FEWEST = 0.7, 5
@@ -69,14 +69,14 @@ def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters)
     if len(clear) < _FEWEST:
         return image.scale
     if _parted(found, parameters):
-        return image.scale * APART
+        return image.scale * CHROMOSOME_WIDTH_RATIO
     off = chromosome_width(*(region.mask for region in clear)) / (parameters.width * image.width)
     return image.scale if 1 / parameters.wider < off < parameters.wider else image.scale * float(np.clip(off, 0.5, 2.0))
 
 
 def _parted(found: Segmentation, parameters: StreamParameters) -> bool:
     """Whether so many instances lie beside a twin, and there are so many, that they must be chromatids."""
-    return len(found.instances) > NORMAL_COUNT and twin_share(_clear(found)) > parameters.twins
+    return len(found.instances) > NORMAL_COUNT and sister_share(_clear(found)) > parameters.twins
 
 
 def _clear(found: Segmentation) -> list[Contour]:
@@ -87,7 +87,7 @@ def _clear(found: Segmentation) -> list[Contour]:
 def _better(first: Segmentation, second: Segmentation, parameters: StreamParameters) -> Segmentation:
     """Of two looks at a photograph the one with fewer twins, if one sees chromatids, or else with more evidence."""
     if any(_parted(found, parameters) for found in (first, second)):
-        return min(first, second, key=lambda found: twin_share(_clear(found)))
+        return min(first, second, key=lambda found: sister_share(_clear(found)))
     return max(first, second, key=_evidence)
 
 
@@ -114,7 +114,7 @@ def _segment_batch(
         told = _segmented(images, regions, networks.segmenter, parameters)
     result = []
     for image, one, kept, proposed in zip(images, found, regions, told, strict=True):
-        around = surrounded([item.region for item in proposed], image.stain, image.width)
+        around = surround_brightness([item.region for item in proposed], image.stain, image.width)
         believed = [
             item
             for item, bright in zip(proposed, around, strict=True)
@@ -122,13 +122,13 @@ def _segment_batch(
         ]
         dropped = len(one.regions) - len(kept) + len(proposed) - len(believed)
         shape = (image.stain.shape[0], image.stain.shape[1])
-        result.append(finish(believed, shape, parameters, one.nuclei, one.debris + dropped))
+        result.append(build_segmentation(believed, shape, parameters, one.nucleus_count, one.debris_count + dropped))
     return result
 
 
 def _contours(image: Normalised, contours: ContourParameters, parameters: StreamParameters) -> Contours:
-    found = separate(image, contours)
-    return rejoin(found, image, contours, parameters.splitting, parameters.rejoining)
+    found = find_contours(image, contours)
+    return merge_fragments(found, image, contours, parameters.splitting, parameters.rejoining)
 
 
 def _routes(
@@ -156,15 +156,15 @@ def _split(
     regions: Sequence[Sequence[tuple[Contour, float]]],
     router: Engine | None,
     parameters: StreamParameters,
-) -> list[list[Told]]:
+) -> list[list[ScoredRegion]]:
     """Chromosomes by geometry."""
     pieces = [
         split_regions(each, image, one.typical_area, parameters)
         for image, one, each in zip(images, found, regions, strict=True)
     ]
     routes = _routes(router, images, found, [[piece.region for piece in group] for group in pieces])
-    weighed = [rescored(group, said, parameters) for group, said in zip(pieces, routes, strict=True)]
-    return [grown(group, image, parameters) for group, image in zip(weighed, images, strict=True)]
+    weighed = [combine_scores(group, said, parameters) for group, said in zip(pieces, routes, strict=True)]
+    return [grow_pieces(group, image, parameters) for group, image in zip(weighed, images, strict=True)]
 
 
 def _segmented(
@@ -172,16 +172,16 @@ def _segmented(
     regions: Sequence[Sequence[tuple[Contour, float]]],
     segmenter: Engine,
     parameters: StreamParameters,
-) -> list[list[Told]]:
+) -> list[list[ScoredRegion]]:
     """Chromosomes by the segmenter, but for contours that the router is sure of."""
     sure = [
         [Piece(region, single, k) for k, (region, single) in enumerate(each) if single >= parameters.sure]
         for each in regions
     ]
     unsure = [[region for region, single in each if single < parameters.sure] for each in regions]
-    views = [view(image, each) for image, each in zip(images, unsure, strict=True)]
-    told = [grown(each, image, parameters) for each, image in zip(sure, images, strict=True)]
+    views = [tile_image(image, each) for image, each in zip(images, unsure, strict=True)]
+    told = [grow_pieces(each, image, parameters) for each, image in zip(sure, images, strict=True)]
     for kept, seen, proposed in zip(told, views, propose(views, segmenter, parameters.decoding), strict=True):
         for item in select(proposed.candidates, proposed.depth, parameters.selection, len(kept)):
-            kept.append(Told(on_photograph(item, seen.zoom, parameters.decoding.level), item.score))
+            kept.append(ScoredRegion(region_in_image(item, seen.zoom, parameters.decoding.level), item.score))
     return told

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from karyotyping.arrays import Bools
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import Contour, ContourParameters, separate
+from karyotyping.segmentation.contours import Contour, ContourParameters, find_contours
 from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE, describe
 from training.simulation.appearance import Appearance, Contrast, Optics, default_banding, draw_resolution, draw_values
 from training.simulation.background import add_debris, add_nuclei
@@ -71,7 +71,7 @@ def _samples_of(
     usual = ContourParameters()
     nuclei = usual.nuclei if rng.random() < 0.5 else ()
     parameters = replace(usual, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
-    contours = separate(normalised, parameters)
+    contours = find_contours(normalised, parameters)
     for region, route in label_regions(contours.regions, truth, normalised, rng):
         look, numbers = describe(
             region.crop(normalised.stain), region.mask, normalised.width, contours.typical_area * rng.uniform(0.8, 1.25)

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from karyotyping.image.normalise import CANONICAL_WIDTH
-from karyotyping.segmentation.instance_decoding import CELL, DENSE, HIDDEN, LANES, PROTOTYPES, SIDES_OF, STRIDE
+from karyotyping.segmentation.instance_decoding import (
+    AXIS_BINS,
+    DENSE_MAPS,
+    HIDDEN_UNITS,
+    KERNEL_STRIDE,
+    PROTOTYPES,
+    STRIDE,
+    TILE_SIDE_STEP,
+)
 from training.common.card import licences, write_card
 
 _ROWS = ("AP50", "mAP", "mAR", "Acc", "AER", "WCR", "recall_overlapped")
@@ -24,8 +32,8 @@ def write_segmenter_card(
 ) -> None:
     """Write the card of the exported segmenter; ``measured`` is what ``measure_held_out`` gives, ``start``
     what its training began with, ``photographs`` how many it learned from."""
-    maps, cells = (f"H / {n}, W / {n}" for n in (STRIDE, STRIDE * CELL))
-    drawn = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
+    maps, cells = (f"H / {n}, W / {n}" for n in (STRIDE, STRIDE * KERNEL_STRIDE))
+    drawn = HIDDEN_UNITS * (PROTOTYPES + 2) + 2 * HIDDEN_UNITS + 1
     sources = ", ".join(_named(name, settings["cases"]) for name in reports) or "no report"
     seen = settings["steps"] * settings["batch"]
     drawn_fields = seen - seen // 2 if photographs else seen
@@ -44,12 +52,12 @@ def write_segmenter_card(
         + (f" --start {start.name}" if start else "")
         + (" --photographs FOLDER" if photographs else ""),
         "seed": settings["seed"],
-        "inputs": f"stain float32 (N, 1, H, W), multiples of {SIDES_OF}: normalised, a chromosome "
+        "inputs": f"stain float32 (N, 1, H, W), multiples of {TILE_SIDE_STEP}: normalised, a chromosome "
         f"{CANONICAL_WIDTH:g} px wide",
-        "outputs": f"centre float32 (N, {LANES}, {maps}), probability of a midpoint by direction; kernel "
-        f"float32 (N, {LANES * drawn}, {cells}), how masks are drawn; quality float32 (N, {LANES}, {cells}), "
+        "outputs": f"centre float32 (N, {AXIS_BINS}, {maps}), probability of a midpoint by direction; kernel "
+        f"float32 (N, {AXIS_BINS * drawn}, {cells}), how masks are drawn; quality float32 (N, {AXIS_BINS}, {cells}), "
         f"IoU expected of them; prototypes float32 (N, {PROTOTYPES}, {maps}); dense float32 "
-        f"(N, {len(DENSE)}, {maps}), foreground, overlap, boundary and axes by direction, 0..1",
+        f"(N, {len(DENSE_MAPS)}, {maps}), foreground, overlap, boundary and axes by direction, 0..1",
     }
     rows = [
         f"| {name} | "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.segmentation.contours import Contour, meeting
+from karyotyping.segmentation.contours import Contour, overlapping_pairs
 
 _ALIKE = 0.6
 """Two looks tell the same chromosome where their outlines have this IoU at least."""
@@ -56,8 +56,8 @@ def _alike(regions: Sequence[Contour]) -> list[dict[int, float]]:
     """For each region the IoU of those that are like it, itself among them."""
     area = [region.area for region in regions]
     result: list[dict[int, float]] = [{k: 1.0} for k in range(len(regions))]
-    for j, k in meeting(regions):
-        shared = regions[j].shared(regions[k])
+    for j, k in overlapping_pairs(regions):
+        shared = regions[j].overlap_area(regions[k])
         iou = shared / max(1, area[j] + area[k] - shared)
         if iou >= _ALIKE:
             result[j][k] = result[k][j] = iou

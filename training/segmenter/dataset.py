@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.segmentation.instance_decoding import TILE
+from karyotyping.segmentation.instance_decoding import TRAINING_TILE_SIDE
 from training.segmenter.render import render_sample
 from training.segmenter.sample import Sample, orient
 from training.segmenter.sources import ChromosomeSource
@@ -93,5 +93,5 @@ def _prepare(paths: Sequence[Path], held_out: bool, cases: Mapping[str, Sequence
 
 def _render(first: int) -> list[tuple[Sample, NDArray[np.uint8]]]:
     fields = [render_sample(seed, _reports[0]) for seed in range(first, first + _BUNDLE)]
-    nothing = np.zeros((0, TILE, TILE), bool)
+    nothing = np.zeros((0, TRAINING_TILE_SIDE, TRAINING_TILE_SIDE), bool)
     return [(Sample(f.stain, nothing, f.axes), np.packbits(f.masks, axis=-1)) for f in fields]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES
+from karyotyping.segmentation.instance_decoding import AXIS_BINS, DENSE_MAPS, HIDDEN_UNITS, PROTOTYPES
 from models.networks.segmenter import Segmenter
 from training.common.onnx_restore import restore_weights
 from training.common.optimiser import Optimiser, read_averaged_weights, update_batch_norm
@@ -68,7 +68,7 @@ class Settings:
 
 def build_segmenter(widths: Sequence[int]) -> Segmenter:
     """A network with its first weights, whose maps ``karyotyping.segmentation.instance_decoding`` decodes."""
-    return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths)
+    return Segmenter(AXIS_BINS, PROTOTYPES, HIDDEN_UNITS, len(DENSE_MAPS), widths)
 
 
 def fit(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from karyotyping.segmentation.instance_decoding import CELL, HIDDEN, REACH, WINDOW
+from karyotyping.segmentation.instance_decoding import COORDINATE_UNIT, HIDDEN_UNITS, KERNEL_STRIDE, WINDOW_SIDE
 from models.networks.segmenter import Segmenter, draw_masks
 from training.common.precision import autocast_bfloat16
 from training.segmenter.targets import Batch
@@ -27,9 +27,9 @@ def compute_losses(network: Segmenter, batch: Batch) -> dict[str, Tensor]:
         maps = network(batch.stain.contiguous(memory_format=torch.channels_last))
     maps = {name: values.float() for name, values in maps.items()}
     kernel, quality = network.kernels_at(
-        maps["conditions"], batch.image, batch.lane, batch.row // CELL, batch.column // CELL
+        maps["conditions"], batch.image, batch.lane, batch.row // KERNEL_STRIDE, batch.column // KERNEL_STRIDE
     )
-    drawn = draw_masks(kernel, cut_windows(maps["prototypes"], batch), HIDDEN)
+    drawn = draw_masks(kernel, cut_windows(maps["prototypes"], batch), HIDDEN_UNITS)
     mask = batch.mask.flatten(1)
     dense, wanted = maps["dense"].where(batch.known > 0, _SURELY_NOT), batch.dense * batch.known
     return {
@@ -48,21 +48,25 @@ def weighted_sum(parts: Mapping[str, Tensor], weights: Mapping[str, float]) -> T
 
 
 def cut_windows(prototypes: Tensor, batch: Batch) -> Tensor:
-    """(N, C + 2, WINDOW^2): of each mask asked for the prototypes in its window, and coordinates about its cell.
+    """(N, C + 2, WINDOW_SIDE^2): of each mask asked for the prototypes in its window, and coordinates about its cell.
 
     The same as ``karyotyping.segmentation.instance_decoding.window`` cuts out.
     """
     size = prototypes.shape[-1]
-    top, left = ((middle - WINDOW // 2).clamp(0, size - WINDOW) for middle in (batch.row, batch.column))
+    top, left = ((middle - WINDOW_SIDE // 2).clamp(0, size - WINDOW_SIDE) for middle in (batch.row, batch.column))
     places = zip(batch.image.tolist(), top.tolist(), left.tolist(), strict=True)
-    cut = [prototypes[k, :, y : y + WINDOW, x : x + WINDOW] for k, y, x in places]
+    cut = [prototypes[k, :, y : y + WINDOW_SIDE, x : x + WINDOW_SIDE] for k, y, x in places]
     if not cut:
-        return prototypes.new_zeros(0, prototypes.shape[1] + 2, WINDOW**2)
+        return prototypes.new_zeros(0, prototypes.shape[1] + 2, WINDOW_SIDE**2)
     x, y = (
-        ((origin[:, None] + torch.arange(WINDOW)) - (middle // CELL * CELL + 0.5 * (CELL - 1))[:, None]) / REACH
+        (
+            (origin[:, None] + torch.arange(WINDOW_SIDE))
+            - (middle // KERNEL_STRIDE * KERNEL_STRIDE + 0.5 * (KERNEL_STRIDE - 1))[:, None]
+        )
+        / COORDINATE_UNIT
         for origin, middle in ((left, batch.column), (top, batch.row))
     )
-    whole = (len(cut), WINDOW, WINDOW)
+    whole = (len(cut), WINDOW_SIDE, WINDOW_SIDE)
     flat = torch.stack([x[:, None, :].expand(whole), y[:, :, None].expand(whole)], dim=1)
     return torch.cat([torch.stack(cut), flat], dim=1).flatten(2)
 

@@ -24,7 +24,7 @@ from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised, normalise
 from karyotyping.model import decode_mask, encode_mask
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.instance_decoding import TILE
+from karyotyping.segmentation.instance_decoding import TRAINING_TILE_SIDE
 from karyotyping.segmentation.result import StreamParameters
 from karyotyping.segmentation.stream import Networks, segment
 from training.segmenter.consensus import Consensus, find_consensus
@@ -92,7 +92,8 @@ def label_images(
         if str(file) not in told:
             found = find_consensus(predict_orientations(pixels, networks))
             told[str(file)] = [
-                {"share": item.share, "segmentation": encode_mask(item.region.placed(pixels.shape))} for item in found
+                {"share": item.share, "segmentation": encode_mask(item.region.full_mask(pixels.shape))}
+                for item in found
             ]
             with kept.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"file": str(file), "told": told[str(file)]}) + "\n")
@@ -121,12 +122,12 @@ def predict_orientations(pixels: Pixels, networks: Networks) -> list[list[Contou
     for turn in range(ORIENTATIONS):
         image = normalise(orient_planes(pixels, turn))
         told = segment(image, networks, StreamParameters()).instances
-        found.append([_outline(restore_orientation(item.placed(image.stain.shape), turn)) for item in told])
+        found.append([_outline(restore_orientation(item.full_mask(image.stain.shape), turn)) for item in told])
     return found
 
 
 def _outline(mask: NDArray[np.bool_]) -> Contour:
-    return Contour(mask, (0, 0)).within(mask.shape)
+    return Contour(mask, (0, 0)).clipped(mask.shape)
 
 
 def accept_consensus(found: Sequence[Consensus], image: Normalised) -> LabelledImage:
@@ -171,11 +172,11 @@ def interleave(drawn: Stream, labelled: Sequence[LabelledImage], seed: int) -> S
 
 def cut_sample(labelled: LabelledImage, rng: np.random.Generator) -> Sample:
     """A field about one of the chromosomes, larger or smaller and exposed a little otherwise than the photograph."""
-    image, size = labelled.image, (TILE, TILE)
+    image, size = labelled.image, (TRAINING_TILE_SIDE, TRAINING_TILE_SIDE)
     reach = _TYPICAL if rng.random() < 0.5 else _FARTHEST
     zoom = float(np.exp(rng.uniform(-reach, reach))) / image.scale
     about = labelled.chromosomes[rng.integers(len(labelled.chromosomes))].axis.mean(axis=0)
-    corner = zoom * about - TILE / 2 + rng.uniform(-_ASTRAY, _ASTRAY, 2)
+    corner = zoom * about - TRAINING_TILE_SIDE / 2 + rng.uniform(-_ASTRAY, _ASTRAY, 2)
     into = np.array([[zoom, 0, -corner[0]], [0, zoom, -corner[1]]])
     source = image.stain if zoom >= 1 else cv2.GaussianBlur(image.stain, (0, 0), 0.35 / zoom)
     stain = _exposed(np.asarray(cv2.warpAffine(source, into, size, flags=cv2.INTER_LINEAR), np.float32), rng)

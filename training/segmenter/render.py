@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Floats, Grey
 from karyotyping.image.normalise import CANONICAL_WIDTH
-from karyotyping.segmentation.instance_decoding import TILE
+from karyotyping.segmentation.instance_decoding import TRAINING_TILE_SIDE
 from training.segmenter.sample import AXIS_POINTS, Sample
 from training.segmenter.sources import ChromosomeSource
 from training.simulation.appearance import Contrast, Optics, draw_values
@@ -21,7 +21,7 @@ from training.simulation.noise import blur, smooth_noise
 
 _MARGIN = 16
 """Pixels that the photograph goes on beyond the tile, so that blur has no border."""
-_SIDE = TILE + 2 * _MARGIN
+_SIDE = TRAINING_TILE_SIDE + 2 * _MARGIN
 _ZOOM = (0.65, 1.4)
 _CONDENSED = (0.6, 1.7)
 """How long the chromosomes of a cell are beside those of its report, their width being the same."""
@@ -61,13 +61,13 @@ def render_sample(seed: int, reports: ChromosomeSource) -> Sample:
     _surround(stain, crowd.covers > 0, width, contrast, rng)
     seen = _normalised(light * stain, np.asarray(masks.any(axis=0)), contrast, rng)
     inside = np.zeros((_SIDE, _SIDE), bool)
-    inside[_MARGIN : _MARGIN + TILE, _MARGIN : _MARGIN + TILE] = True
+    inside[_MARGIN : _MARGIN + TRAINING_TILE_SIDE, _MARGIN : _MARGIN + TRAINING_TILE_SIDE] = True
     if rng.random() < _BORDERED:
         _cut(inside, rng)
     seen[~inside] = 0
     masks &= inside
     kept = masks.sum(axis=(1, 2)) >= 0.5 * width**2
-    tile = np.s_[_MARGIN : _MARGIN + TILE, _MARGIN : _MARGIN + TILE]
+    tile = np.s_[_MARGIN : _MARGIN + TRAINING_TILE_SIDE, _MARGIN : _MARGIN + TRAINING_TILE_SIDE]
     kept_axes = [_resampled(axis) - _MARGIN for axis, k in zip(axes, kept, strict=True) if k]
     return Sample(
         np.ascontiguousarray(seen[tile]),

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from karyotyping.arrays import Floats32
-from karyotyping.segmentation.instance_decoding import DIRECTIONS, LANES, STRIDE, WINDOW, lanes_of, window_origin
+from karyotyping.segmentation.instance_decoding import (
+    AXIS_BINS,
+    CORE_DIRECTIONS,
+    STRIDE,
+    WINDOW_SIDE,
+    axis_bins,
+    window_origin,
+)
 from training.segmenter.sample import Sample
 
 _SPREAD = 2.0
 """Standard deviation of the bell about a midpoint, pixels of the maps."""
-_TURNED = np.pi / LANES / 2
+_TURNED = np.pi / AXIS_BINS / 2
 """Standard deviation of the bell over directions: how much of a midpoint the lanes beside its own see."""
 _ASTRAY, _ASKEW = 1, np.radians(8.0)
 """How far, in pixels of the maps, and how much turned a midpoint may be found and must still draw its mask."""
@@ -58,7 +65,7 @@ class Batch:
     stain: Tensor
     """(B, 1, H, W)"""
     centre: Tensor
-    """(B, LANES, h, w): 1 at midpoints, a bell about them."""
+    """(B, AXIS_BINS, h, w): 1 at midpoints, a bell about them."""
     dense: Tensor
     """(B, len(DENSE), h, w): 0..1."""
     known: Tensor
@@ -69,7 +76,7 @@ class Batch:
     row: Tensor
     column: Tensor
     mask: Tensor
-    """(N, WINDOW, WINDOW): share of every pixel of the maps that is the chromosome's."""
+    """(N, WINDOW_SIDE, WINDOW_SIDE): share of every pixel of the maps that is the chromosome's."""
 
 
 def make_batch(fields: Sequence[Sample], random: np.random.Generator, most: int) -> Batch:
@@ -105,11 +112,11 @@ def sample_masks(
     chosen = random.permutation(np.flatnonzero(middle.shown(field)))[:most]
     astray = random.integers(-_ASTRAY, _ASTRAY + 1, (2, len(chosen)))
     rows, columns = np.clip(place[:, chosen] + astray, 0, size - 1)
-    lanes = lanes_of(middle.direction[chosen] + random.normal(0, _ASKEW, len(chosen)))
-    masks = np.zeros((len(chosen), WINDOW, WINDOW), np.float32)
+    lanes = axis_bins(middle.direction[chosen] + random.normal(0, _ASKEW, len(chosen)))
+    masks = np.zeros((len(chosen), WINDOW_SIDE, WINDOW_SIDE), np.float32)
     for mask, k, row, column in zip(masks, chosen, rows.tolist(), columns.tolist(), strict=True):
         top, left = window_origin(row, size), window_origin(column, size)
-        mask[:] = _shrunk(field.masks[k])[top : top + WINDOW, left : left + WINDOW]
+        mask[:] = _shrunk(field.masks[k])[top : top + WINDOW_SIDE, left : left + WINDOW_SIDE]
     return np.stack([lanes, rows, columns]), masks
 
 
@@ -130,21 +137,21 @@ def find_midpoints(axes: Floats32) -> Midpoints:
 
 
 def centre_map(middle: Midpoints, shown: NDArray[np.bool_], side: int) -> Floats32:
-    """(LANES, h, w) of a tile with sides of ``side``: bells about midpoints (CenterNet, Zhou et al. 2019).
+    """(AXIS_BINS, h, w) of a tile with sides of ``side``: bells about midpoints (CenterNet, Zhou et al. 2019).
 
     They reach over place and direction. A bell is 1 in the pixel and the lane that hold its midpoint, if it is
     ``shown``, and nowhere else: midpoints just beyond a border are neither wanted nor held against the network.
     """
     size = side // STRIDE
-    result = np.zeros((LANES, size, size), np.float32)
+    result = np.zeros((AXIS_BINS, size, size), np.float32)
     grid = np.arange(size)
-    own = lanes_of(middle.direction)
-    apart = np.abs(middle.direction[:, None] - np.arange(LANES) * np.pi / LANES)
+    own = axis_bins(middle.direction)
+    apart = np.abs(middle.direction[:, None] - np.arange(AXIS_BINS) * np.pi / AXIS_BINS)
     turned = np.exp(-0.5 * (np.minimum(apart, np.pi - apart) / _TURNED) ** 2)
     for k, (x, y) in enumerate(zip(np.floor(middle.x / STRIDE), np.floor(middle.y / STRIDE), strict=True)):
         across, down = (np.exp(-0.5 * ((grid - a) / _SPREAD) ** 2) for a in (x, y))
         bell = down[:, None] * across
-        for lane in range(LANES):
+        for lane in range(AXIS_BINS):
             height = 1.0 if lane == own[k] and shown[k] else min(0.9, turned[k, lane])
             np.maximum(result[lane], height * bell, out=result[lane])
     return result
@@ -169,16 +176,16 @@ def known_map(field: Sample) -> Floats32:
 
 
 def axis_maps(axes: Floats32, size: int) -> Floats32:
-    """(DIRECTIONS, size, size): the axes (N, K, 2), each piece in the two directions that are nearest to its own."""
-    result = np.zeros((DIRECTIONS, size, size), np.float32)
+    """(CORE_DIRECTIONS, size, size): axes (N, K, 2), each piece in the two directions that are nearest to its own."""
+    result = np.zeros((CORE_DIRECTIONS, size, size), np.float32)
     # Pixel centres of the tile to pixel centres of the maps, in 1/16 of a pixel.
     points = np.round(16 * ((axes + 0.5) / STRIDE - 0.5)).astype(int)
     for axis in points:
         for before, after in pairwise(axis):
             x, y = (after - before).tolist()
-            direction = np.arctan2(y, x) % np.pi / (np.pi / DIRECTIONS)
+            direction = np.arctan2(y, x) % np.pi / (np.pi / CORE_DIRECTIONS)
             for lifted in (int(direction), int(direction) + 1):
-                cv2.line(result[lifted % DIRECTIONS], before.tolist(), after.tolist(), 1.0, _CORE, shift=4)
+                cv2.line(result[lifted % CORE_DIRECTIONS], before.tolist(), after.tolist(), 1.0, _CORE, shift=4)
     return result
 
 

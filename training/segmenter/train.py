@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from karyotyping.segmentation.instance_decoding import SEGMENTER, SIDES_OF, TILE
+from karyotyping.segmentation.instance_decoding import SEGMENTER, TILE_SIDE_STEP, TRAINING_TILE_SIDE
 from karyotyping.segmentation.router import ROUTER
 from karyotyping.segmentation.stream import Networks
 from models.engine import load_engine
@@ -125,8 +125,8 @@ def train_on(
     stream = interleave(seen, labelled, settings["seed"]) if labelled else seen
     trained = fit(stream, Settings.of(settings), folder, say, start, usual=seen)
     few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
-    stain = {"stain": few.reshape(-1, 1, TILE, TILE)}
-    weights = export_onnx(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=SIDES_OF)
+    stain = {"stain": few.reshape(-1, 1, TRAINING_TILE_SIDE, TRAINING_TILE_SIDE)}
+    weights = export_onnx(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=TILE_SIDE_STEP)
     measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
     say(f"held out: {json.dumps(measured)}")
     write_segmenter_card(weights, settings, reports, measured, start=start, photographs=len(labelled))

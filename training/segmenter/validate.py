@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.model import encode_mask
-from karyotyping.segmentation.instance_decoding import DecodeParameters, decode
-from karyotyping.segmentation.proposals import on_photograph
+from karyotyping.segmentation.instance_decoding import DecodeParameters, decode_instances
+from karyotyping.segmentation.proposals import region_in_image
 from karyotyping.segmentation.selection import SelectionParameters, select
 from models.engine import Placement, load_engine
 from training.evaluation.instances.report import evaluate
@@ -45,9 +45,9 @@ def measure_held_out(
         images.append({"id": number, "file_name": f"{number}.png", "width": width, "height": height})
         truth += [{**item, "id": len(truth) + k, "image_id": number} for k, item in enumerate(true_instances(field))]
         maps = engine.infer({"stain": field.stain[None, None]})
-        candidates = decode({name: values[0] for name, values in maps.items()}, believed)
+        candidates = decode_instances({name: values[0] for name, values in maps.items()}, believed)
         found = select(candidates, maps["dense"][0, :2].sum(axis=0), SelectionParameters())
-        masks = [on_photograph(item, 1.0, believed.level).placed((height, width)) for item in found]
+        masks = [region_in_image(item, 1.0, believed.level).full_mask((height, width)) for item in found]
         results += [
             {**_annotation(mask), "image_id": number, "score": item.score}
             for item, mask in zip(found, masks, strict=True)

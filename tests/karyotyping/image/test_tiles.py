@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from karyotyping.image.tiles import Box, Tile, cover, parted
+from karyotyping.image.tiles import Box, Tile, cover_boxes, split_box
 
 
 def covered(boxes: list[Box], largest: int = 512) -> list[Tile]:
-    return cover(boxes, margin=20, step=16, largest=largest)
+    return cover_boxes(boxes, margin=20, step=16, max_side=largest)
 
 
 def boxes_of(seed: int) -> list[Box]:
@@ -56,7 +56,7 @@ def test_neighbours_share_a_tile_and_nothing_needs_none() -> None:
 def test_a_box_that_no_tile_holds_is_refused_and_its_parts_are_not() -> None:
     with pytest.raises(ValueError, match="20 pixels about it"):
         covered([(0, 0, 500, 10)])
-    parts = parted((3, 4, 500, 10), 128)
+    parts = split_box((3, 4, 500, 10), 128)
     assert [part[2] for part in parts] == [125] * 4
     assert all(a[0] + a[2] == b[0] for a, b in pairwise(parts))
     assert sum(w * h for _, _, w, h in parts) == 5000

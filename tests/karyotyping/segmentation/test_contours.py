@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.segmentation.contours import Contour, ContourParameters, binarise, cut_out, separate
+from karyotyping.segmentation.contours import Contour, ContourParameters, binarise, connected_regions, find_contours
 
 
 def field(scale: float = 1.0, nucleus: int = 2, specks: int = 5) -> NDArray[np.uint8]:
@@ -31,26 +31,26 @@ def field(scale: float = 1.0, nucleus: int = 2, specks: int = 5) -> NDArray[np.u
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
 def test_the_objective_does_not_matter(scale: float) -> None:
-    found = separate(normalise(field(scale)), ContourParameters())
-    assert (len(found.regions), found.nuclei) == (12, 2)
+    found = find_contours(normalise(field(scale)), ContourParameters())
+    assert (len(found.regions), found.nucleus_count) == (12, 2)
     assert found.typical_area == pytest.approx(12 * 40 * scale**2, rel=0.25)
 
 
 def test_nuclei_may_stay_and_be_counted() -> None:
-    found = separate(normalise(field()), ContourParameters(keep_nuclei=True))
-    assert (len(found.regions), found.nuclei) == (14, 2)
+    found = find_contours(normalise(field()), ContourParameters(keep_nuclei=True))
+    assert (len(found.regions), found.nucleus_count) == (14, 2)
 
 
 def test_specks_are_debris() -> None:
-    found = separate(normalise(field(2.0, specks=5)), ContourParameters())
-    assert found.debris == 5
-    assert separate(normalise(field(2.0, specks=0)), ContourParameters()).debris == 0
+    found = find_contours(normalise(field(2.0, specks=5)), ContourParameters())
+    assert found.debris_count == 5
+    assert find_contours(normalise(field(2.0, specks=0)), ContourParameters()).debris_count == 0
 
 
 def test_a_nucleus_cut_by_the_border_is_a_nucleus() -> None:
     pixels = field(nucleus=0)
     cv2.circle(pixels, (455, 150), 45, 200, -1)
-    assert separate(normalise(pixels), ContourParameters()).nuclei == 1
+    assert find_contours(normalise(pixels), ContourParameters()).nucleus_count == 1
 
 
 def test_faint_and_bright_chromosomes_keep_their_outlines() -> None:
@@ -58,7 +58,7 @@ def test_faint_and_bright_chromosomes_keep_their_outlines() -> None:
     stain[20:32, 10:50] = 0.6
     stain[20:32, 70:110] = 1.6
     mask = binarise(cv2.GaussianBlur(stain, (0, 0), 1.2), 12.0, ContourParameters())
-    faint, bright = cut_out(mask)
+    faint, bright = connected_regions(mask)
     assert faint.area == pytest.approx(480, rel=0.12)
     assert bright.area == pytest.approx(480, rel=0.12)
 
@@ -67,7 +67,7 @@ def test_crops_reach_beyond_the_border_as_background() -> None:
     image = np.ones((20, 30), np.float32)
     mask = np.zeros((20, 30), bool)
     mask[:5, :6] = True
-    (contour,) = cut_out(mask)
+    (contour,) = connected_regions(mask)
     assert contour.area == 30
     assert contour.crop(image)[contour.mask].all()
     assert contour.crop(image).sum() < contour.mask.size
@@ -77,6 +77,6 @@ def test_crops_reach_beyond_the_border_as_background() -> None:
 
 def test_nothing_gives_no_contours() -> None:
     empty = Normalised(np.zeros((50, 60), np.float32), "light_on_dark", 0.0, 0.0, 0.0, 1.0)
-    found = separate(empty, ContourParameters())
+    found = find_contours(empty, ContourParameters())
     assert found.regions == ()
     assert Contour(np.zeros((3, 3), bool), (0, 0)).area == 0

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised
-from karyotyping.segmentation.contours import ContourParameters, Contours, cut_out, typical_area
-from karyotyping.segmentation.merging import RejoinParameters, rejoin
+from karyotyping.segmentation.contours import ContourParameters, Contours, connected_regions, typical_area
+from karyotyping.segmentation.merging import MergeParameters, merge_fragments
 from karyotyping.segmentation.splitting import SplitParameters
 
 
@@ -24,9 +24,9 @@ def rejoined(stain: NDArray[np.float32], polarity: str = "dark_on_light") -> tup
     normalised = Normalised(
         stain, "dark_on_light" if polarity == "dark_on_light" else "light_on_dark", 0.01, 0.0, 0.5, 1.0
     )
-    regions = cut_out(stain > 0.5)
+    regions = connected_regions(stain > 0.5)
     found = Contours(tuple(regions), 0, 0, typical_area(regions, 12.0))
-    after = rejoin(found, normalised, ContourParameters(), SplitParameters(), RejoinParameters())
+    after = merge_fragments(found, normalised, ContourParameters(), SplitParameters(), MergeParameters())
     return len(regions), len(after.regions)
 
 

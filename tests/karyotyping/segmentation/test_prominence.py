@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.prominence import surrounded
+from karyotyping.segmentation.prominence import surround_brightness
 
 WIDTH = 10.0
 
@@ -27,21 +27,21 @@ def photograph(*bars: Contour, nucleus: tuple[int, int] | None = None, haze: flo
 def test_a_bright_part_of_a_nucleus_is_told_from_a_chromosome() -> None:
     within, alone = bar(35, 55), bar(110, 55)
     stain = photograph(within, alone, nucleus=(50, 60))
-    bright, dark = surrounded([within, alone], stain, WIDTH)
+    bright, dark = surround_brightness([within, alone], stain, WIDTH)
     assert bright > 0.7
     assert dark == 0.0
 
 
 def test_neighbours_are_not_its_surroundings() -> None:
     packed = [bar(60, 30 + 11 * row) for row in range(5)]
-    assert max(surrounded(packed, photograph(*packed), WIDTH)) == 0.0
+    assert max(surround_brightness(packed, photograph(*packed), WIDTH)) == 0.0
 
 
 def test_a_chromosome_on_haze_stands_out() -> None:
-    assert surrounded([bar(60, 50)], photograph(bar(60, 50), haze=0.4), WIDTH)[0] < 0.3
+    assert surround_brightness([bar(60, 50)], photograph(bar(60, 50), haze=0.4), WIDTH)[0] < 0.3
 
 
 def test_regions_beyond_the_border_and_empty_ones_are_no_fault() -> None:
     beyond, empty = bar(-20, -4), Contour(np.zeros((3, 3), bool), (5, 5))
-    assert surrounded([beyond, empty, bar(200, 300)], photograph(beyond), WIDTH) == [0.0, 0.0, 0.0]
-    assert surrounded([], photograph(), WIDTH) == []
+    assert surround_brightness([beyond, empty, bar(200, 300)], photograph(beyond), WIDTH) == [0.0, 0.0, 0.0]
+    assert surround_brightness([], photograph(), WIDTH) == []

@@ -12,21 +12,21 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.segmentation.contours import Contour, ContourParameters, separate
+from karyotyping.segmentation.contours import Contour, ContourParameters, find_contours
 from karyotyping.segmentation.instance_decoding import (
-    CELL,
-    DENSE,
-    HIDDEN,
-    LANES,
+    AXIS_BINS,
+    DENSE_MAPS,
+    HIDDEN_UNITS,
+    KERNEL_STRIDE,
     PROTOTYPES,
     STRIDE,
     Candidate,
     DecodeParameters,
 )
-from karyotyping.segmentation.proposals import View, on_photograph, propose, view
+from karyotyping.segmentation.proposals import TiledImage, propose, region_in_image, tile_image
 from training.simulation import simulate
 
-KERNEL = HIDDEN * (PROTOTYPES + 2) + 2 * HIDDEN + 1
+KERNEL = HIDDEN_UNITS * (PROTOTYPES + 2) + 2 * HIDDEN_UNITS + 1
 
 
 class Blobs:
@@ -44,13 +44,13 @@ class Blobs:
         stain = inputs["stain"]
         self.shapes.append(stain.shape)
         count, _, *sides = stain.shape
-        half, quarter = (tuple(side // by for side in sides) for by in (STRIDE, STRIDE * CELL))
+        half, quarter = (tuple(side // by for side in sides) for by in (STRIDE, STRIDE * KERNEL_STRIDE))
         maps = {
-            "centre": np.zeros((count, LANES, *half), np.float32),
-            "kernel": np.zeros((count, LANES, KERNEL, *quarter), np.float32),
-            "quality": np.ones((count, LANES, *quarter), np.float32),
+            "centre": np.zeros((count, AXIS_BINS, *half), np.float32),
+            "kernel": np.zeros((count, AXIS_BINS, KERNEL, *quarter), np.float32),
+            "quality": np.ones((count, AXIS_BINS, *quarter), np.float32),
             "prototypes": np.zeros((count, PROTOTYPES, *half), np.float32),
-            "dense": np.zeros((count, len(DENSE), *half), np.float32),
+            "dense": np.zeros((count, len(DENSE_MAPS), *half), np.float32),
         }
         for n, tile in enumerate(stain[:, 0]):
             small = cv2.resize(tile, half[::-1], interpolation=cv2.INTER_AREA)
@@ -61,24 +61,24 @@ class Blobs:
                 nearest = int(np.argmin(np.hypot(columns - centroids[k][0], rows - centroids[k][1])))
                 row, column = rows[nearest], columns[nearest]
                 maps["centre"][n, 0, row, column] = 0.9
-                cell = maps["kernel"][n, 0, :, row // CELL, column // CELL]
+                cell = maps["kernel"][n, 0, :, row // KERNEL_STRIDE, column // KERNEL_STRIDE]
                 spelt = np.where((k >> np.arange(PROTOTYPES)) & 1, 1.0, -1.0)
                 maps["prototypes"][n][:, labels == k] = spelt[:, None]
-                cell[:PROTOTYPES], cell[HIDDEN * (PROTOTYPES + 2)] = spelt, 1.0 - PROTOTYPES  # 1 where all agree
-                cell[HIDDEN * (PROTOTYPES + 2) + HIDDEN], cell[-1] = 8.0, -4.0
-        maps["kernel"] = maps["kernel"].reshape(count, LANES * KERNEL, *quarter)
+                cell[:PROTOTYPES], cell[HIDDEN_UNITS * (PROTOTYPES + 2)] = spelt, 1.0 - PROTOTYPES  # 1 where all agree
+                cell[HIDDEN_UNITS * (PROTOTYPES + 2) + HIDDEN_UNITS], cell[-1] = 8.0, -4.0
+        maps["kernel"] = maps["kernel"].reshape(count, AXIS_BINS * KERNEL, *quarter)
         return maps
 
 
-def seen_in(image: Normalised) -> View:
-    return view(image, separate(image, ContourParameters()).regions)
+def seen_in(image: Normalised) -> TiledImage:
+    return tile_image(image, find_contours(image, ContourParameters()).regions)
 
 
 def told(images: list[Normalised], engine: Blobs) -> list[list[tuple[Contour, float]]]:
     parameters = DecodeParameters()
     views = [seen_in(image) for image in images]
     return [
-        [(on_photograph(item, seen.zoom, parameters.level), item.score) for item in proposed.candidates]
+        [(region_in_image(item, seen.zoom, parameters.level), item.score) for item in proposed.candidates]
         for seen, proposed in zip(views, propose(views, engine, parameters), strict=True)
     ]
 
@@ -89,7 +89,7 @@ def test_what_lies_apart_is_told_once_and_at_its_place_whatever_the_scale(zoom: 
     size = tuple(round(n * zoom) for n in cell.pixels.shape[::-1])
     image = normalise(np.asarray(cv2.resize(cell.pixels, size, interpolation=cv2.INTER_AREA), np.uint8))
     (found,) = told([image], Blobs())
-    masks = [region.placed((size[1], size[0])) for region, _ in found]
+    masks = [region.full_mask((size[1], size[0])) for region, _ in found]
     truths = [cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0 for mask in cell.masks]
     best = [max((a & truth).sum() / (a | truth).sum() for a in masks) for truth in truths]
     assert np.mean(np.array(best) > 0.6) > 0.9
@@ -112,7 +112,7 @@ def test_images_share_batches_and_keep_their_own() -> None:
 def test_nothing_to_look_at_asks_nothing() -> None:
     engine = Blobs()
     blank = normalise(np.full((100, 120), 20, np.uint8))
-    seen = view(blank, [])
+    seen = tile_image(blank, [])
     assert seen.tiles == ()
     (proposed,) = propose([seen], engine, DecodeParameters())
     assert proposed.candidates == []
@@ -125,7 +125,7 @@ def test_a_mask_comes_back_to_the_pixels_it_was_seen_in() -> None:
     for zoom in (0.7, 1.0, 1.6):
         y, x = np.mgrid[:30, :30].astype(np.float32)
         logits = (9 - np.hypot(x - 14.5, y - 14.5)).astype(np.float32)
-        region = on_photograph(Candidate(Contour(logits > 0, (40, 20)), logits, 0.9, (54.5, 34.5)), zoom, 0.0)
+        region = region_in_image(Candidate(Contour(logits > 0, (40, 20)), logits, 0.9, (54.5, 34.5)), zoom, 0.0)
         rows, columns = region.pixels((999, 999))
         step = STRIDE / zoom
         assert len(rows) == pytest.approx(np.pi * (9 * step) ** 2, rel=0.03)
@@ -139,7 +139,7 @@ def test_a_tangle_larger_than_a_tile_is_looked_at_in_parts_and_told_once() -> No
         stain[60:300, 40 + 45 * k : 52 + 45 * k] = 1
     stain[58:64, 40:640] = 0.35
     image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0)
-    seen = view(image, separate(image, ContourParameters(floor=0.2)).regions)
+    seen = tile_image(image, find_contours(image, ContourParameters(floor=0.2)).regions)
     assert len(seen.tiles) > 1
     owners = np.unique(seen.owner)
     assert set(owners) == {-1, *range(len(seen.tiles))}

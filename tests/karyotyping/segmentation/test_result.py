@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.result import Segmentation, StreamParameters, Told, finish
+from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 
 SHAPE = (60, 80)
 
 
-def bar(x: int, y: int, w: int, h: int, score: float = 0.9) -> Told:
-    return Told(Contour(np.pad(np.ones((h, w), bool), 1), (x - 1, y - 1)), score)
+def bar(x: int, y: int, w: int, h: int, score: float = 0.9) -> ScoredRegion:
+    return ScoredRegion(Contour(np.pad(np.ones((h, w), bool), 1), (x - 1, y - 1)), score)
 
 
-def finished(*told: Told) -> Segmentation:
-    return finish(told, SHAPE, StreamParameters(), nuclei=2, debris=1)
+def finished(*told: ScoredRegion) -> Segmentation:
+    return build_segmentation(told, SHAPE, StreamParameters(), nucleus_count=2, debris_count=1)
 
 
 def test_flags_say_what_lies_beside_across_and_beyond() -> None:
@@ -26,19 +26,19 @@ def test_flags_say_what_lies_beside_across_and_beyond() -> None:
     assert flags[40, 20] == {"touching"}
     assert flags[60, 50] == {"uncertain"}
     assert flags[0, 40] == {"cut_by_border"}
-    assert (found.clusters, found.overlaps, found.nuclei, found.debris) == (1, 1, 2, 1)
+    assert (found.cluster_count, found.overlap_count, found.nucleus_count, found.debris_count) == (1, 1, 2, 1)
 
 
 def test_instances_are_trimmed_clipped_and_in_reading_order() -> None:
-    wide = Told(Contour(np.pad(np.ones((6, 8), bool), 9), (-13, 20)), 0.9)
+    wide = ScoredRegion(Contour(np.pad(np.ones((6, 8), bool), 9), (-13, 20)), 0.9)
     found = finished(bar(50, 30, 5, 5), wide, bar(50, 10, 5, 5))
     assert [i.origin for i in found.instances] == [(49, 9), (-1, 28), (49, 29)]
     assert found.instances[1].mask.shape == (8, 6)
-    assert found.instances[1].placed(SHAPE).sum() == 6 * 4
+    assert found.instances[1].full_mask(SHAPE).sum() == 6 * 4
     assert finished().instances == ()
 
 
 def test_a_neighbour_a_few_pixels_away_does_not_touch() -> None:
     found = finished(bar(10, 10, 10, 6), bar(23, 10, 10, 6))
     assert [i.flags for i in found.instances] == [frozenset(), frozenset()]
-    assert found.clusters == 0
+    assert found.cluster_count == 0

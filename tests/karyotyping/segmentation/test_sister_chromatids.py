@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from karyotyping.segmentation.contours import Contour
-from karyotyping.segmentation.sister_chromatids import twin_share
+from karyotyping.segmentation.sister_chromatids import sister_share
 
 
 def bar(x: int, y: int, length: int = 20, *, upright: bool = False) -> Contour:
@@ -27,13 +27,13 @@ def bar(x: int, y: int, length: int = 20, *, upright: bool = False) -> Contour:
     ],
 )
 def test_twins_lie_side_by_side_and_are_alike(other: Contour, share: float) -> None:
-    assert twin_share([bar(0, 0), other]) == share
+    assert sister_share([bar(0, 0), other]) == share
 
 
 def test_one_alone_has_no_twin() -> None:
-    assert twin_share([bar(0, 0)]) == twin_share([]) == 0.0
+    assert sister_share([bar(0, 0)]) == sister_share([]) == 0.0
 
 
 def test_specks_have_no_direction_and_no_twins() -> None:
     specks = [Contour(np.full((1, 1), filled), (0, 0)) for filled in (True, False)]
-    assert twin_share([bar(0, 0), bar(1, 6), *specks]) == 1.0
+    assert sister_share([bar(0, 0), bar(1, 6), *specks]) == 1.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Mask
 from karyotyping.segmentation.cut_lines import CutParameters, apply_cut, find_cuts
-from karyotyping.segmentation.splitting import SplitParameters, judge_region, main_axis, split
+from karyotyping.segmentation.splitting import SplitParameters, main_axis, split_region, whole_log_odds
 
 WIDTH, AREA = 12.0, 480.0
 
@@ -27,7 +27,7 @@ def stained(*masks: Mask) -> NDArray[np.float32]:
 
 def parts_of(*masks: Mask) -> list[Mask]:
     whole = np.any(masks, axis=0)
-    return [part.mask for part in split(whole, stained(*masks), WIDTH, AREA, SplitParameters())]
+    return [part.mask for part in split_region(whole, stained(*masks), WIDTH, AREA, SplitParameters())]
 
 
 def overlap(one: Mask, other: Mask) -> float:
@@ -72,9 +72,9 @@ def test_parts_are_disjoint_and_complete() -> None:
 
 def test_a_faultless_region_is_judged_better_than_a_cross_or_a_speck() -> None:
     parameters = SplitParameters()
-    whole = judge_region(strip((20, 60), (60, 60)), WIDTH, AREA, parameters)
-    cross = judge_region(strip((20, 60), (100, 60)) | strip((60, 20), (60, 100)), WIDTH, AREA, parameters)
-    speck = judge_region(strip((60, 60), (62, 60)), WIDTH, AREA, parameters)
+    whole = whole_log_odds(strip((20, 60), (60, 60)), WIDTH, AREA, parameters)
+    cross = whole_log_odds(strip((20, 60), (100, 60)) | strip((60, 20), (60, 100)), WIDTH, AREA, parameters)
+    speck = whole_log_odds(strip((60, 60), (62, 60)), WIDTH, AREA, parameters)
     assert whole == parameters.whole
     assert cross < whole - 3
     assert speck < whole
@@ -98,4 +98,4 @@ def test_an_empty_or_tiny_region_has_no_cuts() -> None:
     tiny = np.zeros((9, 9), bool)
     tiny[4, 4] = True
     assert find_cuts(tiny, tiny.astype(np.float32), WIDTH, CutParameters()) == []
-    assert len(split(tiny, tiny.astype(np.float32), WIDTH, AREA, SplitParameters())) == 1
+    assert len(split_region(tiny, tiny.astype(np.float32), WIDTH, AREA, SplitParameters())) == 1

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from karyotyping.image.normalise import normalise
-from karyotyping.segmentation.geometric import grow
+from karyotyping.segmentation.geometric import grow_masks
 from karyotyping.segmentation.instance_decoding import SEGMENTER
 from karyotyping.segmentation.result import Instance, Segmentation, StreamParameters
 from karyotyping.segmentation.router import ROUTER
-from karyotyping.segmentation.sister_chromatids import twin_share
+from karyotyping.segmentation.sister_chromatids import sister_share
 from karyotyping.segmentation.stream import Networks, _parted, segment
 from models.engine import Placement, load_engine
 from models.registry import resolve
@@ -34,11 +34,11 @@ def test_chromosomes_that_lie_apart_are_all_found(
 ) -> None:
     cell = simulate("46,XX", seed=0, contrast=contrast)
     found = segment(normalise(cell.pixels), networks, StreamParameters())
-    masks = np.stack([instance.placed(cell.pixels.shape) for instance in found.instances])
+    masks = np.stack([instance.full_mask(cell.pixels.shape) for instance in found.instances])
     best = [((masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2))).max() for truth in cell.masks]
     assert min(best) > 0.6
     assert len(masks) - len(cell.masks) in range(3)
-    assert found.nuclei == len(cell.nuclei)
+    assert found.nucleus_count == len(cell.nuclei)
 
 
 def test_the_same_image_gives_the_same_result(networks: Networks) -> None:
@@ -71,7 +71,7 @@ def test_where_there_is_nothing_nothing_is_found(kind: str) -> None:
 def test_growing_stops_at_the_neighbour_and_at_the_rim() -> None:
     one, other, into = (np.zeros((9, 20), bool) for _ in range(3))
     one[2:7, 2:8], other[2:7, 11:17], into[2:7] = True, True, True
-    grown = grow([one, other], into, 4.0)
+    grown = grow_masks([one, other], into, 4.0)
     assert not (grown[0] & grown[1]).any()
     assert not grown[0][:2].any()
     assert grown[0][4, 8]
@@ -80,7 +80,7 @@ def test_growing_stops_at_the_neighbour_and_at_the_rim() -> None:
 
 def test_an_instance_is_placed_where_it_was() -> None:
     mask = np.ones((4, 5), bool)
-    placed = Instance(mask, (-2, 3), 1.0).placed((10, 12))
+    placed = Instance(mask, (-2, 3), 1.0).full_mask((10, 12))
     assert placed.sum() == 12
     assert placed[3:7, :3].all()
 
@@ -88,13 +88,13 @@ def test_an_instance_is_placed_where_it_was() -> None:
 def test_chromosomes_that_cross_are_whole_and_share_pixels(networks: Networks) -> None:
     cell = simulate("46,XX", seed=7, contrast="fluorescence", overlapping=5, shape=(560, 680))
     found = segment(normalise(cell.pixels), networks, StreamParameters())
-    masks = np.stack([instance.placed(cell.pixels.shape) for instance in found.instances])
+    masks = np.stack([instance.full_mask(cell.pixels.shape) for instance in found.instances])
     deep = cell.masks.sum(axis=0) > 1
     crossing = [truth for truth in cell.masks if (truth & deep).sum() > 0.1 * truth.sum()]
     best = [((masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2))).max() for truth in crossing]
     assert len(crossing) >= 6
     assert np.mean(np.array(best) > 0.6) >= 0.7
-    assert found.overlaps >= 2
+    assert found.overlap_count >= 2
     assert sum("overlapped" in instance.flags for instance in found.instances) >= 4
 
 
@@ -117,7 +117,7 @@ def test_real_metaphases_score_above_the_classical_baselines(
         pixels = cv2.imread(str(test_data / "adir" / "images" / image["file_name"]), cv2.IMREAD_GRAYSCALE)
         assert pixels is not None
         for instance in segment(normalise(np.asarray(pixels, np.uint8)), asked, StreamParameters()).instances:
-            mask = instance.placed((pixels.shape[0], pixels.shape[1]))
+            mask = instance.full_mask((pixels.shape[0], pixels.shape[1]))
             box = cv2.boundingRect(mask.astype(np.uint8))
             results.append(
                 {
@@ -143,8 +143,8 @@ def test_chromatids_that_stand_apart_are_more_than_a_cell_has(pairs: int, parted
     bar = np.pad(np.ones((6, 24), bool), 1)
     corners = [(40 * (k % 8), 30 * (k // 8) + below) for k in range(pairs) for below in (0, 7)]
     told = tuple(Instance(bar, corner, 0.95) for corner in corners)
-    found = Segmentation(told, nuclei=0, debris=0, clusters=0, overlaps=0)
-    assert twin_share([item.region() for item in told]) == 1.0
+    found = Segmentation(told, nucleus_count=0, debris_count=0, cluster_count=0, overlap_count=0)
+    assert sister_share([item.region() for item in told]) == 1.0
     assert _parted(found, StreamParameters()) is parted
 
 
@@ -154,7 +154,7 @@ def test_what_was_taken_for_wider_than_it_is_is_looked_at_again(networks: Networ
     wrong = replace(image, scale=2.5 * image.scale)
     twice = segment(wrong, networks, StreamParameters())
     once = segment(wrong, networks, StreamParameters(wider=99.0))
-    masks = [[instance.placed(cell.pixels.shape) for instance in found.instances] for found in (once, twice)]
+    masks = [[instance.full_mask(cell.pixels.shape) for instance in found.instances] for found in (once, twice)]
     hits = [
         sum(max((m & truth).sum() / (m | truth).sum() for m in some) > 0.75 for truth in cell.masks) for some in masks
     ]

@@ -10,7 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.segmentation.instance_decoding import DENSE, HIDDEN, LANES, PROTOTYPES, WINDOW, draw, window  # noqa: E402
+from karyotyping.segmentation.instance_decoding import (  # noqa: E402
+    AXIS_BINS,
+    DENSE_MAPS,
+    HIDDEN_UNITS,
+    PROTOTYPES,
+    WINDOW_SIDE,
+    mask_inputs,
+    mask_logits,
+)
 from models.networks.segmenter import Maps, Segmenter, draw_masks  # noqa: E402
 from training.segmenter.losses import LOSS_NAMES, centre_loss, compute_losses, cut_windows, dice_loss, quality_loss  # noqa: E402
 from training.segmenter.sample import Sample  # noqa: E402
@@ -23,16 +31,18 @@ Draw = Callable[..., Sample]
 def network() -> Segmenter:
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    return Segmenter(LANES, PROTOTYPES, HIDDEN, len(DENSE), widths=(8, 16, 16, 16))
+    return Segmenter(AXIS_BINS, PROTOTYPES, HIDDEN_UNITS, len(DENSE_MAPS), widths=(8, 16, 16, 16))
 
 
 def test_a_mask_is_drawn_by_the_runtime_as_in_training(network: Segmenter, draw_toy: Draw) -> None:
     batch = make_batch([draw_toy(1), draw_toy(2)], np.random.default_rng(1), most=5)
     prototypes = torch.randn(2, PROTOTYPES, 128, 128)
     kernel = torch.randn(len(batch.mask), network.parameters_per_mask)
-    theirs = draw_masks(kernel, cut_windows(prototypes, batch), HIDDEN).reshape(-1, WINDOW, WINDOW).numpy()
+    theirs = (
+        draw_masks(kernel, cut_windows(prototypes, batch), HIDDEN_UNITS).reshape(-1, WINDOW_SIDE, WINDOW_SIDE).numpy()
+    )
     for k, (image, row, column) in enumerate(zip(batch.image, batch.row, batch.column, strict=True)):
-        ours = draw(kernel[k].numpy(), window(prototypes[int(image)].numpy(), int(row), int(column)))
+        ours = mask_logits(kernel[k].numpy(), mask_inputs(prototypes[int(image)].numpy(), int(row), int(column)))
         np.testing.assert_allclose(ours, theirs[k], atol=1e-4)
 
 
@@ -42,7 +52,7 @@ def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> Non
     where = [torch.tensor(a) for a in ([0, 1], [3, 1], [2, 15], [7, 0])]
     kernel, quality = network.kernels_at(network.eval()(stain)["conditions"], *where)
     image, lane, row, column = where
-    theirs = exported["kernel"].reshape(2, LANES, -1, 16, 16)[image, lane, :, row, column]
+    theirs = exported["kernel"].reshape(2, AXIS_BINS, -1, 16, 16)[image, lane, :, row, column]
     torch.testing.assert_close(kernel, theirs)
     torch.testing.assert_close(quality.sigmoid(), exported["quality"][image, lane, row, column])
 

@@ -10,7 +10,14 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the extra `train`")
 
-from karyotyping.segmentation.instance_decoding import DENSE, DIRECTIONS, LANES, STRIDE, WINDOW, window_origin
+from karyotyping.segmentation.instance_decoding import (
+    AXIS_BINS,
+    CORE_DIRECTIONS,
+    DENSE_MAPS,
+    STRIDE,
+    WINDOW_SIDE,
+    window_origin,
+)
 from training.segmenter.sample import Sample
 from training.segmenter.targets import axis_maps, centre_map, dense_maps, find_midpoints, make_batch
 
@@ -30,20 +37,20 @@ def test_two_that_cross_in_their_middles_have_lanes_of_their_own() -> None:
     flat = np.stack([along + 100, np.full(16, 100, np.float32)], axis=1)
     centre = centre_map(find_midpoints(np.stack([flat, flat[:, ::-1]])), np.array([True, True]), 256)
     lanes, rows, columns = np.nonzero(centre == 1)
-    assert lanes.tolist() == [0, LANES // 2]
+    assert lanes.tolist() == [0, AXIS_BINS // 2]
     assert set(rows) == set(columns) == {50}
     assert 0.05 < centre[1, 50, 50] < 0.2  # 45 degrees away from both
 
 
 def test_dense_maps_say_what_every_pixel_is(draw_toy: Draw) -> None:
     field = draw_toy(3)
-    maps = dict(zip(DENSE, dense_maps(field), strict=True))
+    maps = dict(zip(DENSE_MAPS, dense_maps(field), strict=True))
     deep = field.masks.sum(axis=0)
     assert maps["foreground"].sum() * STRIDE**2 == pytest.approx((deep > 0).sum())
     assert maps["overlap"].sum() * STRIDE**2 == pytest.approx((deep > 1).sum())
     assert (maps["boundary"] > 0).sum() > 0
     solid = maps["foreground"] == 1
-    core = np.max([maps[f"core_{k}"] for k in range(DIRECTIONS)], axis=0) > 0
+    core = np.max([maps[f"core_{k}"] for k in range(CORE_DIRECTIONS)], axis=0) > 0
     assert solid[core].mean() > 0.98
     assert core.sum() > 0.3 * maps["foreground"].sum()
 
@@ -61,13 +68,13 @@ def test_a_batch_asks_for_masks_whose_midpoints_it_shows(draw_toy: Draw) -> None
     fields = [draw_toy(1), draw_toy(2, pairs=1, singles=0), draw_toy(5, pairs=0, singles=0)]
     batch = make_batch(fields, np.random.default_rng(1), most=6)
     assert np.bincount(batch.image.numpy(), minlength=3).tolist() == [6, 2, 0]
-    assert batch.mask.shape == (8, WINDOW, WINDOW)
+    assert batch.mask.shape == (8, WINDOW_SIDE, WINDOW_SIDE)
     for k, row, column, mask in zip(batch.image, batch.row, batch.column, batch.mask.numpy(), strict=True):
         field = fields[int(k)]
         middle = find_midpoints(field.axes)
         near = np.hypot(middle.x / STRIDE - int(column), middle.y / STRIDE - int(row)) < 3
         y, x = (STRIDE * window_origin(int(a), 128) for a in (row, column))
-        seen = field.masks[near, y : y + STRIDE * WINDOW, x : x + STRIDE * WINDOW]
+        seen = field.masks[near, y : y + STRIDE * WINDOW_SIDE, x : x + STRIDE * WINDOW_SIDE]
         assert mask.sum() * STRIDE**2 in seen.sum(axis=(1, 2))
 
 
