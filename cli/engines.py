@@ -19,8 +19,9 @@ from karyotyping.engine_validation import compare_engines, record_inputs
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from models import registry
 from models.engine import load_engine
+from models.errors import EngineUnavailable
 from models.parity import Parity
-from models.providers import PROVIDERS, EngineUnavailable, Placement
+from models.providers import PROVIDERS, Placement
 from models.runtime import ort
 from settings import EngineChoice, Settings
 from training.simulation import simulate

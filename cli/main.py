@@ -119,7 +119,7 @@ def _mendable(problem: Exception) -> tuple[str, int]:
     from db.pipelines import UnknownPipeline  # noqa: PLC0415
     from embedded.errors import StackError  # noqa: PLC0415
     from ingest import IngestError  # noqa: PLC0415
-    from models.providers import EngineUnavailable  # noqa: PLC0415
+    from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
     from storage import StorageError  # noqa: PLC0415
 

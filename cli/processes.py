@@ -65,13 +65,13 @@ def up(
 
     from cli.connections import connect, promote_shipped_pipeline  # noqa: PLC0415
     from embedded import EmbeddedStack  # noqa: PLC0415
-    from models.providers import usual_processes  # noqa: PLC0415
+    from models.providers import default_processes  # noqa: PLC0415
     from web import create_app  # noqa: PLC0415
 
     settings = Settings()
     if settings.is_configured:
         fail("KARYO_DATABASE_URL is set: run `karyo worker`, `karyo scheduler` and `karyo web` instead", code=2)
-    with EmbeddedStack(settings.home_path, workers=workers or usual_processes(), scheduler=True) as stack:
+    with EmbeddedStack(settings.home_path, workers=workers or default_processes(), scheduler=True) as stack:
         promote_shipped_pipeline(connect(stack.settings))
         err.print(
             f"karyoflow is up: [bold]http://127.0.0.1:{port}[/]  (state and logs in {settings.home_path}; Ctrl-C stops)"

@@ -71,9 +71,9 @@ def run(
     Leaves with 0 only if every image ended `done` or with a named rejection. Interrupted, it resumes where it was when
     called again.
     """
-    from models.providers import usual_processes  # noqa: PLC0415 - brings the engines' library
+    from models.providers import default_processes  # noqa: PLC0415 - brings the engines' library
 
-    with services(workers=workers or usual_processes()) as found:
+    with services(workers=workers or default_processes()) as found:
         pipeline_id = register_shipped_pipeline(found, classifier, segmenter) if classifier or segmenter else None
         outcome = process(found, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
     tell(outcome)

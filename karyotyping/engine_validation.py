@@ -45,7 +45,7 @@ def compare_engines(
     """Every output of every network on each of ``engines``.
 
     Raises:
-        models.providers.EngineUnavailable: an engine does not work here.
+        models.errors.EngineUnavailable: an engine does not work here.
     """
     for name, batches in seen.items():
         path = registry.resolve(name).path

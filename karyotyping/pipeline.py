@@ -114,7 +114,7 @@ class Pipeline:
         """Open its engines now instead of at the first image; itself.
 
         Raises:
-            models.providers.EngineUnavailable: this machine lacks the engine.
+            models.errors.EngineUnavailable: this machine lacks the engine.
         """
         _ = self._networks, self._classifier == Classifier.EMBEDDING and self._embedder
         return self

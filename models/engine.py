@@ -1,4 +1,4 @@
-"""One engine class on ONNX Runtime: TensorRT (FP16), CUDA or CPU, and never another than the one it says."""
+"""Inference on ONNX Runtime with TensorRT (FP16), CUDA or CPU; a silent fallback to another provider is an error."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cache import ensure_built
+from models.errors import EngineUnavailable
 from models.providers import (
     INSTALL,
     PROVIDERS,
     Chain,
-    EngineUnavailable,
     Placement,
-    Profile,
     Shape,
     cache_name,
     profile_options,
@@ -31,7 +30,7 @@ from models.providers import (
 )
 from models.runtime import ort
 
-__all__ = ["Engine", "EngineUnavailable", "InputInvalid", "OnnxEngine", "Placement", "Profile", "load_engine"]
+__all__ = ["Engine", "InputInvalid", "OnnxEngine", "Placement", "load_engine"]
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +45,19 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(int64)": np.dtype(np.int64),
     "tensor(bool)": np.dtype(np.bool_),
 }
-listeners: list[Callable[[str, str, int, float], None]] = []
-"""Told of every call of an engine: name of the network, kind of engine, items in the batch, seconds."""
+Listener = Callable[[str, str, int, float], None]
+listeners: list[Listener] = []
+"""Callbacks for every call of a network: its name, kind of engine, items in the batch, seconds."""
 
-_ERRORS_ONLY = 3
-"""ONNX Runtime's log severity: a provider that fails to load is our own error, not a line on stderr."""
+_LOG_SEVERITY_ERROR = 3  # ONNX Runtime's scale 0..4: a provider that fails to load raises, without a line on stderr
 
 
 class InputInvalid(ValueError):
-    """Arrays given to an engine do not fit its model; the message names the input and what it wants."""
+    """Arrays that do not fit a model; the message names the input and its contract."""
 
 
 class Engine(Protocol):
-    """A network that runs: arrays by name in, arrays by name out, the first dimension being the batch."""
+    """A loaded network: arrays by name in, arrays by name out, the first dimension is the batch."""
 
     @property
     def digest(self) -> str:
@@ -67,16 +66,15 @@ class Engine(Protocol):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The execution providers that the session really has, the one that does the work first."""
+        """Execution providers of the session, the one that runs the model first."""
         ...
 
     def largest_batch(self, values: int) -> int:
-        """Items of so many input values that one call of the network takes at most; larger batches are served in
-        slices of it."""
+        """Return how many items of ``values`` input values one call takes; larger batches run in slices."""
         ...
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network on one batch; raises ``InputInvalid`` for arrays that do not fit."""
+        """Run the network on one batch of arrays (N, ...); raise ``InputInvalid`` for arrays that do not fit."""
         ...
 
 
@@ -87,17 +85,17 @@ class Tensor:
     name: str
     dtype: np.dtype[Any]
     shape: Shape
-    """Without the batch dimension; None where any side will do."""
+    """Item shape without the batch dimension; None for a side of any length."""
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether an item of this shape is one."""
+        """Return whether ``shape`` is a valid item shape."""
         return len(shape) == len(self.shape) and all(
-            wanted in (None, side) for wanted, side in zip(self.shape, shape, strict=True)
+            expected in (None, side) for expected, side in zip(self.shape, shape, strict=True)
         )
 
 
 class OnnxEngine:
-    """An ``Engine`` on one ONNX Runtime session. Not shared between processes: load it after the fork."""
+    """An ``Engine`` on one ONNX Runtime session; it belongs to one process and is loaded after the fork."""
 
     def __init__(self, session: ort.InferenceSession, name: str, kind: str, digest: str, placement: Placement) -> None:
         self._session = session
@@ -109,26 +107,29 @@ class OnnxEngine:
         self._placement = placement
 
     def largest_batch(self, values: int) -> int:
-        """Items of so many input values that one call takes at most."""
+        """Return how many items of ``values`` input values one call takes, at least 1."""
         if self.kind == "cpu":
-            return max(1, self._placement.cpu_values // values)
+            return max(1, self._placement.max_cpu_values // values)
         return self._placement.profile.batches(tensor.shape for tensor in self.inputs)[-1]
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network on a batch of any size, an empty one included.
+        """Run the network on a batch of any size, including an empty one.
 
         Args:
-            inputs: for every input of the model an array (N, ...) of its dtype and shape.
+            inputs: an array (N, ...) of the contracted dtype and shape for every input of the model.
+
+        Returns:
+            An array (N, ...) for every output of the model.
 
         Raises:
             InputInvalid: a name is missing or unknown, or a dtype, shape or batch size does not fit.
         """
         batch = self._check(inputs)
         names = [output.name for output in self.outputs]
-        most = self.largest_batch(sum(math.prod(array.shape[1:]) for array in inputs.values()))
+        step = self.largest_batch(sum(math.prod(array.shape[1:]) for array in inputs.values()))
         slices = [
-            self._run(names, {name: array[start : start + most] for name, array in inputs.items()})
-            for start in range(0, batch, most)
+            self._run(names, {name: array[start : start + step] for name, array in inputs.items()})
+            for start in range(0, batch, step)
         ]
         if not slices:
             return {
@@ -148,14 +149,16 @@ class OnnxEngine:
         return outputs
 
     def _check(self, inputs: Mapping[str, NDArray[Any]]) -> int:
-        wanted = {tensor.name for tensor in self.inputs}
-        if set(inputs) != wanted:
-            raise InputInvalid(f"the model takes inputs {sorted(wanted)}, got {sorted(inputs)}")
+        expected = {tensor.name for tensor in self.inputs}
+        if set(inputs) != expected:
+            raise InputInvalid(f"the model takes inputs {sorted(expected)}, got {sorted(inputs)}")
         for tensor in self.inputs:
             array = inputs[tensor.name]
             if array.dtype != tensor.dtype or array.ndim == 0 or not tensor.fits(array.shape[1:]):
-                wants = f"{tensor.dtype} of shape (N, {', '.join(str(side or 'any') for side in tensor.shape)})"
-                raise InputInvalid(f"input {tensor.name!r} must be {wants}, got {array.dtype} of shape {array.shape}")
+                contract = f"{tensor.dtype} of shape (N, {', '.join(str(side or 'any') for side in tensor.shape)})"
+                raise InputInvalid(
+                    f"input {tensor.name!r} must be {contract}, got {array.dtype} of shape {array.shape}"
+                )
         sizes = {len(array) for array in inputs.values()}
         if len(sizes) != 1:
             raise InputInvalid(f"all inputs must have one batch size, got {sorted(sizes)}")
@@ -163,18 +166,18 @@ class OnnxEngine:
 
 
 def load_engine(path: Path, choice: str = "auto", placement: Placement | None = None) -> OnnxEngine:
-    """Load a model on the engine asked for.
+    """Load a model on the chosen engine.
 
     Args:
-        path: ONNX file whose inputs and outputs have a dynamic first dimension, the batch. Other dynamic ones are
-            sides of pictures.
-        choice: ``tensorrt``, ``cuda`` or ``cpu``: that one or an error; ``auto``: the fastest that works here,
-            with a warning for each one that is installed and does not.
+        path: ONNX file whose inputs and outputs have a dynamic first dimension, the batch. Other dynamic dimensions
+            are sides of images.
+        choice: ``tensorrt``, ``cuda`` or ``cpu`` for exactly that engine; ``auto`` for the fastest one that works,
+            with a warning for each installed one that fails.
         placement: GPU, CPU threads, batch sizes and cache folder.
 
     Raises:
-        EngineUnavailable: that engine cannot run here, or the file is no such model.
-        ValueError: ``choice`` is none of the four.
+        EngineUnavailable: the engine cannot run here, or the file cannot be served.
+        ValueError: ``choice`` is not one of ``CHOICES``.
     """
     if choice not in CHOICES:
         raise ValueError(f"engine must be one of {', '.join(CHOICES)}, got {choice!r}")
@@ -182,33 +185,33 @@ def load_engine(path: Path, choice: str = "auto", placement: Placement | None = 
         model = path.read_bytes()
     except OSError as problem:
         raise EngineUnavailable(f"the model {path} cannot be read: {problem.strerror}") from problem
-    place = placement or Placement()
+    placement = placement or Placement()
     if choice != "auto":
-        return _open(model, path, choice, place)
+        return _open(model, path, choice, placement)
     for kind in ("tensorrt", "cuda"):
         if PROVIDERS[kind] in ort.get_available_providers():
             try:
-                return _open(model, path, kind, place)
+                return _open(model, path, kind, placement)
             except EngineUnavailable as problem:
-                log.warning("engine auto passes over %s: %s", kind, problem)
-    return _open(model, path, "cpu", place)
+                log.warning("engine auto skips %s: %s", kind, problem)
+    return _open(model, path, "cpu", placement)
 
 
 def _open(model: bytes, path: Path, kind: str, placement: Placement) -> OnnxEngine:
     digest = hashlib.sha256(model).hexdigest()
 
-    def opened(chain: Chain, kind: str = kind) -> OnnxEngine:
+    def create(chain: Chain, kind: str = kind) -> OnnxEngine:
         return OnnxEngine(_session(model, path.name, kind, chain, placement), path.stem, kind, digest, placement)
 
     if kind != "tensorrt":
-        return opened(provider_chain(kind, placement.device))
-    # Its profiles want the shapes before the session that could tell them exists.
-    tensors = opened(provider_chain("cpu", 0), "cpu").inputs
+        return create(provider_chain(kind, placement.device))
+    # TensorRT's profile needs the input shapes before its session exists; a CPU session provides them.
+    tensors = create(provider_chain("cpu", 0), "cpu").inputs
     profile = profile_options({tensor.name: tensor.shape for tensor in tensors}, placement.profile)
     key = tensorrt_key(digest, profile, placement.device)
 
     def from_cache(folder: Path) -> OnnxEngine:
-        return opened(provider_chain(kind, placement.device, tensorrt_options(profile, folder, placement.device)))
+        return create(provider_chain(kind, placement.device, tensorrt_options(profile, folder, placement.device)))
 
     def build(folder: Path) -> None:
         engine = from_cache(folder)
@@ -225,7 +228,7 @@ def _session(model: bytes, name: str, kind: str, chain: Chain, placement: Placem
     options = ort.SessionOptions()
     options.intra_op_num_threads = placement.cpu_threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _LOG_SEVERITY_ERROR
     if placement.exact:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # several workers share a machine's cores
@@ -239,23 +242,24 @@ def _session(model: bytes, name: str, kind: str, chain: Chain, placement: Placem
 
 
 def refuse_fallback(session: ort.InferenceSession, kind: str) -> None:
-    """Compare what ``session`` really runs on with what was asked for.
+    """Raise if ``session`` runs on another provider than that of ``kind``.
 
-    ONNX Runtime drops a provider whose libraries do not load, and gives a provider none of the operators it does not
-    know, both without an error.
+    ONNX Runtime drops a provider whose libraries do not load, and assigns unsupported operators to the next provider,
+    both without an error.
 
     Raises:
         EngineUnavailable: the provider of ``kind`` is not the session's first, or executes no operator.
     """
-    wanted, actual = PROVIDERS[kind], session.get_providers()
-    if actual[0] != wanted:
+    requested, actual = PROVIDERS[kind], session.get_providers()
+    if actual[0] != requested:
         raise EngineUnavailable(
-            f"{wanted} was asked for and did not load; ONNX Runtime offers {', '.join(actual)} instead: {INSTALL[kind]}"
+            f"{requested} was asked for and did not load; ONNX Runtime offers {', '.join(actual)} instead: "
+            f"{INSTALL[kind]}"
         )
-    working = {part.ep_name for part in session.get_provider_graph_assignment_info()}
-    if working and wanted not in working:
+    executing = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+    if executing and requested not in executing:
         raise EngineUnavailable(
-            f"{wanted} loaded but executes no operator of the model, {', '.join(sorted(working))} would: "
+            f"{requested} loaded but executes no operator of the model, {', '.join(sorted(executing))} would: "
             f"export the model with operators that {kind} supports, or choose another engine"
         )
 

@@ -1,4 +1,4 @@
-"""How each ONNX Runtime execution provider is set up: its libraries, its options and what it needs installed."""
+"""Setup of each ONNX Runtime execution provider: its libraries, its options and what it needs installed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.errors import EngineUnavailable
 from models.runtime import ort
 
 PROVIDERS = {
@@ -19,97 +20,94 @@ PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "cpu": "CPUExecutionProvider",
 }
-"""ONNX Runtime's name of each engine choice, fastest first: the order in which ``auto`` tries them."""
+"""ONNX Runtime's provider by kind of engine, fastest first: the order of ``auto``."""
 
+_INSTALL_GPU = (
+    "install the extra `gpu` (`pip install 'karyoflow[gpu]'`) and an NVIDIA driver for CUDA 13; where the extra `cpu` "
+    "is installed, run `pip uninstall onnxruntime` first, as both extras own the same files"
+)
 INSTALL = {
-    "tensorrt": "install the extra `gpu` (`pip install 'karyoflow[gpu]'`) after `pip uninstall onnxruntime`, whose "
-    "files it replaces, and use an NVIDIA driver for CUDA 13; or choose `cuda` or `cpu`",
-    "cuda": "install the extra `gpu` (`pip install 'karyoflow[gpu]'`) after `pip uninstall onnxruntime`, whose "
-    "files it replaces, and use an NVIDIA driver for CUDA 13; or choose `cpu`",
+    "tensorrt": f"{_INSTALL_GPU}; or choose `cuda` or `cpu`",
+    "cuda": f"{_INSTALL_GPU}; or choose `cpu`",
     "cpu": "reinstall onnxruntime (`pip install --force-reinstall onnxruntime`)",
 }
+"""Remedy by kind of engine, for error messages."""
 
-_MOST_PROCESSES = 4
-"""Each takes up to half a gigabyte of memory (docs/performance.md)."""
-_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
-"""``CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR`` and ``_MINOR`` of the CUDA driver API."""
+_MAX_PROCESSES = 4  # worker processes without a GPU; each takes up to 0.5 GB (docs/performance.md)
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_* of the CUDA driver API
 
 
 Shape = tuple[int | None, ...]
-"""Of one item of a batch; None where any side will do."""
+"""Shape of one item of a batch; None for a side of any length."""
 Chain = list[tuple[str, dict[str, str]]]
 """Execution providers with their options, as ONNX Runtime takes them."""
 
 
-class EngineUnavailable(Exception):
-    """The engine asked for cannot serve the model here; the message says why and what to install."""
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The smallest, usual and largest shapes that an engine is built for; larger batches are served in slices."""
+    """Minimum, optimal and maximum input shapes of a TensorRT engine; larger batches run in slices."""
 
-    smallest: int = 1
-    usual: int = 64
-    largest: int = 256
-    """Items of a batch."""
-    pictures: tuple[int, int, int] = (1, 4, 16)
-    """The same where an item is a picture whose sides differ from batch to batch."""
-    sides: tuple[int, int, int] = (32, 256, 384)
-    """Sides of such pictures, pixels."""
+    min_batch: int = 1  # items
+    optimal_batch: int = 64
+    max_batch: int = 256
+    image_batches: tuple[int, int, int] = (1, 4, 16)
+    """Minimum, optimal and maximum batch of images whose sides differ between batches."""
+    image_sides: tuple[int, int, int] = (32, 256, 384)
+    """Minimum, optimal and maximum side of such images, pixels."""
 
     def batches(self, shapes: Iterable[Shape]) -> tuple[int, int, int]:
-        """Items of a batch whose inputs have these shapes, without the batch dimension."""
-        pictures = any(side is None for shape in shapes for side in shape)
-        return self.pictures if pictures else (self.smallest, self.usual, self.largest)
+        """Return the minimum, optimal and maximum batch for inputs of these item shapes."""
+        has_open_side = any(side is None for shape in shapes for side in shape)
+        return self.image_batches if has_open_side else (self.min_batch, self.optimal_batch, self.max_batch)
 
     def shapes(self, shape: Shape) -> list[tuple[int, ...]]:
-        """Of an input of this shape without the batch dimension the smallest, usual and largest one with it.
+        """Return the minimum, optimal and maximum batch shapes of an input, given its item shape.
 
         >>> Profile().shapes((1, None, None))
         [(1, 1, 32, 32), (4, 1, 256, 256), (16, 1, 384, 384)]
         """
-        sized = zip(self.batches([shape]), self.sides, strict=True)
-        return [(batch, *(open_side if side is None else side for side in shape)) for batch, open_side in sized]
+        sized = zip(self.batches([shape]), self.image_sides, strict=True)
+        return [(batch, *(image_side if side is None else side for side in shape)) for batch, image_side in sized]
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where and how an engine runs."""
+    """Device, threads, batch sizes and cache folder of an engine."""
 
     device: int = 0
     """Index of the GPU."""
     threads: int | None = None
-    """CPU threads of one inference; None for as many as this process may use."""
+    """CPU threads of one inference; None for all usable cores."""
     profile: Profile = field(default_factory=Profile)
     cache: Path | None = None
-    """Folder for TensorRT's engines and timings; None for ``$XDG_CACHE_HOME/karyoflow/engines``."""
+    """Folder of TensorRT's engines and timings; None for ``$XDG_CACHE_HOME/karyoflow/engines``."""
 
-    cpu_values: int = 2**17
-    """Input values of one call on the CPU, or one item's: more makes nothing faster there and takes memory
+    max_cpu_values: int = 2**17
+    """Input values of one call on the CPU, at least one item: larger calls cost memory and gain no speed
     (docs/performance.md)."""
     exact: bool = False
-    """Run the graph as it was exported: slower, and what other engines are compared with. CPU only."""
+    """Run the graph as exported, without optimisation: the reference of other engines. CPU only."""
 
     @property
     def cpu_threads(self) -> int:
-        """The number of CPU threads: as many as this process may use, unless it is given."""
+        """CPU threads of one inference."""
         return self.threads or usable_cores()
 
     @property
     def cache_folder(self) -> Path:
-        """The folder for TensorRT's engines and timings."""
+        """Folder of TensorRT's engines and timings."""
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         return self.cache or Path(base).expanduser() / "karyoflow" / "engines"
 
 
 def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Cores that this process may use: its CPU affinity, but no more than its container's quota or OMP_NUM_THREADS.
+    """Return the cores of this process: its CPU affinity, limited by the cgroup quota and OMP_NUM_THREADS.
 
-    A container with two CPUs on a host of 64 has an affinity of 64; as many threads would throttle one another.
+    A container with a quota of 2 CPUs on a host of 64 cores has an affinity of 64; 64 threads would throttle each
+    other.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    with contextlib.suppress(OSError, ValueError):  # no cgroup v2 here, or no quota: "max 100000"
+    with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or no quota: "max 100000"
         microseconds, period = map(int, quota.read_text().split())
         cores = min(cores, max(1, round(microseconds / period)))
     with contextlib.suppress(KeyError, ValueError):
@@ -117,54 +115,53 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return cores
 
 
-def usual_processes() -> int:
-    """Worker processes that suit this machine: one for a GPU; without one, one for each core, up to what memory bears.
+def default_processes() -> int:
+    """Return the worker processes for this machine: 1 with a GPU, else one for each core, at most 4.
 
-    Two processes of one thread analyse a third more images than one of two threads: much of an image is not the
-    network (docs/performance.md).
+    Two processes of one thread analyse a third more images than one of two threads, as much of the work on an image
+    is outside the networks (docs/performance.md).
     """
-    return 1 if PROVIDERS["cuda"] in ort.get_available_providers() else min(_MOST_PROCESSES, usable_cores())
+    return 1 if PROVIDERS["cuda"] in ort.get_available_providers() else min(_MAX_PROCESSES, usable_cores())
 
 
 def share_cores(processes: int) -> None:
-    """Let each of ``processes`` that this one forks use its share of the cores, unless OMP_NUM_THREADS is set."""
+    """Set OMP_NUM_THREADS, unless it is set, to the share of the cores of each of ``processes`` forked later."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
 
 
 def provider_chain(kind: str, device: int, tensorrt: Mapping[str, str] | None = None) -> Chain:
-    """Providers and their options for a session of ``kind``, the one asked for first.
+    """Return the providers with their options for a session of ``kind``, that of ``kind`` first.
 
     Args:
         kind: a key of ``PROVIDERS``.
         device: index of the GPU.
-        tensorrt: options of the TensorRT provider; see ``tensorrt_options``.
+        tensorrt: options of the TensorRT provider, from ``tensorrt_options``.
 
     Raises:
         EngineUnavailable: a library that the provider needs, or the GPU, is missing.
     """
-    if PROVIDERS[kind] not in ort.get_available_providers():
-        raise EngineUnavailable(
-            f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS[kind]}: {INSTALL[kind]}"
-        )
+    _require_provider(kind)
     cpu: Chain = [(PROVIDERS["cpu"], {})]
     if kind == "cpu":
         return cpu
-    gpu_architecture(device)  # says in a sentence what ONNX Runtime would say in five lines on stderr
+    gpu_architecture(device)  # raises one sentence where ONNX Runtime would print five lines on stderr
     preload_cuda()
     cuda: Chain = [(PROVIDERS["cuda"], {"device_id": str(device)}), *cpu]
     return cuda if kind == "cuda" else [(PROVIDERS["tensorrt"], dict(tensorrt or {})), *cuda]
 
 
 def tensorrt_key(digest: str, profile: Mapping[str, str], device: int) -> dict[str, str]:
-    """All that a TensorRT engine depends on, by name.
+    """Return everything that a TensorRT engine depends on, by name.
+
+    Args:
+        digest: SHA-256 of the model file, hexadecimal.
+        profile: shapes of its inputs, from ``profile_options``.
+        device: index of the GPU.
 
     Raises:
-        EngineUnavailable: the installed ONNX Runtime has no TensorRT, or TensorRT or the GPU is missing.
+        EngineUnavailable: ONNX Runtime's TensorRT provider, TensorRT or the GPU is missing.
     """
-    if PROVIDERS["tensorrt"] not in ort.get_available_providers():
-        raise EngineUnavailable(
-            f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS['tensorrt']}: {INSTALL['tensorrt']}"
-        )
+    _require_provider("tensorrt")
     return {
         "model": digest,
         "architecture": gpu_architecture(device),
@@ -176,7 +173,7 @@ def tensorrt_key(digest: str, profile: Mapping[str, str], device: int) -> dict[s
 
 
 def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> dict[str, str]:
-    """Options of the TensorRT provider: FP16, one optimisation profile, engine and timing cache in ``folder``.
+    """Return options of the TensorRT provider: FP16, one profile, engine and timing cache in ``folder``.
 
     Source: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
     """
@@ -192,27 +189,31 @@ def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> d
 
 
 def profile_options(shapes: Mapping[str, Shape], profile: Profile) -> dict[str, str]:
-    """Shapes of every input, given without the batch dimension, as the TensorRT provider wants them.
+    """Return the input shapes as options of the TensorRT provider.
+
+    Args:
+        shapes: item shape of each input by name, without the batch dimension.
+        profile: batch sizes and image sides.
 
     >>> profile_options({"stain": (1, 64, 64)}, Profile())["trt_profile_opt_shapes"]
     'stain:64x1x64x64'
     """
-    every = {tensor: profile.shapes(shape) for tensor, shape in sorted(shapes.items())}
+    batch_shapes = {tensor: profile.shapes(shape) for tensor, shape in sorted(shapes.items())}
     return {
         f"trt_profile_{name}_shapes": ",".join(
-            f"{tensor}:{'x'.join(map(str, sized[k]))}" for tensor, sized in every.items()
+            f"{tensor}:{'x'.join(map(str, sized[k]))}" for tensor, sized in batch_shapes.items()
         )
         for k, name in enumerate(("min", "opt", "max"))
     }
 
 
 def cache_name(key: Mapping[str, str]) -> str:
-    """Name of the folder that holds one engine: nothing that changes the engine shares a folder."""
+    """Return the folder name of an engine: a digest of its key, so that each key has its own folder."""
     return hashlib.sha256("\n".join(f"{name}={key[name]}" for name in sorted(key)).encode()).hexdigest()[:32]
 
 
 def import_tensorrt() -> str:
-    """Make TensorRT's libraries findable, which only its import does, and give its version.
+    """Import TensorRT, which makes its libraries findable, and return its version.
 
     Raises:
         EngineUnavailable: TensorRT is not installed.
@@ -224,17 +225,17 @@ def import_tensorrt() -> str:
 
 
 def preload_cuda() -> str:
-    """Load the CUDA and cuDNN libraries of the NVIDIA wheels, and give what ONNX Runtime says about it."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    """Load the CUDA and cuDNN libraries of the NVIDIA wheels and return ONNX Runtime's messages."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         ort.preload_dlls()
-    return said.getvalue().strip()
+    return output.getvalue().strip()
 
 
 def gpu_architecture(device: int = 0) -> str:
-    """Compute capability of a GPU such as ``"sm90"``, asked of the CUDA driver.
+    """Return the compute capability of a GPU from the CUDA driver, for example ``"sm90"``.
 
     Raises:
-        EngineUnavailable: no NVIDIA driver, or no such GPU.
+        EngineUnavailable: the NVIDIA driver or the GPU is missing.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -250,3 +251,10 @@ def gpu_architecture(device: int = 0) -> str:
     if failed:
         raise EngineUnavailable(f"the NVIDIA driver offers no GPU {device} (CUDA error {failed}): choose `cpu`")
     return f"sm{major.value}{minor.value}"
+
+
+def _require_provider(kind: str) -> None:
+    if PROVIDERS[kind] not in ort.get_available_providers():
+        raise EngineUnavailable(
+            f"the installed ONNX Runtime {ort.__version__} has no {PROVIDERS[kind]}: {INSTALL[kind]}"
+        )

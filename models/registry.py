@@ -1,4 +1,4 @@
-"""The registry of weights: ONNX files by name and by digest, each beside its model card."""
+"""Registry of weights: ONNX files by name and by digest, each with its model card."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from typing import Any
 WEIGHTS = Path(__file__).parent / "weights"
 
 CARD_KEYS = frozenset({"summary", "sha256", "data", "licence", "command", "seed", "inputs", "outputs", "metrics"})
-"""What every card must state."""
+"""Required keys of a card's front matter."""
 
 _FENCE = "+++\n"
 
 
 class ModelUnavailable(Exception):
-    """No such weights on this machine, or not the ones their card describes; the message says what to do."""
+    """Weights that are missing or contradict their card; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A trained network as it is stored."""
+    """A trained network on disk."""
 
     name: str
     path: Path
     sha256: str
-    """Of the file, hexadecimal: the network's identity in a pipeline document."""
+    """Digest of the file, hexadecimal: the network's identity in a pipeline document."""
     card: Mapping[str, Any]
-    """The card's front matter; ``CARD_KEYS`` are present."""
+    """Front matter of the model card, with at least ``CARD_KEYS``."""
 
 
 def resolve(name: str, folder: Path = WEIGHTS) -> Weights:
-    """The weights called ``name``: ``<name>.onnx`` with its card ``<name>.md``.
+    """Return the weights called ``name``: ``<name>.onnx`` with its card ``<name>.md``.
 
     Raises:
-        ModelUnavailable: one of the two is missing or the card is incomplete or about other weights.
+        ModelUnavailable: a file is missing, or the card is incomplete or of other weights.
     """
     path = folder / f"{name}.onnx"
     try:
@@ -55,10 +55,10 @@ def resolve(name: str, folder: Path = WEIGHTS) -> Weights:
 
 
 def by_digest(sha256: str, folder: Path = WEIGHTS) -> Weights:
-    """The weights whose file has this SHA-256, as a pipeline document names them.
+    """Return the weights whose file has this SHA-256, the reference of a pipeline document.
 
     Raises:
-        ModelUnavailable: no weights here have it.
+        ModelUnavailable: no weights in ``folder`` have it.
     """
     for name in available(folder):
         weights = resolve(name, folder)
@@ -70,15 +70,15 @@ def by_digest(sha256: str, folder: Path = WEIGHTS) -> Weights:
 
 
 def available(folder: Path = WEIGHTS) -> list[str]:
-    """Names of all weights in ``folder``, sorted."""
+    """Return the names of all weights in ``folder``, sorted."""
     return sorted(path.stem for path in folder.glob("*.onnx"))
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The front matter of a model card: TOML between two lines ``+++`` at the top of a Markdown file.
+    """Return the front matter of a model card: TOML between two lines ``+++`` at the top of a Markdown file.
 
     Raises:
-        ModelUnavailable: there is no front matter, or one of ``CARD_KEYS`` is not in it.
+        ModelUnavailable: the front matter is absent, is not TOML or lacks one of ``CARD_KEYS``.
     """
     before, fence, rest = path.read_text("utf-8").partition(_FENCE)
     front_matter, closing, _ = rest.partition(_FENCE)
@@ -92,13 +92,15 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256, hexadecimal, of a document as canonical JSON (sorted keys, no spaces, UTF-8, no NaN).
+    """Return the SHA-256, hexadecimal, of a document as canonical JSON.
+
+    Canonical JSON has sorted keys, no spaces, UTF-8 and no NaN.
 
     >>> digest({"b": 1, "a": [1.5, None]}) == digest({"a": [1.5, None], "b": 1})
     True
 
     Raises:
-        ValueError: the document holds NaN or an infinity, which JSON does not know.
+        ValueError: the document holds NaN or an infinity.
     """
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(canonical.encode("utf-8")).hexdigest()

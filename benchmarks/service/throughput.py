@@ -36,7 +36,7 @@ from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline
 from karyotyping.rows import chromosome_rows, quality_row
-from models.providers import usual_processes
+from models.providers import default_processes
 from models.registry import digest
 
 WAYS = ("loop", "stack")
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=data / "adir" / "images")
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--processes", type=int, default=usual_processes(), help="of the worker")
+    parser.add_argument("--processes", type=int, default=default_processes(), help="of the worker")
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
     add_outputs(parser)
     options = parser.parse_args()

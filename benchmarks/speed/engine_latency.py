@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.figures import draw_lines, machine, markdown, peak_mib
 from models import registry
 from models.engine import OnnxEngine, load_engine
-from models.providers import PROVIDERS, EngineUnavailable, Placement, Profile, usable_cores
+from models.errors import EngineUnavailable
+from models.providers import PROVIDERS, Placement, Profile, usable_cores
 from models.runtime import ort
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -46,14 +47,16 @@ class Row(NamedTuple):
 def opened(network: str, engine: str, threads: int) -> OnnxEngine:
     """An engine that takes every batch in one call."""
     placement = Placement(
-        threads=threads, profile=Profile(largest=max(BATCHES), pictures=(1, 4, max(BATCHES))), cpu_values=sys.maxsize
+        threads=threads,
+        profile=Profile(max_batch=max(BATCHES), image_batches=(1, 4, max(BATCHES))),
+        max_cpu_values=sys.maxsize,
     )
     return load_engine(registry.resolve(network).path, engine, placement)
 
 
 def batch_of(engine: OnnxEngine, size: int) -> dict[str, np.ndarray]:
     """Random inputs; pictures of the usual sides."""
-    random, usual = np.random.default_rng(0), Profile().sides[1]
+    random, usual = np.random.default_rng(0), Profile().image_sides[1]
     shapes = {t.name: (size, *(side or usual for side in t.shape)) for t in engine.inputs}
     return {t.name: random.random(shapes[t.name], np.float32).astype(t.dtype) for t in engine.inputs}
 

@@ -14,7 +14,7 @@ import pytest
 
 from models import registry
 from models.cache import MANIFEST, ensure_built, is_complete
-from models.providers import EngineUnavailable
+from models.errors import EngineUnavailable
 from models.runtime import ort
 
 KEY = {"model": "router", "architecture": "sm90"}

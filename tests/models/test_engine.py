@@ -12,7 +12,6 @@ import pytest
 
 from models import providers, registry
 from models.engine import (
-    EngineUnavailable,
     InputInvalid,
     OnnxEngine,
     Placement,
@@ -20,6 +19,7 @@ from models.engine import (
     load_engine,
     refuse_fallback,
 )
+from models.errors import EngineUnavailable
 from models.runtime import ort
 
 GPU_WHEEL = "CUDAExecutionProvider" in ort.get_available_providers()
@@ -42,7 +42,7 @@ def write_model(path: Path, batch: str | int = "batch") -> Path:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> OnnxEngine:
-    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, cpu_values=24))
+    return load_engine(write_model(tmp_path / "tiny.onnx"), "cpu", Placement(threads=1, max_cpu_values=24))
 
 
 def batch_of(size: int) -> dict[str, Any]:
@@ -52,7 +52,9 @@ def batch_of(size: int) -> dict[str, Any]:
 
 def test_a_call_on_the_cpu_takes_as_many_values_but_one_item_at_least(tmp_path: Path) -> None:
     path = write_model(tmp_path / "tiny.onnx")
-    batches = [load_engine(path, "cpu", Placement(threads=1, cpu_values=n)).largest_batch(6) for n in (1, 11, 12, 24)]
+    batches = [
+        load_engine(path, "cpu", Placement(threads=1, max_cpu_values=n)).largest_batch(6) for n in (1, 11, 12, 24)
+    ]
     assert batches == [1, 1, 2, 4]
 
 
@@ -146,7 +148,9 @@ def test_listeners_are_told_of_every_call() -> None:
         assert seconds > 0
         heard.append((network, kind, items))
 
-    router = load_engine(registry.resolve("router").path, "cpu", Placement(threads=1, cpu_values=4 * (2 * 64 * 64 + 8)))
+    router = load_engine(
+        registry.resolve("router").path, "cpu", Placement(threads=1, max_cpu_values=4 * (2 * 64 * 64 + 8))
+    )
     listeners.append(listen)
     try:
         router.infer({t.name: np.zeros((6, *t.shape), t.dtype) for t in router.inputs})

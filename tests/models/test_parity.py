@@ -90,9 +90,9 @@ def test_batches_of_several_shapes_are_judged_together() -> None:
 
 def test_a_recorder_remembers_what_was_asked_and_answers_as_its_engine() -> None:
     recorder = Recorder(Answers(scores=SCORES))
-    assert recorder.asked == []
+    assert recorder.batches == []
     for size, side in ((2, 4), (1, 5), (3, 4)):
         inputs = {"appearance": np.full((size, side), size, np.float32)}
         assert recorder.infer(inputs)["scores"] is SCORES
         inputs["appearance"][:] = 0  # what a caller does with its arrays afterwards changes no record
-    assert [batch["appearance"][:, 0].tolist() for batch in recorder.asked] == [[2, 2, 3, 3, 3], [1]]
+    assert [batch["appearance"][:, 0].tolist() for batch in recorder.batches] == [[2, 2, 3, 3, 3], [1]]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import EngineUnavailable
 from models.providers import (
     PROVIDERS,
-    EngineUnavailable,
     Placement,
     Profile,
     cache_name,
+    default_processes,
     gpu_architecture,
     import_tensorrt,
     preload_cuda,
@@ -24,7 +25,6 @@ from models.providers import (
     share_cores,
     tensorrt_options,
     usable_cores,
-    usual_processes,
 )
 from models.runtime import ort
 
@@ -80,7 +80,7 @@ def test_a_gpu_has_one_process_and_few_cores_one_each(
 ) -> None:
     monkeypatch.setattr("models.providers.usable_cores", lambda: cores)
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [*providers, PROVIDERS["cpu"]])
-    assert usual_processes() == expected
+    assert default_processes() == expected
 
 
 def test_the_cpu_needs_nothing() -> None:

@@ -17,7 +17,7 @@ from time import monotonic, perf_counter, sleep
 from db import queue
 from db.queue import Leased
 from karyotyping.model import AnalysisError
-from models.providers import EngineUnavailable
+from models.errors import EngineUnavailable
 from models.registry import ModelUnavailable
 from settings.failpoint import failpoint
 from storage import StoreUnavailable

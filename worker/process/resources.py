@@ -38,7 +38,7 @@ def load_pipeline(document: Mapping[str, Any], engine: str) -> AnalysesImages:
 
     Raises:
         models.registry.ModelUnavailable: this installation lacks one of its networks.
-        models.providers.EngineUnavailable: this machine lacks the engine.
+        models.errors.EngineUnavailable: this machine lacks the engine.
     """
     from karyotyping.pipeline import Pipeline  # noqa: PLC0415  # only pool processes need the science's libraries
 
@@ -78,7 +78,7 @@ class Context:
 
         Raises:
             models.registry.ModelUnavailable: this installation lacks one of its networks.
-            models.providers.EngineUnavailable: this machine lacks the engine.
+            models.errors.EngineUnavailable: this machine lacks the engine.
         """
         if pipeline_id not in self._pipelines:
 

@@ -7,7 +7,7 @@ import ctypes.util
 import pytest
 
 from karyotyping.pipeline import Pipeline
-from models.providers import EngineUnavailable
+from models.errors import EngineUnavailable
 from models.runtime import ort
 from worker.process.resources import load_pipeline
 
