@@ -1,7 +1,8 @@
-"""The embedding network: a straightened chromosome becomes a unit vector that lies near its class's prototype.
+"""Embedding network: it maps a straightened chromosome to a unit vector near the prototype of its class.
 
-After KaryoXpert, section 3.4 and Fig. 4: a convolutional vector and a banding vector, the grey profile along the medial
-axis, are joined and mapped to 128 dimensions, standardised over the batch (Eq. 1) and compared by cosine (Eq. 2).
+The design follows KaryoXpert, section 3.4 and Fig. 4. A convolutional vector and a banding vector, the grey profile
+along the medial axis, are concatenated and mapped to 128 dimensions. The result is standardised over the batch (Eq. 1)
+and compared with the prototypes by cosine similarity (Eq. 2).
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-DIMENSIONS = 128
-_RIM = 10.0
-"""How steeply a pixel's stain makes it count as a part of the chromosome, in the banding vector."""
+DIMENSIONS = 128  # of an embedding
+_INSIDE_SLOPE = 10.0  # a pixel with a stain of 1 / slope or more counts as inside the chromosome in the banding vector
 
 Channels = tuple[tuple[int, tuple[int, int]], ...]
 
 BODY: Channels = ((32, (2, 2)), (48, (2, 1)), (96, (2, 2)), (128, (2, 1)))
-"""Channels and strides of the residual blocks: the length is halved oftener than the width."""
+"""Channels and strides (rows, columns) of the residual blocks; the length is halved more often than the width."""
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut (He et al. 2016, with the average-pooled shortcut of ResNet-D)."""
+    """Residual block of two convolutions with the average-pooled shortcut of ResNet-D.
+
+    Sources: He et al. 2016, DOI 10.1109/CVPR.2016.90; He et al. 2019, section 4.2, DOI 10.1109/CVPR.2019.00065.
+    """
 
     def __init__(self, before: int, after: int, stride: tuple[int, int]) -> None:
         super().__init__()
@@ -33,13 +36,20 @@ class Block(nn.Module):
             nn.AvgPool2d(stride, stride), nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after)
         )
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """(N, after, H / stride, W / stride)."""
-        return functional.relu(self.second(self.first(seen)) + self.shortcut(seen))
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``features`` (N, before, H, W) to (N, after, H / stride, W / stride)."""
+        return functional.relu(self.second(self.first(features)) + self.shortcut(features))
 
 
 class Embedder(nn.Module):
-    """Unit vectors and polarity of straightened chromosomes."""
+    """Network that maps straightened chromosomes to unit vectors and polarity.
+
+    Args:
+        rows: rows of the canvas, the chromosome's length.
+        stem: channels of the first convolution.
+        body: channels and strides of the residual blocks.
+        hidden: units of the hidden layer.
+    """
 
     def __init__(self, rows: int, stem: int = 24, body: Channels = BODY, hidden: int = 256) -> None:
         super().__init__()
@@ -62,35 +72,40 @@ class Embedder(nn.Module):
         self.polarity = nn.Linear(joined, 1)
 
     def forward(self, appearance: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit vectors (N, 128) and logits (N,) that the p arm is up, from ``appearance`` (N, 1, rows, columns)."""
+        """Return unit vectors (N, 128) and p-arm-up logits (N,) for ``appearance`` (N, 1, rows, columns)."""
         convolved = self.body(self.stem(appearance)).mean(dim=3).flatten(1)
-        inside = torch.clamp(appearance * _RIM, 0, 1).sum(dim=3)
+        inside = torch.clamp(appearance * _INSIDE_SLOPE, 0, 1).sum(dim=3)
         banding = (appearance.sum(dim=3) / torch.clamp(inside, min=1)).flatten(1)
         joined = torch.cat([convolved, banding], dim=1)
         return functional.normalize(self.embed(joined)), self.polarity(joined)[:, 0]
 
 
 class Prototypes(nn.Module):
-    """Where the classes lie among the unit vectors: each class p arm up, each p arm down, and what is no chromosome."""
+    """Learned unit vectors of the classes p arm up, the classes p arm down, and no chromosome."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.directions = nn.Parameter(torch.randn(count, DIMENSIONS))
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """(N, count) cosine similarities."""
+        """Return cosine similarities (N, count) of ``embedding`` (N, 128)."""
         return embedding @ functional.normalize(self.directions).T
 
 
 class Scores(nn.Module):
-    """The network as it is exported: unit vectors, and calibrated scores of the prototypes instead of cosines."""
+    """The network as exported: unit vectors, and calibrated scores of the prototypes instead of cosines.
+
+    Args:
+        trained: [Embedder, Prototypes].
+        scale: factor from cosine similarity to score.
+    """
 
     def __init__(self, trained: nn.ModuleList, scale: float) -> None:
         super().__init__()
         self.trained, self.scale = trained, scale
 
     def forward(self, appearance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embedding (N, 128), scores (N, prototypes), polarity (N,), of [Embedder, Prototypes]."""
+        """Return embedding (N, 128), scores (N, prototypes) and polarity (N,)."""
         embedder, prototypes = self.trained
         embedding, polarity = embedder(appearance)
         return embedding, self.scale * prototypes(embedding), polarity

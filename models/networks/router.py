@@ -1,4 +1,4 @@
-"""The router: a small convolutional network over a region's stain and mask, joined by its geometry."""
+"""Router: a small convolutional network over the stain, the mask and the geometry of a region."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 
 class Router(nn.Module):
-    """Logits of what a region is.
+    """Network that maps a region to the logits of its routes.
 
-    Only convolutions, batch normalisation, ReLU, max and average pooling and linear layers: operators that TensorRT's
-    ONNX parser takes whole.
+    It uses only operators that TensorRT's ONNX parser supports: convolutions, batch normalisation, ReLU, max and
+    average pooling, linear layers.
+
+    Args:
+        geometry: number of geometric features of a region.
+        routes: number of classes.
+        channels: channels of the convolutions.
     """
 
     def __init__(self, geometry: int, routes: int, channels: tuple[int, ...] = (16, 32, 64, 80)) -> None:
@@ -27,19 +32,19 @@ class Router(nn.Module):
         self.head = nn.Sequential(nn.Linear(channels[-1] + 32, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, routes))
 
     def forward(self, appearance: Tensor, geometry: Tensor) -> Tensor:
-        """(N, routes) logits from ``appearance`` (N, 2, 64, 64) and ``geometry`` (N, G)."""
+        """Return logits (N, routes) for ``appearance`` (N, 2, 64, 64) and ``geometry`` (N, G)."""
         joined = torch.cat([self.backbone(appearance), self.geometry(geometry)], dim=1)
         logits: Tensor = self.head(joined)
         return logits
 
 
 class Probabilities(nn.Module):
-    """The router as it is exported: probabilities instead of logits."""
+    """The router as exported: probabilities instead of logits."""
 
     def __init__(self, router: Router) -> None:
         super().__init__()
         self.router = router
 
     def forward(self, appearance: Tensor, geometry: Tensor) -> Tensor:
-        """(N, routes), each row summing to 1."""
+        """Return probabilities (N, routes); each row sums to 1."""
         return torch.softmax(self.router(appearance, geometry), dim=1)

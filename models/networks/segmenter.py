@@ -1,9 +1,9 @@
-"""The segmenter: a metaphase's stain becomes maps from which each chromosome's mask can be drawn, crossing or not.
+"""Segmenter: it maps the stain of a metaphase image to maps from which each chromosome's mask is drawn.
 
-Conditional convolutions (CondInst, Tian et al. 2020) on a small residual U-Net: what lies at a chromosome's midpoint
-says how its mask is made of shared prototypes, so that masks may overlap and a bent chromosome is no box. Midpoints are
-sought in lanes, one for each range of directions that the axis may have there: two chromosomes that cross in their
-middles share the pixel, not the lane.
+The network combines conditional convolutions (CondInst, Tian et al. 2020, DOI 10.1007/978-3-030-58452-8_17) with a
+small residual U-Net. The features at a chromosome's midpoint give the kernel that combines shared prototypes into its
+mask, so masks may overlap and no boxes are needed. Midpoints are predicted in lanes, one for each range of axis
+directions. Two chromosomes that cross at their midpoints share the pixel but not the lane.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WIDTHS = (32, 64, 96, 128)
-"""Channels at a half, a quarter, an eighth and a sixteenth of the resolution."""
+WIDTHS = (32, 64, 96, 128)  # channels at 1/2, 1/4, 1/8 and 1/16 of the resolution
 DILATIONS = (2, 3)
-"""Of the last blocks at a sixteenth: a midpoint is told of both ends of the longest chromosome."""
-_RARE = -4.0
-"""Bias of the logits of what few pixels are: the first steps need not learn that there is little of it (Lin 2017)."""
+"""Dilations of the last blocks at 1/16: the field of view of a midpoint covers the ends of the longest chromosome."""
+_RARE_LOGIT = -4.0
+"""Initial bias of the logits of rare pixels (focal loss, Lin et al. 2017, section 3.3, DOI 10.1109/ICCV.2017.324)."""
 
 
-def _convolved(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+def _convolution(before: int, after: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, 3, stride, dilation, dilation, bias=False),
         nn.BatchNorm2d(after),
@@ -32,14 +31,17 @@ def _convolved(before: int, after: int, stride: int = 1, dilation: int = 1) -> n
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut (He et al. 2016, with the average-pooled shortcut of ResNet-D).
+    """Residual block of two convolutions with the average-pooled shortcut of ResNet-D.
 
-    A dilated one begins as its shortcut alone (Goyal et al. 2017, section 5.1): a trained network may be given more.
+    A dilated block starts as the identity (Goyal et al. 2017, section 5.1, arXiv:1706.02677), so that it can be added
+    to a trained network.
+
+    Sources: He et al. 2016, DOI 10.1109/CVPR.2016.90; He et al. 2019, section 4.2, DOI 10.1109/CVPR.2019.00065.
     """
 
     def __init__(self, before: int, after: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
-        self.first = _convolved(before, after, stride, dilation)
+        self.first = _convolution(before, after, stride, dilation)
         last = nn.BatchNorm2d(after)
         self.second = nn.Sequential(nn.Conv2d(after, after, 3, 1, dilation, dilation, bias=False), last)
         if dilation > 1:
@@ -50,20 +52,20 @@ class Block(nn.Module):
                 nn.AvgPool2d(stride, stride), nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after)
             )
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """(B, after, H / stride, W / stride)."""
-        return functional.relu(self.second(self.first(seen)) + self.shortcut(seen))
+    def forward(self, features: Tensor) -> Tensor:
+        """Map ``features`` (B, before, H, W) to (B, after, H / stride, W / stride)."""
+        return functional.relu(self.second(self.first(features)) + self.shortcut(features))
 
 
 class Segmenter(nn.Module):
-    """Maps of midpoints, of how masks are drawn, and of what every pixel is.
+    """Network that predicts midpoints, mask kernels, prototypes and dense pixel classes.
 
     Args:
-        lanes: ranges of directions in which midpoints are sought.
-        prototypes: maps that masks are made of.
-        hidden: units of the hidden layer that makes them.
-        dense: maps of what every pixel is.
-        widths: channels at a half, a quarter, an eighth and a sixteenth of the resolution.
+        lanes: number of axis-direction ranges of midpoints.
+        prototypes: number of prototype maps that a mask combines.
+        hidden: units of the hidden layer of a mask kernel.
+        dense: number of dense pixel classes.
+        widths: channels at 1/2, 1/4, 1/8 and 1/16 of the resolution.
     """
 
     def __init__(self, lanes: int, prototypes: int, hidden: int, dense: int, widths: Sequence[int] = WIDTHS) -> None:
@@ -72,7 +74,10 @@ class Segmenter(nn.Module):
         self.parameters_per_mask = hidden * (prototypes + 2) + hidden + hidden + 1
         half, quarter, eighth, sixteenth = widths
         self.to_half = nn.Sequential(
-            nn.Conv2d(1, half, 5, 2, 2, bias=False), nn.BatchNorm2d(half), nn.ReLU(inplace=True), _convolved(half, half)
+            nn.Conv2d(1, half, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(half),
+            nn.ReLU(inplace=True),
+            _convolution(half, half),
         )
         self.to_quarter = nn.Sequential(Block(half, quarter, 2), Block(quarter, quarter))
         self.to_eighth = nn.Sequential(Block(quarter, eighth, 2), Block(eighth, eighth))
@@ -83,36 +88,37 @@ class Segmenter(nn.Module):
         )
         pairs = ((sixteenth, eighth), (eighth, quarter), (quarter, half))
         self.narrowed = nn.ModuleList(nn.Conv2d(wide, narrow, 1) for wide, narrow in pairs)
-        self.joined = nn.ModuleList(_convolved(narrow, narrow) for _, narrow in pairs)
-        self.maps = _convolved(half, half)
+        self.joined = nn.ModuleList(_convolution(narrow, narrow) for _, narrow in pairs)
+        self.maps = _convolution(half, half)
         self.centre = nn.Conv2d(half, lanes, 1)
         self.prototypes = nn.Conv2d(half, prototypes, 1)
         self.dense = nn.Conv2d(half, dense, 1)
-        self.conditions = _convolved(quarter, quarter)
+        self.conditions = _convolution(quarter, quarter)
         self.kernel = nn.Conv2d(quarter, lanes * self.parameters_per_mask, 1)
         self.quality = nn.Conv2d(quarter, lanes, 1)
         self._begin(prototypes)
 
     def _begin(self, prototypes: int) -> None:
-        """Rare things begin improbable; every mask begins as the same random layers, and learns what is its own."""
+        """Start rare classes with a low probability and every mask kernel with the same random layers."""
         nn.init.normal_(self.kernel.weight, std=0.01)
         first = self.hidden * (prototypes + 2)
         centre: Any = self.centre.bias
         dense: Any = self.dense.bias
         kernel: Any = self.kernel.bias
         with torch.no_grad():
-            centre.fill_(_RARE)
-            dense.fill_(_RARE)
+            centre.fill_(_RARE_LOGIT)
+            dense.fill_(_RARE_LOGIT)
             start = torch.zeros(self.parameters_per_mask)
             start[:first].normal_(std=(prototypes + 2) ** -0.5)
             start[first + self.hidden : -1].normal_(std=self.hidden**-0.5)
             kernel.copy_(start.repeat(self.lanes))
 
     def forward(self, stain: Tensor) -> dict[str, Tensor]:
-        """Maps of ``stain`` (B, 1, H, W), H and W multiples of 16.
+        """Return the maps of ``stain`` (B, 1, H, W); H and W are multiples of 16.
 
-        At half the resolution ``centre`` (B, lanes, h, w) and ``dense`` (B, D, h, w), logits, and ``prototypes``
-        (B, C, h, w); at a quarter ``conditions``, which ``kernel`` and ``quality`` are told from.
+        Returns:
+            At 1/2 of the resolution: ``centre`` (B, lanes, H / 2, W / 2) and ``dense`` (B, D, H / 2, W / 2), logits,
+            and ``prototypes`` (B, C, H / 2, W / 2). At 1/4: ``conditions``, the features of kernels and qualities.
         """
         half = self.to_half(stain)
         quarter = self.to_quarter(half)
@@ -133,20 +139,20 @@ class Segmenter(nn.Module):
     def kernels_at(
         self, conditions: Tensor, image: Tensor, lane: Tensor, row: Tensor, column: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Kernels (N, P) and logits of their masks' IoU (N,) at N places alone: training needs no others."""
-        seen = conditions[image, :, row, column]
-        kernels = functional.linear(seen, self.kernel.weight[:, :, 0, 0], self.kernel.bias)
-        quality = functional.linear(seen, self.quality.weight[:, :, 0, 0], self.quality.bias)
+        """Return kernels (N, P) and logits of the masks' IoU (N,) at N places; training needs no others."""
+        features = conditions[image, :, row, column]
+        kernels = functional.linear(features, self.kernel.weight[:, :, 0, 0], self.kernel.bias)
+        quality = functional.linear(features, self.quality.weight[:, :, 0, 0], self.quality.bias)
         every = torch.arange(len(lane))
         return kernels.view(-1, self.lanes, self.parameters_per_mask)[every, lane], quality[every, lane]
 
 
 def draw_masks(kernel: Tensor, prototypes: Tensor, hidden: int) -> Tensor:
-    """Logits (N, M) of N masks over the M pixels of a window each.
+    """Return the logits (N, M) of N masks, each over the M pixels of its window.
 
     Args:
-        kernel: (N, P) parameters: weights and biases of the hidden layer, then of the last.
-        prototypes: (N, C, M) of the window, relative coordinates among them.
+        kernel: (N, P) weights and biases of the hidden layer, then of the output layer.
+        prototypes: (N, C, M) prototypes in the window, with relative coordinates among the C channels.
         hidden: units of the hidden layer.
     """
     first = hidden * prototypes.shape[1]
@@ -156,7 +162,7 @@ def draw_masks(kernel: Tensor, prototypes: Tensor, hidden: int) -> Tensor:
 
 
 class Maps(nn.Module):
-    """The segmenter as it is exported: every kernel, and probabilities instead of logits."""
+    """The segmenter as exported: the kernel of every place, and probabilities instead of logits."""
 
     NAMES = ("centre", "kernel", "quality", "prototypes", "dense")
 
@@ -165,10 +171,10 @@ class Maps(nn.Module):
         self.segmenter = segmenter
 
     def forward(self, stain: Tensor) -> tuple[Tensor, ...]:
-        """The maps called ``NAMES``.
+        """Return the maps ``NAMES`` of ``stain`` (B, 1, H, W).
 
-        ``kernel`` (B, lanes * P, h / 2, w / 2), lane by lane, is how the masks of midpoints that lie there are drawn;
-        ``quality`` (B, lanes, h / 2, w / 2) is the IoU that they are expected to reach.
+        ``kernel`` (B, lanes * P, H / 4, W / 4), lane by lane, holds the mask kernels of midpoints at each place.
+        ``quality`` (B, lanes, H / 4, W / 4) is the expected IoU of their masks, 0..1.
         """
         maps = self.segmenter(stain)
         kernel = self.segmenter.kernel(maps["conditions"])
