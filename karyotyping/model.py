@@ -1,4 +1,4 @@
-"""What the analysis of one metaphase image yields: the vocabulary that every other room shares."""
+"""Result types of the analysis of one metaphase image, shared by all rooms."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
 
+from karyotyping.arrays import Floats32, Mask
 from karyotyping.nomenclature.classes import class_name
 
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
@@ -20,114 +21,124 @@ QualityFlag = Literal[
 
 
 class RunLengths(TypedDict):
-    """A COCO compressed run-length mask whose counts are text, as JSON wants them."""
+    """COCO compressed run-length mask with ASCII counts, ready for JSON."""
 
     size: list[int]
+    """Height, width."""
     counts: str
 
 
-def encode_mask(mask: NDArray[np.bool_]) -> RunLengths:
-    """Compress an (H, W) mask."""
+def encode_mask(mask: Mask) -> RunLengths:
+    """Compress a mask into COCO run lengths.
+
+    Args:
+        mask: (H, W).
+
+    >>> encode_mask(np.eye(2, dtype=bool))
+    {'size': [2, 2], 'counts': '0120'}
+    """
     encoded = rle.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(n) for n in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
-def decode_mask(lengths: RunLengths) -> NDArray[np.bool_]:
-    """The (H, W) mask of ``lengths``."""
-    decoded: NDArray[np.bool_] = rle.decode({"size": lengths["size"], "counts": lengths["counts"].encode()}).astype(
-        bool
-    )
+def decode_mask(lengths: RunLengths) -> Mask:
+    """Return the (H, W) mask that :func:`encode_mask` compressed."""
+    decoded: Mask = rle.decode({"size": lengths["size"], "counts": lengths["counts"].encode()}).astype(bool)
     return decoded
 
 
 @dataclass(frozen=True, slots=True)
 class Chromosome:
-    """One chromosome found in a metaphase image. Lengths are in pixels of the original image."""
+    """One chromosome detected in a metaphase image; lengths are in pixels of that image."""
 
     ordinal: int
-    """0, 1, ... in order of decreasing length."""
+    """Rank by decreasing length, from 0."""
     box: tuple[int, int, int, int]
     """x, y, width, height."""
     mask: RunLengths
-    """Mask over the whole image; masks of different chromosomes may overlap."""
+    """(H, W) of the whole image; masks of different chromosomes may overlap."""
     score: float
-    """Probability that this is exactly one whole chromosome, 0..1."""
+    """Probability that the mask covers exactly one whole chromosome, 0..1."""
     class_id: int | None
-    """1..24 as assigned over the whole cell (23 = X, 24 = Y), or None if it fits no class."""
+    """1..24 (23 = X, 24 = Y) as assigned over the whole cell, None if no class fits."""
     class_score: float
     """Probability of ``class_id``, 0..1."""
     top5: tuple[tuple[int, float], ...]
-    """The five likeliest classes of this chromosome seen alone, with probabilities, best first."""
+    """Class ids and probabilities of the five likeliest classes before assignment, best first."""
     length: float
     """Length of the medial axis."""
     width: float
     """Mean width across the medial axis."""
     centromere_index: float | None
-    """Length of the p arm over the whole, 0..1; of the shorter arm, 0..0.5, if ``orientation`` is unknown. None if the
-    centromere was not found."""
+    """Length of the p arm over the whole length, 0..1.
+
+    The shorter arm counts as the p arm, 0..0.5, if ``orientation`` is unknown. None if no centromere was found.
+    """
     orientation: Orientation
-    """How ``straightened`` stands."""
+    """Which arm is the upper one in ``straightened``."""
     straightened: NDArray[np.uint8]
-    """(L, W) grey, stain dark on white, medial axis vertical; p arm up if ``orientation`` is ``p_up``."""
-    profile: NDArray[np.float32]
-    """(64,) mean stain density across the medial axis, from the upper end of ``straightened`` to the lower, 0..1."""
-    embedding: NDArray[np.float32] | None = None
-    """(D,) unit vector, when a network made one."""
+    """(L, W) grey, stain dark on white, medial axis vertical."""
+    profile: Floats32
+    """(64,) mean stain across the medial axis, 0..1, from the upper end of ``straightened`` down."""
+    embedding: Floats32 | None = None
+    """(D,) unit vector; None without the embedding network."""
     flags: frozenset[ChromosomeFlag] = frozenset()
 
     @property
     def label(self) -> str:
-        """Class name, ``"?"`` if unknown."""
+        """Name of the class, ``"?"`` if unknown."""
         return class_name(self.class_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """QC metrics of one metaphase image. Fields match the columns of ``qc_metrics``."""
+    """QC metrics of one metaphase image; fields match the columns of ``qc_metrics``."""
 
     chromosome_count: int
     contrast_polarity: ContrastPolarity
     focus: float
-    """Mean squared edge gradient over the chromosomes relative to their contrast; higher is sharper."""
+    """Mean squared edge gradient of the chromosomes relative to their contrast; higher is sharper."""
     contrast: float
-    """Median stain of chromosomes above background over the image's full range, 0..1."""
+    """Median stain of the chromosomes above background, share of the full range, 0..1."""
     noise: float
-    """Robust standard deviation of the background over the image's full range, 0..1."""
+    """Robust standard deviation of the background, share of the full range, 0..1."""
     background_unevenness: float
-    """Spread of the background estimate over the image's full range, 0..1."""
+    """Range of the background surface, share of the full range, 0..1."""
     spread: float
-    """Area of the chromosomes' convex hull over the summed chromosome area."""
+    """Area of the convex hull of all chromosomes over their summed area."""
     chromosome_width: float
-    """Median chromosome width, pixels of the original image; the scale estimate."""
+    """Median chromosome width, px; the estimate of scale."""
     cluster_count: int
-    """Contours that held more than one chromosome."""
+    """Groups of chromosomes that touch or overlap."""
     overlap_count: int
+    """Pairs of chromosomes that overlap."""
     nucleus_count: int
     debris_count: int
     edge_contact_count: int
     """Chromosomes cut by the image border."""
     class_confidence: float
-    """Median of the chromosomes' class scores, 0..1."""
+    """Median class score of the chromosomes, 0..1."""
     score: float
-    """0..1: how suitable the image is for karyotyping; ranks the images of a case."""
+    """Suitability for karyotyping, 0..1; ranks the images of a case."""
     flags: frozenset[QualityFlag] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class CellAnalysis:
-    """Everything one pipeline found in one metaphase image of shape ``shape`` (H, W)."""
+    """Result of one pipeline for one metaphase image."""
 
     shape: tuple[int, int]
+    """H, W of the image."""
     chromosomes: tuple[Chromosome, ...]
     quality: Quality
     iscn: str
-    """Karyotype of this cell as counted, e.g. ``"47,XY,+21"``."""
+    """Karyotype of this cell, e.g. ``"47,XY,+21"``."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Wall time by stage."""
+    """Wall time by stage, s."""
 
     @property
     def class_counts(self) -> dict[int, int]:
-        """Copies of each class id that is present."""
+        """Copies by class id, without absent classes."""
         counts: dict[int, int] = {}
         for chromosome in self.chromosomes:
             if chromosome.class_id is not None:
@@ -136,7 +147,12 @@ class CellAnalysis:
 
 
 class AnalysisError(Exception):
-    """An image that decodes but cannot be karyotyped: a named ``reason`` and a sentence for people."""
+    """A decoded image that cannot be karyotyped.
+
+    Args:
+        reason: stable key, e.g. ``no_chromosomes``.
+        sentence: explanation for the user.
+    """
 
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)

@@ -1,8 +1,8 @@
-"""From the bytes of an image file to the grey picture of one metaphase.
+"""Bounded decoding of image files into grey metaphase images.
 
-Nothing here trusts a file: its kind is read from its bytes and never from its name, its size is checked in the header
-before anything is decoded, and whatever is wrong with it ends as an :class:`ImageRejected` with one of :data:`REASONS`.
-Metadata (EXIF, TIFF tags, comments) is dropped, because it may identify a patient.
+The format is read from the bytes, never from the file name. The size is checked in the header before pixels are
+decoded. Every fault raises :class:`ImageRejected` with one of :data:`REASONS`. Metadata (EXIF, TIFF tags, comments) is
+dropped, because it may identify a patient.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from karyotyping.arrays import Pixels
+
 REASONS = {
     "empty_file": "The file is empty; copy it again from the microscope.",
     "too_many_bytes": "The file has {size:,} bytes and the limit is {limit:,}; compress it or raise the limit.",
@@ -30,7 +32,7 @@ REASONS = {
     "unsupported_format": "The file is {kind}; export it as TIFF, PNG, JPEG or BMP.",
     "truncated": "The file ends before the image does; copy it again from the microscope.",
     "damaged": "The image cannot be decoded; copy it again, or export it again as TIFF or PNG.",
-    "too_many_pixels": "The image claims more than {limit:,} pixels; crop it to what it is about, or raise the limit.",
+    "too_many_pixels": "The image claims more than {limit:,} pixels; crop it to the metaphase, or raise the limit.",
     "too_small": "The image is {width} x {height} pixels; send the whole of it, at least {least} pixels a side.",
     "unsupported_colour": "The colours are stored as {kind}; export the image as grey or RGB.",
     "unsupported_pixel_type": "The pixels are {kind}; export the image with 8 or 16 bits per channel.",
@@ -39,9 +41,9 @@ REASONS = {
     "transparent_image": "Parts of the image are transparent; flatten it before export.",
     "multi_page": "The file holds several images; export each as a file of its own.",
 }
-"""Every reason for which :func:`decode` rejects, with the sentence that tells people what to do."""
+"""Sentence for the user by rejection reason; each says what to do next."""
 
-_SUPPORTED = {
+_FORMAT_BY_MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
     b"BM": "BMP",
@@ -50,7 +52,7 @@ _SUPPORTED = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
 }
-_UNSUPPORTED = (
+_UNSUPPORTED_MAGICS = (  # offset in bytes, magic, name
     (0, b"GIF8", "GIF"),
     (8, b"WEBP", "WebP"),
     (4, b"ftyp", "HEIC, AVIF or a film"),
@@ -61,17 +63,23 @@ _UNSUPPORTED = (
     (0, b"\x1f\x8b", "a gzip archive"),
     (128, b"DICM", "DICOM"),
 )
-_TIFF_COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}  # none, LZW, JPEG, Deflate, PackBits, Deflate's older number
+_TIFF_COMPRESSIONS = {1, 5, 7, 8, 32773, 32946}  # none, LZW, JPEG, Deflate, PackBits, Deflate (old code)
 _TIFFFILE_COMPRESSIONS = _TIFF_COMPRESSIONS - {5, 7}
-_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_PLANES_APART = 2
+_MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6  # TIFF photometric interpretation
+_SEPARATE_PLANES = 2  # TIFF planar configuration
+_DOMINANT_CHANNEL_RATIO = 2  # spread of a channel over that of the luma
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is told by ImageRejected
-_hush_lock = threading.Lock()
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # ImageRejected reports faults
+_warnings_lock = threading.Lock()
 
 
 class ImageRejected(Exception):
-    """A file that is not a usable photograph: a ``reason`` of :data:`REASONS` and a ``sentence`` for people."""
+    """A file that is no usable metaphase image.
+
+    Args:
+        reason: key of :data:`REASONS`, kept as ``reason``.
+        facts: values for the placeholders of its sentence; the result is ``sentence``.
+    """
 
     def __init__(self, reason: str, **facts: object) -> None:
         self.reason = reason
@@ -81,42 +89,46 @@ class ImageRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds that hold before anything is decoded."""
+    """Size bounds that are checked before pixels are decoded."""
 
-    max_bytes: int = 256 * 2**20
+    max_bytes: int = 256 * 2**20  # 256 MiB
     max_pixels: int = 64_000_000
-    min_side: int = 64
+    min_side: int = 64  # px
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """One decoded image and nothing else of its file."""
+    """Grey pixels of one image file, without its metadata."""
 
-    pixels: NDArray[np.uint8] | NDArray[np.uint16]
-    """(H, W) grey, 0 is black."""
+    pixels: Pixels
     format: str
     """``TIFF``, ``PNG``, ``JPEG`` or ``BMP``."""
     width: int
+    """px"""
     height: int
+    """px"""
     bit_depth: int
-    """8 or 16, as stored."""
+    """Bits per pixel as stored, 8 or 16."""
 
 
 def decode(data: bytes, limits: Limits = Limits()) -> DecodedImage:
-    """The grey photograph in ``data``, the content of a TIFF, PNG, JPEG or BMP file.
+    """Decode the content of a TIFF, PNG, JPEG or BMP file into a grey image.
 
-    Sixteen bits stay sixteen bits; colour becomes grey (see :func:`_grey`); an alpha channel is dropped if it is opaque
-    everywhere; a palette is accepted only if all its colours are greys. Reduced-size copies after the first image of a
-    TIFF (thumbnails) are ignored.
+    The bit depth is kept. Colour becomes grey (see :func:`_to_grey`). An opaque alpha channel is dropped, a palette of
+    greys is resolved. Thumbnails after the first image of a TIFF are ignored.
+
+    Args:
+        data: content of the file.
+        limits: bounds on bytes and pixels.
 
     Raises:
-        ImageRejected: with one of :data:`REASONS`.
+        ImageRejected: the file is no usable image; ``reason`` is a key of :data:`REASONS`.
     """
     if not data:
         raise ImageRejected("empty_file")
     if len(data) > limits.max_bytes:
         raise ImageRejected("too_many_bytes", size=len(data), limit=limits.max_bytes)
-    kind = _kind(data)
+    kind = _format(data)
     try:
         pixels = _decode_tiff(data, limits) if kind == "TIFF" else _decode_plain(data, kind, limits)
     except ImageRejected:
@@ -130,11 +142,11 @@ def decode(data: bytes, limits: Limits = Limits()) -> DecodedImage:
     return DecodedImage(pixels, kind, width, height, 8 * pixels.itemsize)
 
 
-def _kind(data: bytes) -> str:
-    for magic, kind in _SUPPORTED.items():
+def _format(data: bytes) -> str:
+    for magic, kind in _FORMAT_BY_MAGIC.items():
         if data.startswith(magic):
             return kind
-    for offset, magic, name in _UNSUPPORTED:
+    for offset, magic, name in _UNSUPPORTED_MAGICS:
         if data.startswith(magic, offset):
             raise ImageRejected("unsupported_format", kind=name)
     raise ImageRejected("not_an_image")
@@ -150,25 +162,25 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
 
 
 def _decode_plain(data: bytes, kind: str, limits: Limits) -> NDArray[Any]:
-    """PNG, JPEG or BMP."""
+    """Decode a PNG, JPEG or BMP file into (H, W) grey pixels."""
     if kind == "BMP" and struct.unpack_from("<I", data, 14)[0] >= 40 and struct.unpack_from("<i", data, 18)[0] <= 0:
-        raise ImageRejected("damaged")  # Pillow would read the negative width as a huge one
-    picture = _open(data, kind)
-    _check_size(*picture.size, limits)
+        raise ImageRejected("damaged")  # Pillow reads a negative width as unsigned
+    image = _open(data, kind)
+    _check_size(*image.size, limits)
     if kind == "PNG":
-        if getattr(picture, "is_animated", False):
+        if getattr(image, "is_animated", False):
             raise ImageRejected("multi_page")
-        picture.verify()  # the checksums, which loading alone does not look at; it uses the picture up
+        image.verify()  # loading alone skips the checksums; verify() exhausts the image
         depth, colour_type = data[24], data[25]
         if depth == 16 and colour_type != 0:
-            return _flatten(_decode_with_opencv(data))
-        picture = _open(data, kind)
-    return _pixels(picture)
+            return _single_channel(_decode_with_opencv(data))
+        image = _open(data, kind)
+    return _pixels(image)
 
 
 def _decode_tiff(data: bytes, limits: Limits) -> NDArray[Any]:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        if len(tiff.pages) == 0:  # the directory of images, often at the end of the file, lies beyond it
+        if len(tiff.pages) == 0:  # the image directory, often at the end of the file, is missing
             raise ImageRejected("truncated")
         page = tiff.pages.first
         _check_size(page.imagewidth, page.imagelength, limits)
@@ -179,26 +191,26 @@ def _decode_tiff(data: bytes, limits: Limits) -> NDArray[Any]:
         if not page.dataoffsets or any(offset + count > len(data) for offset, count in segments):
             raise ImageRejected("truncated")
         if page.bitspersample == 8:
-            with suppress(UnidentifiedImageError):
+            with suppress(UnidentifiedImageError):  # Pillow lacks some layouts
                 return _pixels(_open(data, "TIFF"))
         return _decode_without_pillow(data, page)
 
 
 def _decode_without_pillow(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
-    """Sixteen bits, which Pillow reads only in some layouts and as eight if in colour, and its other gaps."""
-    apart = page.samplesperpixel > 1 and page.planarconfig == _PLANES_APART
+    """Decode a TIFF page that Pillow cannot read, or only at fewer bits (16-bit colour)."""
+    separate = page.samplesperpixel > 1 and page.planarconfig == _SEPARATE_PLANES
     if int(page.compression) in _TIFFFILE_COMPRESSIONS:
         pixels: NDArray[Any] = page.asarray(maxworkers=1)
-        pixels = np.moveaxis(pixels, 0, -1) if apart else pixels
+        pixels = np.moveaxis(pixels, 0, -1) if separate else pixels
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
-    elif apart or page.samplesperpixel == 2 or page.bitspersample == 8:
+    elif separate or page.samplesperpixel == 2 or page.bitspersample == 8:
         kind = f"{page.samplesperpixel} channels in an unusual layout"
         raise ImageRejected("unsupported_pixel_type", kind=kind)
     else:
         pixels = _decode_with_opencv(data)
     if page.photometric == _MIN_IS_WHITE:
         pixels = np.iinfo(pixels.dtype).max - pixels
-    return _flatten(pixels)
+    return _single_channel(pixels)
 
 
 def _check_tiff_pixels(page: tifffile.TiffPage) -> None:
@@ -220,26 +232,26 @@ def _name(tag: object) -> str:
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
-    with _hush():
+    with _warnings_silenced():
         return Image.open(io.BytesIO(data), formats=(kind,))
 
 
-def _pixels(picture: Image.Image) -> NDArray[Any]:
-    """(H, W) uint8 or uint16."""
-    match picture.mode:
+def _pixels(image: Image.Image) -> NDArray[Any]:
+    """Return the (H, W) grey pixels of an opened image, uint8 or uint16."""
+    match image.mode:
         case "L" | "I;16" | "I;16B":
-            return np.ascontiguousarray(np.asarray(picture), dtype=np.uint8 if picture.mode == "L" else np.uint16)
+            return np.ascontiguousarray(np.asarray(image), dtype=np.uint8 if image.mode == "L" else np.uint16)
         case "P":
-            colours = np.array(picture.getpalette("RGB")).reshape(-1, 3)
+            colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
             if (colours != colours[:, :1]).any():
                 raise ImageRejected("palette_image")
-            return np.take(colours[:, 0].astype(np.uint8), np.asarray(picture), mode="clip")
+            return np.take(colours[:, 0].astype(np.uint8), np.asarray(image), mode="clip")
         case "LA" | "RGB" | "RGBA":
-            return _flatten(np.asarray(picture))
+            return _single_channel(np.asarray(image))
         case "YCbCr":
-            return _flatten(np.asarray(picture.convert("RGB")))
+            return _single_channel(np.asarray(image.convert("RGB")))
         case "CMYK" | "LAB" | "HSV":
-            raise ImageRejected("unsupported_colour", kind=picture.mode)
+            raise ImageRejected("unsupported_colour", kind=image.mode)
         case "1":
             raise ImageRejected("unsupported_pixel_type", kind="black or white, without the greys that bands need")
         case mode:
@@ -247,8 +259,8 @@ def _pixels(picture: Image.Image) -> NDArray[Any]:
 
 
 def _decode_with_opencv(data: bytes) -> NDArray[Any]:
-    """(H, W) or (H, W, C) of a 16-bit PNG or TIFF, colour as RGB or RGBA."""
-    with _hush():
+    """Return the (H, W) or (H, W, C) pixels of a 16-bit PNG or TIFF, colour as RGB or RGBA."""
+    with _warnings_silenced():
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -260,35 +272,35 @@ def _decode_with_opencv(data: bytes) -> NDArray[Any]:
     return pixels if channels == 1 else pixels[..., [2, 1, 0, 3][:channels]]
 
 
-def _flatten(pixels: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) grey of (H, W), or of (H, W, C) grey or RGB, with alpha if C is even."""
+def _single_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return (H, W) grey of (H, W), or of (H, W, C) grey or RGB with alpha if C is even."""
     if pixels.ndim == 2:
         return pixels
     channels = pixels.shape[2]
     if channels % 2 == 0 and (pixels[..., -1] != np.iinfo(pixels.dtype).max).any():
         raise ImageRejected("transparent_image")
-    return np.ascontiguousarray(pixels[..., 0]) if channels < 3 else _grey(pixels[..., :3])
+    return np.ascontiguousarray(pixels[..., 0]) if channels < 3 else _to_grey(pixels[..., :3])
 
 
-def _grey(rgb: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) grey of (H, W, 3) colour: its luma (Rec. ITU-R BT.601), unless that hides the stain.
+def _to_grey(rgb: NDArray[Any]) -> NDArray[Any]:
+    """Return (H, W) grey of (H, W, 3) RGB: the luma (Rec. ITU-R BT.601) or the dominant channel.
 
-    Luma gives blue a weight of 0.114, so a DAPI image saved in blue would keep a tenth of its contrast. When one
-    channel varies more than twice as much as the luma does, that channel is the photograph.
+    Luma weighs blue by 0.114, so a DAPI image saved in blue would lose most of its contrast. A channel whose standard
+    deviation exceeds twice that of the luma is therefore taken instead.
     """
     rgb = np.ascontiguousarray(rgb)
     luma: NDArray[Any] = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    every = max(1, min(luma.shape) // 256)
-    spreads = rgb[::every, ::every].std(axis=(0, 1))
+    step = max(1, min(luma.shape) // 256)
+    spreads = rgb[::step, ::step].std(axis=(0, 1))
     strongest = int(spreads.argmax())
-    if spreads[strongest] > 2 * luma[::every, ::every].std():
+    if spreads[strongest] > _DOMINANT_CHANNEL_RATIO * luma[::step, ::step].std():
         return np.ascontiguousarray(rgb[..., strongest])
     return luma
 
 
 @contextmanager
-def _hush() -> Iterator[None]:
-    """Silence the libraries' warnings on odd files. One thread at a time: Python's warning filters are global."""
-    with _hush_lock, warnings.catch_warnings():
+def _warnings_silenced() -> Iterator[None]:
+    """Silence the decoders' warnings under a lock: Python's warning filters are global."""
+    with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

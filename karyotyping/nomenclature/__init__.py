@@ -1,1 +1,1 @@
-"""ISCN names: chromosome classes, karyotype strings, ideogram bands."""
+"""ISCN nomenclature: chromosome classes, karyotype strings, ideogram bands."""

@@ -1,7 +1,7 @@
 """The human ideogram: ISCN bands of the 24 classes at the 400, 550 and 850 band levels.
 
-``ideogram.csv`` holds one chromosome a line, its bands from the p telomere to the q telomere as
-``name:stop:stain``, ``stop`` in ISCN units. Source: UCSC/NCBI ideogram, ISCN bands, public domain.
+``ideogram.csv`` has one chromosome a line. Its bands go from the p telomere to the q telomere, each as
+``name:stop:stain`` with ``stop`` in ISCN units. Source: UCSC/NCBI ideogram, ISCN bands, public domain.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from importlib.resources import files
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats32
 from karyotyping.nomenclature.classes import CLASS_NAMES
 
 Resolution = Literal[400, 550, 850]
@@ -23,7 +23,7 @@ Banding = Literal["G", "Q", "DAPI"]
 
 RESOLUTIONS: tuple[Resolution, ...] = (400, 550, 850)
 
-_DENSITY: dict[Banding, dict[Stain, float]] = {
+_STAIN_DENSITY: dict[Banding, dict[Stain, float]] = {  # 0..1
     "G": {"gneg": 0, "gpos25": 0.25, "gpos50": 0.5, "gpos75": 0.75, "gpos100": 1, "acen": 0.6, "gvar": 0.6, "stalk": 0},
     "Q": {
         "gneg": 0,
@@ -46,8 +46,8 @@ _DENSITY: dict[Banding, dict[Stain, float]] = {
         "stalk": 0,
     },
 }
-# Heterochromatin answers each dye in its own way: AT-rich satellites shine in DAPI and, on Yq, in quinacrine.
-_HETEROCHROMATIN: dict[Banding, dict[str, float]] = {
+# Heterochromatin depends on the dye: AT-rich satellites are bright in DAPI and, on Yq, in quinacrine.
+_HETEROCHROMATIN_DENSITY: dict[Banding, dict[str, float]] = {  # 0..1, by class and prefix of the band
     "G": {"1q12": 0.9, "9q12": 0.25, "16q11.2": 0.9, "Yq12": 0.65},
     "Q": {"1q12": 0.3, "9q12": 0.1, "16q11.2": 0.3, "Yq12": 1.0},
     "DAPI": {"1q12": 1.0, "9q12": 1.0, "16q11.2": 1.0, "Yq12": 1.0, "15p11.2": 1.0},
@@ -56,19 +56,21 @@ _HETEROCHROMATIN: dict[Banding, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """One band; ``start`` and ``stop`` are fractions of the chromosome's length from the p telomere."""
+    """One band of an ideogram."""
 
     name: str
-    """With its arm, e.g. ``"q22.3"``."""
+    """Arm and number, e.g. ``"q22.3"``."""
     arm: Literal["p", "q"]
     start: float
+    """Distance from the p telomere, share of the chromosome's length, 0..1."""
     stop: float
+    """As ``start``, for the end nearer to the q telomere."""
     stain: Stain
 
 
 @dataclass(frozen=True, slots=True)
 class _Ideogram:
-    length: int
+    length: int  # ISCN units
     bands: tuple[Band, ...]
 
 
@@ -98,7 +100,14 @@ def _ideogram(class_id: int, resolution: int) -> _Ideogram:
 
 
 def bands(class_id: int, resolution: int = 550) -> tuple[Band, ...]:
-    """The bands of a class from the p telomere to the q telomere. ``ValueError`` for an unknown class or level.
+    """Return the bands of a class from the p telomere to the q telomere.
+
+    Args:
+        class_id: 1..24.
+        resolution: band level, one of :data:`RESOLUTIONS`.
+
+    Raises:
+        ValueError: unknown class or level.
 
     >>> bands(21)[-1].name
     'q22.3'
@@ -107,7 +116,7 @@ def bands(class_id: int, resolution: int = 550) -> tuple[Band, ...]:
 
 
 def relative_length(class_id: int) -> float:
-    """Length of a class over the summed length of the 22 autosomes (one haploid set).
+    """Return the length of a class over the summed length of the 22 autosomes, one of each.
 
     >>> round(relative_length(1), 3), round(relative_length(21), 3)
     (0.089, 0.019)
@@ -117,7 +126,7 @@ def relative_length(class_id: int) -> float:
 
 
 def centromere_index(class_id: int, resolution: int = 550) -> float:
-    """Length of the p arm over the whole length, 0..0.5.
+    """Return the length of the p arm over the whole length, 0..0.5.
 
     >>> round(centromere_index(13), 2)
     0.18
@@ -127,28 +136,44 @@ def centromere_index(class_id: int, resolution: int = 550) -> float:
 
 @lru_cache(maxsize=8192)
 def density(class_id: int, band: Band, banding: Banding = "G") -> float:
-    """How strongly ``band`` takes the stain, 0..1: dark in G-banding, bright in Q-banding and DAPI.
+    """Return the stain density of a band, 0..1: dark in G-banding, bright in Q-banding and DAPI.
 
-    A coarse level gives a band the stain of its darkest part (19q13.4 is ``gpos100``, its parts at the 850 level are no
-    darker than ``gpos25``). Real profiles lie between both, so the mean of the two is taken.
+    A coarse level gives a band the stain of its darkest part: 19q13.4 is ``gpos100``, its parts at the 850 level are at
+    most ``gpos25``. Measured profiles are between both, so their mean is returned.
+
+    >>> density(1, bands(1)[0]) < density(1, bands(1)[1])
+    True
     """
     site = CLASS_NAMES[class_id - 1] + band.name
-    for name, value in _HETEROCHROMATIN[banding].items():
-        if site.startswith(name):  # the 850 level divides some of them further
+    for name, value in _HETEROCHROMATIN_DENSITY[banding].items():
+        if site.startswith(name):  # a prefix, as the 850 level divides some of them
             return value
-    own = _DENSITY[banding][band.stain]
+    density_of_band = _STAIN_DENSITY[banding][band.stain]
     parts = [part for part in bands(class_id, 850) if part.name.startswith(band.name)]
     if not parts:
-        return own
-    mean = sum((part.stop - part.start) * _DENSITY[banding][part.stain] for part in parts)
-    return 0.5 * own + 0.5 * mean / sum(part.stop - part.start for part in parts)
+        return density_of_band
+    mean = sum((part.stop - part.start) * _STAIN_DENSITY[banding][part.stain] for part in parts)
+    return 0.5 * density_of_band + 0.5 * mean / sum(part.stop - part.start for part in parts)
 
 
-def density_profile(class_id: int, length: int, resolution: int = 550, banding: Banding = "G") -> NDArray[np.float32]:
-    """(length,) stain density from the p telomere to the q telomere, 0..1, each sample the mean over its interval."""
-    stripes = bands(class_id, resolution)
-    edges = np.array([0.0, *(band.stop for band in stripes)])
-    densities = np.array([density(class_id, band, banding) for band in stripes])
+def density_profile(class_id: int, length: int, resolution: int = 550, banding: Banding = "G") -> Floats32:
+    """Return the stain density along a chromosome from the p telomere to the q telomere.
+
+    Args:
+        class_id: 1..24.
+        length: number of samples; each is the mean over its interval.
+        resolution: band level, one of :data:`RESOLUTIONS`.
+        banding: staining method.
+
+    Returns:
+        (length,) float32, 0..1.
+
+    >>> density_profile(1, 4).shape
+    (4,)
+    """
+    ideogram_bands = bands(class_id, resolution)
+    edges = np.array([0.0, *(band.stop for band in ideogram_bands)])
+    densities = np.array([density(class_id, band, banding) for band in ideogram_bands])
     integral = np.concatenate([[0.0], np.cumsum(densities * np.diff(edges))])
     profile = np.diff(np.interp(np.linspace(0, 1, length + 1), edges, integral)) * length
     return np.asarray(profile, np.float32)

@@ -1,9 +1,8 @@
-"""Numerical karyotypes in the nomenclature of the field (ISCN 2020, chapters 4 and 8): ``47,XY,+21``.
+"""Numerical karyotypes such as ``47,XY,+21`` (ISCN 2020, chapters 4 and 8).
 
-Only whole chromosomes are spoken of here: how many there are, which sex chromosomes, what is gained and what is lost.
-Gains and losses are relative to the ploidy level that the count belongs to: diploid up to 57 chromosomes, triploid up
-to 80, tetraploid above. Counts far below 46 stay diploid, as they come from broken cells far more often than from
-haploid ones.
+A numerical karyotype gives the count, the sex chromosomes, and the gains and losses of whole chromosomes. Gains and
+losses are relative to the ploidy level of the count: diploid up to 57 chromosomes, triploid up to 80, tetraploid above.
+Low counts stay diploid, because broken cells are far more frequent than haploid ones.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from karyotyping.nomenclature.classes import CLASS_NAMES, X, Y, class_name
 
 _AUTOSOMES = range(1, X)
+_MAX_DIPLOID_COUNT, _MAX_TRIPLOID_COUNT = 57, 80  # chromosomes
 _NUMBER = re.compile(r"(\d{1,3})(?:<(\d)n>)?")
 _SEX = re.compile(r"X*Y*|\?")
 _CHANGE = re.compile(r"([+-])(\d{1,2}|X|Y)")
@@ -21,12 +21,12 @@ _MARKER = re.compile(r"\+(\d{0,2})mar")
 
 
 def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False) -> str:
-    """The karyotype of a cell that has ``class_counts[class_id]`` copies of each class.
+    """Format the numerical karyotype of a cell.
 
     Args:
-        class_counts: copies by class id (1..24); classes that are absent count as zero.
-        unidentified: chromosomes that fit no class. They count; the karyotype is then called incomplete (``inc``).
-        markers: the unidentified chromosomes are known to be abnormal ones, written ``+mar``.
+        class_counts: copies by class id (1..24); absent classes count as zero.
+        unidentified: chromosomes without a class; they count, and ``inc`` marks the karyotype as incomplete.
+        markers: whether unidentified chromosomes are marker chromosomes, written ``+mar`` instead of ``inc``.
 
     Raises:
         ValueError: a class id outside 1..24, or a negative count.
@@ -54,26 +54,30 @@ def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, marke
 
 
 def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> dict[int, int]:
-    """Copies of every class that are neither a gain nor a loss in a cell that has ``class_counts`` of them.
+    """Return by class id the copies that are neither a gain nor a loss.
 
-    That follows the ploidy level, as in :func:`format_iscn`, and the sex: a Y leaves room for one X less.
+    The ploidy level follows the count as in :func:`format_iscn`; each Y replaces one X.
+
+    Args:
+        class_counts: copies by class id in the cell.
+        unidentified: chromosomes without a class.
 
     >>> usual_copies({23: 2})[23], usual_copies({23: 2, 24: 1})[23], usual_copies({23: 1, 24: 2})[24]
     (2, 1, 1)
     """
     ploidy = _ploidy(sum(class_counts.values()) + unidentified)
-    of_y = min(class_counts.get(Y, 0), ploidy - 1)
-    return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - of_y, Y: of_y}
+    y_copies = min(class_counts.get(Y, 0), ploidy - 1)
+    return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - y_copies, Y: y_copies}
 
 
 def parse_iscn(text: str) -> dict[int, int]:
-    """Copies of each class id that is present in the numerical karyotype ``text``; markers are not among them.
+    """Parse a numerical karyotype into copies by class id, without markers and absent classes.
 
-    A gained sex chromosome may be written as such (``47,XX,+X``); a lost one is already missing from the sex
-    complement, so that ``45,X,-Y`` has no Y and one X.
+    A gained sex chromosome may be written as a gain (``47,XX,+X``). A lost one is already absent from the sex
+    complement: ``45,X,-Y`` has one X and no Y.
 
     Raises:
-        ValueError: with a sentence that says what is wrong.
+        ValueError: ``text`` is no numerical karyotype; the message names the faulty part.
 
     >>> parse_iscn("47,XXY")[23], parse_iscn("45,XX,-13").get(13)
     (2, 1)
@@ -107,7 +111,7 @@ def _apply(counts: dict[int, int], change: str, text: str) -> None:
     if match is None or match[2] not in CLASS_NAMES:
         raise ValueError(
             f"{change!r} in {text!r} is not a whole chromosome gained or lost, such as +21 or -X; "
-            "structural changes and mosaics are not read here."
+            "structural changes and mosaics are not supported."
         )
     class_id = CLASS_NAMES.index(match[2]) + 1
     if match[1] == "+":
@@ -119,4 +123,4 @@ def _apply(counts: dict[int, int], change: str, text: str) -> None:
 
 
 def _ploidy(total: int) -> int:
-    return 2 if total <= 57 else 3 if total <= 80 else 4
+    return 2 if total <= _MAX_DIPLOID_COUNT else 3 if total <= _MAX_TRIPLOID_COUNT else 4
