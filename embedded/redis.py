@@ -1,4 +1,4 @@
-"""Redis of the embedded stack: loopback, a password, nothing on disk, for PostgreSQL is the queue of record."""
+"""Redis of the embedded stack: loopback, a password, no persistence, for PostgreSQL is the queue of record."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from pathlib import Path
 
 import redis
 
-from embedded.binaries import broker_program
-from embedded.supervisor import Part, die_with_parent
+from embedded.binaries import redis_program
+from embedded.supervisor import ProcessSpec, die_with_parent
 
 
 @dataclass(frozen=True)
-class Broker:
-    """A redis-server on a free port of 127.0.0.1."""
+class RedisServer:
+    """A Redis or Valkey server on a port of 127.0.0.1.
+
+    Args:
+        home: KARYO_HOME, absolute.
+        password: required from every client.
+        port: TCP port; see ``free_port``.
+    """
 
     home: Path
     password: str
@@ -23,16 +29,19 @@ class Broker:
 
     @property
     def log(self) -> Path:
-        """What the server said."""
+        """Log file of the server."""
         return self.home / "logs" / "redis.log"
 
     @property
     def url(self) -> str:
-        """The broker's URL."""
+        """URL of the server's database 0."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
-    def prepare(self) -> Part:
-        """Write the configuration, which keeps the password out of the process list, and describe the part."""
+    def prepare(self) -> ProcessSpec:
+        """Write the configuration file and return the process to start.
+
+        The password is in the file, so that the process list does not show it.
+        """
         config = self.home / "run" / "redis.conf"
         lines = [
             "bind 127.0.0.1",
@@ -46,11 +55,11 @@ class Broker:
         config.unlink(missing_ok=True)
         with os.fdopen(os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write("\n".join(lines) + "\n")
-        argv = [*die_with_parent(15), str(broker_program()), str(config)]
-        return Part("redis", argv, str(self.log), grace_seconds=5.0)
+        argv = [*die_with_parent(15), str(redis_program()), str(config)]
+        return ProcessSpec("redis", argv, str(self.log), grace_seconds=5.0)
 
-    def answers(self) -> bool:
-        """Whether the server says PONG."""
+    def is_ready(self) -> bool:
+        """Return whether the server answers a PING."""
         client = redis.Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2)
         try:
             return bool(client.ping())
@@ -61,7 +70,7 @@ class Broker:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 that no process listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

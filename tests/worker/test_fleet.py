@@ -18,10 +18,10 @@ from sqlalchemy import text
 
 from db import workers
 from db.schema import Image
-from embedded.binaries import broker_program
+from embedded.binaries import redis_program
 
 if TYPE_CHECKING:
-    from conftest import Laboratory
+    from tests.support.laboratory import Laboratory
 
 pytestmark = pytest.mark.stack
 
@@ -76,7 +76,7 @@ def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_do
     assert states.pop("poison0.png") == "quarantined"
     assert set(states.values()) == {"done"}
     # The first death, among its neighbours, is held against nobody; three more, alone, are.
-    assert laboratory.log().count("chunk leased") >= 4
+    assert laboratory.log().count("chunk.leased") >= 4
     assert sorted((one.attempts, one.reason) for one in laboratory.analyses() if one.reason) == [(3, "worker_lost")]
     assert [one.attempts for one in laboratory.analyses() if one.state == "done"] == [1] * 5
     laboratory.assert_each_once()
@@ -131,7 +131,7 @@ def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: 
 def test_an_idle_worker_says_that_it_is_there_and_leaves_at_once(laboratory: Laboratory) -> None:
     def there() -> list[int]:
         with laboratory.sessions() as session:
-            return [worker.processes for worker in workers.listing(session)]
+            return [worker.processes for worker in workers.list_active(session)]
 
     worker = laboratory.worker()
     laboratory.wait(lambda: there() == [1])
@@ -163,7 +163,7 @@ def test_a_restart_of_redis_is_outlasted(laboratory: Laboratory, tmp_path: Path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [str(broker_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
     laboratory.settings = laboratory.settings.model_copy(update={"broker_url": f"redis://127.0.0.1:{port}/0"})
     pipeline = laboratory.pipeline(seconds=0.1)
     laboratory.add(pipeline, 8)
@@ -194,9 +194,9 @@ def test_a_pipeline_that_the_worker_lacks_is_given_back_loudly(laboratory: Labor
     laboratory.add(laboratory.pipeline(models={"router": "0" * 64}), 2)
     laboratory.worker()
     laboratory.scheduler()
-    laboratory.wait(lambda: "giving images back" in laboratory.log())
+    laboratory.wait(lambda: "chunk.given_back" in laboratory.log())
     assert {analysis.attempts for analysis in laboratory.analyses()} == {0}
-    assert laboratory.log().count("giving images back") < 20
+    assert laboratory.log().count("chunk.given_back") < 20
 
 
 def test_two_schedulers_and_two_workers_do_everything_once(laboratory: Laboratory) -> None:

@@ -1,3 +1,5 @@
+"""The embedded stack: started, joined, killed in every way, and ended afterwards."""
+
 from __future__ import annotations
 
 import json
@@ -18,10 +20,10 @@ import pytest
 import redis
 
 from embedded import EmbeddedStack, StackError
-from embedded.client import enter
-from embedded.postgres import LONGEST_SOCKET_PATH, Postgres
+from embedded.client import join_or_start
+from embedded.postgres import MAX_SOCKET_PATH, PostgresServer
 from embedded.stack import metrics_address
-from embedded.supervisor import Part
+from embedded.supervisor import ProcessSpec
 
 pytestmark = pytest.mark.stack
 
@@ -44,7 +46,7 @@ def home() -> Iterator[Path]:
         yield Path(folder) / "home"
 
 
-def quiet_stack(home: Path) -> EmbeddedStack:
+def servers_only(home: Path) -> EmbeddedStack:
     return EmbeddedStack(home, workers=0, scheduler=False)
 
 
@@ -55,8 +57,8 @@ class Owner:
     family: list[psutil.Process]
 
     @property
-    def keeper(self) -> psutil.Process:
-        return next(process for process in self.family if "keeper.py" in " ".join(process.cmdline()))
+    def supervisor(self) -> psutil.Process:
+        return next(process for process in self.family if "supervisor.py" in " ".join(process.cmdline()))
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def owner(home: Path, *, prefix: tuple[str, ...] = ()) -> Iterator[Owner]:
             process.kill()
 
 
-def gone(processes: list[psutil.Process], seconds: float = 20.0) -> bool:
+def ended(processes: list[psutil.Process], seconds: float = 20.0) -> bool:
     return not psutil.wait_procs(processes, timeout=seconds)[1]
 
 
@@ -89,43 +91,43 @@ def connect(stack: EmbeddedStack) -> psycopg.Connection:
     return psycopg.connect(str(stack.settings.database_url).replace("+psycopg", ""), autocommit=True)
 
 
-def ask(stack: EmbeddedStack, question: str) -> object:
+def query(stack: EmbeddedStack, statement: str) -> object:
     with connect(stack) as connection:
-        row = connection.execute(question.encode()).fetchone()
+        row = connection.execute(statement.encode()).fetchone()
     return row and row[0]
 
 
-def test_starts_migrated_and_stops_without_a_trace(home: Path) -> None:
+def test_stack_starts_migrated_and_leaves_no_process(home: Path) -> None:
     others = psutil.Process().children(recursive=True)  # the servers of other tests of this session
-    with quiet_stack(home) as stack:
+    with servers_only(home) as stack:
         family = [child for child in psutil.Process().children(recursive=True) if child not in others]
         assert len(family) > 2
         assert set(stack.pids) == {"postgres", "redis"}
-        assert ask(stack, "SELECT count(*) FROM karyo.analyses") == 0
+        assert query(stack, "SELECT count(*) FROM karyo.analyses") == 0
         broker = redis.Redis.from_url(str(stack.settings.broker_url))
         assert broker.ping()
         broker.close()
         assert stack.settings.object_store == (home / "objects").as_uri()
-    assert gone(family, 0.5)
+    assert ended(family, 0.5)
     assert stack.pids == {}
     with pytest.raises(StackError, match="not running"):
         stack.settings  # noqa: B018
 
 
-def test_data_lasts_and_the_second_start_is_quick(home: Path) -> None:
-    with quiet_stack(home) as stack, connect(stack) as connection:
+def test_data_persists_and_second_start_takes_under_three_seconds(home: Path) -> None:
+    with servers_only(home) as stack, connect(stack) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 46 AS chromosomes")
     began = time.monotonic()
-    with quiet_stack(home) as stack:
+    with servers_only(home) as stack:
         seconds = time.monotonic() - began
-        assert ask(stack, "SELECT chromosomes FROM kept") == 46
+        assert query(stack, "SELECT chromosomes FROM kept") == 46
     assert seconds < 3
 
 
-def test_a_password_is_asked_for_and_nothing_listens_beyond_loopback(home: Path) -> None:
-    with quiet_stack(home) as stack:
-        assert ask(stack, "SHOW listen_addresses") == ""
-        assert ask(stack, "SHOW fsync") == "on"
+def test_servers_require_a_password_and_listen_on_loopback_only(home: Path) -> None:
+    with servers_only(home) as stack:
+        assert query(stack, "SHOW listen_addresses") == ""
+        assert query(stack, "SHOW fsync") == "on"
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host=str(home / "run" / "postgres"), user="karyo", dbname="karyo", password="karyo")
         port = str(stack.settings.broker_url).rpartition(":")[2].split("/")[0]
@@ -138,60 +140,60 @@ def test_a_password_is_asked_for_and_nothing_listens_beyond_loopback(home: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything(home: Path, number: signal.Signals) -> None:
+def test_signal_to_the_owner_stops_every_process(home: Path, number: signal.Signals) -> None:
     with owner(home) as first:
         first.process.send_signal(number)
         assert first.process.wait(30) != 0
-        assert gone(first.family, 1.0)
+        assert ended(first.family, 1.0)
 
 
-def test_kill_9_of_the_owner_leaves_nothing_and_hurts_nothing(home: Path) -> None:
+def test_kill_9_of_the_owner_leaves_no_process_and_stops_postgres_cleanly(home: Path) -> None:
     with owner(home) as first:
         first.process.kill()
-        with quiet_stack(home) as stack:  # joins, or waits until the dead owner's stack has stopped
-            assert ask(stack, "SELECT 1") == 1
-        assert gone(first.family)
+        with servers_only(home) as stack:  # joins, or waits until the dead owner's stack has stopped
+            assert query(stack, "SELECT 1") == 1
+        assert ended(first.family)
     assert "was not properly shut down" not in (home / "logs" / "postgres.log").read_text()
 
 
-def test_kill_9_of_owner_and_keeper_leaves_nothing(home: Path) -> None:
+def test_kill_9_of_owner_and_supervisor_leaves_no_process(home: Path) -> None:
     with owner(home) as first:
-        first.keeper.kill()
+        first.supervisor.kill()
         first.process.kill()
-        assert gone(first.family)
-        with quiet_stack(home) as stack:
-            assert ask(stack, "SELECT 1") == 1
+        assert ended(first.family)
+        with servers_only(home) as stack:
+            assert query(stack, "SELECT 1") == 1
 
 
-def test_kill_9_of_everything_is_recovered_from(home: Path) -> None:
+def test_stack_recovers_from_kill_9_of_every_process(home: Path) -> None:
     with owner(home) as first:
-        for process in (first.keeper, *first.family):
-            with suppress(psutil.NoSuchProcess):  # the kernel may be quicker, once the keeper is gone
+        for process in (first.supervisor, *first.family):
+            with suppress(psutil.NoSuchProcess):  # the kernel may be quicker, once the supervisor has ended
                 process.kill()
         first.process.kill()
-    assert gone(first.family)
+    assert ended(first.family)
     assert (home / "postgres" / "postmaster.pid").exists()
     (home / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n{home / 'postgres'}\n")  # the number, reused
-    with quiet_stack(home) as stack:
-        assert ask(stack, "SELECT 1") == 1
+    with servers_only(home) as stack:
+        assert query(stack, "SELECT 1") == 1
 
 
-def test_an_interrupted_first_start_is_begun_again(home: Path) -> None:
+def test_interrupted_initdb_is_repeated(home: Path) -> None:
     (home / "postgres.new").mkdir(parents=True)
     (home / "postgres.new" / "PG_VERSION").write_text("18\n")
-    with quiet_stack(home) as stack:
-        assert ask(stack, "SELECT 1") == 1
+    with servers_only(home) as stack:
+        assert query(stack, "SELECT 1") == 1
     assert not (home / "postgres.new").exists()
 
 
-@pytest.mark.parametrize("part", ["redis", "postgres"])
-def test_a_part_that_dies_is_started_again(home: Path, part: str) -> None:
-    with quiet_stack(home) as stack:
-        before = stack.pids[part]
+@pytest.mark.parametrize("name", ["redis", "postgres"])
+def test_process_that_dies_is_restarted(home: Path, name: str) -> None:
+    with servers_only(home) as stack:
+        before = stack.pids[name]
         os.kill(before, signal.SIGKILL)
-        assert eventually(lambda: stack.pids.get(part, before) != before)
-        if part == "postgres":
-            assert eventually(Postgres(home, _password(home)).answers)
+        assert eventually(lambda: stack.pids.get(name, before) != before)
+        if name == "postgres":
+            assert eventually(PostgresServer(home, _password(home)).is_ready)
         stack.check()
 
 
@@ -199,99 +201,99 @@ def _password(home: Path) -> str:
     return str(json.loads((home / "secrets.json").read_text())["postgres"])
 
 
-def test_two_homes_at_once(home: Path) -> None:
-    with quiet_stack(home / "a") as one, quiet_stack(home / "b") as two:
+def test_two_homes_run_two_stacks(home: Path) -> None:
+    with servers_only(home / "a") as one, servers_only(home / "b") as two:
         assert set(one.pids.values()).isdisjoint(two.pids.values())
         assert one.settings.broker_url != two.settings.broker_url
-        assert ask(one, "SHOW data_directory") == str(home / "a" / "postgres")
-        assert ask(two, "SHOW data_directory") == str(home / "b" / "postgres")
+        assert query(one, "SHOW data_directory") == str(home / "a" / "postgres")
+        assert query(two, "SHOW data_directory") == str(home / "b" / "postgres")
 
 
-def test_a_second_run_in_the_same_home_joins_and_outlives_the_first(home: Path) -> None:
+def test_second_user_joins_and_keeps_the_stack_running(home: Path) -> None:
     with owner(home) as first:
-        with quiet_stack(home) as second:
+        with servers_only(home) as second:
             assert second.pids == first.pids
             first.process.terminate()
             first.process.wait(30)
-            assert ask(second, "SELECT 1") == 1
+            assert query(second, "SELECT 1") == 1
             assert second.pids == first.pids
-        assert gone(first.family)
+        assert ended(first.family)
 
 
-def test_a_part_that_cannot_run_is_named_with_its_last_words(home: Path) -> None:
-    with quiet_stack(home) as stack:
-        control = enter(home / "run")
+def test_process_that_keeps_failing_is_an_error_that_quotes_its_log(home: Path) -> None:
+    with servers_only(home) as stack:
+        client = join_or_start(home / "run")
         log = str(stack.log_paths["worker"])
-        control.send(Part("worker", [sys.executable, "-c", "raise SystemExit('no engine')"], log, tier=1))
+        client.start(ProcessSpec("worker", [sys.executable, "-c", "raise SystemExit('no engine')"], log, tier=1))
 
-        def lost() -> bool:
+        def is_lost() -> bool:
             try:
                 stack.check()
             except StackError as error:
                 return "worker.log" in str(error) and "no engine" in str(error)
             return False
 
-        assert eventually(lost)
-        control.leave()
+        assert eventually(is_lost)
+        client.leave()
 
 
-def test_a_worker_killed_with_its_children_is_started_again_without_them(home: Path) -> None:
+def test_restarted_worker_does_not_meet_children_of_the_killed_one(home: Path) -> None:
     script = "import os, subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
-    with quiet_stack(home) as stack:
-        control = enter(home / "run")
-        control.send(Part("worker", [sys.executable, "-c", script], str(stack.log_paths["worker"]), tier=1))
+    with servers_only(home) as stack:
+        client = join_or_start(home / "run")
+        client.start(ProcessSpec("worker", [sys.executable, "-c", script], str(stack.log_paths["worker"]), tier=1))
         assert eventually(lambda: "worker" in stack.pids and psutil.Process(stack.pids["worker"]).children())
         first = psutil.Process(stack.pids["worker"])
         family = [first, *first.children()]
         first.kill()
         assert eventually(lambda: stack.pids.get("worker", first.pid) != first.pid)
-        control.leave()
-    assert gone(family, 1.0)
+        client.leave()
+    assert ended(family, 1.0)
 
 
-def test_a_long_path_gets_a_short_socket(home: Path) -> None:
+def test_long_home_gets_a_short_socket_path(home: Path) -> None:
     long = home / ("x" * 60) / ("y" * 60)
-    with quiet_stack(long) as stack:
-        sockets = str(ask(stack, "SHOW unix_socket_directories"))
-        assert len(sockets) < LONGEST_SOCKET_PATH
+    with servers_only(long) as stack:
+        sockets = str(query(stack, "SHOW unix_socket_directories"))
+        assert len(sockets) < MAX_SOCKET_PATH
         assert not sockets.startswith(str(home))
         assert Path(sockets).stat().st_mode & 0o077 == 0
 
 
-def test_little_shared_memory_is_left_alone(home: Path) -> None:
+def test_small_shared_memory_is_not_used(home: Path) -> None:
     home.mkdir()
-    words = " ".join(Postgres(home, "secret", shared_memory=home / "absent")._command())
-    assert "dynamic_shared_memory_type=mmap" in words
+    command = " ".join(PostgresServer(home, "secret", shared_memory=home / "absent").command())
+    assert "dynamic_shared_memory_type=mmap" in command
 
 
-def test_a_home_that_cannot_be_written_is_refused_with_a_sentence(home: Path) -> None:
+def test_unwritable_home_is_an_error_that_names_karyo_home(home: Path) -> None:
     home.parent.joinpath("file").write_text("")
     with pytest.raises(StackError, match="set KARYO_HOME"):
-        quiet_stack(home.parent / "file" / "home").__enter__()
+        servers_only(home.parent / "file" / "home").__enter__()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_works_as_an_ordinary_user(home: Path) -> None:
+def test_stack_runs_as_an_ordinary_user(home: Path) -> None:
     home.mkdir()
     os.chown(home, 65534, 65534)
-    # The interpreter may lie under a folder that is closed to others; reading is all that the capability grants.
+    # The interpreter's folder may be closed to others; the capability grants reading only.
     reader = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
     with owner(home, prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reader)) as first:
         assert {process.uids().effective for process in first.family} == {65534}
         first.process.terminate()
         first.process.wait(30)
-        assert gone(first.family, 1.0)
+        assert ended(first.family, 1.0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can close a folder to the server's user")
-def test_as_root_in_a_folder_closed_to_others(home: Path) -> None:
+def test_stack_of_root_runs_in_a_folder_closed_to_others(home: Path) -> None:
     home.parent.chmod(0o700)
-    with quiet_stack(home) as stack:
+    with servers_only(home) as stack:
         assert psutil.Process(stack.pids["postgres"]).uids().effective != 0
     assert home.parent.stat().st_mode & 0o077 == 0
 
 
-def test_each_part_shows_its_metrics_on_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_has_its_own_metrics_port(monkeypatch: pytest.MonkeyPatch) -> None:
     assert metrics_address(0) == {}
     monkeypatch.setenv("KARYO_METRICS_ADDRESS", "127.0.0.1:9464")
     assert [metrics_address(number)["KARYO_METRICS_ADDRESS"] for number in (0, 1)] == [
