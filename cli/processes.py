@@ -35,10 +35,10 @@ def worker(
 def scheduler() -> None:
     """Decide what runs when: dispatch, recover lost work, start campaigns by the clock. Any number may run at once."""
     from scheduler import main  # noqa: PLC0415
-    from worker import publisher  # noqa: PLC0415
+    from worker import make_publisher  # noqa: PLC0415
 
     settings = _configured()
-    main(settings, publisher(settings))
+    main(settings, make_publisher(settings))
 
 
 def web(

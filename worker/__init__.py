@@ -1,9 +1,9 @@
-"""The Celery application and its tasks; nothing else knows Celery.
+"""Celery application and tasks; no other room imports Celery.
 
-What takes part in the work itself, and so loads the science, is imported from ``worker.main``.
+This package exports what a publisher needs. The worker itself loads the science and is imported from ``worker.main``.
 """
 
-from worker.celery_app import MisconfiguredError, guard, make_app
-from worker.publisher import CeleryPublisher, publisher
+from worker.celery_app import MisconfiguredError, check_configuration, make_app
+from worker.publisher import CeleryPublisher, make_publisher
 
-__all__ = ["CeleryPublisher", "MisconfiguredError", "guard", "make_app", "publisher"]
+__all__ = ["CeleryPublisher", "MisconfiguredError", "check_configuration", "make_app", "make_publisher"]

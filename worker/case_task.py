@@ -1,8 +1,7 @@
-"""The summary of a case, when the last of its analyses has ended."""
+"""Task that summarises a case when the last of its analyses has ended."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,19 +13,23 @@ from db.queue import StaleCase
 from db.schema import Analysis, Chromosome, Image, QcMetrics
 from karyotyping.case_summary import CellSummary, summarise
 from settings.failpoint import failpoint
-from worker.process.resources import Context
+from telemetry.logs import get_logger
+from worker.process.resources import Resources
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
 
-def summarise_case(context: Context, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
-    """Write what the cells of a case say together, unless another of its analyses has ended since ``stale`` was seen.
+def summarise_case(resources: Resources, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
+    """Write the summary of a case, unless another of its analyses has ended in the meantime.
 
-    ``should_leave`` says when to wait no longer for a database that is away.
+    Args:
+        resources: of this process.
+        stale: the case at the time of the message.
+        should_leave: ends the retries during an outage of the database when it returns True.
     """
-    written = context.transact(lambda session: _summarise(session, stale), until=should_leave)
-    outcome = "case summarised" if written else "case changed, summary dropped"
-    log.info(outcome, extra={"case": stale.case_id, "pipeline": stale.pipeline_id, "revision": stale.revision})
+    written = resources.transact(lambda session: _summarise(session, stale), until=should_leave)
+    event = "case.summarised" if written else "case.summary_dropped"
+    log.info(event, case=stale.case_id, pipeline=stale.pipeline_id, revision=stale.revision)
 
 
 def _summarise(session: Session, stale: StaleCase) -> bool:
@@ -47,7 +50,7 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
         CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score)
         for analysis_id, row in cells.items()
     )
-    # The karyogram of a case is that of its best cell; it lies in the store already.
+    # The karyogram of a case is that of its best cell, which is in the store already.
     artefacts = (cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
     failpoint("summarised")
     return queue.write_case(

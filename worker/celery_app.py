@@ -1,7 +1,7 @@
-"""The Celery application: transport only, and a guard that refuses to boot when it is mis-set.
+"""Celery application: transport only, with a check that refuses to boot a misconfigured worker.
 
-PostgreSQL is the queue of record. Celery over Redis carries ids to a worker process, at least once and in no order that
-matters; it stores no results, retries nothing and schedules nothing.
+PostgreSQL is the queue of record. Celery over Redis carries ids to a worker process, at least once and in any order. It
+stores no results, retries nothing and schedules nothing.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ SUMMARISE_CASE = "karyo.summarise_case"
 TASK_NAMES = frozenset({ANALYSE_CHUNK, SUMMARISE_CASE})
 QUEUE = "karyo"
 
-SOFT_TIME_LIMIT = 1500
-TIME_LIMIT = 1800
-VISIBILITY_TIMEOUT = 3600
-"""Seconds. Redis hands a message that is unacknowledged for this long to another worker, so no task may live longer."""
+SOFT_TIME_LIMIT = 1500  # s
+TIME_LIMIT = 1800  # s
+VISIBILITY_TIMEOUT = 3600  # s, after which Redis gives an unacknowledged message to another worker
 
-# Remote control listens all the time and so notices at once that Redis went away. A worker that only takes messages
-# does not look while it is busy: its acknowledgement fails, and it waits for ever for the next message.
+# Remote control reads from Redis all the time and so notices a lost connection at once. Without it a busy worker reads
+# nothing: its acknowledgement fails, and it waits for ever for the next message.
 _REQUIRED: Mapping[str, tuple[Any, str]] = {
     "task_acks_late": (True, "a message must outlive the worker that dies with it"),
     "task_reject_on_worker_lost": (True, "a message must outlive the worker that dies with it"),
-    "task_acks_on_failure": (True, "PostgreSQL, not Celery, decides what is tried again"),
-    "task_acks_on_timeout": (True, "PostgreSQL, not Celery, decides what is tried again"),
+    "task_acks_on_failure": (True, "PostgreSQL, not Celery, decides what is retried"),
+    "task_acks_on_timeout": (True, "PostgreSQL, not Celery, decides what is retried"),
     "worker_prefetch_multiplier": (1, "a busy worker must not hoard messages"),
     "worker_pool": ("prefork", "a crash in native code must not take the worker with it"),
-    "worker_pool_start_method": ("fork", "children take over the stop flag and open their own engines"),
+    "worker_pool_start_method": ("fork", "children inherit the stop flag and open their own engines"),
     "task_serializer": ("json", "messages carry ids only"),
     "accept_content": (["json"], "messages carry ids only; anything else could run code"),
     "result_backend": (None, "results belong in PostgreSQL"),
@@ -45,11 +44,11 @@ _REQUIRED: Mapping[str, tuple[Any, str]] = {
 
 
 class MisconfiguredError(Exception):
-    """The worker would lose or repeat work if it ran with these settings; says which and why."""
+    """A setting with which the worker would lose or repeat work; the message names it and its reason."""
 
 
 def make_app(settings: Settings) -> Celery:
-    """The Celery application of ``settings``; connects to nothing yet."""
+    """Return the Celery application of ``settings``; it connects to nothing yet."""
     app = Celery("karyo", broker=settings.broker_url, set_as_current=False)
     app.conf.update({name: value for name, (value, _) in _REQUIRED.items()})
     app.conf.update(
@@ -74,18 +73,18 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def guard(app: Celery) -> None:
-    """Refuse to boot with settings that break the promise that nothing is lost and nothing repeated.
+def check_configuration(app: Celery) -> None:
+    """Refuse settings with which messages would be lost or repeated.
 
     Raises:
-        MisconfiguredError: naming the first setting that is wrong, what it must be, and why.
+        MisconfiguredError: names the first wrong setting, its required value and the reason.
     """
     if not str(app.conf.broker_url or "").startswith(("redis://", "rediss://", "redis+socket://")):
         raise MisconfiguredError("KARYO_BROKER_URL must be a redis://, rediss:// or redis+socket:// address")
     for name, (wanted, why) in _REQUIRED.items():
-        found = app.conf[name]
-        if found != wanted:
-            raise MisconfiguredError(f"{name} is {found!r} and must be {wanted!r}: {why}")
+        value = app.conf[name]
+        if value != wanted:
+            raise MisconfiguredError(f"{name} is {value!r} and must be {wanted!r}: {why}")
 
     soft, hard = app.conf.task_soft_time_limit, app.conf.task_time_limit
     visibility = app.conf.broker_transport_options.get("visibility_timeout", 3600)
@@ -96,8 +95,8 @@ def guard(app: Celery) -> None:
         )
     if app.conf.beat_schedule:
         raise MisconfiguredError("beat_schedule must be empty: schedules live in PostgreSQL")
-    if strange := {name for name in app.tasks if not name.startswith("celery.")} - TASK_NAMES:
-        raise MisconfiguredError(f"unknown tasks {sorted(strange)}: tasks have explicit names, of karyo")
+    if unknown := {name for name in app.tasks if not name.startswith("celery.")} - TASK_NAMES:
+        raise MisconfiguredError(f"unknown tasks {sorted(unknown)}: tasks have explicit names, of karyo")
     for name in TASK_NAMES & set(app.tasks):
         task = app.tasks[name]
         if not (task.acks_late and task.reject_on_worker_lost and task.ignore_result):

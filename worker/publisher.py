@@ -1,4 +1,4 @@
-"""Puts ids on the broker. The scheduler is handed one of these and never learns that it is Celery."""
+"""Publisher of messages on the broker; the scheduler receives one and does not know that it is Celery."""
 
 from __future__ import annotations
 
@@ -11,27 +11,35 @@ from kombu.exceptions import OperationalError
 from settings import Settings
 from worker.celery_app import ANALYSE_CHUNK, QUEUE, SUMMARISE_CASE, make_app
 
-_STEPS = (3, 6, 9)
-"""Redis priority of ``db.schema.PRIORITIES`` stat, routine and backlog; summaries go before all of them, with 0."""
+CASE_PRIORITY = 0  # Redis priority of summaries, ahead of all images
+CHUNK_PRIORITIES = (3, 6, 9)  # Redis priorities of ``db.schema.PRIORITIES`` stat, routine and backlog
 
 
 class CeleryPublisher:
-    """Publishes messages; each either reaches the broker or raises.
-
-    Raises:
-        ConnectionError: from every method, when the broker cannot be reached after a short while of trying.
-    """
+    """Publishes messages; each call puts its message on the broker or raises ``ConnectionError``."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def publish_chunk(self, ids: Sequence[int], priority: int) -> None:
-        """Ask for the analyses ``ids``; lower priority runs first."""
-        self._send(ANALYSE_CHUNK, [list(ids)], _STEPS[min(priority, len(_STEPS) - 1)])
+        """Request the analyses ``ids``.
+
+        Args:
+            ids: of analyses.
+            priority: of ``db.schema.PRIORITIES``; a lower one runs first.
+
+        Raises:
+            ConnectionError: the broker does not answer within a few seconds.
+        """
+        self._send(ANALYSE_CHUNK, [list(ids)], CHUNK_PRIORITIES[min(priority, len(CHUNK_PRIORITIES) - 1)])
 
     def publish_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
-        """Ask for the summary of a case."""
-        self._send(SUMMARISE_CASE, [case_id, pipeline_id, revision], 0)
+        """Request the summary of a case.
+
+        Raises:
+            ConnectionError: the broker does not answer within a few seconds.
+        """
+        self._send(SUMMARISE_CASE, [case_id, pipeline_id, revision], CASE_PRIORITY)
 
     def _send(self, name: str, args: list[Any], priority: int) -> None:
         try:
@@ -40,6 +48,6 @@ class CeleryPublisher:
             raise ConnectionError(f"the broker cannot be reached: {problem}") from problem
 
 
-def publisher(settings: Settings) -> CeleryPublisher:
-    """A publisher on the broker of ``settings``; connects when first used."""
+def make_publisher(settings: Settings) -> CeleryPublisher:
+    """Return a publisher on the broker of ``settings``; it connects at its first message."""
     return CeleryPublisher(make_app(settings))

@@ -33,13 +33,14 @@ from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from benchmarks.figures import keep, tell
+from benchmarks.figures import log_progress, write_json
 from cli.connections import Services, connect, promote_shipped_pipeline
 from db.engine import SessionFactory
 from db.schema import ACTIVE, Analysis, CaseResult, Chromosome, QcMetrics
 from db.schema import Image as Photo
 from embedded import EmbeddedStack
-from ingest import ingest_folder
+from ingest import ingest
+from ingest.sources import FolderSource, Labels
 from training.simulation import simulate
 
 TIMINGS = {"KARYO_LEASE_SECONDS": "5", "KARYO_QUEUED_TIMEOUT_SECONDS": "10", "KARYO_POLL_SECONDS": "0.5"}
@@ -65,7 +66,7 @@ def main() -> int:
         folder = options.folder or simulated(Path(scratch) / "images", options.images)
         verdict = run(folder, options.home or Path(scratch) / "home", options.workers, options.every, options.timeout)
     print(json.dumps(verdict, indent=2))
-    keep(options.json, verdict)
+    write_json(options.json, verdict)
     return 0 if verdict["passed"] else 1
 
 
@@ -92,7 +93,7 @@ def run(folder: Path, home: Path, workers: int, every: float, timeout: float | N
     with EmbeddedStack(home, workers=workers, scheduler=True) as stack:
         found = connect(stack.settings)
         pipeline_id = promote_shipped_pipeline(found)
-        taken = ingest_folder(found.sessions, found.store, folder, pipeline_id=pipeline_id, case="CHAOS")
+        taken = ingest(found.sessions, found.store, FolderSource(folder, Labels("CHAOS")), pipeline_id=pipeline_id)
         started = time.monotonic()
         patience = timeout or PATIENCE * len(taken.image_ids) + 600
         events = Disturber(stack, found.sessions, len(taken.image_ids), every).disturb(started + patience)
@@ -131,7 +132,7 @@ class Disturber:
             time.sleep(0.2)
             now_ended = self._look(ended)
             if time.monotonic() > tell_at:
-                tell(f"{now_ended} of {self._images} images, {events.total()} disasters")
+                log_progress(f"{now_ended} of {self._images} images, {events.total()} disasters")
                 tell_at += TELL_SECONDS
             if not events["restart postgres"] and now_ended >= self._images / 2:
                 self._signal("postgres", signal.SIGINT)
@@ -197,7 +198,7 @@ def audit(found: Services, worker_log: str, images: int) -> dict[str, Any]:
         case = session.execute(select(CaseResult.state, CaseResult.image_count, CaseResult.cell_count)).one()
     done = {row.id for row in analyses if row.state == "done"}
     reports = Counter(
-        line["analysis"] for line in map(parsed, worker_log.splitlines()) if line.get("event") == "image done"
+        line["analysis"] for line in map(parsed, worker_log.splitlines()) if line.get("event") == "analysis.done"
     )
     stored_keys = set(found.store.keys())
     checks = {

@@ -1,4 +1,4 @@
-"""The guard lets no worker boot that could lose or repeat work."""
+"""The configuration check refuses a worker that could lose or repeat work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from settings import Settings
-from worker.celery_app import MisconfiguredError, guard, make_app
+from worker.celery_app import MisconfiguredError, check_configuration, make_app
 
 SETTINGS = Settings(
     database_url="postgresql://karyo:long-secret@db/karyo",
@@ -20,9 +20,9 @@ def nothing() -> None:
     """A task that does nothing."""
 
 
-def test_our_own_settings_pass() -> None:
+def test_the_default_configuration_passes() -> None:
     app = make_app(SETTINGS)
-    guard(app)
+    check_configuration(app)
     assert app.conf.task_time_limit < app.conf.broker_transport_options["visibility_timeout"]
 
 
@@ -52,31 +52,31 @@ def test_our_own_settings_pass() -> None:
         ("beat_schedule", {"nightly": {"task": "karyo.analyse_chunk", "schedule": 60}}),
     ],
 )
-def test_the_guard_names_the_setting_that_is_wrong(name: str, value: Any) -> None:
+def test_the_check_names_the_wrong_setting(name: str, value: Any) -> None:
     app = make_app(SETTINGS)
     app.conf[name] = value
     expected = "visibility_timeout" if name == "broker_transport_options" else name
     with pytest.raises(MisconfiguredError, match=expected):
-        guard(app)
+        check_configuration(app)
 
 
 def test_other_brokers_are_refused() -> None:
     app = make_app(SETTINGS)
     app.conf.broker_url = "amqp://broker"
     with pytest.raises(MisconfiguredError, match="KARYO_BROKER_URL"):
-        guard(app)
+        check_configuration(app)
 
 
-def test_tasks_without_an_explicit_name_of_ours_are_refused() -> None:
+def test_unknown_tasks_are_refused() -> None:
     app = make_app(SETTINGS)
     app.task(name="something.else", shared=False)(nothing)
     with pytest.raises(MisconfiguredError, match=r"something\.else"):
-        guard(app)
+        check_configuration(app)
 
 
 @pytest.mark.parametrize("option", ["acks_late", "reject_on_worker_lost", "ignore_result"])
-def test_a_task_may_not_override_the_promise(option: str) -> None:
+def test_a_task_that_overrides_a_required_setting_is_refused(option: str) -> None:
     app = make_app(SETTINGS)
     app.task(name="karyo.analyse_chunk", shared=False, **{option: False})(nothing)
     with pytest.raises(MisconfiguredError, match="overrides"):
-        guard(app)
+        check_configuration(app)

@@ -1,4 +1,4 @@
-"""Real workers, real PostgreSQL, real Redis; processes die at every step and nothing is lost or done twice."""
+"""Fleets of real workers on real PostgreSQL and Redis: every image is analysed once, whatever is killed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(lab
     laboratory.assert_each_once()
 
 
-def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_done(laboratory: Laboratory) -> None:
+def test_an_image_that_kills_its_worker_is_quarantined_and_the_others_end_done(laboratory: Laboratory) -> None:
     pipeline = laboratory.pipeline()
     laboratory.add(pipeline, 2)
     laboratory.add(pipeline, 1, prefix="poison")
@@ -75,7 +75,7 @@ def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_end_do
     states = laboratory.states()
     assert states.pop("poison0.png") == "quarantined"
     assert set(states.values()) == {"done"}
-    # The first death, among its neighbours, is held against nobody; three more, alone, are.
+    # The first death, with other images in the process, counts for none of them; the next three, alone, count.
     assert laboratory.log().count("chunk.leased") >= 4
     assert sorted((one.attempts, one.reason) for one in laboratory.analyses() if one.reason) == [(3, "worker_lost")]
     assert [one.attempts for one in laboratory.analyses() if one.state == "done"] == [1] * 5
@@ -110,7 +110,7 @@ def test_a_flush_under_a_running_worker_does_not_stop_it(laboratory: Laboratory)
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: Laboratory, whole_group: bool) -> None:
+def test_sigterm_finishes_the_batch_and_gives_the_rest_back(laboratory: Laboratory, whole_group: bool) -> None:
     laboratory.add(laboratory.pipeline(seconds=1), 4)
     worker = laboratory.worker()
     stop = laboratory.scheduler()
@@ -128,17 +128,17 @@ def test_sigterm_finishes_the_image_in_hand_and_gives_the_rest_back(laboratory: 
     laboratory.assert_each_once()
 
 
-def test_an_idle_worker_says_that_it_is_there_and_leaves_at_once(laboratory: Laboratory) -> None:
-    def there() -> list[int]:
+def test_an_idle_worker_sends_heartbeats_and_leaves_at_once(laboratory: Laboratory) -> None:
+    def alive() -> list[int]:
         with laboratory.sessions() as session:
             return [worker.processes for worker in workers.list_active(session)]
 
     worker = laboratory.worker()
-    laboratory.wait(lambda: there() == [1])
+    laboratory.wait(lambda: alive() == [1])
     time.sleep(1)
     os.killpg(worker.pid, signal.SIGTERM)
     assert worker.wait(20) == 0
-    assert there() == []
+    assert alive() == []
 
 
 def test_lost_connections_to_the_database_are_outlasted(laboratory: Laboratory) -> None:
@@ -182,7 +182,7 @@ def test_a_restart_of_redis_is_outlasted(laboratory: Laboratory, tmp_path: Path)
 
 @contextmanager
 def killed_at_the_end(process: Popen[bytes]) -> Iterator[None]:
-    """``process`` runs until the block ends, and then dies without warning."""
+    """Kill ``process`` at the end of the block."""
     try:
         yield
     finally:
@@ -190,7 +190,7 @@ def killed_at_the_end(process: Popen[bytes]) -> Iterator[None]:
         process.wait()
 
 
-def test_a_pipeline_that_the_worker_lacks_is_given_back_loudly(laboratory: Laboratory) -> None:
+def test_a_chunk_of_a_missing_pipeline_is_given_back_with_an_error(laboratory: Laboratory) -> None:
     laboratory.add(laboratory.pipeline(models={"router": "0" * 64}), 2)
     laboratory.worker()
     laboratory.scheduler()

@@ -1,4 +1,4 @@
-"""Messages carry ids only, urgent ones first, and a broker that is away is an error of ours."""
+"""Messages carry ids only, urgent ones come first, and an outage of the broker is a ``ConnectionError``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from settings import Settings
-from worker import publisher
+from worker import make_publisher
 
 
 def settings(broker_url: str) -> Settings:
@@ -20,10 +20,10 @@ def settings(broker_url: str) -> Settings:
 
 
 def test_messages_are_json_ids_in_order_of_urgency(redis_url: str) -> None:
-    sending = publisher(settings(redis_url))
-    sending.publish_chunk([7, 8], 2)
-    sending.publish_chunk([1], 0)
-    sending.publish_case(3, 4, 5)
+    publisher = make_publisher(settings(redis_url))
+    publisher.publish_chunk([7, 8], 2)
+    publisher.publish_chunk([1], 0)
+    publisher.publish_case(3, 4, 5)
     with redis.Redis.from_url(redis_url) as broker:
         queues = ["karyo", *(f"karyo\x06\x16{step}" for step in (3, 6, 9))]
         sent = [[json.loads(message) for message in broker.lrange(name, 0, -1)] for name in queues]
@@ -32,8 +32,8 @@ def test_messages_are_json_ids_in_order_of_urgency(redis_url: str) -> None:
     assert {message["content-type"] for messages in sent for message in messages} == {"application/json"}
 
 
-def test_a_broker_that_is_away_is_told_quickly() -> None:
+def test_an_outage_of_the_broker_is_raised_quickly() -> None:
     started = time.monotonic()
     with pytest.raises(ConnectionError, match="broker cannot be reached"):
-        publisher(settings("redis://127.0.0.1:1/0")).publish_chunk([1], 1)
+        make_publisher(settings("redis://127.0.0.1:1/0")).publish_chunk([1], 1)
     assert time.monotonic() - started < 10

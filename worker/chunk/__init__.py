@@ -1,1 +1,1 @@
-"""Analyses one chunk of images: prefetch, pipeline, results, leases."""
+"""One chunk of images: leases, prefetch, batches through the pipeline, results."""

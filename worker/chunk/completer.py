@@ -1,8 +1,7 @@
-"""How an image's stay in this process ends: done, failed or given back, in one transaction and one line of log."""
+"""How analyses end in this process: done, failed or given back, each in a transaction and a line of log."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextvars import Context, copy_context
 from typing import NamedTuple
@@ -15,54 +14,52 @@ from db.queue import AnalysisResult, Leased
 from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics
+from telemetry.logs import get_logger
 from telemetry.traces import stage
-from worker.chunk.in_flight import Budget
-from worker.chunk.lease_renewal import Heartbeat
-from worker.chunk.micro_batch import Together
-from worker.process.retries import Transactions, is_outage
+from worker.chunk.in_flight import InFlight, State
+from worker.chunk.micro_batch import MicroBatch
+from worker.process.retries import RetryingTransactions, is_outage
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
-
-COMPANY_SECONDS = 0.1
-"""How long a result waits for others that are committed with it."""
+COMMIT_DELAY = 0.1  # s, that a result waits for others to share its commit
 
 
-class Finished(NamedTuple):
-    """Results that are to be written."""
+class Completion(NamedTuple):
+    """Results that wait for their commit."""
 
     leased: Leased
     result: AnalysisResult
     context: Context
-    """Of logs."""
+    """Fields of log lines and traces."""
 
 
-class Outcomes:
-    """Writes how images ended, and lets go of them. Safe to share between threads."""
+class Completer:
+    """Ends analyses in the database, and releases their leases in the ledger. Safe to share between threads."""
 
-    def __init__(self, transact: Transactions, heart: Heartbeat, budget: Budget, settings: Settings) -> None:
+    def __init__(self, transact: RetryingTransactions, in_flight: InFlight, settings: Settings) -> None:
         self._transact = transact
-        self._heart = heart
-        self._budget = budget
+        self._in_flight = in_flight
         self._settings = settings
-        self._finished = Together(self._finish, COMPANY_SECONDS)
+        self._commits = MicroBatch(self._commit, COMMIT_DELAY)
 
     def done(self, leased: Leased, result: AnalysisResult) -> None:
-        """Write the results soon, with others, unless the lease is lost."""
-        self._finished.add(Finished(leased, result, copy_context()))
+        """Write the results in the next commit, unless the lease is lost."""
+        self._commits.add(Completion(leased, result, copy_context()))
+        self._in_flight.advance(leased, State.COMPLETING)
 
     def drain(self) -> None:
-        """Return when the results of all that is done are written."""
-        self._finished.drain()
+        """Return when the results of every completed analysis are committed."""
+        self._commits.drain()
 
     def close(self) -> None:
-        """Write what is left and stop."""
-        self._finished.close()
+        """Commit the remaining results and stop."""
+        self._commits.close()
 
-    def _finish(self, finished: Sequence[Finished]) -> None:
+    def _commit(self, completions: Sequence[Completion]) -> None:
         def finish(session: Session) -> set[int]:
-            written = queue.finish_all(session, [(one.leased, one.result) for one in finished])
-            for one in finished:
+            written = queue.finish_all(session, [(one.leased, one.result) for one in completions])
+            for one in completions:
                 failpoint("finishing", one.leased.file_name)
             return written
 
@@ -70,50 +67,69 @@ class Outcomes:
             with stage("write"):
                 written = self._transact(finish)
         except Exception as problem:
-            if len(finished) > 1 and not is_outage(problem):  # the one to blame spoils nothing for the others
-                for one in finished:
-                    self._finish([one])
+            if len(completions) > 1 and not is_outage(problem):  # a result that is refused must not spoil the others
+                for one in completions:
+                    self._commit([one])
                 return
-            for one in finished:
+            for one in completions:
                 one.context.run(self._not_written, one.leased, problem)
             return
-        for one in finished:
-            one.context.run(self._finished_one, one, one.leased.analysis_id in written)
+        for one in completions:
+            one.context.run(self._committed, one, one.leased.analysis_id in written)
 
-    def _finished_one(self, finished: Finished, written: bool) -> None:
-        leased, result, _ = finished
+    def _committed(self, completion: Completion, written: bool) -> None:
+        leased, result, _ = completion
         failpoint("finished", leased.file_name)
-        self.drop(leased)
+        self._in_flight.remove(leased)
         if not written:
             metrics.LEASES_LOST.labels("finish").inc()
-            log.warning("lease lost, result dropped", extra=ids(leased))
+            log.warning("lease.lost", noticed="finish", **log_fields(leased))
             return
         metrics.IMAGES.labels("done", "").inc()
         found = {"iscn": result.iscn, "chromosomes": len(result.chromosomes), "seconds": round(result.seconds, 3)}
-        log.info("image done", extra={**ids(leased), **found})
+        log.info("analysis.done", **log_fields(leased), **found)
 
     def _not_written(self, leased: Leased, problem: Exception) -> None:
         """Give an image back whose results the database did not take; an outage is none of its failures."""
-        blamed = () if is_outage(problem) else ("unexpected_error", f"{type(problem).__name__}: {problem}")
-        log.error("result not written", extra=ids(leased), exc_info=problem)
+        blame = () if is_outage(problem) else ("unexpected_error", f"{type(problem).__name__}: {problem}")
+        log.error("analysis.not_written", exc_info=problem, **log_fields(leased))
         try:
-            self.given_back(leased, *blamed)
-        except SQLAlchemyError as another:  # its lease will run out
-            log.error("image not given back", extra={**ids(leased), "problem": str(another)})
+            self.give_back(leased, *blame)
+        except SQLAlchemyError as another:  # its lease expires
+            log.error("analysis.not_given_back", problem=str(another), **log_fields(leased))
 
-    def failed(self, leased: Leased, reason: str, sentence: str) -> None:
-        """End an analysis that no other attempt would help."""
+    def fail(self, leased: Leased, reason: str, sentence: str) -> None:
+        """End an analysis that no other attempt would help.
+
+        Args:
+            leased: its lease.
+            reason: why, as a word that never changes.
+            sentence: why, for people.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database refused, or stayed away.
+        """
         try:
             if self._transact(lambda session: queue.fail(session, leased, reason, sentence)):
                 metrics.IMAGES.labels("failed", reason).inc()
-                log.warning("image failed", extra={**ids(leased), "reason": reason, "sentence": sentence})
+                log.warning("analysis.failed", reason=reason, sentence=sentence, **log_fields(leased))
         finally:
-            self.drop(leased)
+            self._in_flight.remove(leased)
 
-    def given_back(
+    def give_back(
         self, leased: Leased, reason: str | None = None, sentence: str | None = None, *, suspect: bool = False
     ) -> None:
-        """Let another attempt follow; with a ``reason`` this one counts. A ``suspect`` goes alone then."""
+        """Let another attempt follow.
+
+        Args:
+            leased: the lease of this attempt.
+            reason: why the attempt failed; without a reason it does not count.
+            sentence: the same for people.
+            suspect: whether the next attempt must have the process for itself.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database refused, or stayed away.
+        """
 
         def release(session: Session) -> bool:
             return queue.release(
@@ -129,18 +145,13 @@ class Outcomes:
         try:
             self._transact(release)
             metrics.IMAGES.labels("given_back", reason or "").inc()
-            log.info("image given back", extra={**ids(leased), "reason": reason})
+            log.info("analysis.given_back", reason=reason, **log_fields(leased))
         finally:
-            self.drop(leased)
-
-    def drop(self, leased: Leased) -> None:
-        """Let go of an image: its lease is not extended any more, its memory is free."""
-        self._heart.drop(leased)
-        self._budget.give(leased)
+            self._in_flight.remove(leased)
 
 
-def ids(leased: Leased) -> dict[str, object]:
-    """What a line of log says of an image."""
+def log_fields(leased: Leased) -> dict[str, object]:
+    """Return the fields that name an analysis in a line of log."""
     return {
         "analysis": leased.analysis_id,
         "image": leased.image_id,

@@ -1,4 +1,4 @@
-"""Things that come one by one, worked on together: one round trip and one commit for many."""
+"""Micro-batching: collect items for up to ``max_delay`` seconds, then pass them to one callback."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
-    """Hands what comes within a moment to one call, in a thread of its own. Safe to share between threads.
+class MicroBatch(Generic[T]):
+    """Batches of items, processed by one thread. Safe to share between threads.
 
     Args:
-        work: is given any number of things, in the order of their coming; raises nothing.
-        patience: seconds that the first of them waits for company.
+        process: receives the items of a batch in the order of their arrival; raises nothing.
+        max_delay: seconds that the first item of a batch waits for others.
     """
 
-    def __init__(self, work: Callable[[Sequence[T]], None], patience: float) -> None:
-        self._work = work
-        self._patience = patience
+    def __init__(self, process: Callable[[Sequence[T]], None], max_delay: float) -> None:
+        self._process = process
+        self._max_delay = max_delay
         self._waiting: deque[T] = deque()
-        self._hurry = threading.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="together")
+        self._flush = threading.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="micro-batch")
 
-    def add(self, thing: T) -> None:
-        """Have ``thing`` worked on soon."""
-        self._waiting.append(thing)
-        self._thread.submit(self._next)
+    def add(self, item: T) -> None:
+        """Process ``item`` in the next batch."""
+        self._waiting.append(item)
+        self._thread.submit(self._next_batch)
 
     def drain(self) -> None:
-        """Return when all that was added has been worked on."""
-        self._hurry.set()
+        """Return when every added item has been processed; no batch waits for more items meanwhile."""
+        self._flush.set()
         self._thread.submit(lambda: None).result()
-        self._hurry.clear()
+        self._flush.clear()
 
     def close(self) -> None:
-        """Work on what is left and stop."""
-        self._hurry.set()
+        """Process the remaining items and stop."""
+        self._flush.set()
         self._thread.shutdown()
 
-    def _next(self) -> None:
-        if self._waiting:  # or it went with those before it
-            self._hurry.wait(self._patience)
-            self._work([self._waiting.popleft() for _ in range(len(self._waiting))])
+    def _next_batch(self) -> None:
+        if self._waiting:  # empty when an earlier batch took the item along
+            self._flush.wait(self._max_delay)
+            self._process([self._waiting.popleft() for _ in range(len(self._waiting))])

@@ -1,8 +1,7 @@
-"""Images fetched and decoded by threads, ahead of the engine, and handed on in batches."""
+"""Prefetch: threads fetch and decode images ahead of the pipeline, which receives them in batches."""
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,151 +18,161 @@ from karyotyping.image.decode import ImageRejected, decode
 from settings.failpoint import failpoint
 from storage import ObjectCorrupt, ObjectMissing
 from telemetry import metrics
+from telemetry.logs import get_logger
 from telemetry.traces import span, stage
-from worker.chunk.completer import Outcomes, ids
-from worker.chunk.in_flight import Budget
-from worker.chunk.lease_renewal import Heartbeat
-from worker.process.resources import Context as Working
-from worker.stubborn import stubborn
+from worker.chunk.completer import Completer, log_fields
+from worker.chunk.in_flight import InFlight, State
+from worker.process.resources import Resources
+from worker.process.retries import retry_store
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
 THREADS = 4
-AHEAD = 8
-"""Images fetched or decoded beside those of the next batch."""
-BATCH_PIXELS = 16_000_000
-"""Most that go through the pipeline together."""
-_PATIENCE = 1.0
+IMAGES_AHEAD = 8  # images fetched or decoded in addition to the next batch
+BATCH_PIXELS = 16_000_000  # pixels that go through the pipeline together
+ROOM_POLL_SECONDS = 1.0  # s, longest wait for a change of the ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """An image whose attempt has begun, as the pipeline wants it."""
+class DecodedImage:
+    """Image whose attempt has begun, ready for the pipeline."""
 
     leased: Leased
     pixels: NDArray[Any]
     """(H, W) grey."""
     seconds: float
-    """That decoding took."""
+    """Duration of the decoding."""
     context: Context
-    """Of logs and traces, in which the rest of the work on the image is to be done."""
+    """Fields of log lines and traces, for the rest of the work on the image."""
 
 
-class Intake:
-    """Takes images in. Every image that it begins it either hands on or brings to its end."""
+class Prefetcher:
+    """Turns leases into batches of decoded images; every image that it does not pass on it ends or gives back."""
 
-    def __init__(self, context: Working, heart: Heartbeat, budget: Budget, outcomes: Outcomes) -> None:
-        self._context = context
-        self._heart = heart
-        self._budget = budget
-        self._outcomes = outcomes
-        self._get = stubborn(context.store.get)
+    def __init__(self, resources: Resources, in_flight: InFlight, completer: Completer) -> None:
+        self._resources = resources
+        self._in_flight = in_flight
+        self._completer = completer
+        self._get = retry_store(resources.store.get)
         self.batch_images = 1
         """Most images in a batch."""
 
     def begin(self, leases: Sequence[Leased], *, shared: bool) -> list[Leased]:
-        """Count an attempt of each image; those whose lease is not lost.
+        """Count an attempt of each image.
 
-        It is committed before anything that could bring the process down, so that a deadly image runs out of attempts.
-        ``shared`` says whether several are in hand meanwhile.
+        The count is committed before anything that could kill the process, so that a deadly image runs out of attempts.
+
+        Args:
+            leases: the images.
+            shared: whether several of them are in the process at a time.
+
+        Returns:
+            Those whose leases are still held.
         """
         if not leases:
             return []
-        held = self._context.transact(lambda session: queue.begin_all(session, leases, shared=shared))
+        held = self._resources.transact(lambda session: queue.begin_all(session, leases, shared=shared))
         for leased in leases:
             if leased.analysis_id not in held:
                 metrics.LEASES_LOST.labels("begin").inc()
-                log.warning("lease lost", extra=ids(leased))
-                self._outcomes.drop(leased)
+                log.warning("lease.lost", noticed="begin", **log_fields(leased))
+                self._in_flight.remove(leased)
         return [leased for leased in leases if leased.analysis_id in held]
 
-    def prepare(self, leased: Leased) -> Prepared | None:
-        """The decoded image, whose attempt has begun; None if its stay here has ended already.
+    def fetch(self, leased: Leased) -> DecodedImage | None:
+        """Fetch and decode an image whose attempt has begun.
+
+        Returns:
+            The image; None if its analysis has ended here.
 
         Raises:
             StoreUnavailable: the object store stayed away.
         """
-        if not self._heart.holds(leased):
-            self._budget.give(leased)
+        if not self._in_flight.is_valid(leased):
+            self._in_flight.remove(leased)
             return None
-        with span("image", **ids(leased)):
+        with span("image", **log_fields(leased)):
             failpoint("begun", leased.file_name)
-            return self._fetched(leased)
+            data = self._read(leased)
+            return None if data is None else self._decode(leased, data)
 
-    def _fetched(self, leased: Leased) -> Prepared | None:
+    def _read(self, leased: Leased) -> bytes | None:
         try:
             with stage("fetch"):
-                data = self._get(leased.object_key)
+                data: bytes = self._get(leased.object_key)
         except ObjectMissing as problem:
-            self._outcomes.failed(leased, "object_missing", str(problem))
+            self._completer.fail(leased, "object_missing", str(problem))
             return None
         except ObjectCorrupt as problem:
-            self._outcomes.failed(leased, "object_corrupt", str(problem))
+            self._completer.fail(leased, "object_corrupt", str(problem))
             return None
         failpoint("fetched", leased.file_name)
-        return self._decoded(leased, data)
+        return data
 
-    def _decoded(self, leased: Leased, data: bytes) -> Prepared | None:
+    def _decode(self, leased: Leased, data: bytes) -> DecodedImage | None:
         began = perf_counter()
         try:
             with stage("decode"):
-                photograph = decode(data, self._context.limits)
+                image = decode(data, self._resources.limits)
         except ImageRejected as problem:
-            self._outcomes.failed(leased, problem.reason, problem.sentence)
+            self._completer.fail(leased, problem.reason, problem.sentence)
             return None
         failpoint("decoded", leased.file_name)
-        self._heart.progress()
-        return Prepared(leased, photograph.pixels, perf_counter() - began, copy_context())
+        self._in_flight.advance(leased, State.DECODED)
+        return DecodedImage(leased, image.pixels, perf_counter() - began, copy_context())
 
     def batches(
         self, leases: Sequence[Leased], should_stop: Callable[[], bool]
-    ) -> Generator[list[Prepared], None, None]:
-        """The images of ``leases``, which have begun, in order, as many at a time as are ready, of one pipeline, and
-        within bounds.
+    ) -> Generator[list[DecodedImage], None, None]:
+        """Yield the images of begun attempts, in order, each batch of one pipeline and within the bounds.
 
-        Images that were taken in and not handed on are given back when the generator is closed.
+        Closing the generator gives back the decoded images that were not yielded.
+
+        Args:
+            leases: the images.
+            should_stop: ends the fetching of further images when it returns True.
 
         Raises:
             StoreUnavailable: the object store stayed away.
         """
-        waiting, coming = deque(leases), deque[Future[Prepared | None]]()
-        threads = ThreadPoolExecutor(THREADS, thread_name_prefix="intake")
+        waiting, fetching = deque(leases), deque[Future[DecodedImage | None]]()
+        threads = ThreadPoolExecutor(THREADS, thread_name_prefix="prefetch")
 
-        def order() -> None:
+        def fetch_ahead() -> None:
             while (
                 waiting
-                and len(coming) < AHEAD + self.batch_images
+                and len(fetching) < IMAGES_AHEAD + self.batch_images
                 and not should_stop()
-                and self._budget.take(waiting[0])
+                and self._in_flight.reserve(waiting[0])
             ):
-                coming.append(threads.submit(self.prepare, waiting.popleft()))
+                fetching.append(threads.submit(self.fetch, waiting.popleft()))
 
-        ready: deque[Prepared] = deque()
+        ready: deque[DecodedImage] = deque()
         try:
-            while (waiting and not should_stop()) or coming or ready:
-                order()
-                while coming and (coming[0].done() or not ready):
+            while (waiting and not should_stop()) or fetching or ready:
+                fetch_ahead()
+                while fetching and (fetching[0].done() or not ready):
                     with stage("wait"):
-                        prepared = coming.popleft().result()
-                    if prepared:
-                        ready.append(prepared)
+                        image = fetching.popleft().result()
+                    if image:
+                        ready.append(image)
                     if len(ready) >= self.batch_images:
                         break
-                if batch := _fitting(ready, self.batch_images):
-                    order()
+                if batch := _take_batch(ready, self.batch_images):
+                    fetch_ahead()
                     yield batch
                 elif waiting:
-                    self._budget.wait(_PATIENCE)
+                    self._in_flight.wait_for_room(ROOM_POLL_SECONDS)
         finally:
             threads.shutdown(cancel_futures=True)
-            left = [future.result() for future in coming if not future.cancelled() and not future.exception()]
-            for prepared in (*ready, *filter(None, left)):
-                self._outcomes.given_back(prepared.leased)
+            fetched = [future.result() for future in fetching if not future.cancelled() and not future.exception()]
+            for image in (*ready, *filter(None, fetched)):
+                self._completer.give_back(image.leased)
 
 
-def _fitting(ready: deque[Prepared], most: int) -> list[Prepared]:
-    """Take the first images that may go through the pipeline together."""
-    batch: list[Prepared] = []
+def _take_batch(ready: deque[DecodedImage], most: int) -> list[DecodedImage]:
+    """Remove the first images that may go through the pipeline together."""
+    batch: list[DecodedImage] = []
     pixels = 0
     while ready and len(batch) < most:
         first = ready[0]

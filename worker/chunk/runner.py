@@ -1,12 +1,12 @@
-"""One chunk of images, from lease to results. The order of the steps is what makes a crash at any of them harmless.
+"""Runner of one chunk, from leases to results; the order of its steps makes a crash at any of them harmless.
 
-Threads fetch and decode images ahead of the engine, the engine works on several at once, and threads write behind it
-what was found, into the next chunk if need be. An image that may have killed a process goes alone.
+Threads fetch and decode images ahead of the pipeline. The pipeline analyses several images at once. Threads write the
+results, if need be while the next chunk is analysed. An image that may have killed a process has the process for
+itself.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import signal
@@ -22,161 +22,156 @@ from models.registry import ModelUnavailable
 from settings.failpoint import failpoint
 from storage import StoreUnavailable
 from telemetry import metrics
+from telemetry.logs import get_logger
 from telemetry.traces import stage
 from worker.celery_app import SOFT_TIME_LIMIT
-from worker.chunk.completer import Outcomes, ids
-from worker.chunk.in_flight import Budget
-from worker.chunk.lease_renewal import Heartbeat
-from worker.chunk.prefetch import Intake, Prepared
+from worker.chunk.completer import Completer, log_fields
+from worker.chunk.in_flight import Entry, InFlight
+from worker.chunk.lease_renewal import LeaseRenewal
+from worker.chunk.prefetch import DecodedImage, Prefetcher
 from worker.chunk.writer import Writer
-from worker.process.resources import Context
+from worker.process.resources import Resources
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
-BATCH_SECONDS = 1.5
-"""How long a batch should take: images wait for their batch, urgent ones for that before, SIGTERM for both."""
-BATCH_IMAGES = 32
-_LONGEST_PAUSE = 30.0
+BATCH_SECONDS = 1.5  # s, target duration of a batch, which delays its images, urgent messages and SIGTERM
+BATCH_IMAGES = 32  # images in a batch, at most
+LONGEST_PAUSE = 30.0  # s, after a chunk that this worker could not analyse
 
 ShouldLeave = Callable[[], bool]
 
 
 class Runner:
-    """Works off chunks; one per process, made after the fork."""
+    """Analyses chunks; one per pool process, created after the fork."""
 
-    def __init__(self, context: Context) -> None:
-        settings = context.settings
-        self._context = context
-        self._heart = Heartbeat(self._extend, settings.lease_seconds / 3, settings.stuck_seconds, self._die)
-        budget = Budget()
-        self._outcomes = Outcomes(context.transact, self._heart, budget, settings)
-        self._intake = Intake(context, self._heart, budget, self._outcomes)
-        self._writer = Writer(context, self._outcomes)
+    def __init__(self, resources: Resources) -> None:
+        settings = resources.settings
+        self._resources = resources
+        self._in_flight = InFlight()
+        self._renewal = LeaseRenewal(
+            self._in_flight, self._extend, settings.lease_seconds / 3, settings.stuck_seconds, self._die
+        )
+        self._completer = Completer(resources.transact, self._in_flight, settings)
+        self._prefetcher = Prefetcher(resources, self._in_flight, self._completer)
+        self._writer = Writer(resources, self._in_flight, self._completer)
         self._setbacks = 0
-        self._alone: Leased | None = None
 
     def run(self, analysis_ids: Sequence[int], should_leave: ShouldLeave) -> None:
-        """Analyse the images of ``analysis_ids`` that are still waiting for it.
+        """Analyse the images of a chunk that are still queued.
 
-        ``should_leave`` is asked before each batch; if it says so, the rest is given back.
+        Args:
+            analysis_ids: the chunk.
+            should_leave: called before each batch; when it returns True, the rest is given back.
         """
-        # After this no image is begun, so that no innocent one meets the time limit.
-        deadline = monotonic() + SOFT_TIME_LIMIT - self._context.settings.stuck_seconds
+        # No image begins after this time, so that the time limit of the task ends none.
+        deadline = monotonic() + SOFT_TIME_LIMIT - self._resources.settings.stuck_seconds
         leases = self._lease(analysis_ids, lambda: should_leave() or monotonic() > deadline)
-        found = [leased.analysis_id for leased in leases]
-        log.info("chunk leased", extra={"analyses": found, "asked": len(analysis_ids)})
+        log.info("chunk.leased", analyses=[leased.analysis_id for leased in leases], asked=len(analysis_ids))
         if not leases:
             return
-        left = {leased.analysis_id: leased for leased in leases}
 
-        def stop() -> bool:
+        def should_stop() -> bool:
             return should_leave() or monotonic() > deadline or self._writer.problem is not None
 
         try:
-            self._analyse_all(leases, left, stop)
+            self._analyse_all(leases, should_stop)
             if self._writer.problem:
                 raise self._writer.problem
             self._setbacks = 0
         except (ModelUnavailable, EngineUnavailable, StoreUnavailable) as problem:
-            # Nothing is wrong with the images; this worker cannot work at present.
-            log.error("giving images back", extra={"problem": str(problem), "images": len(left)})
-            self._give_back(left)
+            # The images are fine; this worker cannot analyse them at present.
+            log.error("chunk.given_back", problem=str(problem))
+            self._give_back_unwritten()
             self._pause(should_leave)
         finally:
-            self._give_back(left)
+            self._give_back_unwritten()
 
     def close(self) -> None:
-        """Write what is in hand and stop."""
+        """Write the remaining results and stop."""
         self._writer.close()
-        self._heart.close()
+        self._renewal.close()
 
     def _lease(self, analysis_ids: Sequence[int], until: ShouldLeave) -> list[Leased]:
-        # A message that is dropped while the database is away is sent again much later than it comes back.
-        context = self._context
-        seconds = context.settings.lease_seconds
-        leases = context.transact(
-            lambda session: queue.lease(session, analysis_ids, context.name, seconds), until=until
+        # A message that is dropped during an outage of the database returns much later than the database.
+        resources = self._resources
+        seconds = resources.settings.lease_seconds
+        leases = resources.transact(
+            lambda session: queue.lease(session, analysis_ids, resources.name, seconds), until=until
         )
-        self._heart.hold(leases)
+        self._in_flight.add(leases)
         failpoint("leased")
         return leases
 
-    def _analyse_all(self, leases: Sequence[Leased], left: dict[int, Leased], stop: Callable[[], bool]) -> None:
-        self._context.pipeline(leases[0].pipeline_id)  # before any attempt begins: it may be unavailable
-        together = self._intake.begin([leased for leased in leases if not leased.suspect], shared=True)
-        with closing(self._intake.batches(together, stop)) as batches:
+    def _analyse_all(self, leases: Sequence[Leased], should_stop: Callable[[], bool]) -> None:
+        self._resources.pipeline(leases[0].pipeline_id)  # before any attempt begins: it may be unavailable
+        begun = self._prefetcher.begin([leased for leased in leases if not leased.suspect], shared=True)
+        with closing(self._prefetcher.batches(begun, should_stop)) as batches:
             for batch in batches:
-                if stop():
+                if should_stop():
                     break
-                self._analyse(batch, left)
+                self._analyse(batch)
         for leased in leases:
-            if leased.suspect and not stop():
+            if leased.suspect and not should_stop():
                 self._writer.drain()
-                self._alone = leased
-                for begun in self._intake.begin([leased], shared=False):
-                    if prepared := self._intake.prepare(begun):
-                        self._analyse([prepared], left)
+                self._analyse_exclusively(leased)
                 self._writer.drain()
-                self._alone = None
 
-    def _analyse(self, batch: Sequence[Prepared], left: dict[int, Leased]) -> None:
-        """Bring the images of a batch to their end, or hand them to the writer."""
-        pipeline = self._context.pipeline(batch[0].leased.pipeline_id)
+    def _analyse_exclusively(self, suspect: Leased) -> None:
+        for leased in self._prefetcher.begin([suspect], shared=False):
+            self._in_flight.reserve_exclusively(leased)
+            if image := self._prefetcher.fetch(leased):
+                self._analyse([image])
+
+    def _analyse(self, batch: Sequence[DecodedImage]) -> None:
+        """End the analyses of a batch, or pass them to the writer."""
+        pipeline = self._resources.pipeline(batch[0].leased.pipeline_id)
         began = perf_counter()
         try:
             with stage("analyse"):
-                answers = pipeline.analyse_batch([prepared.pixels for prepared in batch])
+                answers = pipeline.analyse_batch([image.pixels for image in batch])
         except Exception as problem:
-            if len(batch) > 1:  # one of them is to blame, and goes alone
-                for prepared in batch:
-                    self._analyse([prepared], left)
+            if len(batch) > 1:  # analysed one by one, only the image at fault fails
+                for image in batch:
+                    self._analyse([image])
                 return
             leased = batch[0].leased
-            log.exception("unexpected error", extra=ids(leased))
-            self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
+            log.exception("analysis.unexpected_error", **log_fields(leased))
+            self._completer.give_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
             return
         seconds = (perf_counter() - began) / len(batch)
-        self._intake.batch_images = max(1, min(int(BATCH_SECONDS / seconds), BATCH_IMAGES))
-        self._heart.progress()
-        for prepared, answer in zip(batch, answers, strict=True):
-            leased = prepared.leased
+        self._prefetcher.batch_images = max(1, min(int(BATCH_SECONDS / seconds), BATCH_IMAGES))
+        for image, answer in zip(batch, answers, strict=True):
             if isinstance(answer, AnalysisError):
-                self._outcomes.failed(leased, answer.reason, answer.sentence)
+                self._completer.fail(image.leased, answer.reason, answer.sentence)
                 continue
             metrics.observe_stages(answer.seconds)
-            failpoint("analysed", leased.file_name)
-            del left[leased.analysis_id]
-            self._writer.submit(prepared, answer, prepared.seconds + seconds)
+            failpoint("analysed", image.leased.file_name)
+            self._writer.submit(image, answer, image.seconds + seconds)
 
-    def _give_back(self, left: dict[int, Leased]) -> None:
-        """Give back what has not ended, in this process or, its lease lost, in another."""
-        held = [leased for leased in left.values() if self._heart.holds(leased)]
-        for leased in left.values():
-            self._outcomes.drop(leased)
-        left.clear()
-        for leased in held:
-            self._outcomes.given_back(leased)
+    def _give_back_unwritten(self) -> None:
+        for leased in self._in_flight.remove_unwritten():
+            self._completer.give_back(leased)
 
     def _pause(self, should_leave: ShouldLeave) -> None:
-        """Let others have the work for a while, a longer one after every setback."""
+        """Leave the messages to other workers for a while, longer after every setback."""
         self._setbacks += 1
-        until = monotonic() + random.uniform(0.5, 1) * min(2**self._setbacks, _LONGEST_PAUSE)
+        until = monotonic() + random.uniform(0.5, 1) * min(2**self._setbacks, LONGEST_PAUSE)
         while monotonic() < until and not should_leave():
             sleep(0.1)
         self._writer.problem = None
 
     def _extend(self, leases: Sequence[Leased]) -> set[int]:
-        seconds = self._context.settings.lease_seconds
-        return self._context.transact(lambda session: queue.extend(session, leases, seconds))
+        seconds = self._resources.settings.lease_seconds
+        return self._resources.transact(lambda session: queue.extend(session, leases, seconds))
 
-    def _die(self, leases: Sequence[Leased]) -> None:
-        """End a process that hangs. An image that was alone is to blame; of several, nobody knows which."""
-        seconds = self._context.settings.stuck_seconds
-        log.error("no progress, killing this process", extra={"seconds": seconds, "images": len(leases)})
+    def _die(self, entries: Sequence[Entry]) -> None:
+        """Kill this process; only an image that had the process for itself is to blame."""
+        seconds = self._resources.settings.stuck_seconds
+        log.error("worker.stuck", seconds=seconds, images=len(entries))
         sentence = f"The analysis did not end within {seconds:g} seconds."
         try:
-            for leased in leases:
-                blamed = ("timed_out", sentence) if leased == self._alone else ()
-                self._outcomes.given_back(leased, *blamed, suspect=True)
+            for entry in entries:
+                blame = ("timed_out", sentence) if entry.exclusive else ()
+                self._completer.give_back(entry.leased, *blame, suspect=True)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)

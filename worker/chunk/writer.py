@@ -1,10 +1,9 @@
-"""Results written behind the engine: pictures drawn, objects stored, rows committed, by threads."""
+"""Writer: threads that draw and store the artefacts of analysed images while the pipeline goes on."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from db.queue import AnalysisResult, Leased
@@ -15,77 +14,79 @@ from karyotyping.rendering.png import encode_png
 from karyotyping.rows import chromosome_rows, quality_row
 from settings.failpoint import failpoint
 from storage import StoreUnavailable
+from telemetry.logs import get_logger
 from telemetry.traces import stage
-from worker.chunk.completer import Outcomes, ids
-from worker.chunk.prefetch import Prepared
-from worker.process.resources import Context
-from worker.stubborn import stubborn
+from worker.chunk.completer import Completer, log_fields
+from worker.chunk.in_flight import InFlight, State
+from worker.chunk.prefetch import DecodedImage
+from worker.process.resources import Resources
+from worker.process.retries import retry_store
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
 THREADS = 2
 
 
 class Writer:
-    """Writes results in the order of their coming. What waits here counts as in hand, so the budget bounds it."""
+    """Writes results in the order of their arrival; the ledger bounds how many images wait here."""
 
-    def __init__(self, context: Context, outcomes: Outcomes) -> None:
-        self._outcomes = outcomes
-        self._put = stubborn(context.store.put)
+    def __init__(self, resources: Resources, in_flight: InFlight, completer: Completer) -> None:
+        self._in_flight = in_flight
+        self._completer = completer
+        self._put = retry_store(resources.store.put)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="write")
-        self._pending: set[Future[None]] = set()
         self.problem: StoreUnavailable | None = None
-        """The object store's refusal, if that was its last word."""
+        """The last answer of the object store, if it was a refusal."""
 
-    def submit(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
-        """Write what was found in an image, on which ``seconds`` of computing were spent."""
-        self._pending = {future for future in self._pending if not future.done()}
-        self._pending.add(self._threads.submit(prepared.context.run, self._write, prepared, cell, seconds))
+    def submit(self, image: DecodedImage, cell: CellAnalysis, seconds: float) -> None:
+        """Write the analysis of an image, whose computation took ``seconds``."""
+        self._in_flight.advance(image.leased, State.WRITING)
+        self._threads.submit(image.context.run, self._write, image, cell, seconds)
 
     def drain(self) -> None:
         """Return when everything is written."""
-        wait(self._pending)
-        self._outcomes.drain()
+        self._in_flight.wait_until_stored()
+        self._completer.drain()
 
     def close(self) -> None:
         """Write what is left and stop."""
         self._threads.shutdown()
-        self._outcomes.close()
+        self._completer.close()
 
-    def _write(self, prepared: Prepared, cell: CellAnalysis, seconds: float) -> None:
-        leased = prepared.leased
+    def _write(self, image: DecodedImage, cell: CellAnalysis, seconds: float) -> None:
+        leased = image.leased
         try:
             began = perf_counter()
-            pictures = _drawn(prepared, cell)
-            seconds += perf_counter() - began  # a store that is slow, or away, makes no image expensive
-            artefacts = self._stored(leased, pictures)
-            result = AnalysisResult(seconds, cell.iscn, artefacts, chromosome_rows(cell), quality_row(cell))
-            self._outcomes.done(leased, result)
+            artefacts = _draw(image, cell)
+            seconds += perf_counter() - began  # without the time of the store, which says nothing about the image
+            keys = self._store(leased, artefacts)
+            result = AnalysisResult(seconds, cell.iscn, keys, chromosome_rows(cell), quality_row(cell))
+            self._completer.done(leased, result)
         except StoreUnavailable as problem:
             self.problem = problem
-            self._outcomes.given_back(leased)
+            self._completer.give_back(leased)
         except Exception as problem:
-            log.exception("unexpected error", extra=ids(leased))
-            self._outcomes.given_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
+            log.exception("analysis.unexpected_error", **log_fields(leased))
+            self._completer.give_back(leased, "unexpected_error", f"{type(problem).__name__}: {problem}")
 
-    def _stored(self, leased: Leased, pictures: Mapping[str, bytes]) -> dict[str, str]:
-        """The keys of pictures by name, once they lie in the store."""
+    def _store(self, leased: Leased, artefacts: Mapping[str, bytes]) -> dict[str, str]:
+        """Store artefacts; return their keys by name."""
         with stage("store"):
-            artefacts = {name: self._put(data) for name, data in pictures.items()}
+            keys = {name: self._put(data) for name, data in artefacts.items()}
         failpoint("stored", leased.file_name)
         self.problem = None
-        return artefacts
+        return keys
 
 
-def _drawn(prepared: Prepared, cell: CellAnalysis) -> dict[str, bytes]:
-    """The pictures of a cell by name."""
-    leased = prepared.leased
+def _draw(image: DecodedImage, cell: CellAnalysis) -> dict[str, bytes]:
+    """Return the rendered artefacts of a cell by name."""
+    leased = image.leased
     title = f"{leased.accession}: {leased.file_name}"
     with stage("draw"):
-        pictures = {
+        artefacts = {
             "karyogram": encode_png(draw_karyogram(cell, title)),
             "karyogram_svg": karyogram_svg(cell, title).encode(),
-            "overlay": encode_png(draw_overlay(prepared.pixels, cell)),
+            "overlay": encode_png(draw_overlay(image.pixels, cell)),
         }
     failpoint("drawn", leased.file_name)
-    return pictures
+    return artefacts

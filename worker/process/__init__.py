@@ -1,1 +1,1 @@
-"""One worker process: its connections, heartbeat, watchdog and shutdown."""
+"""One worker process: its resources, retries, heartbeat, watchdog and shutdown."""

@@ -1,12 +1,11 @@
-"""A worker that has fallen silent: idle, alive by every sign, and yet it takes no message although some lie waiting.
+"""Watchdog of the consumer: ends an idle worker that takes no message although messages wait.
 
-A connection that was cut without a word can leave a consumer so. No sign of life tells it from one that has nothing to
-do; only the queue does. The process then ends, and whatever supervises it starts another.
+A connection that was cut silently can leave a consumer in this state. It does not differ from an idle consumer except
+by the queue. The process ends, and its supervisor starts another.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from time import monotonic
@@ -14,42 +13,42 @@ from time import monotonic
 from celery import Celery
 from celery.worker import state
 
+from telemetry.logs import get_logger
 from worker.celery_app import QUEUE
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
-EXIT_STATUS = 70
-"""``EX_SOFTWARE`` of sysexits.h."""
+EXIT_STATUS = 70  # ``EX_SOFTWARE`` of sysexits.h
 
 
-class SilenceWatch:
-    """Watches the consumer of this process from a thread, over a connection of its own for every look.
+class ConsumerWatchdog:
+    """Thread that watches the consumer of this process, over a connection of its own at every check.
 
     Args:
         app: the application whose queue is consumed.
-        patience: seconds of silence after which the process ends.
+        silent_seconds: time after which an idle consumer ends the process while messages wait.
     """
 
-    def __init__(self, app: Celery, patience: float) -> None:
+    def __init__(self, app: Celery, silent_seconds: float) -> None:
         self._app = app
-        self._patience = patience
-        self._leaving = threading.Event()
+        self._silent_seconds = silent_seconds
+        self._stopped = threading.Event()
         self._taken = 0
 
     def start(self) -> None:
-        """Watch from now on."""
-        threading.Thread(target=self._watch, name="silence", daemon=True).start()
+        """Watch the consumer from now on."""
+        threading.Thread(target=self._run, name="consumer-watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no longer: a worker that leaves takes no messages, and rightly so."""
-        self._leaving.set()
+        """Stop watching: a worker that leaves takes no more messages."""
+        self._stopped.set()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         since: float | None = None
-        while not self._leaving.wait(self._patience / 6):
+        while not self._stopped.wait(self._silent_seconds / 6):
             since = (since or monotonic()) if self._is_silent() else None
-            if since and monotonic() - since > self._patience:
-                log.critical("idle for too long while messages wait, leaving", extra={"seconds": self._patience})
+            if since and monotonic() - since > self._silent_seconds:
+                log.critical("worker.consumer_silent", seconds=self._silent_seconds)
                 os._exit(EXIT_STATUS)
 
     def _is_silent(self) -> bool:
@@ -58,7 +57,7 @@ class SilenceWatch:
         return idle and self._waiting() > 0
 
     def _waiting(self) -> int:
-        """Messages that nobody has taken; none if the broker cannot be asked, as that is no fault of the consumer."""
+        """Return the number of messages in the queue; 0 during an outage, which is no fault of the consumer."""
         with self._app.connection_for_read() as connection:
             try:
                 return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)

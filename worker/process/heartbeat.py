@@ -1,11 +1,7 @@
-"""A worker tells the database every few seconds that it lives, so that operators see who is there.
-
-It does so from a run_sidecar process that ends with it.
-"""
+"""Heartbeat of a worker: a row in the database, refreshed by a sidecar process, that shows operators the fleet."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,36 +12,43 @@ from sqlalchemy.orm import Session
 from db import workers
 from db.engine import make_engine, make_sessions
 from settings import Settings
+from telemetry.logs import get_logger
 from telemetry.sidecar import run_sidecar
 
-log = logging.getLogger("worker")
+log = get_logger("worker")
 
-INTERVAL = workers.ALIVE_SECONDS / 3
+INTERVAL = workers.HEARTBEAT_TIMEOUT_SECONDS / 3  # s, between two heartbeats
 
 
 @contextmanager
-def present(settings: Settings, name: str, processes: int) -> Iterator[None]:
-    """Say that the worker lives for as long as the block runs, and goodbye at its end."""
+def send_heartbeats(settings: Settings, name: str, processes: int) -> Iterator[None]:
+    """Record the worker as alive during the block, and remove the record at its end.
 
-    def speak(seconds: Iterator[None]) -> None:
+    Args:
+        settings: where the database is.
+        name: of the worker.
+        processes: its pool processes.
+    """
+
+    def beat(ticks: Iterator[None]) -> None:
         due = 0.0
-        for _ in seconds:
+        for _ in ticks:
             if time.monotonic() >= due:
-                _tell(settings, lambda session: workers.say_alive(session, name, processes))
+                _transact(settings, lambda session: workers.record_heartbeat(session, name, processes))
                 due = time.monotonic() + INTERVAL
 
     try:
-        with run_sidecar("presence", speak):
+        with run_sidecar("heartbeat", beat):
             yield
     finally:
-        _tell(settings, lambda session: workers.say_goodbye(session, name))
+        _transact(settings, lambda session: workers.remove(session, name))
 
 
-def _tell(settings: Settings, what: Callable[[Session], None]) -> None:
-    """One transaction on a connection of its own."""
+def _transact(settings: Settings, work: Callable[[Session], None]) -> None:
+    """Run one transaction on a connection of its own; an outage is logged."""
     engine = make_engine(str(settings.database_url), application_name="karyo-worker-presence", pooled=False)
     try:
         with make_sessions(engine).begin() as session:
-            what(session)
+            work(session)
     except SQLAlchemyError as problem:
-        log.warning("presence not recorded", extra={"kind": type(problem).__name__})
+        log.warning("worker.heartbeat_failed", kind=type(problem).__name__)

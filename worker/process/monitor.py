@@ -1,4 +1,4 @@
-"""What a worker shows of itself: metrics of all its pool processes, traces, and probes."""
+"""Metrics, traces and health probes of a worker and all its pool processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from celery import signals
 from prometheus_client import CollectorRegistry
 
-from db.engine import check_anew
+from db.engine import check_once
 from models import engine
 from models.providers import PROVIDERS
 from models.runtime import ort
@@ -17,21 +17,20 @@ from settings import Settings
 from storage import open_store
 from telemetry import metrics, probes, traces
 
-STUCK_SECONDS = 600.0
-"""A worker with messages in hand that ends no step for this long does not live."""
+STALLED_SECONDS = 600.0  # s without the end of a stage, after which a busy worker is not alive
 
 
 @contextmanager
 def monitored(settings: Settings) -> Iterator[None]:
-    """Show what this worker and the pool processes that it forks do, for as long as the block runs."""
+    """Publish metrics, traces and probes of this worker, and of the processes that it forks, during the block."""
     worker = os.getpid()
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
     ready = {
-        "database": lambda: check_anew(str(settings.database_url), "karyo-worker-probe"),
+        "database": lambda: check_once(str(settings.database_url), "karyo-worker-probe"),
         "broker": lambda: probes.check_broker(str(settings.broker_url)),
         "object_store": store.check,
-        "engine": lambda: _engine_installed(settings.engine.value),
-        "pool": lambda: _pool_lives(worker),
+        "engine": lambda: _check_engine(settings.engine.value),
+        "pool": lambda: _check_pool(worker),
     }
 
     def after_fork(**_: object) -> None:
@@ -39,7 +38,7 @@ def monitored(settings: Settings) -> Iterator[None]:
             traces.enable("karyo-worker")
 
     with metrics.multiprocess_registry() as registry:
-        alive = {"progress": lambda: _progresses(registry)}
+        alive = {"progress": lambda: _check_progress(registry)}
         with probes.serve_probes_in_sidecar(settings.metrics_address, registry, alive=alive, ready=ready):
             signals.worker_process_init.connect(after_fork)
             engine.listeners.append(metrics.observe_engine_call)
@@ -50,18 +49,18 @@ def monitored(settings: Settings) -> Iterator[None]:
                 signals.worker_process_init.disconnect(after_fork)
 
 
-def _progresses(registry: CollectorRegistry) -> None:
-    silent = metrics.stalled_seconds(registry)
-    if silent > STUCK_SECONDS:
-        raise probes.CheckFailed(f"messages in hand, and no step has ended for {silent:.0f} s")
+def _check_progress(registry: CollectorRegistry) -> None:
+    stalled = metrics.stalled_seconds(registry)
+    if stalled > STALLED_SECONDS:
+        raise probes.CheckFailed(f"messages in progress, and no stage has ended for {stalled:.0f} s")
 
 
-def _engine_installed(choice: str) -> None:
-    """Look no further than the wheel: a process that forks must not touch the GPU itself."""
+def _check_engine(choice: str) -> None:
+    """Check the installed wheel only: a process that forks must not touch the GPU."""
     if choice != "auto" and PROVIDERS[choice] not in ort.get_available_providers():
         raise probes.CheckFailed(f"ONNX Runtime here has no {PROVIDERS[choice]}")
 
 
-def _pool_lives(worker: int) -> None:
+def _check_pool(worker: int) -> None:
     if not metrics.child_processes(worker):
         raise probes.CheckFailed("no pool process")

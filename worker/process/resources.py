@@ -1,4 +1,4 @@
-"""What a pool process works with: database, object store and pipelines, opened after the fork."""
+"""Resources of a pool process: database, object store and pipelines, opened after the fork."""
 
 from __future__ import annotations
 
@@ -17,52 +17,53 @@ from karyotyping.image.decode import Limits
 from karyotyping.model import AnalysisError, CellAnalysis
 from settings import Settings
 from storage import ObjectStore, open_store
-from worker.process.retries import Transactions
+from worker.process.retries import RetryingTransactions
 
-_LOADED_PIPELINES = 2
-"""Kept ready at once: production and the one of a campaign."""
+LOADED_PIPELINES = 2  # kept open at once: that of production and that of a campaign
 
 
-class AnalysesImages(Protocol):
-    """What the worker needs of a pipeline."""
+class AnalysisPipeline(Protocol):
+    """Part of a pipeline that the worker uses."""
 
     def analyse_batch(self, images: Sequence[NDArray[Any]]) -> Sequence[CellAnalysis | AnalysisError]:
-        """The analysis of each of several images, or why there is none."""
+        """Return, for each grey (H, W) image, its analysis or why there is none."""
 
 
-LoadPipeline = Callable[[Mapping[str, Any], str], AnalysesImages]
+LoadPipeline = Callable[[Mapping[str, Any], str], AnalysisPipeline]
+"""Opens the pipeline of a document on an engine."""
 
 
-def load_pipeline(document: Mapping[str, Any], engine: str) -> AnalysesImages:
-    """The pipeline of ``document`` on ``engine``, open: an engine that is missing is no image's fault.
+def load_pipeline(document: Mapping[str, Any], engine: str) -> AnalysisPipeline:
+    """Open the pipeline of ``document`` on ``engine``, so that a missing engine fails no image.
 
     Raises:
         models.registry.ModelUnavailable: this installation lacks one of its networks.
         models.errors.EngineUnavailable: this machine lacks the engine.
     """
-    from karyotyping.pipeline import Pipeline  # noqa: PLC0415  # only pool processes need the science's libraries
+    from karyotyping.pipeline import Pipeline  # noqa: PLC0415  # only pool processes load the science
 
     return Pipeline.from_document(dict(document), engine).open()
 
 
 @dataclass(slots=True)
-class Context:
-    """One per pool process."""
+class Resources:
+    """Connections and pipelines; one object per pool process."""
 
     settings: Settings
-    transact: Transactions
+    transact: RetryingTransactions
     store: ObjectStore
     load: LoadPipeline
     name: str
-    _pipelines: dict[int, AnalysesImages] = field(default_factory=dict)
+    """Of the process, as ``host:pid``."""
+    _pipelines: dict[int, AnalysisPipeline] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: Settings, load: LoadPipeline = load_pipeline) -> Context:
-        """Connections of this process; nothing is contacted yet."""
+    def open(cls, settings: Settings, load: LoadPipeline = load_pipeline) -> Resources:
+        """Return the resources of this process; connects to nothing yet."""
         engine = make_engine(str(settings.database_url), application_name="karyo-worker", pre_ping=False)
         return cls(
             settings=settings,
-            transact=Transactions(make_sessions(engine), patience_seconds=settings.lease_seconds),
+            transact=RetryingTransactions(make_sessions(engine), patience=settings.lease_seconds),
             store=open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url),
             load=load,
             name=f"{socket.gethostname()}:{os.getpid()}",
@@ -70,11 +71,11 @@ class Context:
 
     @property
     def limits(self) -> Limits:
-        """What an image may claim before it is decoded."""
+        """Bounds on the header of an image, checked before it is decoded."""
         return Limits(self.settings.max_image_bytes, self.settings.max_image_pixels)
 
-    def pipeline(self, pipeline_id: int) -> AnalysesImages:
-        """The pipeline, loaded when first asked for; the one loaded earliest makes room.
+    def pipeline(self, pipeline_id: int) -> AnalysisPipeline:
+        """Return a pipeline, loaded at its first use; the one that was loaded first is dropped for it.
 
         Raises:
             models.registry.ModelUnavailable: this installation lacks one of its networks.
@@ -86,7 +87,7 @@ class Context:
                 return session.get_one(PipelineRow, pipeline_id).document
 
             loaded = self.load(self.transact(document), self.settings.engine.value)
-            for earliest in list(self._pipelines)[: len(self._pipelines) - _LOADED_PIPELINES + 1]:
+            for earliest in list(self._pipelines)[: len(self._pipelines) - LOADED_PIPELINES + 1]:
                 del self._pipelines[earliest]
             self._pipelines[pipeline_id] = loaded
         return self._pipelines[pipeline_id]

@@ -1,4 +1,4 @@
-"""One flag that says "leave now", shared by a worker's main process and the processes that it forks."""
+"""Graceful shutdown: a flag that the main process shares with the processes that it forks, and a deferred SIGTERM."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import Self
 
 
 class StopFlag:
-    """A byte of anonymous shared memory: inherited through fork, and safe to set from a signal handler."""
+    """One byte of anonymous shared memory, inherited through fork and safe to set in a signal handler."""
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)
 
     def set(self) -> None:
-        """Ask every process that shares the flag to finish the image in hand and leave."""
+        """Ask every process that shares the flag to finish its batch and leave."""
         self._byte[0] = 1
 
     def is_set(self) -> bool:
-        """Whether it is time to leave."""
+        """Return whether the process should leave."""
         return self._byte[0] == 1
 
 
 class GracefulTerm:
-    """While entered, SIGTERM is only noted, so that a pool process can finish the image in hand.
+    """Context in which SIGTERM is recorded and does nothing else, so that a pool process finishes its batch.
 
-    Celery stops its pool processes through the main one, but a service manager may well signal all of them at once, and
-    their own way to take SIGTERM is to drop everything. It is set anew for every chunk, as the pool sets its own after
-    its processes have started.
+    Celery stops its pool processes through the main process, but a service manager may signal all of them at once. The
+    default handler of a pool process drops everything. The context is entered for every message, because the pool
+    installs that handler after its processes have started.
     """
 
     def __init__(self) -> None:
         self.requested = False
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGTERM, self._note)
+        self._before = signal.signal(signal.SIGTERM, self._record)
         return self
 
     def __exit__(
@@ -43,5 +43,5 @@ class GracefulTerm:
     ) -> None:
         signal.signal(signal.SIGTERM, self._before)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self.requested = True

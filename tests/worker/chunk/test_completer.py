@@ -1,4 +1,4 @@
-"""Results are committed together, and one that the database refuses spoils nothing for the others."""
+"""Results share a commit, and a result that the database refuses spoils no other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from sqlalchemy import event
 from db import queue
 from db.queue import AnalysisResult
 from karyotyping.model import Quality
-from worker.chunk.completer import Outcomes
-from worker.chunk.in_flight import Budget
-from worker.chunk.lease_renewal import Heartbeat
-from worker.process.retries import Transactions
+from worker.chunk.completer import Completer
+from worker.chunk.in_flight import InFlight
+from worker.process.retries import RetryingTransactions
 
 if TYPE_CHECKING:
-    from conftest import Laboratory
+    from tests.support.laboratory import Laboratory
 
 
 QUALITY = Quality(2, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7)
@@ -44,7 +43,7 @@ def result(*ordinals: int) -> AnalysisResult:
 
 
 @pytest.mark.parametrize("bad", [False, True])
-def test_results_that_come_together_are_one_commit(laboratory: Laboratory, bad: bool) -> None:
+def test_results_that_arrive_together_are_one_commit(laboratory: Laboratory, bad: bool) -> None:
     laboratory.add(laboratory.pipeline(), 3)
     with laboratory.sessions.begin() as session:
         claimed = [one for one, _ in queue.claim(session, 1, 9, 9)]
@@ -52,17 +51,16 @@ def test_results_that_come_together_are_one_commit(laboratory: Laboratory, bad: 
         queue.begin_all(session, leases, shared=True)
     commits: list[Any] = []
     event.listen(laboratory.sessions.kw["bind"], "commit", commits.append)
-    heart = Heartbeat(lambda leases: set(), 60, 60, lambda _: None)
-    heart.hold(leases)
-    outcomes = Outcomes(Transactions(laboratory.sessions, 5), heart, Budget(), laboratory.settings)
+    in_flight = InFlight()
+    in_flight.add(leases)
+    completer = Completer(RetryingTransactions(laboratory.sessions, 5), in_flight, laboratory.settings)
     for leased, found in zip(leases, (result(0, 1), result(0, 0 if bad else 1), result(0, 1)), strict=True):
-        outcomes.done(leased, found)
-    outcomes.drain()
+        completer.done(leased, found)
+    completer.drain()
     assert [one.state for one in laboratory.analyses()] == ["done", "pending" if bad else "done", "done"]
     assert len(commits) == (3 if bad else 1)
     laboratory.assert_each_once()
     refused = [one.reason for one in laboratory.analyses() if one.reason]
     assert refused == (["unexpected_error"] if bad else [])
-    assert not any(heart.holds(leased) for leased in leases)
-    outcomes.close()
-    heart.close()
+    assert not any(in_flight.is_valid(leased) for leased in leases)
+    completer.close()

@@ -1,10 +1,9 @@
-"""Leases are extended while there is work, lost ones are noticed, work that makes no progress is reported."""
+"""Leases are renewed while there is work; lost ones are noticed; a process without progress is reported."""
 
 from __future__ import annotations
 
 import faulthandler
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
@@ -13,73 +12,72 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from db.queue import Leased
-from worker.chunk.lease_renewal import Heartbeat
-
-
-def leased(number: int) -> Leased:
-    return Leased(number, number, 1, "key", f"{number}.png", "C-1", uuid.uuid4(), 0, 4096, False)
+from tests.support.leases import make_lease
+from worker.chunk.in_flight import Entry, InFlight, State
+from worker.chunk.lease_renewal import LeaseRenewal
 
 
 @contextmanager
-def beating(
+def renewed(
     extend: Callable[[Sequence[Leased]], set[int]],
-    patience: float = 60,
-    on_stuck: Callable[[Sequence[Leased]], None] = lambda _: None,
-) -> Iterator[Heartbeat]:
-    heart = Heartbeat(extend, 0.01, patience, on_stuck)
+    stuck_seconds: float = 60,
+    on_stuck: Callable[[Sequence[Entry]], None] = lambda _: None,
+) -> Iterator[InFlight]:
+    in_flight = InFlight()
+    renewal = LeaseRenewal(in_flight, extend, 0.01, stuck_seconds, on_stuck)
     try:
-        yield heart
+        yield in_flight
     finally:
-        heart.close()
+        renewal.close()
 
 
 def test_a_lost_lease_is_noticed() -> None:
-    with beating(lambda leases: {1}) as heart:
-        heart.hold([leased(1), leased(2)])
-        while heart.holds(leased(2)):
+    with renewed(lambda leases: {1}) as in_flight:
+        in_flight.add([make_lease(1), make_lease(2)])
+        while in_flight.is_valid(make_lease(2)):
             pass
-        assert heart.holds(leased(1))
+        assert in_flight.is_valid(make_lease(1))
 
 
-def test_an_outage_of_the_database_is_survived() -> None:
-    beats = threading.Semaphore(0)
+def test_an_outage_of_the_database_loses_no_lease() -> None:
+    renewals = threading.Semaphore(0)
 
     def extend(leases: Sequence[Leased]) -> set[int]:
-        beats.release()
+        renewals.release()
         raise OperationalError("UPDATE", {}, Exception("away"))
 
-    with beating(extend) as heart:
-        heart.hold([leased(1)])
-        assert beats.acquire(timeout=5)
-        assert beats.acquire(timeout=5)
-        assert heart.holds(leased(1))
+    with renewed(extend) as in_flight:
+        in_flight.add([make_lease(1)])
+        assert renewals.acquire(timeout=5)
+        assert renewals.acquire(timeout=5)
+        assert in_flight.is_valid(make_lease(1))
 
 
 def test_the_timer_that_ends_a_hanging_process_is_not_set_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     set_at: list[float] = []
     monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda delay, **_: set_at.append(monotonic()))
-    with beating(lambda leases: {1}, patience=0.8) as heart:
-        heart.hold([leased(1)])
+    with renewed(lambda leases: {1}, stuck_seconds=0.8) as in_flight:
+        in_flight.add([make_lease(1)])
         until = monotonic() + 1
         while monotonic() < until:
-            heart.progress()
+            in_flight.advance(make_lease(1), State.DECODED)
         assert 2 <= len(set_at) <= 11
-        heart.drop(leased(1))
+        in_flight.remove(make_lease(1))
         before = len(set_at)
-        heart.hold([leased(1)])  # what comes after a rest has a timer of its own
+        in_flight.add([make_lease(1)])  # after an idle time the timer is set at once
         assert len(set_at) == before + 1
 
 
-def test_what_is_dropped_is_extended_no_more() -> None:
+def test_a_removed_lease_is_not_renewed() -> None:
     extended: list[set[int]] = []
 
     def extend(leases: Sequence[Leased]) -> set[int]:
         extended.append({lease.analysis_id for lease in leases})
         return extended[-1]
 
-    with beating(extend) as heart:
-        heart.hold([leased(1), leased(2)])
-        heart.drop(leased(1))
+    with renewed(extend) as in_flight:
+        in_flight.add([make_lease(1), make_lease(2)])
+        in_flight.remove(make_lease(1))
         before = len(extended) + 1
         while len(extended) <= before:
             pass
@@ -88,20 +86,20 @@ def test_what_is_dropped_is_extended_no_more() -> None:
 
 def test_work_without_progress_is_reported_once_and_idleness_is_not() -> None:
     stuck: list[set[int]] = []
-    told = threading.Event()
+    reported = threading.Event()
 
-    def report(leases: Sequence[Leased]) -> None:
-        stuck.append({lease.analysis_id for lease in leases})
-        told.set()
+    def report(entries: Sequence[Entry]) -> None:
+        stuck.append({entry.leased.analysis_id for entry in entries})
+        reported.set()
 
-    with beating(lambda leases: {one.analysis_id for one in leases}, 0.2, report) as heart:
-        heart.hold([leased(1)])
-        heart.drop(leased(1))
+    with renewed(lambda leases: {one.analysis_id for one in leases}, 0.2, report) as in_flight:
+        in_flight.add([make_lease(1)])
+        in_flight.remove(make_lease(1))
         sleep(0.3)  # idle
-        heart.hold([leased(2), leased(3)])
+        in_flight.add([make_lease(2), make_lease(3)])
         for _ in range(6):
             sleep(0.05)
-            heart.progress()
+            in_flight.advance(make_lease(2), State.DECODED)
         assert not stuck
-        assert told.wait(5)
+        assert reported.wait(5)
     assert stuck == [{2, 3}]

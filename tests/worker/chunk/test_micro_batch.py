@@ -1,4 +1,4 @@
-"""What comes within a moment is worked on together, nothing is left behind, and nobody in a hurry waits."""
+"""Items that arrive within a moment are one batch, none is left behind, and draining does not wait."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from worker.chunk.micro_batch import Together
+from worker.chunk.micro_batch import MicroBatch
 
 
-class Work:
-    """Remembers what it was given; the first time it takes until it is let."""
+class Recorder:
+    """Callback that records its batches, and returns from them only when ``released``."""
 
     def __init__(self) -> None:
-        self.calls: list[list[int]] = []
-        self.let, self.entered = threading.Event(), threading.Event()
+        self.batches: list[list[int]] = []
+        self.released, self.entered = threading.Event(), threading.Event()
 
     def __call__(self, numbers: Sequence[int]) -> None:
-        self.calls.append(list(numbers))
+        self.batches.append(list(numbers))
         self.entered.set()
-        assert self.let.wait(10)
+        assert self.released.wait(10)
 
 
-def test_what_comes_up_meanwhile_is_one_call() -> None:
-    work = Work()
-    together = Together(work, patience=0)
-    together.add(0)
-    assert work.entered.wait(10)
+def test_items_that_arrive_during_a_call_are_one_batch() -> None:
+    recorder = Recorder()
+    micro_batch = MicroBatch(recorder, max_delay=0)
+    micro_batch.add(0)
+    assert recorder.entered.wait(10)
     for number in (1, 2, 3):
-        together.add(number)
-    work.let.set()
-    together.close()
-    assert work.calls == [[0], [1, 2, 3]]
+        micro_batch.add(number)
+    recorder.released.set()
+    micro_batch.close()
+    assert recorder.batches == [[0], [1, 2, 3]]
 
 
-def test_the_first_waits_for_company_but_not_when_somebody_is_in_a_hurry() -> None:
-    work = Work()
-    work.let.set()
-    together = Together(work, patience=60)
+def test_the_first_item_waits_for_others_except_when_drained_or_closed() -> None:
+    recorder = Recorder()
+    recorder.released.set()
+    micro_batch = MicroBatch(recorder, max_delay=60)
     began = monotonic()
     for numbers in ([1, 2], [3]):
         for number in numbers:
-            together.add(number)
-        together.drain()
-    assert work.calls == [[1, 2], [3]]
-    together.add(4)
-    together.close()
-    assert work.calls[2:] == [[4]]
+            micro_batch.add(number)
+        micro_batch.drain()
+    assert recorder.batches == [[1, 2], [3]]
+    micro_batch.add(4)
+    micro_batch.close()
+    assert recorder.batches[2:] == [[4]]
     assert monotonic() - began < 30
 
 
-def test_what_many_threads_add_is_worked_on_once() -> None:
-    work = Work()
-    work.let.set()
-    together = Together(work, patience=0.001)
+def test_items_of_many_threads_are_processed_once() -> None:
+    recorder = Recorder()
+    recorder.released.set()
+    micro_batch = MicroBatch(recorder, max_delay=0.001)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(together.add, range(200)))
-    together.drain()
-    assert sorted(number for numbers in work.calls for number in numbers) == list(range(200))
-    together.close()
+        list(threads.map(micro_batch.add, range(200)))
+    micro_batch.drain()
+    assert sorted(number for numbers in recorder.batches for number in numbers) == list(range(200))
+    micro_batch.close()

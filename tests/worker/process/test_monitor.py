@@ -1,4 +1,4 @@
-"""What a real worker shows of itself while it works, and while a service is away."""
+"""Metrics, probes and logs of a real worker, at work and during an outage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Laboratory
+    from tests.support.laboratory import Laboratory
 
 pytestmark = pytest.mark.stack
 
@@ -33,7 +33,7 @@ def ask(address: str, path: str) -> tuple[int, str]:
 
 
 def samples(address: str) -> dict[str, float]:
-    """Value by name and labels, as they are written."""
+    """Return the value of every sample by its name and labels."""
     lines = [line for line in ask(address, "/metrics")[1].splitlines() if line and not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -53,16 +53,16 @@ def test_pool_processes_are_counted_by_their_parent_and_logs_name_the_image(labo
     assert found['karyo_images_total{outcome="failed",reason="no_chromosomes"}'] == 1
     for stage, count in {"fetch": 4, "wait": 4, "decode": 4, "draw": 3, "store": 3}.items():
         assert found[f'karyo_stage_seconds_count{{stage="{stage}"}}'] == count
-    assert 1 <= found['karyo_stage_seconds_count{stage="write"}'] <= 3  # results that come together are one commit
+    assert 1 <= found['karyo_stage_seconds_count{stage="write"}'] <= 3  # results that arrive together are one commit
     assert found['karyo_tasks_in_hand{task="karyo.analyse_chunk"}'] == 0
     assert found['karyo_progress_timestamp_seconds{stage="write"}'] > 0
     assert ask(address, "/healthz")[0] == 200
     lines = [json.loads(line) for line in laboratory.log().splitlines() if line.startswith("{")]
-    done = [line for line in lines if line["event"] == "image done"]
+    done = [line for line in lines if line["event"] == "analysis.done"]
     assert len({line["trace"] for line in done}) == len({line["image"] for line in done}) == 3
 
 
-def test_a_worker_without_its_engine_or_its_database_says_that_it_is_not_ready(laboratory: Laboratory) -> None:
+def test_a_worker_without_its_engine_or_its_database_is_not_ready(laboratory: Laboratory) -> None:
     address = free_address()
     laboratory.worker(
         KARYO_METRICS_ADDRESS=address,

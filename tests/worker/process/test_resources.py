@@ -1,4 +1,4 @@
-"""A pipeline that a worker cannot run is noticed before an image is begun for it."""
+"""A pipeline whose engine is missing fails before an image begins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.process.resources import load_pipeline
     "CUDAExecutionProvider" in ort.get_available_providers() and ctypes.util.find_library("cuda") is not None,
     reason="about hosts without a GPU",
 )
-def test_a_missing_engine_is_met_while_the_pipeline_is_loaded() -> None:
+def test_a_missing_engine_is_reported_when_the_pipeline_is_loaded() -> None:
     document = Pipeline.default("cpu").document
     assert load_pipeline(document, "cpu")
     with pytest.raises(EngineUnavailable, match=r"install the extra `gpu`|no NVIDIA driver here"):

@@ -1,5 +1,4 @@
-"""An image that takes its process with it, by a segmentation fault or for want of memory, is found; its neighbours end
-done."""
+"""An image that kills its process, by a segmentation fault or for lack of memory, is quarantined alone."""
 
 from __future__ import annotations
 
@@ -11,28 +10,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Laboratory
+    from tests.support.laboratory import Laboratory
 
 pytestmark = pytest.mark.stack
 
 GROUPS = Path("/sys/fs/cgroup")
-ENOUGH = 32 * 2**20
-"""Bytes that the group may have: an eighth of what the image asks for."""
+GROUP_BYTES = 32 * 2**20  # an eighth of what the image allocates
 
 
 @pytest.fixture
 def control_group() -> Iterator[Path]:
-    """A control group of little memory, of the kernel's first kind or its second."""
+    """Control group of little memory, of the kernel's version 1 or 2."""
     own = dict(line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines())
-    first = "memory" in own
-    parent = GROUPS / "memory" / own["memory"].strip("/") if first else GROUPS / own.get("", "").strip("/")
+    is_version_1 = "memory" in own
+    parent = GROUPS / "memory" / own["memory"].strip("/") if is_version_1 else GROUPS / own.get("", "").strip("/")
     group = parent / f"karyo-test-{os.getpid()}"
     try:
         group.mkdir()
     except OSError as problem:
         pytest.skip(f"no control group may be made here: {problem}")
     try:
-        limits = {"memory.limit_in_bytes": ENOUGH} if first else {"memory.max": ENOUGH, "memory.swap.max": 0}
+        limits = (
+            {"memory.limit_in_bytes": GROUP_BYTES}
+            if is_version_1
+            else {"memory.max": GROUP_BYTES, "memory.swap.max": 0}
+        )
         for name, value in limits.items():
             try:
                 (group / name).write_text(str(value))
@@ -43,10 +45,10 @@ def control_group() -> Iterator[Path]:
         group.rmdir()
 
 
-def poisoned(laboratory: Laboratory, deed: str, **environment: str) -> tuple[str, str]:
-    """Why the image that did ``deed`` was quarantined, by reason and sentence; everything around it ended done."""
+def analyse_with_fault(laboratory: Laboratory, fault: str, **environment: str) -> tuple[str, str]:
+    """Return reason and sentence of the quarantined image; assert that the others ended done."""
     laboratory.settings = laboratory.settings.model_copy(update={"max_attempts": 1})
-    pipeline = laboratory.pipeline(deed=deed)
+    pipeline = laboratory.pipeline(fault=fault)
     laboratory.add(pipeline, 2)
     laboratory.add(pipeline, 1, prefix="poison", value=9)
     laboratory.add(pipeline, 3, prefix="after")
@@ -62,17 +64,19 @@ def poisoned(laboratory: Laboratory, deed: str, **environment: str) -> tuple[str
     return str(reason), str(sentence)
 
 
-def test_a_segmentation_fault(laboratory: Laboratory) -> None:
-    assert poisoned(laboratory, "segfault")[0] == "worker_lost"
+def test_a_segmentation_fault_quarantines_its_image(laboratory: Laboratory) -> None:
+    assert analyse_with_fault(laboratory, "segfault")[0] == "worker_lost"
     assert "signal 11" in laboratory.log()
 
 
-def test_more_memory_than_a_process_may_have(laboratory: Laboratory) -> None:
-    reason, sentence = poisoned(laboratory, "hit the limit")
+def test_a_memory_error_quarantines_its_image(laboratory: Laboratory) -> None:
+    reason, sentence = analyse_with_fault(laboratory, "hit the limit")
     assert reason == "unexpected_error"
     assert "MemoryError" in sentence
 
 
-def test_the_kernels_out_of_memory_killer(laboratory: Laboratory, control_group: Path) -> None:
-    assert poisoned(laboratory, "be killed by the kernel", CONTROL_GROUP=str(control_group))[0] == "worker_lost"
+def test_a_kill_by_the_kernel_for_memory_quarantines_its_image(laboratory: Laboratory, control_group: Path) -> None:
+    assert (
+        analyse_with_fault(laboratory, "be killed by the kernel", CONTROL_GROUP=str(control_group))[0] == "worker_lost"
+    )
     assert "signal 9" in laboratory.log()

@@ -1,4 +1,4 @@
-"""A real worker whose pipeline finds two chromosomes in every image: for tests of everything but the science."""
+"""Real worker whose pipeline finds two chromosomes in every image, for tests of everything but the science."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from worker.main import main
 
 
 def segfault() -> None:
-    """Read where nothing is."""
+    """Read from address 0."""
     ctypes.string_at(0)
 
 
 def hit_the_limit() -> None:
-    """Ask for more memory than this process may have."""
+    """Allocate more memory than this process may have."""
     limits = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms, limits[1]))
     try:
@@ -37,35 +37,39 @@ def hit_the_limit() -> None:
 
 
 def be_killed_by_the_kernel() -> None:
-    """Take more memory than the control group has that the environment names."""
+    """Allocate more memory than the control group ``CONTROL_GROUP`` has."""
     Path(os.environ["CONTROL_GROUP"], "cgroup.procs").write_text(str(os.getpid()))
     np.ones(MANY)
 
 
-MANY = 2**25
-DEEDS = {
+MANY = 2**25  # values of 8 bytes
+FAULT_VALUE = 9  # grey value of an image that triggers the fault of the pipeline
+FAULTS = {
     "hang": lambda: time.sleep(3600),
     "hang in native code": lambda: ctypes.PyDLL(None).sleep(3600),
     "segfault": segfault,
     "hit the limit": hit_the_limit,
     "be killed by the kernel": be_killed_by_the_kernel,
 }
-"""What an image of the grey value 9 makes its process do. Native code that hangs keeps Python's lock meanwhile."""
+"""Faults by name. Native code that hangs holds Python's lock meanwhile."""
 
 
 class NullPipeline:
+    """Pipeline with the parameters ``seconds``, of one image, and ``fault``, a name of ``FAULTS``."""
+
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
 
     def analyse_batch(self, images: Sequence[NDArray[Any]]) -> list[CellAnalysis | AnalysisError]:
+        """Return two chromosomes for every image, or its error."""
         return [self._analyse(pixels) for pixels in images]
 
     def _analyse(self, pixels: NDArray[Any]) -> CellAnalysis | AnalysisError:
         time.sleep(self._parameters.get("seconds", 0))
         if pixels.max() == 0:
             return AnalysisError("no_chromosomes", "The image is black.")
-        if pixels.max() == 9:
-            DEEDS[self._parameters["deed"]]()
+        if pixels.max() == FAULT_VALUE:
+            FAULTS[self._parameters["fault"]]()
         if pixels.min() == pixels.max():
             raise ArithmeticError("a flat image")
         mask = np.zeros(pixels.shape, bool)
@@ -94,13 +98,14 @@ class NullPipeline:
 
 
 def load(document: Mapping[str, Any], engine: str) -> NullPipeline:
+    """Return the pipeline of a document; the engine does not matter."""
     if missing := document["models"]:
         raise ModelUnavailable(f"no weights {missing}")
     return NullPipeline(document["parameters"])
 
 
 def skew_clock(seconds: float) -> None:
-    """Let this process, and those that it forks, believe in another time of the day."""
+    """Shift the clock of this process, and of those that it forks."""
     true_time, true_datetime = time.time, datetime.datetime
 
     class Skewed(true_datetime):

@@ -1,4 +1,4 @@
-"""The object store is slow, fails, breaks off, lies and is full, under a worker that has images in hand."""
+"""The object store is slow, refuses, breaks off, returns wrong bytes or is full while a worker uses it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import pytest
 from storage import DirectoryStore
 
 if TYPE_CHECKING:
-    from conftest import Laboratory
+    from tests.support.laboratory import Laboratory
 
 pytestmark = pytest.mark.stack
 
 
 class FaultyStore(ThreadingHTTPServer):
-    """Enough of S3 in front of a directory, with faults for the requests to come.
+    """Part of S3 in front of a directory, with faults for the next requests.
 
     Args:
-        store: where the objects are.
+        store: with the objects.
     """
 
     def __init__(self, store: DirectoryStore) -> None:
@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *args: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 def slow(handler: _Handler, data: bytes) -> None:
@@ -84,7 +84,7 @@ def break_off(handler: _Handler, data: bytes) -> None:
     handler.close_connection = True
 
 
-def lie(handler: _Handler, data: bytes) -> None:
+def return_wrong_bytes(handler: _Handler, data: bytes) -> None:
     handler.answer(200, data[:-1] + b"?")
 
 
@@ -99,7 +99,7 @@ def store(standing_laboratory: Laboratory) -> Iterator[FaultyStore]:
 
 @pytest.fixture(scope="module")
 def remote(standing_laboratory: Laboratory, store: FaultyStore) -> Laboratory:
-    """A laboratory whose worker has its objects from the faulty store."""
+    """Laboratory whose worker uses the faulty store."""
     standing_laboratory.worker(
         KARYO_OBJECT_STORE="s3://bucket",
         KARYO_S3_ENDPOINT_URL=store.url,
@@ -116,7 +116,7 @@ def remote(standing_laboratory: Laboratory, store: FaultyStore) -> Laboratory:
     [("GET", slow, 1), ("GET", refuse, 4), ("PUT", refuse, 4), ("GET", break_off, 4), ("PUT", slow, 1)],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_what_another_call_may_mend_is_tried_again(
+def test_an_unavailable_store_is_retried(
     remote: Laboratory, store: FaultyStore, method: str, fault: Callable[[_Handler, bytes], None], times: int
 ) -> None:
     name = f"{method} {fault.__name__}"
@@ -125,19 +125,19 @@ def test_what_another_call_may_mend_is_tried_again(
     remote.wait(remote.summarised)
     assert not store.faults[method]
     assert {state for file, state in remote.states().items() if file.startswith(name)} == {"done"}
-    assert "giving images back" not in remote.log()
+    assert "chunk.given_back" not in remote.log()
     remote.assert_each_once()
-    if (method, fault) == ("PUT", slow):  # the store's time is not the image's
+    if (method, fault) == ("PUT", slow):  # the time of the store does not count as the image's
         assert all(one.seconds < 2.5 for one in remote.analyses() if one.seconds)
 
 
-def test_wrong_bytes_are_a_named_failure_at_once(remote: Laboratory, store: FaultyStore) -> None:
-    store.faults["GET"].append(lie)
-    remote.add(remote.pipeline(), 3, prefix="lie", accession="lie")
+def test_wrong_bytes_fail_the_image_at_its_first_attempt(remote: Laboratory, store: FaultyStore) -> None:
+    store.faults["GET"].append(return_wrong_bytes)
+    remote.add(remote.pipeline(), 3, prefix="wrong", accession="wrong")
     remote.wait(remote.summarised)
     failed = [one for one in remote.analyses() if one.reason]
     assert [(one.state, one.reason, one.attempts) for one in failed] == [("failed", "object_corrupt", 1)]
-    assert sorted(state for file, state in remote.states().items() if file.startswith("lie")) == [
+    assert sorted(state for file, state in remote.states().items() if file.startswith("wrong")) == [
         "done",
         "done",
         "failed",
@@ -147,7 +147,7 @@ def test_wrong_bytes_are_a_named_failure_at_once(remote: Laboratory, store: Faul
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """File system of 1 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]
@@ -157,7 +157,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_full_disk_is_held_against_no_image(laboratory: Laboratory, tiny_disk: Path) -> None:
+def test_a_full_disk_fails_no_image(laboratory: Laboratory, tiny_disk: Path) -> None:
     laboratory.store = DirectoryStore(tiny_disk)
     laboratory.add(laboratory.pipeline(), 3)
     ballast = tiny_disk / "ballast"
@@ -165,7 +165,7 @@ def test_a_full_disk_is_held_against_no_image(laboratory: Laboratory, tiny_disk:
         ballast.write_bytes(bytes(2**20))
     laboratory.worker(KARYO_OBJECT_STORE=tiny_disk.as_uri())
     laboratory.scheduler()
-    laboratory.wait(lambda: "giving images back" in laboratory.log())
+    laboratory.wait(lambda: "chunk.given_back" in laboratory.log())
     assert "No space left on device" in laboratory.log()
     assert "done" not in laboratory.states().values()
     ballast.unlink()

@@ -1,0 +1,102 @@
+"""PostgreSQL has no room for its write-ahead log: it ends until there is room, and then the work goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from embedded import EmbeddedStack
+
+if TYPE_CHECKING:
+    from tests.support.laboratory import Laboratory
+
+pytestmark = pytest.mark.stack
+
+SEGMENT_BYTES = 16 * 2**20
+DISK_BYTES = 5 * SEGMENT_BYTES
+
+
+def stack(home: Path) -> EmbeddedStack:
+    return EmbeddedStack(home, workers=0, scheduler=False)
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Home of a stack whose write-ahead log is on a small disk."""
+    with tempfile.TemporaryDirectory(prefix="karyo-test-") as folder:
+        Path(folder).chmod(0o755)
+        disk, made = Path(folder) / "disk", Path(folder) / "home"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "karyo-test", str(disk)]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+            pytest.skip("no file system may be mounted here")
+        try:
+            with stack(made):
+                pass
+            log = made / "postgres" / "pg_wal"
+            moved = disk / "pg_wal"
+            shutil.copytree(log, moved)
+            for path in (moved, *moved.rglob("*")):
+                os.chown(path, log.stat().st_uid, log.stat().st_gid)
+            shutil.rmtree(log)
+            log.symlink_to(moved)
+            yield made
+        finally:
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.fixture
+def postgres_url(home: Path) -> Iterator[str]:
+    with stack(home) as running:
+        yield str(running.settings.database_url)
+
+
+def fill(home: Path) -> Path:
+    """Fill the disk, so that no segment of the log fits."""
+    ballast = home.with_name("disk") / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def write_log(laboratory: Laboratory) -> None:
+    """Write a few bytes to more segments of the log than the disk has room for."""
+    for _ in range(DISK_BYTES // SEGMENT_BYTES + 1):
+        with laboratory.sessions.begin() as session:
+            session.execute(text("SELECT pg_logical_emit_message(true, 'test', 'something to keep')"))
+            session.execute(text("SELECT pg_switch_wal()"))
+
+
+def test_work_goes_on_when_there_is_room_again(home: Path, laboratory: Laboratory) -> None:
+    # A dropped message would return long after this test.
+    laboratory.settings = laboratory.settings.model_copy(update={"queued_timeout_seconds": 600, "max_attempts": 1})
+    laboratory.add(laboratory.pipeline(seconds=0.3), 20)
+    laboratory.worker(KARYO_MAX_ATTEMPTS="1")
+    laboratory.scheduler()
+    laboratory.wait(lambda: "done" in laboratory.states().values())
+    ballast = fill(home)
+    with pytest.raises(DBAPIError):
+        write_log(laboratory)
+    log = home / "logs" / "supervisor.log"
+    laboratory.wait(lambda: log.read_text().count("postgres ended with status 1") >= 3)
+    ballast.unlink()
+
+    def over() -> bool:
+        with suppress(OperationalError):
+            return laboratory.summarised()
+        return False
+
+    laboratory.wait(over)
+    assert set(laboratory.states().values()) == {"done"}
+    laboratory.assert_each_once()

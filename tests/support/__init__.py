@@ -1,0 +1,1 @@
+"""Laboratory and factories that tests share."""
