@@ -33,7 +33,7 @@ class Manifest(TypedDict):
 
 
 def ensure_built(folder: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
-    """Return ``folder`` with the result of ``build``, which runs only if the folder is not complete.
+    """Return ``folder`` with the result of ``build``, which runs only if necessary.
 
     An engine is rebuilt if it is missing, incomplete, damaged or of another key. One of all concurrent processes
     builds and the others wait, also across hosts that share the folder. The lock of a dead process is released at

@@ -1,4 +1,4 @@
-"""Inference on ONNX Runtime with TensorRT (FP16), CUDA or CPU; a silent fallback to another provider is an error."""
+"""Inference on ONNX Runtime with TensorRT (FP16), CUDA or CPU, without silent fallback."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ class Engine(Protocol):
         ...
 
     def largest_batch(self, values: int) -> int:
-        """Return how many items of ``values`` input values one call takes; larger batches run in slices."""
+        """Return how many items of ``values`` input values each one call takes."""
         ...
 
     def infer(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run the network on one batch of arrays (N, ...); raise ``InputInvalid`` for arrays that do not fit."""
+        """Run the network on arrays (N, ...); raise ``InputInvalid`` for arrays that do not fit."""
         ...
 
 
@@ -95,7 +95,10 @@ class Tensor:
 
 
 class OnnxEngine:
-    """An ``Engine`` on one ONNX Runtime session; it belongs to one process and is loaded after the fork."""
+    """An ``Engine`` on one ONNX Runtime session, which belongs to one process.
+
+    A process loads its engines after the fork.
+    """
 
     def __init__(self, session: ort.InferenceSession, name: str, kind: str, digest: str, placement: Placement) -> None:
         self._session = session

@@ -1,7 +1,7 @@
-"""The error of an engine that cannot run; it imports no ONNX Runtime, which may be what is missing."""
+"""Errors of engines, importable without ONNX Runtime."""
 
 from __future__ import annotations
 
 
 class EngineUnavailable(Exception):
-    """An engine that cannot serve a model here; the message gives the reason and what to install."""
+    """An engine that cannot serve a model here; the message gives the reason and the remedy."""

@@ -97,13 +97,13 @@ def compare(
 
 
 def gather_rows(batches: Sequence[Arrays], name: str) -> NDArray[Any]:
-    """Return one output of several batches: rows (N, k), or all values (n,) if the output is a map."""
+    """Return one output of several batches: rows (N, k), or all values (n,) of maps."""
     parts = [batch[name] for batch in batches]
     return np.concatenate(parts if parts[0].ndim == 2 else [part.ravel() for part in parts])
 
 
 def deviation(expected: NDArray[Any], actual: NDArray[Any]) -> float:
-    """Return the largest difference as a share of the range of ``expected``; NaN if a value is not finite.
+    """Return the largest difference over the range of ``expected``; NaN for non-finite values.
 
     >>> deviation(np.array([0.0, 2.0]), np.array([0.0, 1.5]))
     0.25

@@ -1,4 +1,4 @@
-"""Setup of each ONNX Runtime execution provider: its libraries, its options and what it needs installed."""
+"""Setup of ONNX Runtime's execution providers: libraries, options, installation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ Chain = list[tuple[str, dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Minimum, optimal and maximum input shapes of a TensorRT engine; larger batches run in slices."""
+    """Minimum, optimal and maximum input shapes of a TensorRT engine.
+
+    Larger batches run in slices.
+    """
 
     min_batch: int = 1  # items
     optimal_batch: int = 64
@@ -101,10 +104,10 @@ class Placement:
 
 
 def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return the cores of this process: its CPU affinity, limited by the cgroup quota and OMP_NUM_THREADS.
+    """Return the number of CPU cores of this process.
 
-    A container with a quota of 2 CPUs on a host of 64 cores has an affinity of 64; 64 threads would throttle each
-    other.
+    It is the CPU affinity, limited by the cgroup quota and OMP_NUM_THREADS. A container with a quota of 2 CPUs on a
+    host of 64 cores has an affinity of 64, and 64 threads would throttle each other.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     with contextlib.suppress(OSError, ValueError):  # no cgroup v2, or no quota: "max 100000"
@@ -116,7 +119,7 @@ def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def default_processes() -> int:
-    """Return the worker processes for this machine: 1 with a GPU, else one for each core, at most 4.
+    """Return the number of worker processes: 1 with a GPU, else one a core, at most 4.
 
     Two processes of one thread analyse a third more images than one of two threads, as much of the work on an image
     is outside the networks (docs/performance.md).
@@ -125,7 +128,7 @@ def default_processes() -> int:
 
 
 def share_cores(processes: int) -> None:
-    """Set OMP_NUM_THREADS, unless it is set, to the share of the cores of each of ``processes`` forked later."""
+    """Set OMP_NUM_THREADS, unless it is set, to each process's share of the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // processes)))
 
 
@@ -173,7 +176,7 @@ def tensorrt_key(digest: str, profile: Mapping[str, str], device: int) -> dict[s
 
 
 def tensorrt_options(profile: Mapping[str, str], folder: Path, device: int) -> dict[str, str]:
-    """Return options of the TensorRT provider: FP16, one profile, engine and timing cache in ``folder``.
+    """Return the options of the TensorRT provider: FP16, one profile, caches in ``folder``.
 
     Source: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
     """
@@ -208,7 +211,7 @@ def profile_options(shapes: Mapping[str, Shape], profile: Profile) -> dict[str, 
 
 
 def cache_name(key: Mapping[str, str]) -> str:
-    """Return the folder name of an engine: a digest of its key, so that each key has its own folder."""
+    """Return the folder name of an engine: a digest of its key."""
     return hashlib.sha256("\n".join(f"{name}={key[name]}" for name in sorted(key)).encode()).hexdigest()[:32]
 
 

@@ -75,7 +75,7 @@ def available(folder: Path = WEIGHTS) -> list[str]:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """Return the front matter of a model card: TOML between two lines ``+++`` at the top of a Markdown file.
+    """Return the front matter of a model card: TOML between two lines ``+++``.
 
     Raises:
         ModelUnavailable: the front matter is absent, is not TOML or lacks one of ``CARD_KEYS``.

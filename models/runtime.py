@@ -1,4 +1,4 @@
-"""ONNX Runtime; every other file imports it from here, with its telemetry off (``models/__init__.py``)."""
+"""ONNX Runtime with its telemetry off; the one place that imports it."""
 
 from models.errors import EngineUnavailable
 

@@ -1,40 +1,41 @@
-"""Where a straightened chromosome is pinched: its centromere.
+"""Centromere of a straightened chromosome: its clearest constriction.
 
-Two profiles are read together, as neither is reliable alone: the width of the mask, which chromatids lying apart spoil,
-and the shape profile, the second moment of the stain about the medial axis (Piper & Granum 1989, doi
-10.1002/cyto.990100303), which outlines spoil less. A short arm that is all stalk and satellite never grows as wide as
-the rest; so both ends are taken to go on at full width, and an end that stays narrow is pinched as far as it does.
+Two profiles along the medial axis are averaged, as neither is reliable alone. One is the width of the mask, which
+separated chromatids distort. The other is the shape profile, the second moment of the stain about the medial axis. It
+depends less on the outline (Piper & Granum 1989, DOI 10.1002/cyto.990100303). A short arm of stalk and satellite never
+reaches full width. Both ends are therefore extended at full width, so that a narrow end is a constriction too.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-_SAMPLES = 64
-_SMOOTHING = 1.5
-_WINDOW = 13
-_SHOULDER = 12
-"""Samples on either side of a place among which its shoulder is sought."""
-_ROUND_END = 0.65
-"""Widths over which the end of a chromosome grows to its full width, as a quarter of an ellipse."""
-_NARROWEST_END = 0.35
-_FULL = 0.95
-"""Width at which both ends are taken to go on, as a share of the typical one."""
-_CAP = 9
-"""Samples at either end among which there is none: that of 13 lies nearest to a tip of all human ones, at 0.18."""
-_FAINTEST = 0.05
-_SHARE = 0.7
-"""Share of the depth of a constriction that still belongs to it."""
+from karyotyping.arrays import Bools, Floats, Floats32
+
+_SAMPLES = 64  # along the medial axis
+_SMOOTHING_SIGMA = 1.5  # samples
+_SMOOTHING_WINDOW = 13  # samples
+_SHOULDER_RANGE = 12  # samples on either side that are searched for the shoulder of a constriction
+_ROUND_END = 0.65  # widths over which an end reaches full width, as a quarter of an ellipse
+_MIN_END_WIDTH = 0.35  # share of the full width, 0..1
+_EXTENSION_WIDTH = 0.95  # width of the extension of both ends, as a share of the median width
+_END_SAMPLES = (
+    9  # samples at either end without a centromere; the most terminal one (class 13) is at 0.18 of the length
+)
+_MIN_DEPTH = 0.05  # depth of a centromere's constriction, as a share of the median width
+_BOUNDARY_SHARE = 0.7  # share of the maximum depth at which a constriction begins and ends
 
 
-def constriction(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How much narrower a chromosome is at each of 64 places than on both sides of it, 0..1.
+def constriction_profile(sections: Floats32, inside: Bools) -> Floats32:
+    """Return the depth of the constriction along a chromosome.
 
     Args:
         sections: (L, W) stain across the medial axis, from one tip to the other.
-        inside: (L, W) what of it is chromosome.
+        inside: (L, W) membership of the chromosome.
+
+    Returns:
+        (64,) by how much the chromosome is narrower than on both sides, as a share of its median width, 0..1.
     """
     offsets = np.arange(sections.shape[1]) - (sections.shape[1] - 1) / 2
     stain = np.maximum(sections, 0) * inside
@@ -42,49 +43,62 @@ def constriction(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> ND
     mass = np.maximum(mass, 1e-6)
     spread = np.sqrt(np.maximum(second / mass - (moment / mass) ** 2, 0.0))
     width = np.count_nonzero(inside, axis=1)
-    return _pinched(np.stack([width, spread]) / _round_ends(len(sections), float(width.mean())))
+    return _constriction_depth(np.stack([width, spread]) / _unconstricted_width(len(sections), float(width.mean())))
 
 
-def centromere(pinched: NDArray[np.float32]) -> float | None:
-    """Position of the clearest constriction, a fraction of the length from the upper end, or None if there is none.
+def locate_centromere(constriction: Floats32) -> float | None:
+    """Return the position of the deepest constriction, or None if there is none.
 
-    Where an end is pinched as a whole, the centromere lies where that ends.
+    If a whole end is narrow, the centromere is where the narrow part ends.
+
+    Args:
+        constriction: (64,) from ``constriction_profile``.
+
+    Returns:
+        Distance from the upper end as a share of the length, 0..1.
     """
-    place = int(pinched[_CAP:-_CAP].argmax()) + _CAP
-    if pinched[place] < _FAINTEST:
+    position = int(constriction[_END_SAMPLES:-_END_SAMPLES].argmax()) + _END_SAMPLES
+    if constriction[position] < _MIN_DEPTH:
         return None
-    beyond = np.flatnonzero(pinched < _SHARE * pinched[place])
-    before = int(beyond[beyond < place].max(initial=-1)) + 1
-    after = int(beyond[beyond > place].min(initial=_SAMPLES)) - 1
-    if before <= _CAP and after < _SAMPLES // 2:
-        place = after
-    elif after >= _SAMPLES - 1 - _CAP and before >= _SAMPLES // 2:
-        place = before
-    return (place + 0.5) / _SAMPLES
+    outside = np.flatnonzero(constriction < _BOUNDARY_SHARE * constriction[position])
+    first = int(outside[outside < position].max(initial=-1)) + 1
+    last = int(outside[outside > position].min(initial=_SAMPLES)) - 1
+    if first <= _END_SAMPLES and last < _SAMPLES // 2:
+        position = last
+    elif last >= _SAMPLES - 1 - _END_SAMPLES and first >= _SAMPLES // 2:
+        position = first
+    return (position + 0.5) / _SAMPLES
 
 
-def _round_ends(length: int, width: float) -> NDArray[np.float64]:
-    """Width at each of ``length`` places of a chromosome that is not pinched, as a share of the full width."""
-    places = np.arange(length) + 0.5
-    into = np.minimum(np.minimum(places, length - places) / max(_ROUND_END * width, 1e-6), 1.0)
-    share: NDArray[np.float64] = np.maximum(np.sqrt(into * (2 - into)), _NARROWEST_END)
+def _unconstricted_width(length: int, width: float) -> Floats:
+    """Return the relative width (length,) of a chromosome with round ends and no constriction."""
+    positions = np.arange(length) + 0.5
+    into = np.minimum(np.minimum(positions, length - positions) / max(_ROUND_END * width, 1e-6), 1.0)
+    share: Floats = np.maximum(np.sqrt(into * (2 - into)), _MIN_END_WIDTH)
     return share
 
 
-def _pinched(profiles: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Depth of the mean of ``profiles`` (k, L), each over its median, below the lower of its two shoulders, (64,)."""
+def _constriction_depth(profiles: Floats) -> Floats32:
+    """Return the depth (64,) of the mean normalised profile (k, L) below its lower shoulder."""
     length = profiles.shape[1]
-    places = (np.arange(_SAMPLES) + 0.5) / _SAMPLES * length - 0.5
+    positions = (np.arange(_SAMPLES) + 0.5) / _SAMPLES * length - 0.5
     typical = np.sort(profiles, axis=1)[:, length // 2, None]
     relative = (profiles / np.maximum(typical, 1e-6)).mean(axis=0)
     smooth = cv2.GaussianBlur(
-        np.interp(places, np.arange(length), relative)[None], (_WINDOW, 1), _SMOOTHING, borderType=cv2.BORDER_REPLICATE
+        np.interp(positions, np.arange(length), relative)[None],
+        (_SMOOTHING_WINDOW, 1),
+        _SMOOTHING_SIGMA,
+        borderType=cv2.BORDER_REPLICATE,
     )
-    before, after = (
+    shoulder_above, shoulder_below = (
         cv2.dilate(
-            smooth, np.ones((1, _SHOULDER)), anchor=(anchor, 0), borderType=cv2.BORDER_CONSTANT, borderValue=_FULL
+            smooth,
+            np.ones((1, _SHOULDER_RANGE)),
+            anchor=(anchor, 0),
+            borderType=cv2.BORDER_CONSTANT,
+            borderValue=_EXTENSION_WIDTH,
         )
-        for anchor in (_SHOULDER - 1, 0)
+        for anchor in (_SHOULDER_RANGE - 1, 0)
     )
-    depth = np.minimum(before, after) - smooth
+    depth = np.minimum(shoulder_above, shoulder_below) - smooth
     return np.asarray(np.clip(depth[0], 0.0, 1.0), np.float32)

@@ -1,4 +1,4 @@
-"""One chromosome, measured: straightened along its medial axis, with its profiles and its centromere."""
+"""Measurement of one chromosome: straightening along its medial axis, profiles, centromere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.chromosome.centromere import centromere, constriction
+from karyotyping.arrays import Bools, Floats, Floats32
+from karyotyping.chromosome.centromere import constriction_profile, locate_centromere
 from karyotyping.chromosome.medial_axis import (
     Path,
     arc_length,
@@ -24,65 +25,59 @@ from karyotyping.chromosome.medial_axis import (
 )
 from karyotyping.chromosome.unfold import unfold
 
-PROFILE_SAMPLES = 64
-_MIDDLE = 0.6
-"""Share of the width whose stain makes the profile; the rims are paler, and differently so in each preparation."""
-_EXTREMES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)
-"""Where the 5th and the 95th percentile lie among the sorted samples of a profile."""
-BLACK = 1.8
-"""Stain that is drawn black: dark bands lie well above a chromosome's typical 1."""
-_WIDE, _THIN = 1.3, 0.8
-"""Widths of the cell's other chromosomes from which on one may be folded, as fewer than 1 in 100 others are so wide,
-and up to which the medial axis may run along one of its chromatids."""
-_STUBBY_AREA, _STUBBY_ELONGATION = 2.6, 2.0
-"""Squared widths and elongation below which a chromosome's skeleton says nothing: its chromatids stand apart as far as
-they are long, and the longest way through them is not the chromosome's ..."""
-_STRAIGHT, _CHROMATID = 0.15, 0.62
-"""... unless it is bent: the middles of its cross-sections lie farther than the first, in widths, off a straight axis,
-and along its own it is wider than a chromatid, which has up to the second of the width of the cell's chromosomes."""
-_LONGER = 1.2
-"""How much longer a folded chromosome at least comes out when its arms are told apart."""
+PROFILE_SAMPLES = 64  # along the medial axis
+_PROFILE_WIDTH = 0.6  # share of the width whose stain makes the profile; the pale rims depend on the preparation
+_PERCENTILES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)  # indices of the 5th and 95th when sorted
+_BLACK_STAIN = 1.8  # stain drawn as black; dark bands are well above a chromosome's typical 1
+_MIN_TYPICAL_WIDTH = 0.8  # over the cell's median width; below it the axis may follow one chromatid
+_MAX_TYPICAL_WIDTH = 1.3  # over the cell's median width, exceeded by 1 % of unfolded chromosomes
+_STUBBY_AREA = 2.6  # squared widths; maximum area of a stubby chromosome, whose skeleton is unreliable
+_STUBBY_ELONGATION = 2.0  # maximum elongation of a stubby chromosome
+_BENT_DEVIATION = 0.15  # widths; minimum deviation of a bent chromosome from its straight axis
+_CHROMATID_WIDTH = 0.62  # over the cell's median width; maximum width along an axis that follows one chromatid
+_UNFOLDED_LENGTH = 1.2  # minimum length of an unfolded chromosome over its folded length
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one stain crop says about its chromosome. Lengths are in pixels of the crop."""
+    """Measurement of one chromosome. Lengths are in pixels of the crop."""
 
-    axis: NDArray[np.float64]
-    """(n, 2) medial axis, x and y of points in the crop, from the upper end to the lower."""
+    axis: Floats
+    """(n, 2) x and y of points on the medial axis, from the upper end to the lower."""
     length: float
+    """Length of the medial axis."""
     width: float
     """Mean width across the medial axis."""
     area: int
     straightened: NDArray[np.uint8]
-    """(L, W) grey, stain dark on white, medial axis vertical, L = ``length`` rounded."""
-    stain: NDArray[np.float32]
-    """(L, W) the same before it was drawn: 0 outside of the chromosome, however strong inside."""
-    profile: NDArray[np.float32]
-    """(64,) mean stain across the middle of the width, upper end to lower, its 5th..95th percentiles at 0..1."""
-    density: NDArray[np.float32]
-    """(64,) the same before it was stretched to 0..1."""
-    widths: NDArray[np.float32]
+    """(L, W) grey, stain dark on white, medial axis vertical, L = ``length`` rounded; 255 outside."""
+    stain: Floats32
+    """(L, W) stain of ``straightened``, not clipped; 0 outside."""
+    profile: Floats32
+    """(64,) mean stain across the middle of the width, upper end first, its 5th..95th percentiles at 0..1."""
+    density: Floats32
+    """(64,) ``profile`` in units of stain."""
+    widths: Floats32
     """(64,) width at the same places."""
-    constriction: NDArray[np.float32]
-    """(64,) how much narrower the chromosome is here than on both sides, 0..1."""
+    constriction: Floats32
+    """(64,) by how much the chromosome is narrower than on both sides, as a share of its median width, 0..1."""
     centromere: float | None
-    """Position of the centromere, a fraction of the length from the upper end; None if no constriction is seen."""
+    """Distance of the centromere from the upper end, as a share of the length; None without a constriction."""
     bend: float
     """Length over the distance between the tips; 1 for a straight chromosome."""
 
     @property
     def centromere_index(self) -> float | None:
-        """The shorter arm's length over the whole, 0..0.5."""
+        """Length of the shorter arm over the length, 0..0.5."""
         return None if self.centromere is None else min(self.centromere, 1.0 - self.centromere)
 
     @property
     def size(self) -> float:
-        """Geometric mean of its area and of the stain that it holds, which both grow with its DNA."""
+        """Geometric mean of the area and of the summed stain, which both grow with the DNA content."""
         return float(np.sqrt(self.area * self.stain.sum()))
 
     def rotated(self) -> Measurement:
-        """The same chromosome the other way up."""
+        """Return the measurement of the chromosome rotated by 180 degrees."""
         return replace(
             self,
             axis=self.axis[::-1],
@@ -96,39 +91,41 @@ class Measurement:
         )
 
 
-def measure_cell(outlined: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Measurement]:
-    """Measure the chromosomes of a cell, (stain, mask) each; the width of the others tells folded and stubby ones."""
-    measured = [measure(stain, mask) for stain, mask in outlined]
-    usual = float(np.median([one.area / one.length for one in measured])) if measured else 0.0
+def measure_cell(outlines: Sequence[tuple[Floats32, Bools]]) -> list[Measurement]:
+    """Measure the chromosomes of a cell.
+
+    The median width of the cell identifies folded chromosomes and separated chromatids, which are measured again.
+
+    Args:
+        outlines: stain (h, w) and mask (h, w) of each chromosome.
+    """
+    measurements = [measure(stain, mask) for stain, mask in outlines]
+    typical = float(np.median([item.area / item.length for item in measurements])) if measurements else 0.0
     return [
-        one if _THIN * usual < one.area / one.length < _WIDE * usual else measure(stain, mask, usual)
-        for one, (stain, mask) in zip(measured, outlined, strict=True)
+        item
+        if _MIN_TYPICAL_WIDTH * typical < item.area / item.length < _MAX_TYPICAL_WIDTH * typical
+        else measure(stain, mask, typical)
+        for item, (stain, mask) in zip(measurements, outlines, strict=True)
     ]
 
 
-def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float | None = None) -> Measurement:
-    """Measure the chromosome that ``mask`` (h, w) outlines in ``stain`` (h, w; 0 background, about 1 chromosome).
+def measure(stain: Floats32, mask: Bools, typical_width: float | None = None) -> Measurement:
+    """Measure one chromosome.
 
-    Beside ``usual_width``, that of the others in its cell, it may be so wide that its arms must lie folded on each
-    other, or so short that its skeleton says nothing.
+    Given ``typical_width``, a chromosome that is much wider is unfolded, and one with separated chromatids is measured
+    along a straight axis.
+
+    Args:
+        stain: (h, w) 0 background, about 1 chromosome.
+        mask: (h, w) outline.
+        typical_width: median width of the cell's chromosomes, pixels.
 
     Raises:
         ValueError: the shapes differ, or the mask is empty.
     """
     if stain.shape != mask.shape:
         raise ValueError(f"stain {stain.shape} and mask {mask.shape} of a chromosome differ in shape")
-    part = largest_part(mask)
-    axis = medial_axis(part)
-    length = float(arc_length(axis)[-1])
-    area = int(np.count_nonzero(part))
-    stubby = area < _STUBBY_AREA * (usual_width or area / length) ** 2 and elongation(part) < _STUBBY_ELONGATION
-    if stubby:
-        straight = straight_axis(part)
-        parted = usual_width is not None and area < _CHROMATID * usual_width * length
-        stubby = parted or axis_deviation(part, straight) < _STRAIGHT
-        axis = straight if stubby else axis
-    elif usual_width is not None and area > _WIDE * usual_width * length:
-        part, axis = _opened(stain, mask, usual_width, length) or (part, axis)
+    part, axis, stubby = _find_axis(stain, mask, typical_width)
     length = float(arc_length(axis)[-1])
     edges = axis if length >= 3 else resample(axis, length / 3)
     rows = (edges[:-1] + edges[1:]) / 2
@@ -136,54 +133,68 @@ def measure(stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: fl
     body = part.astype(np.float32)
     coverage, stained = cv2.split(cross_sections(np.asarray(cv2.merge((body, stain * body)), np.float32), rows, reach))
     inside = coverage > 0.5 if stubby else inner_run(coverage > 0.5)
-    sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # what was sampled outside is not stain
-    black = np.float32(255 / BLACK)
+    sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # interpolation at the rim mixes in zeros
+    grey_per_stain = np.float32(255 / _BLACK_STAIN)
     widths = inside.sum(axis=1).astype(np.float64)
-    density = _along(_middle_mean(sections, inside))
-    low, high = np.interp(_EXTREMES, np.arange(PROFILE_SAMPLES), np.sort(density))
-    pinched = constriction(sections, inside)
+    density = _resample_rows(_middle_mean(sections, inside))
+    low, high = np.interp(_PERCENTILES, np.arange(PROFILE_SAMPLES), np.sort(density))
+    constriction = constriction_profile(sections, inside)
     tip_distance = float(abs(axis[-1] - axis[0]))
     return Measurement(
         axis=np.stack([axis.real, axis.imag], axis=1),
         length=length,
         width=float(widths.mean()),
         area=int(part.sum()),
-        straightened=np.where(inside, np.clip(255 - black * sections, 0, 254), 255).round().astype(np.uint8),
+        straightened=np.where(inside, np.clip(255 - grey_per_stain * sections, 0, 254), 255).round().astype(np.uint8),
         stain=np.where(inside, sections, np.float32(0)),
         profile=np.clip((density - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32),
         density=density,
-        widths=_along(widths),
-        constriction=pinched,
-        centromere=centromere(pinched),
+        widths=_resample_rows(widths),
+        constriction=constriction,
+        centromere=locate_centromere(constriction),
         bend=length / max(tip_distance, 1.0),
     )
 
 
-def _opened(
-    stain: NDArray[np.float32], mask: NDArray[np.bool_], usual_width: float, length: float
-) -> tuple[NDArray[np.bool_], Path] | None:
-    """A folded chromosome without the seam between its arms, and its medial axis; None if that is no longer one."""
-    arms = unfold(stain, mask, usual_width)
+def _find_axis(stain: Floats32, mask: Bools, typical_width: float | None) -> tuple[Bools, Path, bool]:
+    """Return the chromosome's pixels (h, w), its axis, and whether it is stubby."""
+    part = largest_part(mask)
+    axis = medial_axis(part)
+    length = float(arc_length(axis)[-1])
+    area = int(np.count_nonzero(part))
+    if area < _STUBBY_AREA * (typical_width or area / length) ** 2 and elongation(part) < _STUBBY_ELONGATION:
+        straight = straight_axis(part)
+        along_chromatid = typical_width is not None and area < _CHROMATID_WIDTH * typical_width * length
+        if along_chromatid or axis_deviation(part, straight) < _BENT_DEVIATION:
+            return part, straight, True
+    elif typical_width is not None and area > _MAX_TYPICAL_WIDTH * typical_width * length:
+        part, axis = _unfold(stain, mask, typical_width, length) or (part, axis)
+    return part, axis, False
+
+
+def _unfold(stain: Floats32, mask: Bools, typical_width: float, length: float) -> tuple[Bools, Path] | None:
+    """Return the arms of a folded chromosome and their axis, or None if it is not longer."""
+    arms = unfold(stain, mask, typical_width)
     if arms is None:
         return None
     axis = medial_axis(arms)
-    return (arms, axis) if arc_length(axis)[-1] > _LONGER * length else None
+    return (arms, axis) if arc_length(axis)[-1] > _UNFOLDED_LENGTH * length else None
 
 
-def _middle_mean(sections: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean stain of each row over the middle of what is ``inside``, (L,); the medial axis itself where nothing is."""
+def _middle_mean(sections: Floats32, inside: Bools) -> Floats:
+    """Return the mean stain (L,) of each row over the middle of its ``inside`` pixels."""
     offsets = np.arange(sections.shape[1]) - sections.shape[1] // 2
     width = inside.sum(axis=1)
     middle = (inside * offsets).sum(axis=1) / np.maximum(width, 1)
-    near = np.abs(offsets[None, :] - middle[:, None]) <= np.maximum(_MIDDLE * width / 2, 1.0)[:, None]
-    mean: NDArray[np.float64] = (sections * near).sum(axis=1, dtype=np.float64) / near.sum(axis=1)
+    in_middle = np.abs(offsets[None, :] - middle[:, None]) <= np.maximum(_PROFILE_WIDTH * width / 2, 1.0)[:, None]
+    mean: Floats = (sections * in_middle).sum(axis=1, dtype=np.float64) / in_middle.sum(axis=1)
     return mean
 
 
-def _along(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """``values`` of the rows, averaged over 64 equal stretches of the length."""
+def _resample_rows(values: Floats) -> Floats32:
+    """Return the means (64,) of ``values`` (L,) over 64 equal parts of the length."""
     edges = np.arange(PROFILE_SAMPLES + 1) * (len(values) / PROFILE_SAMPLES)
     integral = np.zeros(len(values) + 1)
     values.cumsum(out=integral[1:])
-    upto = np.interp(edges, np.arange(len(values) + 1), integral)
-    return np.asarray((upto[1:] - upto[:-1]) * (PROFILE_SAMPLES / len(values)), np.float32)
+    integral_at_edges = np.interp(edges, np.arange(len(values) + 1), integral)
+    return np.asarray((integral_at_edges[1:] - integral_at_edges[:-1]) * (PROFILE_SAMPLES / len(values)), np.float32)

@@ -1,1 +1,1 @@
-"""Definitions of the networks in torch, for training only; the runtime reads their exported ONNX files."""
+"""Definitions of the networks in torch, for training; the runtime reads exported files."""

@@ -1,4 +1,4 @@
-"""Embedding network: it maps a straightened chromosome to a unit vector near the prototype of its class.
+"""Embedding network: from a straightened chromosome to a unit vector near its prototype.
 
 The design follows KaryoXpert, section 3.4 and Fig. 4. A convolutional vector and a banding vector, the grey profile
 along the medial axis, are concatenated and mapped to 128 dimensions. The result is standardised over the batch (Eq. 1)
@@ -72,7 +72,7 @@ class Embedder(nn.Module):
         self.polarity = nn.Linear(joined, 1)
 
     def forward(self, appearance: Tensor) -> tuple[Tensor, Tensor]:
-        """Return unit vectors (N, 128) and p-arm-up logits (N,) for ``appearance`` (N, 1, rows, columns)."""
+        """Return unit vectors (N, 128) and p-arm-up logits (N,) of ``appearance`` (N, 1, R, C)."""
         convolved = self.body(self.stem(appearance)).mean(dim=3).flatten(1)
         inside = torch.clamp(appearance * _INSIDE_SLOPE, 0, 1).sum(dim=3)
         banding = (appearance.sum(dim=3) / torch.clamp(inside, min=1)).flatten(1)
@@ -93,7 +93,7 @@ class Prototypes(nn.Module):
 
 
 class Scores(nn.Module):
-    """The network as exported: unit vectors, and calibrated scores of the prototypes instead of cosines.
+    """The network as exported: unit vectors and calibrated scores of the prototypes.
 
     Args:
         trained: [Embedder, Prototypes].

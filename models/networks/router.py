@@ -1,4 +1,4 @@
-"""Router: a small convolutional network over the stain, the mask and the geometry of a region."""
+"""Router: a small convolutional network over a region's stain, mask and geometry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segmenter: it maps the stain of a metaphase image to maps from which each chromosome's mask is drawn.
+"""Segmenter: from the stain of a metaphase image to maps that give each mask.
 
 The network combines conditional convolutions (CondInst, Tian et al. 2020, DOI 10.1007/978-3-030-58452-8_17) with a
 small residual U-Net. The features at a chromosome's midpoint give the kernel that combines shared prototypes into its
@@ -99,7 +99,7 @@ class Segmenter(nn.Module):
         self._begin(prototypes)
 
     def _begin(self, prototypes: int) -> None:
-        """Start rare classes with a low probability and every mask kernel with the same random layers."""
+        """Initialise rare classes with a low probability and all mask kernels alike."""
         nn.init.normal_(self.kernel.weight, std=0.01)
         first = self.hidden * (prototypes + 2)
         centre: Any = self.centre.bias
@@ -139,7 +139,7 @@ class Segmenter(nn.Module):
     def kernels_at(
         self, conditions: Tensor, image: Tensor, lane: Tensor, row: Tensor, column: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return kernels (N, P) and logits of the masks' IoU (N,) at N places; training needs no others."""
+        """Return kernels (N, P) and logits of the masks' IoU (N,) at N places."""
         features = conditions[image, :, row, column]
         kernels = functional.linear(features, self.kernel.weight[:, :, 0, 0], self.kernel.bias)
         quality = functional.linear(features, self.quality.weight[:, :, 0, 0], self.quality.bias)

@@ -1,4 +1,4 @@
-"""Drawn chromosomes of known length, course, bands and centromere measure as they were drawn."""
+"""Measurement of drawn chromosomes with known length, axis, bands and centromere."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from numpy.typing import NDArray
 from karyotyping.chromosome.measure import measure, measure_cell
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 
-Course = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-Along = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+AxisCurve = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Profile = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def straight(angle: float) -> Course:
+def straight(angle: float) -> AxisCurve:
     return lambda t: np.stack([t * np.sin(angle), t * np.cos(angle)], axis=1)
 
 
-def arc(radius: float) -> Course:
+def arc(radius: float) -> AxisCurve:
     return lambda t: np.stack([radius * np.cos(t / radius), radius * np.sin(t / radius)], axis=1)
 
 
-def s_shape(length: float) -> Course:
-    def course(t: NDArray[np.float64]) -> NDArray[np.float64]:
+def s_shape(length: float) -> AxisCurve:
+    def curve(t: NDArray[np.float64]) -> NDArray[np.float64]:
         heading = 0.9 * np.sin(2 * np.pi * t / length)
         return np.stack([np.cumsum(np.sin(heading)), np.cumsum(np.cos(heading))], axis=1) * (t[1] - t[0])
 
-    return course
+    return curve
 
 
 def draw(
-    course: Course, length: float, width: float, bands: Along = np.ones_like, waist: Along = np.ones_like
+    curve: AxisCurve, length: float, width: float, bands: Profile = np.ones_like, relative_width: Profile = np.ones_like
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Stain and mask of a flat-ended chromosome; ``bands`` and ``waist`` are functions of 0..1 along it."""
+    """Return stain and mask of a flat-ended chromosome; ``bands`` and ``relative_width`` map 0..1 along it."""
     t = np.arange(0.0, length, 0.1)
-    points = course(t)
+    points = curve(t)
     points += width + 2 - points.min(axis=0)
     columns, rows = (points.max(axis=0) + width + 2).astype(int)
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 1, 2)
@@ -44,7 +44,7 @@ def draw(
     nearest = distance.argmin(axis=1)
     at_tip = np.isin(nearest, [0, distance.shape[1] - 1])
     share = t[::5][nearest] / length
-    mask = (distance.min(axis=1) <= width / 2 * waist(share)) & ~(at_tip & (distance.min(axis=1) > 0.3))
+    mask = (distance.min(axis=1) <= width / 2 * relative_width(share)) & ~(at_tip & (distance.min(axis=1) > 0.3))
     stain = np.where(mask, bands(share), 0.0)
     return stain.reshape(rows, columns).astype(np.float32), mask.reshape(rows, columns)
 
@@ -53,12 +53,12 @@ def gradient(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.2 + 0.8 * share
 
 
-def pinched_at(place: float) -> Along:
+def constricted_at(place: float) -> Profile:
     return lambda share: 1 - 0.5 * np.exp(-(((share - place) / 0.06) ** 2))
 
 
 @pytest.mark.parametrize(
-    ("course", "length", "width"),
+    ("curve", "length", "width"),
     [
         (straight(0.0), 25, 10),
         (straight(0.7), 60, 12),
@@ -70,8 +70,8 @@ def pinched_at(place: float) -> Along:
         (s_shape(280), 280, 24),
     ],
 )
-def test_length_width_and_order_survive_any_course(course: Course, length: float, width: float) -> None:
-    stain, mask = draw(course, length, width, bands=gradient)
+def test_length_width_and_band_order_hold_for_any_axis(curve: AxisCurve, length: float, width: float) -> None:
+    stain, mask = draw(curve, length, width, bands=gradient)
     measured = measure(stain, mask)
     assert measured.length == pytest.approx(length, abs=0.06 * length + 1)
     assert measured.width == pytest.approx(width, rel=0.15)
@@ -81,7 +81,7 @@ def test_length_width_and_order_survive_any_course(course: Course, length: float
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (3, 3), (1, 1), (2, 30), (12, 14)])
-def test_blobs_as_short_as_wide_have_an_axis(shape: tuple[int, int]) -> None:
+def test_blobs_as_wide_as_long_have_an_axis(shape: tuple[int, int]) -> None:
     mask = np.ones(shape, dtype=np.bool_)
     measured = measure(mask.astype(np.float32), mask)
     assert 0 < measured.length <= 1.5 * max(shape)
@@ -90,27 +90,27 @@ def test_blobs_as_short_as_wide_have_an_axis(shape: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("place", [0.2, 0.35, 0.5, 0.7])
-@pytest.mark.parametrize("course", [straight(0.0), straight(0.5), arc(60)])
-def test_centromere_is_found_where_the_chromosome_is_pinched(place: float, course: Course) -> None:
-    measured = measure(*draw(course, 80, 14, waist=pinched_at(place)))
+@pytest.mark.parametrize("curve", [straight(0.0), straight(0.5), arc(60)])
+def test_centromere_is_at_the_constriction(place: float, curve: AxisCurve) -> None:
+    measured = measure(*draw(curve, 80, 14, relative_width=constricted_at(place)))
     assert measured.centromere_index == pytest.approx(min(place, 1 - place), abs=0.04)
 
 
-def test_an_unpinched_chromosome_has_no_centromere() -> None:
+def test_a_chromosome_without_constriction_has_no_centromere() -> None:
     assert measure(*draw(straight(0.0), 60, 14)).centromere is None
 
 
-def test_turning_twice_changes_nothing_and_once_reverses() -> None:
-    measured = measure(*draw(straight(0.0), 80, 14, bands=gradient, waist=pinched_at(0.3)))
-    turned = measured.turned()
+def test_rotation_reverses_and_a_second_rotation_restores() -> None:
+    measured = measure(*draw(straight(0.0), 80, 14, bands=gradient, relative_width=constricted_at(0.3)))
+    rotated = measured.rotated()
     assert measured.centromere == pytest.approx(0.3, abs=0.04)
-    assert turned.centromere == pytest.approx(0.7, abs=0.04)
-    np.testing.assert_array_equal(turned.profile, measured.profile[::-1])
-    np.testing.assert_array_equal(turned.turned().straightened, measured.straightened)
-    np.testing.assert_array_equal(turned.stain[::-1, ::-1], measured.stain)
+    assert rotated.centromere == pytest.approx(0.7, abs=0.04)
+    np.testing.assert_array_equal(rotated.profile, measured.profile[::-1])
+    np.testing.assert_array_equal(rotated.rotated().straightened, measured.straightened)
+    np.testing.assert_array_equal(rotated.stain[::-1, ::-1], measured.stain)
 
 
-def test_straightened_is_dark_on_white_and_shows_the_bands() -> None:
+def test_straightened_image_is_dark_on_white_with_bands() -> None:
     stain, mask = draw(arc(40), 90, 12, bands=lambda share: np.where(share < 0.5, 1.8, 0.54))
     straightened = measure(stain, mask).straightened
     halves = [float(np.median(half[half < 255])) for half in np.array_split(straightened, 2)]
@@ -118,24 +118,24 @@ def test_straightened_is_dark_on_white_and_shows_the_bands() -> None:
     assert straightened[:, 0].min() == 255
 
 
-@pytest.mark.parametrize(("course", "length"), [(arc(16), 70), (arc(20), 60), (s_shape(80), 80), (s_shape(100), 100)])
-def test_strong_bends_are_followed_along_their_middle(course: Course, length: float) -> None:
-    points = course(np.arange(0.0, length, 0.1))
+@pytest.mark.parametrize(("curve", "length"), [(arc(16), 70), (arc(20), 60), (s_shape(80), 80), (s_shape(100), 100)])
+def test_the_axis_follows_the_middle_of_strong_bends(curve: AxisCurve, length: float) -> None:
+    points = curve(np.arange(0.0, length, 0.1))
     points += 14 - points.min(axis=0)
-    axis = measure(*draw(course, length, 12)).axis
+    axis = measure(*draw(curve, length, 12)).axis
     distance = np.hypot(*np.moveaxis(axis[:, None] - points, -1, 0)).min(axis=1)
     assert distance.mean() < 0.5
 
 
-def test_a_short_one_is_stood_straight_only_if_it_is_not_bent() -> None:
-    banana, bar = (measure(*draw(course, 26, 9)) for course in (arc(7), straight(0.4)))
+def test_a_short_chromosome_has_a_straight_axis_unless_it_is_bent() -> None:
+    banana, bar = (measure(*draw(curve, 26, 9)) for curve in (arc(7), straight(0.4)))
     assert banana.bend > 1.15
     assert banana.length == pytest.approx(26, abs=2.5)
     assert bar.bend == pytest.approx(1, abs=0.01)
 
 
 def hairpin() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Two arms 60 long and 10 wide, a pale seam between them; the stain falls all along, from tip to tip."""
+    """Return two arms, 60 long and 10 wide, with a pale seam; the stain decreases from tip to tip."""
     y, x = np.mgrid[:60, :22]
     stain = np.where(x < 11, 0.9 + 0.01 * y, 0.9 - 0.007 * y).astype(np.float32)
     stain[10:, 10:12] = 0.3
@@ -143,7 +143,7 @@ def hairpin() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     return np.pad(stain, 4), np.pad(mask, 4)
 
 
-def test_folded_arms_are_told_apart_by_their_seam_if_the_width_of_others_is_known() -> None:
+def test_a_folded_chromosome_is_unfolded_among_chromosomes_of_known_width() -> None:
     folded = hairpin()
     assert measure(*folded).length < 70
     others = [draw(straight(angle), 60, 10) for angle in (0.1, 0.4, 0.9)]
@@ -154,29 +154,29 @@ def test_folded_arms_are_told_apart_by_their_seam_if_the_width_of_others_is_know
     assert abs(np.corrcoef(unfolded.profile, np.arange(64))[0, 1]) > 0.97
 
 
-def parted() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Two chromatids, 24 long and 6 wide, that meet at the upper end and stand far apart at the lower."""
+def separated_chromatids() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return two chromatids, 24 long and 6 wide, that meet at the upper end and diverge downwards."""
     y, x = np.mgrid[:24, -16:17]
     mask = np.abs(np.abs(x) - 0.45 * y) < 3
     return np.pad(mask.astype(np.float32), 4), np.pad(mask, 4)
 
 
-def test_a_skeleton_does_not_follow_one_chromatid_if_the_width_of_others_is_known() -> None:
-    alone = measure(*parted())
-    *_, among = measure_cell([draw(straight(angle), 60, 12) for angle in (0.1, 0.4, 0.9)] + [parted()])
+def test_the_axis_does_not_follow_one_chromatid_among_chromosomes_of_known_width() -> None:
+    alone = measure(*separated_chromatids())
+    *_, among = measure_cell([draw(straight(angle), 60, 12) for angle in (0.1, 0.4, 0.9)] + [separated_chromatids()])
     assert alone.length > 40
     assert among.length == pytest.approx(24, abs=4)
     assert among.width > 1.4 * alone.width
 
 
-def test_two_chromosomes_side_by_side_are_not_one_folded() -> None:
+def test_two_adjacent_chromosomes_are_not_unfolded() -> None:
     stain, mask = hairpin()
     stain[4:14, 14:16] = 0.3
-    together = measure(stain, mask, usual_width=10)
-    assert (together.length, together.area) == (measure(stain, mask).length, mask.sum())
+    measured = measure(stain, mask, typical_width=10)
+    assert (measured.length, measured.area) == (measure(stain, mask).length, mask.sum())
 
 
-def test_neighbours_and_holes_do_not_matter() -> None:
+def test_neighbours_and_holes_are_ignored() -> None:
     _, mask = draw(straight(0.3), 60, 12)
     with_specks = mask.copy()
     with_specks[0, 0] = True
@@ -186,14 +186,14 @@ def test_neighbours_and_holes_do_not_matter() -> None:
     np.testing.assert_allclose(medial_axis(largest_part(with_specks)), medial_axis(mask))
 
 
-def test_axis_starts_at_the_upper_tip() -> None:
+def test_the_axis_starts_at_the_upper_tip() -> None:
     _, mask = draw(straight(0.3), 60, 12)
     axis = medial_axis(mask)
     assert axis[0].imag < axis[-1].imag
     assert arc_length(axis)[-1] == pytest.approx(60, abs=3)
 
 
-def test_refuses_what_is_no_chromosome() -> None:
+def test_an_empty_mask_and_differing_shapes_raise() -> None:
     empty = np.zeros((5, 5), dtype=np.bool_)
     with pytest.raises(ValueError, match="empty"):
         measure(empty.astype(np.float32), empty)
