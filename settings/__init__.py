@@ -1,8 +1,7 @@
-"""The one typed settings class; every process of karyoflow is configured from it.
+"""Typed settings of every process, from the environment (``KARYO_*``).
 
-Values come from the environment (``KARYO_*``). Without any of them karyoflow runs *embedded*: PostgreSQL, Redis and a
-directory as object store, all inside ``KARYO_HOME``. With any of the three URLs set it runs *configured*, and then all
-three are required and insecure ones are refused.
+Without the three URLs karyoflow runs *embedded*: PostgreSQL, Redis and a directory as object store are in
+``KARYO_HOME``. With any of the URLs it runs *configured*: all three are then required, and insecure ones are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 class EngineChoice(StrEnum):
-    """Which ONNX Runtime execution provider runs the networks."""
+    """Execution provider of ONNX Runtime that runs the networks."""
 
     AUTO = "auto"
     TENSORRT = "tensorrt"
@@ -34,7 +33,7 @@ class EngineChoice(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Everything that differs between one installation and another.
+    """Everything that differs between two installations.
 
     Raises:
         pydantic.ValidationError: a value is malformed, or insecure outside the embedded mode.
@@ -54,20 +53,22 @@ class Settings(BaseSettings):
     metrics_address: str | None = Field(
         None, pattern=r".+:\d+", description="host:port of a worker's or scheduler's /metrics, /healthz and /readyz"
     )
-    traces: bool = Field(False, description="Send OpenTelemetry traces; OTEL_EXPORTER_OTLP_ENDPOINT says where to")
+    traces: bool = Field(False, description="Send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT")
 
     max_image_bytes: int = Field(256 * 2**20, gt=0, description="Larger files are rejected before they are read")
     max_image_pixels: int = Field(64_000_000, gt=0, description="Larger images are rejected before they are decoded")
 
-    chunk_seconds: float = Field(8.0, gt=0, description="How long a worker should be busy with one message")
+    chunk_seconds: float = Field(8.0, gt=0, description="Target duration of one message in a worker")
     chunk_size: int = Field(16, ge=1, le=1000, description="Most images in one message")
-    max_queued: int = Field(64, ge=1, description="Analyses of one priority handed to the broker and not yet taken")
-    lease_seconds: float = Field(60.0, gt=0, description="A worker silent for this long has lost its images")
+    max_queued: int = Field(64, ge=1, description="Analyses of one priority that are queued at the broker")
+    lease_seconds: float = Field(60.0, gt=0, description="A lease that is not renewed for this long is lost")
     queued_timeout_seconds: float = Field(600.0, gt=0, description="A message not taken for this long is sent again")
-    poll_seconds: float = Field(1.0, gt=0, description="How often the scheduler looks unasked")
-    stuck_seconds: float = Field(300.0, gt=0, le=900, description="A process without progress for this long is ended")
-    silent_seconds: float = Field(60.0, gt=0, description="An idle worker that leaves messages lying this long leaves")
-    retry_seconds: float = Field(5.0, ge=0, description="About how long an image waits after its first failure")
+    poll_seconds: float = Field(1.0, gt=0, description="Pause between two rounds of the scheduler")
+    stuck_seconds: float = Field(300.0, gt=0, le=900, description="A process without progress for this long is killed")
+    silent_seconds: float = Field(
+        60.0, gt=0, description="An idle worker that takes no waiting message for this long ends"
+    )
+    retry_seconds: float = Field(5.0, ge=0, description="Approximate pause of an image after its first failure")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
     @model_validator(mode="after")
@@ -87,12 +88,12 @@ class Settings(BaseSettings):
 
     @property
     def is_configured(self) -> bool:
-        """Whether the services' addresses are given; if not, the embedded stack provides them."""
+        """Whether the URLs of the services are set; otherwise the embedded stack is used."""
         return self.database_url is not None
 
     @cached_property
     def home_path(self) -> Path:
-        """``home``, absolute, with ``~`` expanded."""
+        """Absolute path of ``home``, with ``~`` expanded."""
         return self.home.expanduser().resolve()
 
 
@@ -100,4 +101,4 @@ def _refuse_insecure(name: str, url: SplitResult) -> None:
     if (url.hostname or "") in _LOOPBACK:
         return
     if (url.password or "") in _WELL_KNOWN_PASSWORDS:
-        raise ValueError(f"{name} has no password, or one that everybody knows; give it a real one")
+        raise ValueError(f"{name} has no password or a well-known one; set a strong password")

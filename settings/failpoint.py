@@ -1,9 +1,10 @@
-"""Sudden death on purpose, so that a test can kill a process at an exact step of its work.
+"""Failpoints: kill a process at an exact step of its work, for tests.
 
-``KARYO_FAILPOINT=step`` kills the process with SIGKILL whenever it reaches ``failpoint("step")``;
-``KARYO_FAILPOINT=step:subject`` only for that subject, such as a file name. With ``KARYO_FAILPOINT_ONCE=FILE`` it dies
-only if it can remove FILE, so that a file buys exactly one death however many processes run. With
-``KARYO_FAILPOINTS=FOLDER`` every file in FOLDER buys one death at the step that it is named after, at any time.
+``KARYO_FAILPOINT=step`` kills the process with SIGKILL whenever it reaches ``failpoint("step")``.
+``KARYO_FAILPOINT=step:subject`` does so only for that subject, such as a file name.
+
+``KARYO_FAILPOINT_ONCE=FILE`` kills only a process that can remove FILE, so that one file causes one death however many
+processes run. With ``KARYO_FAILPOINTS=FOLDER`` every file in FOLDER causes one death at the step of its name.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 
 def failpoint(step: str, subject: str = "") -> None:
-    """Die here if the environment says so; otherwise do nothing."""
+    """Kill this process if the environment names this step; otherwise do nothing."""
     if (folder := os.environ.get("KARYO_FAILPOINTS")) and _removed(Path(folder, step)):
         os.kill(os.getpid(), signal.SIGKILL)
     armed, _, wanted = os.environ.get("KARYO_FAILPOINT", "").partition(":")
@@ -27,7 +28,7 @@ def failpoint(step: str, subject: str = "") -> None:
 
 
 def _removed(file: Path) -> bool:
-    """Whether this call, and no other, removed the file."""
+    """Return whether this call, and no other, removed the file."""
     try:
         file.unlink()
     except FileNotFoundError:

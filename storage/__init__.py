@@ -1,4 +1,4 @@
-"""Where images and artefacts lie: S3 or a directory behind one interface."""
+"""Object store of images and artefacts: S3 or a directory behind one interface."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ __all__ = [
 
 
 def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
-    """The store at ``s3://bucket/prefix`` or ``file:///directory``. Nothing is contacted yet; see ``check``.
+    """Return the store at a URL; it connects to nothing before its first use (see ``check``).
+
+    Args:
+        url: ``s3://bucket/prefix`` or ``file:///directory``.
+        endpoint_url: address of an S3-compatible service; without it, AWS.
 
     Raises:
-        ValueError: ``url`` is neither.
+        ValueError: ``url`` has another form.
     """
     parts = urlsplit(url)
     if parts.scheme == "s3" and parts.netloc:

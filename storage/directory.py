@@ -1,4 +1,4 @@
-"""An object store in a directory of one machine or of a shared file system."""
+"""Object store in a directory of one machine or of a shared file system."""
 
 from __future__ import annotations
 
@@ -9,72 +9,77 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.objects import ObjectMissing, StoreUnavailable, checked_bytes, checked_key, key_of
+from storage.objects import ObjectMissing, StoreUnavailable, key_of, validate_key, verify_bytes
 
-ABANDONED_SECONDS = 6 * 3600.0
-"""What is half written is nobody's after this time; long enough for hosts whose clocks differ."""
+ABANDONED_SECONDS = 6 * 3600.0  # s, age of a part whose writer is dead; longer than clocks of hosts differ
 
 
 class DirectoryStore:
-    """Objects as read-only files ``sha256/ab/cdef...`` under ``root``, which is made when first needed.
+    """Objects as read-only files ``sha256/ab/cdef...`` under ``root``, created when first used.
 
-    An object appears whole or not at all: it is written to ``parts``, flushed to the disk, and renamed. What a process
-    that was killed has left there, the first ``put`` of another one removes after some hours.
+    An object appears whole or not at all: it is written to ``parts``, flushed to the disk, and renamed. The first
+    ``put`` of a process removes parts that a killed process has abandoned.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._parts = root / "parts"
-        self._swept = False
+        self._has_removed_abandoned = False
 
     def put(self, data: bytes, key: str | None = None) -> str:
-        key = checked_key(key) if key else key_of(data)
+        """Store ``data`` and return its key."""
+        key = validate_key(key) if key else key_of(data)
         path = self.root / key
-        with self._explained("write", path):
+        with self._translate_errors("write", path):
             if path.exists() and path.stat().st_size == len(data):
                 return key
             for folder in (path.parent, self._parts):
                 folder.mkdir(parents=True, exist_ok=True)
-            if not self._swept:
-                _sweep(self._parts)
-                self._swept = True
+            if not self._has_removed_abandoned:
+                _remove_abandoned(self._parts)
+                self._has_removed_abandoned = True
             _write_atomically(path, data, self._parts)
         return key
 
     def get(self, key: str) -> bytes:
-        path = self.root / checked_key(key)
-        with self._explained("read", path):
+        """Return the verified bytes of ``key``."""
+        path = self.root / validate_key(key)
+        with self._translate_errors("read", path):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
                 raise ObjectMissing(key) from None
-        return checked_bytes(key, data)
+        return verify_bytes(key, data)
 
     def has(self, key: str) -> bool:
-        path = self.root / checked_key(key)
-        with self._explained("read", path):
+        """Return whether there is an object under ``key``."""
+        path = self.root / validate_key(key)
+        with self._translate_errors("read", path):
             return path.exists()
 
     def delete(self, key: str) -> None:
-        path = self.root / checked_key(key)
-        with self._explained("delete", path):
+        """Remove the object under ``key``, if there is one."""
+        path = self.root / validate_key(key)
+        with self._translate_errors("delete", path):
             path.unlink(missing_ok=True)
 
     def keys(self) -> Iterator[str]:
-        with self._explained("list", self.root):
-            for shelf in sorted(self.root.glob("sha256/??")):
-                for path in sorted(shelf.iterdir()):
+        """Yield every key, in order."""
+        with self._translate_errors("list", self.root):
+            for folder in sorted(self.root.glob("sha256/??")):
+                for path in sorted(folder.iterdir()):
                     if not path.name.startswith("."):  # network file systems keep files of their own
-                        yield f"sha256/{shelf.name}/{path.name}"
+                        yield f"sha256/{folder.name}/{path.name}"
 
     def check(self) -> None:
-        with self._explained("use", self.root):
+        """Return if the store can be used now."""
+        with self._translate_errors("use", self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"karyoflow")
 
     @contextmanager
-    def _explained(self, verb: str, path: Path) -> Iterator[None]:
+    def _translate_errors(self, verb: str, path: Path) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -84,16 +89,16 @@ class DirectoryStore:
             ) from error
 
 
-def _sweep(parts: Path) -> None:
-    """Remove what was abandoned."""
+def _remove_abandoned(parts: Path) -> None:
+    """Remove the parts of processes that were killed."""
     for part in parts.iterdir():
-        with suppress(FileNotFoundError):  # another process sweeps, or the part has become an object
+        with suppress(FileNotFoundError):  # another process removed it, or it has become an object
             if time.time() - part.stat().st_mtime > ABANDONED_SECONDS:
                 part.unlink()
 
 
 def _write_atomically(path: Path, data: bytes, parts: Path) -> None:
-    """Leave ``data`` under ``path`` even if the machine stops in the next instant, or leave nothing."""
+    """Write ``data`` to ``path``, durably, or leave nothing there."""
     with tempfile.NamedTemporaryFile(dir=parts, delete=False) as file:
         temporary = Path(file.name)
         try:

@@ -1,4 +1,4 @@
-"""An object store in a bucket of S3, or of anything that speaks its protocol."""
+"""Object store in a bucket of S3 or of an S3-compatible service."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.objects import ObjectMissing, StoreUnavailable, checked_bytes, checked_key, key_of
+from storage.objects import ObjectMissing, StoreUnavailable, key_of, validate_key, verify_bytes
 
+# Error codes of S3 and of compatible services.
 _ABSENT = {"404", "NoSuchKey"}
 _EXISTS = {"412", "PreconditionFailed"}
-_CONDITION_NOT_DECIDED = {"409", "ConditionalRequestConflict", "501", "NotImplemented"}
+_CONDITION_UNDECIDED = {"409", "ConditionalRequestConflict", "501", "NotImplemented"}
 
 
 class S3Store:
-    """Objects ``PREFIX/sha256/ab/cdef...`` in ``bucket``; credentials come from where AWS tools look for them.
+    """Objects ``PREFIX/sha256/ab/cdef...`` in a bucket, with the credentials of the AWS tools.
 
     Args:
+        bucket: name of the bucket.
+        prefix: of every key in the bucket.
         endpoint_url: address of an S3-compatible service; without it, AWS.
-        multipart_bytes: objects at least this large travel in parts.
+        multipart_bytes: objects of at least this size are uploaded in parts.
     """
 
     def __init__(
@@ -39,15 +42,16 @@ class S3Store:
         self._client = make_client(endpoint_url)
 
     def put(self, data: bytes, key: str | None = None) -> str:
-        key = checked_key(key) if key else key_of(data)
+        """Store ``data`` and return its key."""
+        key = validate_key(key) if key else key_of(data)
         if len(data) >= self._transfer.multipart_threshold:
             self._put_large(key, data)
             return key
-        with self._explained("write"):
+        with self._translate_errors("write"):
             try:
                 self._client.put_object(**self._at(key), Body=data, IfNoneMatch="*")
             except ClientError as error:
-                if _code(error) in _CONDITION_NOT_DECIDED:  # writing the same bytes twice does no harm
+                if _code(error) in _CONDITION_UNDECIDED:  # writing the same bytes twice is harmless
                     self._client.put_object(**self._at(key), Body=data)
                 elif _code(error) not in _EXISTS:
                     raise
@@ -55,23 +59,25 @@ class S3Store:
 
     def _put_large(self, key: str, data: bytes) -> None:
         if not self.has(key):
-            with self._explained("write"):
+            with self._translate_errors("write"):
                 self._client.upload_fileobj(io.BytesIO(data), self.bucket, self.prefix + key, Config=self._transfer)
 
     def get(self, key: str) -> bytes:
-        with self._explained("read"):
+        """Return the verified bytes of ``key``."""
+        with self._translate_errors("read"):
             try:
-                data: bytes = self._client.get_object(**self._at(checked_key(key)))["Body"].read()
+                data: bytes = self._client.get_object(**self._at(validate_key(key)))["Body"].read()
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     raise ObjectMissing(key) from None
                 raise
-        return checked_bytes(key, data)
+        return verify_bytes(key, data)
 
     def has(self, key: str) -> bool:
-        with self._explained("read"):
+        """Return whether there is an object under ``key``."""
+        with self._translate_errors("read"):
             try:
-                self._client.head_object(**self._at(checked_key(key)))
+                self._client.head_object(**self._at(validate_key(key)))
             except ClientError as error:
                 if _code(error) in _ABSENT:
                     return False
@@ -79,11 +85,13 @@ class S3Store:
         return True
 
     def delete(self, key: str) -> None:
-        with self._explained("delete"):
-            self._client.delete_object(**self._at(checked_key(key)))
+        """Remove the object under ``key``, if there is one."""
+        with self._translate_errors("delete"):
+            self._client.delete_object(**self._at(validate_key(key)))
 
     def keys(self) -> Iterator[str]:
-        with self._explained("list"):
+        """Yield every key, in order."""
+        with self._translate_errors("list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=f"{self.prefix}sha256/"
             )
@@ -92,14 +100,15 @@ class S3Store:
                     yield item["Key"].removeprefix(self.prefix)
 
     def check(self) -> None:
-        with self._explained("reach"):
+        """Return if the store can be used now."""
+        with self._translate_errors("reach"):
             self._client.head_bucket(Bucket=self.bucket)
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + key}
 
     @contextmanager
-    def _explained(self, verb: str) -> Iterator[None]:
+    def _translate_errors(self, verb: str) -> Iterator[None]:
         try:
             yield
         except (BotoCoreError, Boto3Error, ClientError) as error:
@@ -113,7 +122,7 @@ def make_client(endpoint_url: str | None) -> Any:
     """Return the S3 client of boto3 that every part of karyoflow uses.
 
     Args:
-        endpoint_url: Address of an S3-compatible service; without it, AWS.
+        endpoint_url: address of an S3-compatible service; without it, AWS.
     """
     return boto3.client(
         "s3",

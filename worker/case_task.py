@@ -70,5 +70,5 @@ def _done(stale: StaleCase) -> Any:
         select(Analysis.id, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
         .join(Image, Image.id == Analysis.image_id)
         .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
-        .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == "done")
+        .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == State.DONE)
     )

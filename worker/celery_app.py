@@ -1,4 +1,4 @@
-"""Celery application: transport only, with a check that refuses to boot a misconfigured worker.
+"""Celery application, transport only, and the check that refuses a misconfigured worker.
 
 PostgreSQL is the queue of record. Celery over Redis carries ids to a worker process, at least once and in any order. It
 stores no results, retries nothing and schedules nothing.
@@ -44,7 +44,7 @@ _REQUIRED: Mapping[str, tuple[Any, str]] = {
 
 
 class MisconfiguredError(Exception):
-    """A setting with which the worker would lose or repeat work; the message names it and its reason."""
+    """A setting with which the worker would lose or repeat work."""
 
 
 def make_app(settings: Settings) -> Celery:

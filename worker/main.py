@@ -1,4 +1,4 @@
-"""Worker process: a Celery main process that never loads an engine, and the pool processes that do the work."""
+"""Worker process: a Celery main process without an engine, and the pool processes that work."""
 
 from __future__ import annotations
 

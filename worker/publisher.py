@@ -1,4 +1,4 @@
-"""Publisher of messages on the broker; the scheduler receives one and does not know that it is Celery."""
+"""Publisher of messages on the broker, which the scheduler uses without knowing Celery."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from settings import Settings
 from worker.celery_app import ANALYSE_CHUNK, QUEUE, SUMMARISE_CASE, make_app
 
 CASE_PRIORITY = 0  # Redis priority of summaries, ahead of all images
-CHUNK_PRIORITIES = (3, 6, 9)  # Redis priorities of ``db.schema.PRIORITIES`` stat, routine and backlog
+CHUNK_PRIORITIES = (3, 6, 9)  # Redis priorities of ``db.schema.Priority`` stat, routine and backlog
 
 
 class CeleryPublisher:
-    """Publishes messages; each call puts its message on the broker or raises ``ConnectionError``."""
+    """Publishes messages; each call reaches the broker or raises ``ConnectionError``."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class CeleryPublisher:
 
         Args:
             ids: of analyses.
-            priority: of ``db.schema.PRIORITIES``; a lower one runs first.
+            priority: of ``db.schema.Priority``; a lower one runs first.
 
         Raises:
             ConnectionError: the broker does not answer within a few seconds.

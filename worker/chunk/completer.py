@@ -1,4 +1,4 @@
-"""How analyses end in this process: done, failed or given back, each in a transaction and a line of log."""
+"""Ends of analyses in this process: done, failed or given back, each in one transaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Completion(NamedTuple):
 
 
 class Completer:
-    """Ends analyses in the database, and releases their leases in the ledger. Safe to share between threads."""
+    """Ends analyses, in the database and in the ledger. Safe to share between threads."""
 
     def __init__(self, transact: RetryingTransactions, in_flight: InFlight, settings: Settings) -> None:
         self._transact = transact
@@ -90,7 +90,7 @@ class Completer:
         log.info("analysis.done", **log_fields(leased), **found)
 
     def _not_written(self, leased: Leased, problem: Exception) -> None:
-        """Give an image back whose results the database did not take; an outage is none of its failures."""
+        """Give an image back whose results were not written; an outage is no failure of the image."""
         blame = () if is_outage(problem) else ("unexpected_error", f"{type(problem).__name__}: {problem}")
         log.error("analysis.not_written", exc_info=problem, **log_fields(leased))
         try:

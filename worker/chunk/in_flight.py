@@ -146,7 +146,7 @@ class InFlight:
         return lost
 
     def wait_for_room(self, seconds: float) -> None:
-        """Return when an entry has changed, at the latest after ``seconds``; at once if no image is in memory."""
+        """Return when an entry has changed, after ``seconds``, or at once if memory is empty."""
         with self._changed:
             if self._in_memory():
                 self._changed.wait(seconds)

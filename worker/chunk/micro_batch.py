@@ -1,4 +1,4 @@
-"""Micro-batching: collect items for up to ``max_delay`` seconds, then pass them to one callback."""
+"""Micro-batching: collect items for up to ``max_delay`` seconds, then process them at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefetch: threads fetch and decode images ahead of the pipeline, which receives them in batches."""
+"""Prefetch: threads that fetch and decode images ahead of the pipeline, in batches."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DecodedImage:
 
 
 class Prefetcher:
-    """Turns leases into batches of decoded images; every image that it does not pass on it ends or gives back."""
+    """Turns leases into batches of decoded images, and ends or gives back every other image."""
 
     def __init__(self, resources: Resources, in_flight: InFlight, completer: Completer) -> None:
         self._resources = resources
@@ -124,7 +124,7 @@ class Prefetcher:
     def batches(
         self, leases: Sequence[Leased], should_stop: Callable[[], bool]
     ) -> Generator[list[DecodedImage], None, None]:
-        """Yield the images of begun attempts, in order, each batch of one pipeline and within the bounds.
+        """Yield batches of decoded images, in order, each of one pipeline and within the bounds.
 
         Closing the generator gives back the decoded images that were not yielded.
 

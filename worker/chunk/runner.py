@@ -1,4 +1,4 @@
-"""Runner of one chunk, from leases to results; the order of its steps makes a crash at any of them harmless.
+"""Runner of one chunk, from leases to results; a crash at any of its steps loses nothing.
 
 Threads fetch and decode images ahead of the pipeline. The pipeline analyses several images at once. Threads write the
 results, if need be while the next chunk is analysed. An image that may have killed a process has the process for

@@ -1,4 +1,4 @@
-"""Writer: threads that draw and store the artefacts of analysed images while the pipeline goes on."""
+"""Writer: threads that draw and store the artefacts of analysed images."""
 
 from __future__ import annotations
 

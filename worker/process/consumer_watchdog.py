@@ -1,4 +1,4 @@
-"""Watchdog of the consumer: ends an idle worker that takes no message although messages wait.
+"""Watchdog of the consumer: ends an idle worker that takes no message while messages wait.
 
 A connection that was cut silently can leave a consumer in this state. It does not differ from an idle consumer except
 by the queue. The process ends, and its supervisor starts another.
@@ -22,7 +22,7 @@ EXIT_STATUS = 70  # ``EX_SOFTWARE`` of sysexits.h
 
 
 class ConsumerWatchdog:
-    """Thread that watches the consumer of this process, over a connection of its own at every check.
+    """Thread that watches the consumer of this process over connections of its own.
 
     Args:
         app: the application whose queue is consumed.
@@ -57,7 +57,7 @@ class ConsumerWatchdog:
         return idle and self._waiting() > 0
 
     def _waiting(self) -> int:
-        """Return the number of messages in the queue; 0 during an outage, which is no fault of the consumer."""
+        """Return the number of messages in the queue; 0 during an outage of the broker."""
         with self._app.connection_for_read() as connection:
             try:
                 return int(connection.default_channel.queue_declare(QUEUE, passive=True).message_count)

@@ -1,4 +1,4 @@
-"""Heartbeat of a worker: a row in the database, refreshed by a sidecar process, that shows operators the fleet."""
+"""Heartbeat of a worker: a row in the database that a sidecar process refreshes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ STALLED_SECONDS = 600.0  # s without the end of a stage, after which a busy work
 
 @contextmanager
 def monitored(settings: Settings) -> Iterator[None]:
-    """Publish metrics, traces and probes of this worker, and of the processes that it forks, during the block."""
+    """Publish metrics, traces and probes of this worker and its pool during the block."""
     worker = os.getpid()
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
     ready = {

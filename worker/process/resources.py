@@ -75,7 +75,7 @@ class Resources:
         return Limits(self.settings.max_image_bytes, self.settings.max_image_pixels)
 
     def pipeline(self, pipeline_id: int) -> AnalysisPipeline:
-        """Return a pipeline, loaded at its first use; the one that was loaded first is dropped for it.
+        """Return a pipeline; it is loaded at its first use, in place of the oldest one.
 
         Raises:
             models.registry.ModelUnavailable: this installation lacks one of its networks.

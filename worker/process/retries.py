@@ -1,4 +1,4 @@
-"""Retry policy of a worker: calls of the database and of the object store outlast a short outage."""
+"""Retry policy of a worker: calls of database and object store outlast a short outage."""
 
 from __future__ import annotations
 

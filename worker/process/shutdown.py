@@ -1,4 +1,4 @@
-"""Graceful shutdown: a flag that the main process shares with the processes that it forks, and a deferred SIGTERM."""
+"""Graceful shutdown: a stop flag that processes share, and a deferred SIGTERM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class StopFlag:
-    """One byte of anonymous shared memory, inherited through fork and safe to set in a signal handler."""
+    """Byte of shared memory, inherited through fork and safe to set in a signal handler."""
 
     def __init__(self) -> None:
         self._byte = mmap.mmap(-1, 1)
@@ -24,7 +24,7 @@ class StopFlag:
 
 
 class GracefulTerm:
-    """Context in which SIGTERM is recorded and does nothing else, so that a pool process finishes its batch.
+    """Context in which SIGTERM is only recorded, so that a pool process finishes its batch.
 
     Celery stops its pool processes through the main process, but a service manager may signal all of them at once. The
     default handler of a pool process drops everything. The context is entered for every message, because the pool
