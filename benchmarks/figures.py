@@ -1,4 +1,4 @@
-"""What the benchmarks share: Markdown tables, line charts, the machine described, memory of a process."""
+"""Options, tables, charts and measurements that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -11,39 +11,63 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from training.evaluation.page import INK, PALE, RULE, SERIES, Page, Point
+from karyotyping.arrays import Floats
 
-WIDTH, HEIGHT = 640, 360
-LEFT, ABOVE, RIGHT, BELOW = 90, 60, 190, 70
-
-
-def add_outputs(parser: argparse.ArgumentParser) -> None:
-    """``--json`` and ``--plot``."""
-    parser.add_argument("--json", type=Path, help="file for everything that was measured")
-    parser.add_argument("--plot", type=Path, help="PNG to draw it in")
+CHART_SIZE = (920, 490)  # px, width and height
+MAX_TICKS = 12  # of an x axis
 
 
-def keep(out: Path | None, measured: Mapping[str, object]) -> None:
-    """Write what was measured, and on which machine, as JSON, if that is wanted."""
+def data_folder() -> Path:
+    """Return the folder of the public evaluation sets, which ``KARYO_TEST_DATA`` names."""
+    return Path(os.environ.get("KARYO_TEST_DATA", "../shared/data"))
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json`` and ``--plot``."""
+    parser.add_argument("--json", type=Path, help="file for every measured figure")
+    parser.add_argument("--plot", type=Path, help="PNG for the chart")
+
+
+def write_json(out: Path | None, measured: Mapping[str, object]) -> None:
+    """Write the measured figures and the machine as JSON, if ``out`` is given."""
     if out:
         out.write_text(json.dumps({"machine": machine(), **measured}, indent=2))
 
 
-def tell(words: str) -> None:
-    """How far a long run is, for whoever waits for it."""
-    print(words, file=sys.stderr, flush=True)
+def log_progress(line: str) -> None:
+    """Write a line about a long run to stderr."""
+    print(line, file=sys.stderr, flush=True)
 
 
-def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; its cells are what ``str`` makes of them."""
+def markdown(columns: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; ``str`` makes its cells.
+
+    >>> print(markdown(("engine", "ms"), [("cpu", 2.5)]))
+    | engine | ms |
+    | --- | --- |
+    | cpu | 2.5 |
+    """
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return "\n".join(map(markdown_row, lines))
+
+
+def markdown_row(cells: Iterable[object]) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def spread(values: Floats, digits: int) -> str:
+    """Return median, smallest and largest value.
+
+    >>> spread(np.array([1.0, 2.0, 6.0]), 1)
+    '2.0 (1.0 to 6.0)'
+    """
+    return f"{np.median(values):.{digits}f} ({values.min():.{digits}f} to {values.max():.{digits}f})"
 
 
 def machine() -> str:
-    """One line about the machine that a figure was measured on."""
+    """Return one line about the machine: processor, cores, vector instructions, Python, load."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.is_file() else []
@@ -58,9 +82,9 @@ def machine() -> str:
 
 
 def peak_mib() -> float:
-    """Peak resident memory of this process since it started its program; NaN outside Linux.
+    """Return the peak resident memory of this process since it started its program, MiB; NaN outside Linux.
 
-    ``ru_maxrss`` would count what its parent held when it forked.
+    ``ru_maxrss`` would count the memory of its parent at the fork.
     """
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.is_file() else []
@@ -68,63 +92,50 @@ def peak_mib() -> float:
 
 
 def draw_lines(out: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> None:
-    """Write a PNG of lines over a logarithmic x; y begins at 0. ``series`` holds (x, y) points by name."""
-    points = [point for line in series.values() for point in line]
-    left, right = (np.log2(limit(point[0] for point in points)) for limit in (min, max))
-    top = _ceiling(max(point[1] for point in points))
-    page = Page(LEFT + WIDTH + RIGHT, ABOVE + HEIGHT + BELOW)
+    """Write a PNG of lines over a logarithmic x; y begins at 0.
 
-    def at(point: Point) -> Point:
-        share = (np.log2(point[0]) - left) / max(right - left, 1e-9)
-        return LEFT + WIDTH * float(share), ABOVE + HEIGHT * (1 - point[1] / top)
+    Args:
+        out: PNG.
+        title: of the chart.
+        x: label of the x axis.
+        y: label of the y axis.
+        series: (x, y) points by name.
+    """
+    from training.evaluation import charts  # noqa: PLC0415 - matplotlib is an extra
 
-    for value in np.linspace(0, top, 6).tolist():
-        height = ABOVE + HEIGHT * (1 - value / top)
-        page.line([(LEFT, height), (LEFT + WIDTH, height)], RULE)
-        page.text((LEFT - 10, height), f"{value:g}", ink=PALE, anchor="rm")
-    for value in sorted({point[0] for point in points}):
-        page.text((at((value, 0))[0], ABOVE + HEIGHT + 16), f"{value:g}", ink=PALE)
-    for number, (name, line) in enumerate(series.items()):
-        color = SERIES[number % len(SERIES)]
-        page.line([at(point) for point in line], color, 2)
-        for point in line:
-            page.dot(at(point), 3, color)
-        page.line([(LEFT + WIDTH + 20, ABOVE + 20 * number), (LEFT + WIDTH + 44, ABOVE + 20 * number)], color, 2)
-        page.text((LEFT + WIDTH + 50, ABOVE + 20 * number), name, anchor="lm")
-    page.text((LEFT, 28), title, size=18, ink=INK, anchor="lm")
-    page.text((LEFT + WIDTH / 2, ABOVE + HEIGHT + 46), x, size=15)
-    page.upwards((24, ABOVE + HEIGHT / 2), y)
-    Image.fromarray(page.pixels()).save(out)
+    figure, axes = charts.new_chart(title, x, y, width=CHART_SIZE[0], height=CHART_SIZE[1])
+    for number, (name, points) in enumerate(series.items()):
+        color = charts.SERIES[number % len(charts.SERIES)]
+        axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=5, linewidth=1.5, label=name)
+    axes.set_xscale("log", base=2)
+    ticks = sorted({point[0] for points in series.values() for point in points})
+    if len(ticks) <= MAX_TICKS:  # else one at each power of two
+        axes.set_xticks(ticks)
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=charts.INK, fontsize=10)
+    figure.savefig(out)
 
 
 def draw_bars(out: Path, title: str, y: str, bars: Mapping[str, Mapping[str, float]]) -> None:
-    """Write a PNG of stacked bars. ``bars`` holds the parts of each by name; the parts are named beside them."""
-    top = _ceiling(max(sum(parts.values()) for parts in bars.values()))
-    page = Page(LEFT + WIDTH + RIGHT, ABOVE + HEIGHT + BELOW)
-    for value in np.linspace(0, top, 6).tolist():
-        height = ABOVE + HEIGHT * (1 - value / top)
-        page.line([(LEFT, height), (LEFT + WIDTH, height)], RULE)
-        page.text((LEFT - 10, height), f"{value:g}", ink=PALE, anchor="rm")
-    colors = dict(zip(dict.fromkeys(part for parts in bars.values() for part in parts), (*SERIES, PALE), strict=False))
-    step = WIDTH / len(bars)
-    for number, (name, parts) in enumerate(bars.items()):
-        left, below = LEFT + step * (number + 0.25), float(ABOVE + HEIGHT)
-        for part, value in parts.items():
-            above = below - HEIGHT * value / top
-            page.box(left, above, left + step / 2, below, colors[part])
-            below = above
-        page.text((left + step / 4, ABOVE + HEIGHT + 16), name, ink=PALE)
-    for number, (part, color) in enumerate(colors.items()):
-        page.line([(LEFT + WIDTH + 20, ABOVE + 20 * number), (LEFT + WIDTH + 44, ABOVE + 20 * number)], color, 8)
-        page.text((LEFT + WIDTH + 50, ABOVE + 20 * number), part, anchor="lm")
-    page.text((LEFT, 28), title, size=18, ink=INK, anchor="lm")
-    page.upwards((24, ABOVE + HEIGHT / 2), y)
-    Image.fromarray(page.pixels()).save(out)
+    """Write a PNG of stacked bars.
 
+    Args:
+        out: PNG.
+        title: of the chart.
+        y: label of the y axis.
+        bars: the heights of each bar's parts by name.
+    """
+    from training.evaluation import charts  # noqa: PLC0415 - matplotlib is an extra
 
-def _ceiling(value: float) -> float:
-    """The next of 1, 2, 2.5, 5, 10 times a power of ten; 1 for 0."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value))
+    figure, axes = charts.new_chart(title, "", y, width=CHART_SIZE[0], height=CHART_SIZE[1])
+    parts = dict.fromkeys(part for heights in bars.values() for part in heights)
+    bottom = np.zeros(len(bars))
+    for part, color in zip(parts, (*charts.SERIES, charts.MUTED), strict=False):
+        heights = np.array([bar.get(part, 0.0) for bar in bars.values()])
+        axes.bar([name.replace(", ", ",\n") for name in bars], heights, 0.5, bottom, color=color, label=part)
+        bottom += heights
+    axes.grid(axis="x", visible=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=charts.INK, fontsize=10)
+    figure.savefig(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,10 @@ from rich.console import Console
 
 from cli.console import err, fail, print_json, print_table
 from training.evaluation.classification import data
-from training.evaluation.classification.report import draw, report
-from training.evaluation.instances import report as instances
+from training.evaluation.classification.report import report as classes_report
 from training.evaluation.instances.by_domain import domain_table
 from training.evaluation.instances.matching import load
-from training.evaluation.instances.plots import draw as draw_found
+from training.evaluation.instances.report import report as instances_report
 
 evaluate_app = typer.Typer(help="Compare results with a truth; every metric as JSON.", no_args_is_help=True)
 
@@ -47,20 +47,22 @@ def coco(  # noqa: PLR0917 - options are keywords on the command line
     """
     if images and not figures:
         fail("--images is for pictures: say where they should go with --figures", 2)
+    if figures:
+        require_matplotlib()
     try:
         comparison = load(ground_truth, results)
-        found = instances.report(comparison, min_score=min_score, resamples=resamples, by=by)
+        report = instances_report(comparison, min_score=min_score, resamples=resamples, by=by)
         if figures:
-            for path in draw_found(comparison, figures, min_score=min_score, images=images, worst=worst):
+            from training.evaluation.instances.plots import draw  # noqa: PLC0415 - matplotlib is an extra
+
+            for path in draw(comparison, figures, min_score=min_score, images=images, worst=worst):
                 err.print(f"wrote {path}")
     except ValueError as problem:
         fail(str(problem))
     if by:
         wide = Console(stderr=True, highlight=False, width=max(err.width, 160))  # intervals cannot be folded
-        print_table("every result counted; 95 % intervals below", *domain_table(found, by), to=wide)
-    if not details:
-        found.pop("images", None)
-    print_json(found)
+        print_table("every result counted; 95 % intervals below", *domain_table(report, by), to=wide)
+    print_json({name: part for name, part in report.items() if details or name != "images"})
 
 
 @evaluate_app.command()
@@ -82,13 +84,23 @@ def classes(
 
     The truth is a CSV, or a zip of crops with an index.csv.
     """
+    if figures:
+        require_matplotlib()
     try:
-        compared = data.read(truth, predictions)
+        comparison = data.read(truth, predictions)
         if figures:
-            for drawn in draw(compared, figures, crops or (truth if truth.suffix == ".zip" else None)):
-                err.print(f"wrote {drawn}")
+            from training.evaluation.classification.plots import draw  # noqa: PLC0415 - matplotlib is an extra
+
+            for path in draw(comparison, figures, crops or (truth if truth.suffix == ".zip" else None)):
+                err.print(f"wrote {path}")
         elif crops:
             fail("--crops is for pictures: say where they should go with --figures", 2)
-        print_json(report(compared, resamples=resamples))
+        print_json(classes_report(comparison, resamples=resamples))
     except ValueError as problem:
         fail(str(problem))
+
+
+def require_matplotlib() -> None:
+    """Leave with a sentence if matplotlib, which draws the figures, is not installed."""
+    if find_spec("matplotlib") is None:
+        fail("--figures needs matplotlib: pip install 'karyoflow[train]'", 2)

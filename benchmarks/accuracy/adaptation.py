@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from training.configs.embedder import read_adaptation_config
 from training.embedder.data import Chromosomes, read_report
 from training.embedder.self_training import adapt_to
 from training.embedder.validate import HELD_OUT, measure_held_out
@@ -55,10 +55,10 @@ def main() -> None:
     parser.add_argument("--report")
     parser.add_argument("--cells", type=int)
     parser.add_argument("--same", action="store_true")
-    parser.add_argument("--config", type=Path, default=Path("training/configs/adaptation.toml"))
+    parser.add_argument("--config", type=Path, help="default: the shipped adaptation.toml")
     parser.add_argument("--out", type=Path, default=Path("runs/adaptation"))
     arguments = parser.parse_args()
-    settings = tomllib.loads(arguments.config.read_text("utf-8"))
+    config = read_adaptation_config(arguments.config)
     arguments.out.mkdir(parents=True, exist_ok=True)
     right: dict[tuple[str, str], Counter[str]] = {}
     there: dict[tuple[str, str], Counter[str]] = {}
@@ -67,7 +67,7 @@ def main() -> None:
             learnt, measured = parted(chromosomes, arguments.cells, arguments.same)
             report = str(chromosomes.report[0])
             before = folder / "embedder.onnx"
-            after = adapt_to(learnt, settings, arguments.out, print, before)
+            after = adapt_to(learnt, config, arguments.out, print, before)
             for when, weights in (("before", before), ("after", after)):
                 answers = after.parent / when
                 answers.mkdir(exist_ok=True)

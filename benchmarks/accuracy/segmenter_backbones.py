@@ -1,6 +1,6 @@
 """One network for models 4 and 5 of KaryoXpert against two: the same first weights, steps and architecture.
 
-    python -m benchmarks.accuracy.segmenter_backbones [--config training/configs/segmenter.toml] [--steps 600]
+    python -m benchmarks.accuracy.segmenter_backbones [--config TOML] [--steps 600]
         [--tiles 300]
 
 Prints a Markdown table. Model 4 tells the chromosomes of clusters, model 5 those that lie among noise: nuclei, debris,
@@ -13,18 +13,19 @@ goes on from its checkpoints in ``--out``.
 from __future__ import annotations
 
 import argparse
-import os
-import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.figures import markdown, tell
+from benchmarks.figures import log_progress, markdown
 from karyotyping.segmentation.instance_decoding import SEGMENTER
 from models.registry import resolve
+from training.common.data_folder import available_reports
+from training.configs.segmenter import read_segmenter_config
 from training.segmenter.dataset import SimulatedSamples
 from training.segmenter.sample import Sample, Stream
 from training.segmenter.train import train_on
@@ -60,18 +61,16 @@ def only(stream: Stream, wanted: Callable[[Sample], bool]) -> Stream:
 def main() -> None:
     """Train the three and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=Path("training/configs/segmenter.toml"))
+    parser.add_argument("--config", type=Path, help="default: the shipped segmenter.toml")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--tiles", type=int, default=300, help="of each kind, to measure on")
     parser.add_argument("--out", type=Path, default=Path("runs/segmenter-backbones"))
     arguments = parser.parse_args()
-    settings = tomllib.loads(arguments.config.read_text("utf-8"))
-    settings |= {"steps": arguments.steps, "learning_rate": LEARNING_RATE, "held_out": 1, "averaging": 0.99}
-    folder = Path(os.environ.get("KARYO_TEST_DATA", "."))
-    reports = [folder / name for name in settings["reports"] if (folder / name).is_file()]
-    seed, cases = settings["seed"], settings["cases"]
-    seen = SimulatedSamples(reports, seed=seed, workers=settings["workers"], cases=cases, turns=settings["turns"])
-    unseen = SimulatedSamples(reports, seed=seed + 1, held_out=True, workers=settings["workers"], cases=cases, turns=1)
+    config = read_segmenter_config(arguments.config)
+    config = replace(config, steps=arguments.steps, learning_rate=LEARNING_RATE, held_out=1, averaging=0.99)
+    reports, seed, cases = available_reports(config.reports), config.seed, config.cases
+    seen = SimulatedSamples(reports, seed=seed, workers=config.workers, cases=cases, turns=config.turns)
+    unseen = SimulatedSamples(reports, seed=seed + 1, held_out=True, workers=config.workers, cases=cases, turns=1)
     kinds: dict[str, Callable[[Sample], bool]] = {"clusters": lambda field: not has_noise(field), "noise": has_noise}
     tiles = {name: list(islice(filter(wanted, unseen(0)), arguments.tiles)) for name, wanted in kinds.items()}
     rows = []
@@ -80,7 +79,7 @@ def main() -> None:
         stream = only(seen, kinds[learned]) if learned in kinds else seen
         start = resolve(SEGMENTER).path
         out.mkdir(parents=True, exist_ok=True)
-        weights = start if learned == "before" else train_on(stream, unseen, settings, out, tell, start=start)
+        weights = start if learned == "before" else train_on(stream, unseen, config, out, log_progress, start=start)
         for shown, fields in tiles.items():
             measured = measure_held_out(weights, fields, out)
             rows.append((learned, shown, *(f"{measured[name]:.3f}" for name in SHOWN)))

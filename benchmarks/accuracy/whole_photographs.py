@@ -27,7 +27,7 @@ from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.nomenclature.classes import Y
 from karyotyping.pipeline import Pipeline
 from models.engine import load_engine
-from training.evaluation.instances.edit_count import pairs
+from training.evaluation.instances.edit_count import match_one_to_one
 
 SMALL = {*range(16, 23), Y}
 
@@ -51,7 +51,7 @@ def compare(cell: CellAnalysis, truths: list[dict[str, Any]]) -> Iterator[tuple[
     """Each chromosome of the truth that is found, and whether it has the right class."""
     found = [chromosome.mask for chromosome in cell.chromosomes]
     iou = np.asarray(rle.iou(found, [one["segmentation"] for one in truths], [0] * len(truths)), np.float64).T
-    for one, partner in zip(truths, pairs(iou).tolist(), strict=True):
+    for one, partner in zip(truths, match_one_to_one(iou).tolist(), strict=True):
         if partner >= 0:
             yield one, cell.chromosomes[partner].class_id == one["category_id"]
 

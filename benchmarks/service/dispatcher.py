@@ -20,18 +20,18 @@ from pathlib import Path
 import psutil
 from sqlalchemy import make_url, text, update
 
-from benchmarks.figures import add_outputs, draw_lines, keep, tell
+from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
 from benchmarks.service.filling import LABS, fill
 from db import migrate, pipelines, queue
 from db.engine import make_engine, make_sessions
-from db.schema import PRIORITIES, Analysis
+from db.schema import Analysis, Priority
 from embedded import EmbeddedStack
 from settings import Settings
 
 CHUNK = 8
 BAR = 2.0
 """How much dearer the deepest queue may be."""
-BACKLOG = PRIORITIES["backlog"]
+BACKLOG = Priority.BACKLOG
 
 
 class Depth:
@@ -90,14 +90,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--depths", type=int, nargs="+", default=[10**3, 10**5, 10**6])
     parser.add_argument("--claims", type=int, default=100)
-    add_outputs(parser)
+    add_output_options(parser)
     options = parser.parse_args()
     measured = []
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, ExitStack() as exits:
         stack = exits.enter_context(EmbeddedStack(Path(home), workers=0, scheduler=False))
         depths = []
         for images in options.depths:
-            tell(f"filling {images:,}")
+            log_progress(f"filling {images:,}")
             depths.append(Depth(stack.settings, images))
         for depth in depths:
             exits.callback(depth.close)
@@ -115,7 +115,7 @@ def main() -> None:
             measured.append({"images": depth.images, "median": median, "CPU": cpu, "without": depth.seconds[-1]})
     flat = max(one["CPU"] for one in measured) / min(one["CPU"] for one in measured)
     print(f"\nThe dearest depth costs {flat:.2f} times the CPU of the cheapest (bar: {BAR:g})")
-    keep(options.json, {"claims": options.claims, "depths": measured, "dearest over cheapest": flat})
+    write_json(options.json, {"claims": options.claims, "depths": measured, "dearest over cheapest": flat})
     if options.plot:
         lines = {name: [(one["images"], 1000 * one[name]) for one in measured] for name in ("median", "CPU")}
         draw_lines(options.plot, "Picking the next chunk", "images that wait", "ms", lines)

@@ -30,12 +30,12 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy import func, select
 
-from benchmarks.figures import add_outputs, draw_bars, keep, machine, markdown, tell
+from benchmarks.figures import add_output_options, draw_bars, log_progress, machine, markdown, write_json
 from benchmarks.service.filling import fill
 from benchmarks.service.null_worker import NullPipeline, alone, picture
 from cli.connections import Services, connect
 from db import pipelines
-from db.schema import ACTIVE, PRIORITIES, Analysis
+from db.schema import ACTIVE, Analysis, Priority
 from embedded import EmbeddedStack
 from models.registry import digest
 
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
-    add_outputs(parser)
+    add_output_options(parser)
     options = parser.parse_args()
     print(f"{machine()}; {options.images} images\n")
     contenders = {"loop": loop, "bare Celery": bare_celery, "karyoflow": karyoflow}
@@ -76,7 +76,7 @@ def main() -> None:
         for number in range(1, options.rounds + 1):
             for name, contender in contenders.items():
                 spent[name].append(contender(found, options.images, number))
-                tell(f"round {number}, {name}: {spent[name][-1].wall:.1f} s")
+                log_progress(f"round {number}, {name}: {spent[name][-1].wall:.1f} s")
     report = {name: per_image(rounds, options.images) for name, rounds in spent.items()}
     parts = ("worker", "PostgreSQL", "scheduler", "Redis", "benchmark")
     columns = ("ms per image", "wall", "CPU", *(f"CPU, {part}" for part in parts))
@@ -85,7 +85,7 @@ def main() -> None:
     beside = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
     clock, processor = (f"{beside[key]:+.2f} ms" for key in ("wall", "CPU"))
     print(f"\nBeside the loop: {clock} of the clock, {processor} of the processor (bar: {BAR:g})")
-    keep(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": beside})
+    write_json(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": beside})
     if options.plot:
         bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
         draw_bars(options.plot, "One image beside its science", "CPU ms", bars)
@@ -138,12 +138,12 @@ def karyoflow(found: Services, images: int, number: int) -> Spent:
     document = {"name": "null", "round": number}
     with found.sessions.begin() as session:
         pipeline_id = pipelines.register(session, document, digest(document))
-        fill(session, 8, pipeline_id, PRIORITIES["routine"], key)
+        fill(session, 8, pipeline_id, Priority.ROUTINE, key)
     with running(found, [str(HERE / "null_worker.py")]), running(found, ["-m", "cli.main", "scheduler"]):
         wait(found, pipeline_id)
         with timed() as spent:
             with found.sessions.begin() as session:
-                fill(session, images, pipeline_id, PRIORITIES["routine"], key)
+                fill(session, images, pipeline_id, Priority.ROUTINE, key)
             wait(found, pipeline_id)
         return spent()
 
@@ -161,7 +161,7 @@ def wait(found: Services, pipeline_id: int) -> None:
                 assert set(counted) == {"done"}, counted
                 return
             if time.monotonic() > due:
-                tell(f"  {dict(session.execute(states).all())}")
+                log_progress(f"  {dict(session.execute(states).all())}")
                 due += TELL_SECONDS
         time.sleep(0.1)
 

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from benchmarks.figures import add_outputs, draw_lines, keep, tell
+from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
 from benchmarks.service.filling import fill
 from benchmarks.service.null_worker import picture
 from benchmarks.service.orchestration import HERE, running, stack_in
 from cli.connections import Services
 from db import pipelines
-from db.schema import PRIORITIES, Analysis
+from db.schema import Analysis, Priority
 
 WARM = 48
 BAR = 2.0
@@ -38,13 +38,13 @@ def main() -> None:
     parser.add_argument("--backlog", type=int, default=10**5)
     parser.add_argument("--urgent", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=0.1)
-    add_outputs(parser)
+    add_output_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
         key = found.store.put(picture())
         with found.sessions.begin() as session:
             pipeline_id = pipelines.register(session, {"name": "null", "seconds": options.seconds}, "0" * 64)
-            fill(session, options.backlog, pipeline_id, PRIORITIES["backlog"], key)
+            fill(session, options.backlog, pipeline_id, Priority.BACKLOG, key)
         with running(found, [str(HERE / "null_worker.py")]), running(found, ["-m", "cli.main", "scheduler"]):
             while ended(found) < WARM:
                 time.sleep(0.1)
@@ -53,7 +53,7 @@ def main() -> None:
             for _ in range(options.urgent):
                 time.sleep(random.uniform(1, 4))
                 waits.append(wait(found, pipeline_id, key))
-                tell(f"urgent image {len(waits)} of {options.urgent} waited {waits[-1]:.2f} s")
+                log_progress(f"urgent image {len(waits)} of {options.urgent} waited {waits[-1]:.2f} s")
             pace = (time.perf_counter() - began) / (ended(found) - before)
     chunk = pace * found.settings.chunk_size
     print(f"{options.backlog:,} images wait; chunks of {found.settings.chunk_size}, {chunk:.2f} s each\n")
@@ -61,7 +61,7 @@ def main() -> None:
     for name, seconds in (("median", statistics.median(waits)), ("longest", max(waits))):
         print(f"| {name} of {options.urgent} | {seconds:.2f} | {seconds / chunk:.2f} |")
     print(f"\nThe longest wait took {max(waits) / chunk:.2f} chunks (bar: under {BAR:g})")
-    keep(options.json, {"backlog": options.backlog, "chunk seconds": chunk, "waits": waits})
+    write_json(options.json, {"backlog": options.backlog, "chunk seconds": chunk, "waits": waits})
     if options.plot:
         line = [(number, seconds / chunk) for number, seconds in enumerate(sorted(waits), 1)]
         draw_lines(options.plot, "What urgent images wait", "images, by their wait", "chunks", {"wait": line})
@@ -76,9 +76,9 @@ def ended(found: Services) -> int:
 def wait(found: Services, pipeline_id: int, key: str) -> float:
     """Ask for one urgent image; seconds until its work began."""
     waited = func.extract("epoch", Analysis.started_at - Analysis.created_at)
-    urgent = select(Analysis.state, waited).where(Analysis.priority == PRIORITIES["stat"]).order_by(Analysis.id.desc())
+    urgent = select(Analysis.state, waited).where(Analysis.priority == Priority.STAT).order_by(Analysis.id.desc())
     with found.sessions.begin() as session:
-        fill(session, 1, pipeline_id, PRIORITIES["stat"], key)
+        fill(session, 1, pipeline_id, Priority.STAT, key)
     while True:
         with found.sessions() as session:
             state, seconds = session.execute(urgent.limit(1)).one()

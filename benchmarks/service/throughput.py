@@ -25,12 +25,13 @@ from typing import Any
 import psutil
 from sqlalchemy import delete, func, select
 
-from benchmarks.figures import add_outputs, draw_bars, keep, tell
+from benchmarks.figures import add_output_options, draw_bars, log_progress, write_json
 from cli.connections import Services, connect, promote_shipped_pipeline
 from db import pipelines, queue
 from db.schema import ACTIVE, Analysis
 from embedded import EmbeddedStack
-from ingest import ingest_folder
+from ingest import ingest
+from ingest.sources import FolderSource, Labels
 from ingest.sources.folder import image_files
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--processes", type=int, default=default_processes(), help="of the worker")
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
-    add_outputs(parser)
+    add_output_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-throughput-") as scratch:
         folder = Path(scratch) / "images"
@@ -64,7 +65,7 @@ def main() -> None:
             rounds = measure(connect(stack.settings), folder, options.rounds)
     share = statistics.median(one["stack"] / one["loop"] for one in rounds)
     print(f"\nThe stack does {share:.0%} of the loop's images (bar: {BAR:.0%})")
-    keep(options.json, {"images": options.images, "rounds": rounds, "share": share})
+    write_json(options.json, {"images": options.images, "rounds": rounds, "share": share})
     if options.plot:
         bars = {
             f"round {number}, {way}": {"images/s": one[way]} for number, one in enumerate(rounds, 1) for way in WAYS
@@ -76,7 +77,9 @@ def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]
     """Let the loop and the stack take turns, print what each needed, and return it, round by round."""
     measured = []
     shipped = promote_shipped_pipeline(found)
-    image_ids = ingest_folder(found.sessions, found.store, folder, pipeline_id=shipped, case="BENCHMARK").image_ids
+    image_ids = ingest(
+        found.sessions, found.store, FolderSource(folder, Labels("BENCHMARK")), pipeline_id=shipped
+    ).image_ids
     warm_up(found)
     pipeline = Pipeline.default()
     files = sorted(folder.iterdir())
@@ -85,10 +88,10 @@ def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]
     print("| --- | --- | --- | --- | --- | --- |")
     for number in range(1, rounds + 1):
         cpu, began = own_cpu(), time.perf_counter()
-        tell(f"round {number}: the loop over {len(files)} images")
+        log_progress(f"round {number}: the loop over {len(files)} images")
         analyse(pipeline, files)
         loop, loop_cpu = len(files) / (time.perf_counter() - began), (own_cpu() - cpu) / len(files)
-        tell(f"round {number}: the stack, after a loop of {loop:.2f} images/s")
+        log_progress(f"round {number}: the stack, after a loop of {loop:.2f} images/s")
         before = stack_cpu()
         seconds = through_the_stack(found, image_ids, pipeline, number)
         stack, of_stack = len(image_ids) / seconds, (stack_cpu() - before) / len(image_ids)

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import add_outputs, draw_lines, keep, tell
+from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
 from benchmarks.service.chaos import TELL_SECONDS, case_done, ended, simulated
 from cli.connections import connect, promote_shipped_pipeline
 from embedded import EmbeddedStack
-from ingest import ingest_folder
+from ingest import ingest
+from ingest.sources import FolderSource, Labels
 
 PARTS = 10
 BAR = 0.05
@@ -36,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", nargs="?", type=Path, help="images to analyse; simulated if not given")
     parser.add_argument("--images", type=int, default=2000, help="how many to simulate")
-    add_outputs(parser)
+    add_output_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-memory-") as scratch:
         folder = options.folder or simulated(Path(scratch) / "images", options.images)
@@ -49,7 +50,7 @@ def main() -> int:
         print(f"| {first}..{last} | {most:.0f} |")
     growth = peak(samples, images // 2, images) / peak(samples, images // PARTS, images // 2) - 1
     print(f"\nSecond half over first: {growth:+.1%} (bar: under {BAR:.0%})")
-    keep(options.json, {"images": images, "growth": growth, "samples": samples})
+    write_json(options.json, {"images": images, "growth": growth, "samples": samples})
     if options.plot:
         line = list(zip(edges[1:], peaks, strict=True))
         draw_lines(options.plot, "Memory of a pool process", "images analysed", "peak MiB", {"resident": line})
@@ -62,7 +63,7 @@ def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
     with EmbeddedStack(home, workers=1, scheduler=True) as stack:
         found = connect(stack.settings)
         pipeline_id = promote_shipped_pipeline(found)
-        ingest_folder(found.sessions, found.store, folder, pipeline_id=pipeline_id, case="MEMORY")
+        ingest(found.sessions, found.store, FolderSource(folder, Labels("MEMORY")), pipeline_id=pipeline_id)
         due = time.monotonic()
         while not case_done(found.sessions):
             stack.check()
@@ -70,7 +71,7 @@ def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
                 pool = psutil.Process(stack.pids["worker"]).children()
                 samples.append((ended(found.sessions), max((one.memory_info().rss for one in pool), default=0) / 2**20))
             if samples and time.monotonic() > due:
-                tell(f"{samples[-1][0]} images, {samples[-1][1]:.0f} MiB")
+                log_progress(f"{samples[-1][0]} images, {samples[-1][1]:.0f} MiB")
                 due += TELL_SECONDS
             time.sleep(0.5)
     return samples

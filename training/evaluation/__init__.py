@@ -1,1 +1,1 @@
-"""Results compared with truth: the metrics of the paper and of COCO, as pure functions from files to dictionaries."""
+"""Results compared with truth: the metrics of the paper and of COCO, and their figures."""

@@ -1,4 +1,4 @@
-"""What every evaluation does with its figures: how sure they are, and how they are written down."""
+"""Confidence intervals of figures, and figures as JSON."""
 
 from __future__ import annotations
 
@@ -6,44 +6,71 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import beta
 
+from karyotyping.arrays import Floats
+
 Figures = dict[str, float]
+"""Figures by name; NaN where the denominator is 0."""
+Figure = float | None
+"""A figure in a report; None where the denominator is 0."""
 Unit = TypeVar("Unit")
 
 
 def ratio(part: float, whole: float) -> float:
-    """``part / whole``, NaN of nothing."""
+    """Return ``part / whole``, or NaN if ``whole`` is 0.
+
+    >>> ratio(1, 4), ratio(0, 0)
+    (0.25, nan)
+    """
     return float(part / whole) if whole else float("nan")
 
 
 def bootstrap(
     units: Sequence[Unit], figures: Callable[[Sequence[Unit]], Figures], *, resamples: int, seed: int
 ) -> dict[str, list[float]]:
-    """95 % percentile intervals ``[low, high]`` of ``figures``, resampling whole units (Efron 1979).
+    """Return 95 % percentile intervals of ``figures``, resampling whole units.
 
-    A unit is an image or a case, never a chromosome: those of one cell share its stain, focus and crowding.
+    Source: Efron 1979, "Bootstrap methods", DOI 10.1214/aos/1176344552.
+
+    Args:
+        units: images or cases, never chromosomes: those of one cell share its stain, focus and crowding.
+        figures: computes the figures of a sample of units.
+        resamples: number of samples, at least 1.
+        seed: of the random generator.
+
+    Returns:
+        ``[low, high]`` of each figure; NaN where no sample has the figure.
     """
     random = np.random.default_rng(seed)
     draws = [figures([units[i] for i in random.integers(0, len(units), len(units))]) for _ in range(resamples)]
     return {name: _interval(np.array([draw[name] for draw in draws])) for name in draws[0]}
 
 
-def _interval(values: NDArray[np.float64]) -> list[float]:
+def _interval(values: Floats) -> list[float]:
     defined = values[~np.isnan(values)]
     return [float(bound) for bound in np.percentile(defined, [2.5, 97.5])] if len(defined) else [np.nan, np.nan]
 
 
-def share_at_most(events: int, trials: int, confidence: float = 0.95) -> float:
-    """One-sided upper bound of the share that ``events`` of ``trials`` are a sample of (Clopper & Pearson 1934)."""
+def share_upper_bound(events: int, trials: int, confidence: float = 0.95) -> float:
+    """Return the one-sided upper bound, 0..1, of the share that ``events`` of ``trials`` estimate.
+
+    Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits", DOI 10.1093/biomet/26.4.404.
+
+    >>> round(share_upper_bound(0, 1000), 4)
+    0.003
+    """
     return float(beta.ppf(confidence, events + 1, trials - events)) if events < trials else 1.0
 
 
-def without_nan(value: Any) -> Any:
-    """``value`` with None for every NaN, which JSON does not know."""
+def nan_to_none(value: Any) -> Any:
+    """Return ``value`` with None for every NaN, which JSON does not have.
+
+    >>> nan_to_none({"AER": [float("nan"), 0.5]})
+    {'AER': [None, 0.5]}
+    """
     if isinstance(value, dict):
-        return {name: without_nan(item) for name, item in value.items()}
+        return {name: nan_to_none(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [without_nan(item) for item in value]
+        return [nan_to_none(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value

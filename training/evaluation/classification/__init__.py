@@ -1,1 +1,1 @@
-"""Evaluates chromosome classes: accuracy, calibration, risk against coverage."""
+"""Evaluation of chromosome classes: accuracy, calibration, risk against coverage."""

@@ -1,4 +1,4 @@
-"""True classes of single chromosomes and what a classifier answered, row by row, from their files."""
+"""True and predicted classes of single chromosomes, row by row, from their files."""
 
 from __future__ import annotations
 
@@ -17,61 +17,67 @@ from karyotyping.arrays import Bools, Floats, Ints
 from karyotyping.nomenclature.classes import CLASS_NAMES, class_name
 
 LABELS: tuple[str, ...] = (*CLASS_NAMES, class_name(None))
-"""What can be true or be answered; the last is no class at all: debris, a joined pair, a marker."""
+"""True and predicted labels; the last is no class: debris, a joined pair, a marker."""
 NO_CLASS, MISSING = len(LABELS) - 1, -1
 
 Names = NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """One classifier's answers to N chromosomes."""
+class Predictions:
+    """Predicted classes of N chromosomes."""
 
     label: Ints
-    """(N,) index into ``LABELS``, ``MISSING`` where there is no answer."""
+    """(N,) index into ``LABELS``, ``MISSING`` without a prediction."""
     score: Floats
-    """(N,) its probability, 0..1; NaN where none is given."""
+    """(N,) probability of ``label``, 0..1; NaN without one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """N chromosomes with a known class, and the answers to them."""
+class ClassComparison:
+    """N chromosomes with a known class, and their predictions."""
 
     file: Names
     true: Ints
     """(N,) index into ``LABELS``."""
     upright: Ints
-    """(N,) 1: the picture shows the p arm up, -1: down, 0: nobody knows."""
+    """(N,) 1: the p arm is up in the image, -1: down, 0: not known."""
     cell: Names | None
     """(N,) names that are unique over all cases."""
     case: Names
-    """(N,) what is resampled: the case, and where the truth has none the cell, or the chromosome itself."""
+    """(N,) the unit that is resampled."""
     unit: str
-    """Which of the three."""
-    groups: dict[str, Names]
-    """By column of the truth that tells domains apart (``report``, ``banding``): (N,) its values."""
-    isolated: Answers
-    """Each chromosome seen for itself."""
-    assigned: Answers | None
-    """All chromosomes of a cell weighed against each other."""
+    """``case``; ``cell`` if the truth has no cases; ``chromosome`` if it has neither."""
+    domains: dict[str, Names]
+    """By column of the truth (``report``, ``banding``): (N,) its values."""
+    isolated: Predictions
+    """Of each chromosome alone."""
+    assigned: Predictions | None
+    """Of all chromosomes of a cell together."""
     in_top5: Bools
-    """(N,) the true class is among the five likeliest."""
+    """(N,) whether the true class is among the five likeliest."""
     p_up: Floats
-    """(N,) probability that the p arm is at the upper end of the picture; NaN where none is given."""
+    """(N,) probability, 0..1, that the p arm is at the upper end of the image; NaN without one."""
     p_no_class: Floats
-    """(N,) probability of no class at all; NaN where none is given."""
-    strangers: int
-    """Answers for files that the truth does not have."""
+    """(N,) probability, 0..1, of no class; NaN without one."""
+    other_predictions: int
+    """Number of predictions for files that the truth does not have."""
 
     def __len__(self) -> int:
+        """Return N."""
         return len(self.true)
 
+    @property
+    def predictions(self) -> dict[str, Predictions]:
+        """``isolated``, and ``assigned`` if there are any."""
+        return {"isolated": self.isolated} | ({"assigned": self.assigned} if self.assigned else {})
 
-DOMAINS = ("report", "banding")
+
+DOMAIN_COLUMNS = ("report", "banding")
 
 
-def read(truth: Path, predictions: Path) -> Compared:
-    """Join a truth and a classifier's answers by ``file``.
+def read(truth: Path, predictions: Path) -> ClassComparison:
+    """Join true and predicted classes by ``file``.
 
     Args:
         truth: CSV, or a zip with an ``index.csv``, with the columns ``file`` and ``class`` (1..22, X, Y, ``?``; 23 and
@@ -80,52 +86,51 @@ def read(truth: Path, predictions: Path) -> Compared:
             and perhaps ``assigned_class``, ``assigned_score``, ``p_up``, ``p_unknown``.
 
     Raises:
-        ValueError: a file lacks a column, names a file twice, has no rows, or holds something that is no class or
+        ValueError: a file lacks a column, names a file twice, has no rows, or holds a value that is no class or
             probability.
     """
     rows = _rows(truth, ("file", "class"))
     if not rows:
         raise ValueError(f"{truth} has no rows to evaluate")
-    answered = _rows(predictions, ("file", "class", "score", "top5"))
-    known = {row["file"]: number for number, row in enumerate(rows)}
-    n, place = len(rows), [known.get(row["file"], MISSING) for row in answered]
+    predicted = _rows(predictions, ("file", "class", "score", "top5"))
+    row_of = {row["file"]: number for number, row in enumerate(rows)}
+    n, place = len(rows), np.array([row_of.get(row["file"], MISSING) for row in predicted], np.int64)
     true = _labels((row["class"] for row in rows), truth)
-    there = np.array(place, np.int64) != MISSING
-    where = np.array(place, np.int64)[there]
+    known = place != MISSING
 
-    def spread(values: NDArray[np.generic], empty: float) -> NDArray[np.generic]:
-        """The answers' ``values`` in the order of the truth."""
+    def in_order(values: NDArray[np.generic], empty: float) -> NDArray[np.generic]:
+        """Return the predictions' ``values`` in the order of the truth."""
         full = np.full(n, empty, values.dtype)
-        full[where] = values[there]
+        full[place[known]] = values[known]
         return full
 
     def probability(column: str) -> Floats:
-        return np.asarray(spread(_probabilities(answered, column, predictions), np.nan), np.float64)
+        return np.asarray(in_order(_probabilities(predicted, column, predictions), np.nan), np.float64)
 
     def label(column: str) -> Ints:
-        said = _labels((row.get(column) or "" for row in answered), predictions, optional=column != "class")
-        return np.asarray(spread(said, MISSING), np.int64)
+        labels = _labels((row.get(column) or "" for row in predicted), predictions, optional=column != "class")
+        return np.asarray(in_order(labels, MISSING), np.int64)
 
-    top5 = [_labels(row["top5"].split()[:5], predictions) for row in answered]
+    top5 = [_labels(row["top5"].split()[:5], predictions) for row in predicted]
     in_top5 = np.zeros(n, bool)
-    in_top5[where] = [true[k] in five for k, five in zip(place, top5, strict=True) if k != MISSING]
-    isolated = Answers(label("class"), probability("score"))
-    assigned = Answers(label("assigned_class"), probability("assigned_score"))
-    cell, case, unit = _belonging(rows)
-    return Compared(
+    in_top5[place[known]] = [true[k] in five for k, five in zip(place.tolist(), top5, strict=True) if k != MISSING]
+    isolated = Predictions(label("class"), probability("score"))
+    assigned = Predictions(label("assigned_class"), probability("assigned_score"))
+    cell, case, unit = _units(rows)
+    return ClassComparison(
         file=np.array([row["file"] for row in rows]),
         true=true,
-        upright=np.array([_posture(row.get("upright", ""), truth) for row in rows], np.int64),
+        upright=np.array([_polarity(row.get("upright", ""), truth) for row in rows], np.int64),
         cell=cell,
         case=case,
         unit=unit,
-        groups={name: np.array([row[name] for row in rows]) for name in DOMAINS if name in rows[0]},
+        domains={name: np.array([row[name] for row in rows]) for name in DOMAIN_COLUMNS if name in rows[0]},
         isolated=isolated,
         assigned=assigned if (assigned.label != MISSING).any() else None,
         in_top5=in_top5 | ((true == NO_CLASS) & (isolated.label == NO_CLASS)),
         p_up=probability("p_up"),
         p_no_class=probability("p_unknown"),
-        strangers=int((~there).sum()),
+        other_predictions=int((~known).sum()),
     )
 
 
@@ -171,17 +176,17 @@ def _probabilities(rows: Sequence[dict[str, str]], column: str, path: Path) -> F
     return values
 
 
-def _posture(text: str, path: Path) -> int:
+def _polarity(text: str, path: Path) -> int:
     if text not in ("", "0", "1", "-1"):
         raise ValueError(f"{path}: upright {text!r} is not 1 (p arm up), -1 (p arm down) or 0 (not known)")
     return int(text or 0)
 
 
-def _belonging(rows: Sequence[dict[str, str]]) -> tuple[Names | None, Names, str]:
-    """Cell, if the truth has one, and what is resampled; the same name in two reports is not the same."""
+def _units(rows: Sequence[dict[str, str]]) -> tuple[Names | None, Names, str]:
+    """Return ``cell``, ``case`` and ``unit`` of a comparison; one name in two domains is two units."""
 
     def joined(*columns: str) -> Names:
-        return np.array(["\t".join(row.get(name) or "" for name in (*DOMAINS, *columns)) for row in rows])
+        return np.array(["\t".join(row.get(name) or "" for name in (*DOMAIN_COLUMNS, *columns)) for row in rows])
 
     cell = joined("case", "cell") if "cell" in rows[0] else None
     if "case" in rows[0]:

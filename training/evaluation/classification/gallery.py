@@ -1,4 +1,4 @@
-"""The mistakes that a classifier was surest of, as pictures."""
+"""Images of the wrong predictions with the highest scores."""
 
 from __future__ import annotations
 
@@ -7,64 +7,91 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 from PIL import Image
 
 from karyotyping.arrays import Ints
-from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, Compared
-from training.evaluation.page import INK, PALE, WRONG, Page
+from training.evaluation.charts import INK, MUTED, WRONG, new_figure
+from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, ClassComparison
 
-WORST = 50
-_ACROSS = 10
-_TILE = (118, 190)
-_CAPTION = 56
-_LARGEST_SCALE = 3.0
+MAX_ERRORS = 50
+_COLUMNS = 10
+_TILE = (118, 190)  # px, width and height, with the caption
+_HEADER, _MARGIN, _CAPTION = 90, 30, 56  # px
+_MAX_SCALE = 3.0  # px of the figure per px of an image
 
 
-def worst_errors(compared: Compared, count: int = WORST) -> Ints:
-    """Rows of the ``count`` wrong answers with the highest scores, surest first; a ``?`` is no wrong class."""
-    said = compared.isolated
+def worst_errors(comparison: ClassComparison, count: int = MAX_ERRORS) -> Ints:
+    """Return the rows of the ``count`` wrong predictions with the highest scores; ``?`` is no wrong class."""
+    isolated = comparison.isolated
     wrong = np.flatnonzero(
-        (said.label != compared.true) & (said.label != MISSING) & (said.label != NO_CLASS) & ~np.isnan(said.score)
+        (isolated.label != comparison.true)
+        & (isolated.label != MISSING)
+        & (isolated.label != NO_CLASS)
+        & ~np.isnan(isolated.score)
     )
-    return wrong[np.argsort(-said.score[wrong], kind="stable")][:count]
+    return wrong[np.argsort(-isolated.score[wrong], kind="stable")][:count]
 
 
-def gallery(compared: Compared, crops: Path) -> NDArray[np.uint8]:
-    """The worst errors, (H, W, 3) RGB, each above its true class, the class it was taken for and the score.
+def gallery(comparison: ClassComparison, crops: Path) -> Figure:
+    """Draw the worst errors, each above its true class, its predicted class and the score.
 
     Args:
-        compared: the answers.
-        crops: zip or folder that holds the pictures under the names in the truth.
+        comparison: true and predicted classes.
+        crops: zip or folder of the images under the names in the truth.
 
     Raises:
-        ValueError: a picture is not there.
+        ValueError: an image is not in ``crops``.
     """
-    rows = worst_errors(compared)
-    width, height = _TILE
-    page = Page(_ACROSS * width + 60, 90 + height * max(1, -(-len(rows) // _ACROSS)))
-    page.text((30, 36), "Surest errors", size=22, anchor="lm")
-    page.text((30, 64), "true > predicted, and the score", ink=PALE, anchor="lm")
-    for place, (row, picture) in enumerate(
-        zip(rows.tolist(), _pictures(compared.file[rows].tolist(), crops), strict=True)
-    ):
-        left, top = 30 + width * (place % _ACROSS), 90 + height * (place // _ACROSS)
-        room = (2 * (width - 14), 2 * (height - _CAPTION))
-        scale = min(room[0] / picture.width, room[1] / picture.height, 2 * _LARGEST_SCALE)
-        size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-        shown = picture.resize(size, Image.Resampling.LANCZOS)
-        page.paste(shown, left + (width - size[0] / 2) / 2, top + (height - _CAPTION - size[1] / 2) / 2)
-        true, said = LABELS[compared.true[row]], LABELS[compared.isolated.label[row]]
-        page.text((left + width / 2, top + height - _CAPTION + 16), f"{true} > {said}", size=16, ink=WRONG)
-        page.text((left + width / 2, top + height - _CAPTION + 35), f"{compared.isolated.score[row]:.4f}", ink=INK)
-    return page.pixels()
+    rows = worst_errors(comparison)
+    tile_width, tile_height = _TILE
+    width = _COLUMNS * tile_width + 2 * _MARGIN
+    height = _HEADER + tile_height * max(1, -(-len(rows) // _COLUMNS))
+    figure = new_figure(width, height, constrained=False)
+    figure.text(
+        _MARGIN / width, 1 - 36 / height, "Wrong classes with the highest scores", fontsize=15, color=INK, va="center"
+    )
+    figure.text(
+        _MARGIN / width, 1 - 66 / height, "true > predicted, and the score", fontsize=10, color=MUTED, va="center"
+    )
+    images = _read_images(comparison.file[rows].tolist(), crops)
+    room = np.array([tile_width - 14, tile_height - _CAPTION])
+    for place, (row, image) in enumerate(zip(rows.tolist(), images, strict=True)):
+        left = _MARGIN + tile_width * (place % _COLUMNS)
+        top = height - _HEADER - tile_height * (place // _COLUMNS)
+        size = np.array(image.size) * min(*(room / image.size), _MAX_SCALE)
+        corner = np.array([left + tile_width / 2, top - room[1] / 2]) - size / 2
+        axes = figure.add_axes((*(corner / (width, height)), *(size / (width, height))))
+        axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255, interpolation="lanczos", aspect="auto")
+        axes.set_axis_off()
+        label, predicted = LABELS[comparison.true[row]], LABELS[comparison.isolated.label[row]]
+        middle, caption = (left + tile_width / 2) / width, top - room[1]
+        figure.text(
+            middle,
+            (caption - 16) / height,
+            f"{label} > {predicted}",
+            color=WRONG,
+            fontsize=10,
+            ha="center",
+            va="center",
+        )
+        figure.text(
+            middle,
+            (caption - 35) / height,
+            f"{comparison.isolated.score[row]:.4f}",
+            color=INK,
+            fontsize=9,
+            ha="center",
+            va="center",
+        )
+    return figure
 
 
-def _pictures(files: list[str], crops: Path) -> list[Image.Image]:
+def _read_images(files: list[str], crops: Path) -> list[Image.Image]:
     try:
         if not zipfile.is_zipfile(crops):
             return [Image.open(crops / name).convert("L") for name in files]
         with zipfile.ZipFile(crops) as archive:
             return [Image.open(io.BytesIO(archive.read(name))).convert("L") for name in files]
     except (KeyError, OSError) as problem:
-        raise ValueError(f"{crops} does not hold the pictures that the truth names: {problem}") from problem
+        raise ValueError(f"{crops} does not hold the images that the truth names: {problem}") from problem

@@ -1,100 +1,161 @@
-"""Pictures of how good classes are: confusion matrix, reliability diagram, risk-coverage curve."""
+"""Figures of classes: confusion matrix, reliability diagram, risk-coverage curve, and wrong predictions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from karyotyping.arrays import Ints
-from training.evaluation.classification.calibration import ERROR_TARGETS, RiskCoverage
-from training.evaluation.classification.data import LABELS, MISSING
-from training.evaluation.page import INK, PALE, PAPER, RIGHT, SERIES, WRONG, Axes, Color, Page
+from training.evaluation.charts import (
+    CORRECT,
+    INK,
+    MUTED,
+    SERIES,
+    WRONG,
+    add_legend,
+    new_chart,
+    new_figure,
+    save,
+    set_title,
+)
+from training.evaluation.classification.calibration import ERROR_TARGETS, RiskCoverage, reliability
+from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, ClassComparison
+from training.evaluation.classification.gallery import gallery
+from training.evaluation.classification.schema import ReliabilityBin
+from training.evaluation.classification.scoring import ScoredPredictions
 
-_LEAST_ERROR = 1e-4
-_LEAST_MARKED = 0.05
+_MIN_ERROR = 1e-4  # lower end of the axis of errors
+_MIN_LABELLED = 0.05  # share of chromosomes; operating points below it get no label
+_CELL_SIDE = 38  # px, of the confusion matrix
+_EMPTY = "#f6f7f9"
+_CORRECT_SHARES, _WRONG_SHARES = (
+    LinearSegmentedColormap.from_list(color, [_EMPTY, color]) for color in (CORRECT, WRONG)
+)
 
 
-def confusion(true: Ints, said: Ints) -> NDArray[np.uint8]:
-    """The confusion matrix of (N,) indices into ``LABELS``, (H, W, 3) RGB: rows are true classes, and a mistake is the
-    redder the larger its share of the row."""
-    shown = [k for k in range(len(LABELS)) if k < len(LABELS) - 1 or (true == k).any() or (said == k).any()]
+def confusion(true: Ints, predicted: Ints) -> Figure:
+    """Draw the confusion matrix of (N,) indices into ``LABELS``; rows are true classes."""
+    with_no_class = bool((true == NO_CLASS).any() or (predicted == NO_CLASS).any())
+    classes = len(LABELS) if with_no_class else NO_CLASS
     counts = np.zeros((len(LABELS), len(LABELS)), np.int64)
-    np.add.at(counts, (true[said != MISSING], said[said != MISSING]), 1)
-    wanted = np.bincount(true, minlength=len(LABELS))
-    step, left, top = 38, 90, 120
-    page = Page(left + step * len(shown) + 110, top + step * len(shown) + 40)
-    page.text((left, 36), "Confusion", size=22, anchor="lm")
-    page.text(
-        (left, 66), "true class down, predicted class across; counts, and recall at the right", ink=PALE, anchor="lm"
+    np.add.at(counts, (true[predicted != MISSING], predicted[predicted != MISSING]), 1)
+    counts, totals = counts[:classes, :classes], np.bincount(true, minlength=len(LABELS))[:classes, None]
+    shares = counts / np.maximum(totals, 1)
+    wrong_depth = np.minimum(1.0, 2.5 * np.sqrt(shares))  # full red at a sixth of the row
+    on_diagonal = np.eye(classes, dtype=bool)
+    depth = np.where(on_diagonal, shares, wrong_depth)
+    figure = new_figure(_CELL_SIDE * classes + 210, _CELL_SIDE * classes + 170)
+    axes = figure.add_subplot()
+    set_title(
+        axes, "Confusion", "rows: true class, columns: predicted class; counts, and recall at the right", above=18
     )
-    for place, k in enumerate(shown):
-        middle = (place + 0.5) * step
-        page.text((left + middle, top - 16), LABELS[k])
-        page.text((left - 14, top + middle), LABELS[k], anchor="rm")
-        if wanted[k]:
-            page.text((left + len(shown) * step + 12, top + middle), f"{counts[k, k] / wanted[k]:.2%}", anchor="lm")
-    for row, k in enumerate(shown):
-        for column, other in enumerate(shown):
-            count, x, y = int(counts[k, other]), left + column * step, top + row * step
-            share = count / wanted[k] if wanted[k] else 0.0
-            depth = share if k == other else min(1.0, 2.5 * math.sqrt(share))  # one in six is as red as it gets
-            page.box(x, y, x + step - 1, y + step - 1, _tint(RIGHT if k == other else WRONG, depth))
-            if count:
-                page.text((x + step / 2, y + step / 2), str(count), size=12, ink=PAPER if depth > 0.5 else INK)
-    return page.pixels()
+    colors = np.where(on_diagonal[..., None], _CORRECT_SHARES(depth), _WRONG_SHARES(depth))
+    axes.imshow(colors, interpolation="nearest")
+    for row, column in np.argwhere(counts).tolist():
+        ink = "white" if depth[row, column] > 0.5 else INK
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
+    for row in np.flatnonzero(totals).tolist():
+        recall = counts[row, row] / totals[row, 0]
+        axes.text(classes - 0.2, row, f"{recall:.2%}", va="center", color=INK, fontsize=9)
+    axes.set_xticks(np.arange(classes), LABELS[:classes])
+    axes.set_yticks(np.arange(classes), LABELS[:classes])
+    axes.set_xticks(np.arange(classes + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="both", length=0, top=False, labeltop=True, labelbottom=False, labelcolor=INK, labelsize=9)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
-def _tint(color: Color, depth: float) -> Color:
-    base = (246, 247, 249)
-    red, green, blue = (round(b + (c - b) * depth) for b, c in zip(base, color, strict=True))
-    return red, green, blue
+def reliability_diagram(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
+    """Draw accuracy against score, from the rows of ``calibration.reliability`` by series.
 
-
-def reliability_diagram(bins: Mapping[str, Sequence[Mapping[str, float]]]) -> NDArray[np.uint8]:
-    """Accuracy by score, of the rows that ``confidence.reliability`` gives for each series, (H, W, 3) RGB. A dot's area
-    grows with the logarithm of how many answers it stands for."""
-    axes = Axes("Reliability", "score", "share that is right")
-    axes.page.line([axes.at(0, 0), axes.at(1, 1)], PALE)
-    for number, (ink, (name, rows)) in enumerate(zip(SERIES, bins.items(), strict=False)):
-        places = [axes.at(row["score"], row["accuracy"]) for row in rows]
-        axes.page.line(places, ink, 2)
-        for place, row in zip(places, rows, strict=True):
-            axes.page.dot(place, 3 + 2.2 * math.sqrt(math.log10(row["count"])), ink)
-        total = int(sum(row["count"] for row in rows))
+    The radius of a dot grows with the logarithm of its number of predictions.
+    """
+    figure, axes = new_chart("Reliability", "score", "share of right predictions")
+    axes.plot((0, 1), (0, 1), color=MUTED, linewidth=1)
+    for color, (name, rows) in zip(SERIES, bins.items(), strict=False):
+        score, accuracy = [row["score"] for row in rows], [row["accuracy"] for row in rows]
+        total = sum(row["count"] for row in rows)
         gap = sum(row["count"] * abs(row["score"] - row["accuracy"]) for row in rows) / total
-        words = f"{name}: calibration error {gap:.2%} of {total} answers"
-        axes.page.text(axes.at(0.03, 0.96 - 0.04 * number), words, size=16, ink=ink, anchor="lm")
-    return axes.page.pixels()
+        label = f"{name}: calibration error {gap:.2%} of {total} predictions"
+        axes.plot(score, accuracy, color=color, linewidth=1.5, label=label)
+        area = [(4 + 3 * np.sqrt(np.log10(row["count"]))) ** 2 for row in rows]
+        axes.scatter(score, accuracy, s=area, color=color, edgecolor="white", linewidth=0.8, clip_on=False, zorder=3)
+    ticks = np.linspace(0, 1, 11)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xticks=ticks, yticks=ticks, aspect="equal")
+    add_legend(axes, "lower right")
+    return figure
 
 
-def risk_coverage(curves: Mapping[str, RiskCoverage]) -> NDArray[np.uint8]:
-    """Share of errors among the surest answers, on a logarithmic scale, (H, W, 3) RGB; below 1 in 10,000 lies on the
-    floor."""
-    ticks = {10.0**k: f"{10.0**k:.4g}".rstrip("0") if k < 0 else "1" for k in range(-4, 1)}
-    axes = Axes(
-        "Risk and coverage",
-        "share of chromosomes accepted, the surest first",
-        "share of errors among them",
-        y_ticks=ticks,
-        rise=lambda error: 1 + math.log10(max(error, _LEAST_ERROR)) / 4,
+def risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
+    """Draw the share of errors among the predictions with the highest scores, on a logarithmic scale."""
+    figure, axes = new_chart(
+        "Risk and coverage", "share of chromosomes accepted, by decreasing score", "share of errors among them"
     )
+    axes.set_yscale("log")
     for target in ERROR_TARGETS:
-        axes.page.line([axes.at(0, target), axes.at(1, target)], PALE)
-        axes.page.text((axes.at(0.01, target)[0], axes.at(0, target)[1] - 10), f"{target:.1%}", ink=PALE, anchor="lm")
-    for number, (ink, (name, curve)) in enumerate(zip(SERIES, curves.items(), strict=False)):
-        shares, errors = [*curve.coverage.tolist(), 1.0], [*curve.error.tolist(), curve.errors_total / curve.total]
-        axes.page.line([axes.at(x, y) for x, y in zip(shares, errors, strict=True)], ink, 2)
-        axes.page.text(axes.at(0.03, 10 ** (-0.16 - 0.16 * number)), name, size=16, ink=ink, anchor="lm")
+        axes.axhline(target, color=MUTED, linewidth=1)
+        axes.annotate(f"{target:.1%}", (0, target), (6, 4), textcoords="offset points", color=MUTED, fontsize=10)
+    for number, (color, (name, curve)) in enumerate(zip(SERIES, curves.items(), strict=False)):
+        error = np.append(curve.error, curve.errors_total / curve.total)
+        axes.plot(np.append(curve.coverage, 1), np.maximum(error, _MIN_ERROR), color=color, linewidth=1.5, label=name)
         for target in ERROR_TARGETS:
-            point = curve.within(target)
-            if point["coverage"] > _LEAST_MARKED:
-                place = axes.at(point["coverage"], target)
-                if point["accepted"] < curve.accepted[-1]:  # the curve crosses here
-                    axes.page.dot(place, 5, ink)
-                right = number > 0 and point["coverage"] < 0.9  # below a curve that still rises slowly
-                beside = (place[0] + (10 if right else -10), place[1] + (14 if number else -12))
-                axes.page.text(beside, f"{point['coverage']:.1%}", ink=ink, anchor="lm" if right else "rm")
-    return axes.page.pixels()
+            point = curve.operating_point(target)
+            if point["coverage"] < _MIN_LABELLED:
+                continue
+            if point["accepted"] < curve.accepted[-1]:  # the curve crosses the target here
+                axes.plot(point["coverage"], target, "o", color=color, markersize=6)
+            right = number > 0 and point["coverage"] < 0.9
+            axes.annotate(
+                f"{point['coverage']:.1%}",
+                (point["coverage"], target),
+                (8 if right else -8, -8 if number else 8),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                va="center",
+                color=color,
+                fontsize=10,
+            )
+    decades = 10.0 ** np.arange(-4, 1)
+    axes.set(xlim=(0, 1), ylim=(_MIN_ERROR, 1), xticks=np.linspace(0, 1, 11))
+    axes.set_yticks(decades, [f"{decade:g}" if decade > _MIN_ERROR else "0.0001" for decade in decades])
+    axes.yaxis.set_minor_locator(NullLocator())
+    add_legend(axes, "upper left")
+    return figure
+
+
+def draw(comparison: ClassComparison, folder: Path, crops: Path | None = None) -> list[Path]:
+    """Write ``confusion.png``, ``reliability.png``, ``risk_coverage.png``, and with ``crops`` ``errors.png``.
+
+    Args:
+        comparison: true and predicted classes.
+        folder: destination, made if it does not exist.
+        crops: zip or folder of the images under the names in the truth.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: an image is not in ``crops``.
+    """
+    figures = {"confusion": confusion(comparison.true, comparison.isolated.label)}
+    scored = {
+        name: ScoredPredictions.of(comparison, one)
+        for name, one in comparison.predictions.items()
+        if not np.isnan(one.score).all()
+    }
+    if scored:
+        given = {name: ~np.isnan(one.score) for name, one in scored.items()}
+        bins = {name: reliability(one.score[given[name]], one.right[given[name]]) for name, one in scored.items()}
+        figures["reliability"] = reliability_diagram(bins)
+        rows = np.arange(len(comparison))
+        figures["risk_coverage"] = risk_coverage({name: one.curve(rows) for name, one in scored.items()})
+    if crops:
+        figures["errors"] = gallery(comparison, crops)
+    return save(figures, folder)

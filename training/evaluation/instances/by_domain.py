@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
-_SHOWN: tuple[tuple[str, str, str], ...] = (
+from training.evaluation.instances.schema import InstanceFigures, InstanceReport
+
+_Column = Literal["AP50", "mAP", "mAR", "AER", "Acc", "WCR", "clinical_precision", "clinical_recall", "edits"]
+_COLUMNS: tuple[tuple[str, Literal["bbox", "segm"], _Column], ...] = (
     ("box AP.5", "bbox", "AP50"),
     ("mAP", "bbox", "mAP"),
     ("mAR", "bbox", "mAR"),
@@ -21,31 +24,35 @@ _SHOWN: tuple[tuple[str, str, str], ...] = (
 """Heading, kind and figure of each column; precision and recall are the clinical ones."""
 
 
-def domain_table(report: dict[str, Any], field: str, view: str = "counted") -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the figures ``by`` a field, each above its 95 % interval if there is one.
+def domain_table(
+    report: InstanceReport, field: str, view: Literal["counted", "excused"] = "counted"
+) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the figures ``by`` a field, each above its 95 % interval if there is one.
 
     Args:
-        report: what ``training.evaluation.instances.report.report`` says, by ``field``.
+        report: by ``field``, from ``training.evaluation.instances.report.report``.
         field: heading of the first column.
-        view: ``counted`` or ``excused``.
+        view: which figures.
     """
-    summary = report["summary"]
-    parts = report["by"] | {"all": {**summary, view: report[view]}}
-    shown = [column for column in _SHOWN if column[1] in report[view]]
+    summary, domains = report["summary"], report["by"]
+    parts = [(name, part["images"], part["chromosomes"], part[view]) for name, part in domains.items()]
+    parts.append(("all", summary["images"], summary["chromosomes"], report[view]))
+    columns = [column for column in _COLUMNS if column[1] in report[view]]
     rows = [
-        [name, str(part["images"]), str(part["chromosomes"]), *(_cell(part[view][kind], key) for _, kind, key in shown)]
-        for name, part in parts.items()
+        [name, str(images), str(chromosomes), *(_cell(figures[kind], key) for _, kind, key in columns)]
+        for name, images, chromosomes, figures in parts
     ]
-    return [field, "images", "chromosomes", *(heading for heading, _, _ in shown)], rows
+    return [field, "images", "chromosomes", *(heading for heading, _, _ in columns)], rows
 
 
-def _cell(figures: dict[str, Any], name: str) -> str:
+def _cell(figures: InstanceFigures, name: _Column) -> str:
     bounds: Sequence[float | None] = figures.get("interval95", {}).get(name, ())
     return "\n".join([_number(figures[name]), *(["-".join(map(_number, bounds))] if bounds else [])])
 
 
 def _number(value: float | None) -> str:
-    """
+    """Write a figure with three digits.
+
     >>> _number(0.8764), _number(12.345), _number(None)
     ('.876', '12.35', '-')
     """

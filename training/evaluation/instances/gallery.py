@@ -1,116 +1,129 @@
-"""The cells that leave most to an operator, with outlines of what was found, is false and was missed."""
+"""Figures of the images that need most edits, with outlines of results and of missed chromosomes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 from pycocotools import mask as rle
+from skimage.measure import find_contours
 
-from training.evaluation.instances.edit_count import Overlaps, corrections, pairs
-from training.evaluation.instances.mask_overlap import Code, Outlines, outlines, overlaps
-from training.evaluation.instances.matching import Comparison
-from training.evaluation.page import INK, Color, Page
+from karyotyping.arrays import Bools, Floats
+from training.evaluation.charts import INK, new_figure
+from training.evaluation.instances.edit_count import Corrections, Overlaps, count_corrections, match_one_to_one
+from training.evaluation.instances.mask_overlap import Code, Outlines, measure_overlaps, outlines
+from training.evaluation.instances.matching import CocoItem, Comparison
 
-FOUND: Color = (40, 150, 255)
-FALSE: Color = (255, 165, 0)
-MISSED: Color = (240, 30, 60)
-EXCUSED: Color = (150, 150, 150)
-_LARGEST_SIDE = 1400
-"""Photographs are enlarged by a whole factor as long as they stay below."""
-_CAPTION = 84
-_COLUMN = 140
+COLORS = {"found": "#2896ff", "false": "#ffa500", "missed": "#f01e3c", "excused": "#969696"}
+"""Colours of the outlines by group."""
+_MAX_SIDE = 1400  # px, of an image that is enlarged by a whole factor
+_HEADER_HEIGHT = 90  # px
+_LINE_WIDTH = 1.2  # points
 
-Group = tuple[str, Color, list[Code]]
+Groups = dict[str, list[Code]]
+"""The outlines of an image by what became of them: a key of ``COLORS``."""
 
 
-def worst_cases(
-    comparison: Comparison, images: Path, *, min_score: float, count: int
-) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """The ``count`` images with most edits (without masks: most missed or false boxes), worst first: name and picture
-    (H, W, 3) RGB.
+def worst_images(comparison: Comparison, images: Path, *, min_score: float, count: int) -> Iterator[tuple[str, Figure]]:
+    """Yield name and figure of the images with most edits (without masks: most missed or false boxes), worst first.
 
     Args:
         comparison: with crowd regions where results are excused.
         images: folder with the images under the names in the truth.
-        min_score: results below it are left out.
-        count: how many.
+        min_score: least score, 0..1, of the results drawn.
+        count: number of images.
 
     Raises:
-        ValueError: an image is not there, or has not the size that the truth says.
+        ValueError: an image is absent, or its size differs from the truth's.
     """
     masked = "segm" in comparison.kinds
-    every = outlines(comparison if masked else comparison.boxes_alone(), min_score)
-    seen = [overlaps(one) for one in every]
-    grouped = [groups(one, over) for one, over in zip(every, seen, strict=True)]
-    trouble = [
-        corrections(over).edits if masked else sum(len(codes) for _, ink, codes in sorted_out if ink in {FALSE, MISSED})
-        for over, sorted_out in zip(seen, grouped, strict=True)
+    per_image = outlines(comparison if masked else comparison.without_masks(), min_score)
+    overlaps = [measure_overlaps(one) for one in per_image]
+    groups = [group_outlines(one, overlap) for one, overlap in zip(per_image, overlaps, strict=True)]
+    corrections = [count_corrections(overlap) for overlap in overlaps]
+    errors = [
+        work.edits if masked else len(group["false"]) + len(group["missed"])
+        for work, group in zip(corrections, groups, strict=True)
     ]
-    order = sorted(range(len(seen)), key=lambda i: (-trouble[i], comparison.images[i]["file_name"]))
+    order = sorted(range(len(errors)), key=lambda i: (-errors[i], comparison.images[i]["file_name"]))
     for i in order[:count]:
-        image, done = comparison.images[i], corrections(seen[i])
-        work = (
-            f"{done.edits} edits: split {done.splits}, join {done.joins}, delete {done.deletions}, add {done.additions}"
-        )
-        caption = f"{image['file_name']}: {done.chromosomes} chromosomes"
-        yield image["file_name"], picture(photograph(images, image), grouped[i], caption, work if masked else "")
+        image, name = comparison.images[i], comparison.images[i]["file_name"]
+        title = f"{name}: {corrections[i].chromosomes} chromosomes"
+        summary = _edits_in_words(corrections[i]) if masked else ""
+        yield name, draw_outlines(read_image(images, image), groups[i], title, summary)
 
 
-def groups(image: Outlines, seen: Overlaps) -> list[Group]:
-    """The outlines of an image by what the matching at IoU .5 makes of them."""
-    partner = pairs(seen.iou)
+def _edits_in_words(work: Corrections) -> str:
+    return f"{work.edits} edits: split {work.splits}, join {work.joins}, delete {work.deletions}, add {work.additions}"
+
+
+def group_outlines(image: Outlines, overlaps: Overlaps) -> Groups:
+    """Group the results that are found, false and excused, and the chromosomes that are missed."""
+    partner = match_one_to_one(overlaps.iou)
     taken = np.isin(np.arange(len(image.results)), partner)
 
-    def of(codes: Sequence[Code], chosen: NDArray[np.bool_]) -> list[Code]:
-        return [code for code, wanted in zip(codes, chosen, strict=True) if wanted]
+    def chosen(codes: Sequence[Code], wanted: Bools) -> list[Code]:
+        return [code for code, is_wanted in zip(codes, wanted, strict=True) if is_wanted]
 
-    return [
-        ("found", FOUND, of(image.results, taken)),
-        ("false", FALSE, of(image.results, ~taken & ~seen.excused)),
-        ("missed", MISSED, of(image.truth, partner < 0)),
-        ("excused", EXCUSED, of(image.results, ~taken & seen.excused)),
-    ]
-
-
-def picture(pixels: NDArray[np.uint8], sorted_out: Sequence[Group], caption: str, work: str) -> NDArray[np.uint8]:
-    """A photograph (H, W), enlarged, with its outlines, under a caption that is their legend; (h, w, 3) RGB."""
-    factor = 2 * max(1, _LARGEST_SIDE // max(pixels.shape))
-    large = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    canvas = np.repeat(np.asarray(large, np.uint8)[..., None], 3, axis=2)
-    for _, ink, codes in sorted(sorted_out, key=lambda group: group[1] in {FALSE, MISSED}):
-        for code in codes:
-            mask = np.asarray(rle.decode(code), np.uint8)
-            enlarged = cv2.resize(mask, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
-            lines, _ = cv2.findContours(enlarged, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-            cv2.polylines(canvas, list(lines), True, ink, 3, cv2.LINE_AA)
-    page = Page(canvas.shape[1] // 2, canvas.shape[0] // 2 + _CAPTION)
-    page.text((16, 28), caption, size=20, anchor="lm")
-    page.text((canvas.shape[1] / 2 - 16, 28), work, size=16, ink=INK, anchor="rm")
-    for number, (words, ink, codes) in enumerate(sorted_out):
-        page.line([(16 + _COLUMN * number, 60), (36 + _COLUMN * number, 60)], ink, 3)
-        page.text((44 + _COLUMN * number, 60), f"{len(codes)} {words}", size=16, anchor="lm")
-    page.paste(Image.fromarray(canvas), 0, _CAPTION)
-    return page.pixels()
+    return {
+        "found": chosen(image.results, taken),
+        "false": chosen(image.results, ~taken & ~overlaps.excused),
+        "missed": chosen(image.truth, partner < 0),
+        "excused": chosen(image.results, ~taken & overlaps.excused),
+    }
 
 
-def photograph(folder: Path, image: dict[str, Any]) -> NDArray[np.uint8]:
-    """The (H, W) grey image of the truth's ``image``, its range stretched over 0..255.
+def draw_outlines(pixels: NDArray[np.uint8], groups: Groups, title: str, summary: str) -> Figure:
+    """Draw an (H, W) image, enlarged by a whole factor, with its outlines, below a title and a legend."""
+    factor = max(1, _MAX_SIDE // max(pixels.shape))
+    height, width = (factor * side for side in pixels.shape)
+    figure = new_figure(width, height + _HEADER_HEIGHT, constrained=False)
+    axes = figure.add_axes((0, 0, 1, height / (height + _HEADER_HEIGHT)))
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="bicubic", aspect="auto")
+    for group, color in COLORS.items():
+        lines = [line for code in groups[group] for line in _contours(code)]
+        label = f"{len(groups[group])} {group}"
+        above = 3 if group in ("false", "missed") else 2
+        outline = LineCollection(lines, colors=color, linewidths=_LINE_WIDTH, label=label, zorder=above)
+        axes.add_collection(outline, autolim=False)
+    axes.set_axis_off()
+    left, top = 16 / width, height + _HEADER_HEIGHT
+    figure.text(left, 1 - 28 / top, title, color=INK, fontsize=14, va="center")
+    figure.text(1 - left, 1 - 28 / top, summary, color=INK, fontsize=11, va="center", ha="right")
+    figure.legend(
+        *axes.get_legend_handles_labels(),
+        loc="center left",
+        bbox_to_anchor=(0, 1 - 66 / top),
+        ncols=len(COLORS),
+        frameon=False,
+        labelcolor=INK,
+        fontsize=11,
+    )
+    return figure
+
+
+def _contours(code: Code) -> list[Floats]:
+    """Return the outlines (N, 2) of a mask, x and y in pixels."""
+    x, y, width, height = (int(n) for n in rle.toBbox(code))
+    padded = np.pad(rle.decode(code)[y : y + height, x : x + width], 1)
+    return [line[:, ::-1] + (x - 1, y - 1) for line in find_contours(padded, 0.5)]  # type: ignore[no-untyped-call]
+
+
+def read_image(folder: Path, image: CocoItem) -> NDArray[np.uint8]:
+    """Read the (H, W) grey image that the truth names, its range stretched over 0..255.
 
     Raises:
-        ValueError: it is not there, or has not the size that the truth says.
+        ValueError: it is absent, or its size differs from the truth's.
     """
     path = folder / image["file_name"]
     pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None
     if pixels is None:
-        raise ValueError(
-            f"{path} is not there or no image: --images is the folder with the images that the truth names"
-        )
+        raise ValueError(f"{path} is absent or not an image: --images is the folder with the images of the truth")
     if pixels.shape != (image["height"], image["width"]):
         raise ValueError(
             f"{path} has {pixels.shape[::-1]} pixels, and the truth says {image['width'], image['height']}"

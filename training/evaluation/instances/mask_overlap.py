@@ -1,4 +1,4 @@
-"""How the outlines of results lie over those of chromosomes, counted in run-length codes; nothing is decoded."""
+"""Overlaps of results and chromosomes, counted in run-length codes without decoding them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pycocotools import mask as rle
 
-from training.evaluation.instances.edit_count import MOST, Overlaps
-from training.evaluation.instances.matching import Comparison, indexed
+from karyotyping.arrays import Floats
+from training.evaluation.instances.edit_count import MAJORITY, Overlaps
+from training.evaluation.instances.matching import Comparison, coco_index
 
 Code = dict[str, Any]
 """A mask as COCO's compressed run lengths."""
@@ -24,12 +24,12 @@ class Outlines:
     truth: list[Code]
     results: list[Code]
     crowd: list[Code]
-    """Where results do not count."""
+    """Regions where results do not count."""
 
 
 def outlines(comparison: Comparison, min_score: float) -> list[Outlines]:
-    """Per image, with the results of at least ``min_score``; a box stands for a mask that is not there."""
-    truth, results = (indexed(comparison, side, "segm") for side in (comparison.truth, comparison.results))
+    """Return the masks per image, of the results of at least ``min_score``; a box replaces a mask that is absent."""
+    truth, results = (coco_index(comparison, side, "segm") for side in (comparison.truth, comparison.results))
     return [
         Outlines(
             [truth.annToRLE(item) for item in truth.imgToAnns[number] if not item["iscrowd"]],
@@ -40,35 +40,35 @@ def outlines(comparison: Comparison, min_score: float) -> list[Outlines]:
     ]
 
 
-def overlaps(image: Outlines) -> Overlaps:
-    """A result is excused if half of it lies in one crowd region."""
+def measure_overlaps(image: Outlines) -> Overlaps:
+    """Measure how results and chromosomes overlap; a result is excused if half of it lies in one crowd region."""
     truth, results = image.truth, image.results
     iou, of_result = _shares(results, truth, crowd=False).T, _shares(results, truth, crowd=True).T
     of_truth = _shares(truth, results, crowd=True)
-    second = np.array([_second(truth, code, iou[:, r], of_truth[:, r]) for r, code in enumerate(results)], float)
-    excused = _shares(results, image.crowd, crowd=True).max(axis=1, initial=0.0) >= MOST
+    second = np.array([_second_share(truth, code, iou[:, r], of_truth[:, r]) for r, code in enumerate(results)], float)
+    excused = _shares(results, image.crowd, crowd=True).max(axis=1, initial=0.0) >= MAJORITY
     return Overlaps(iou, of_truth, of_result, second, excused)
 
 
-def _shares(these: Sequence[Code], those: Sequence[Code], *, crowd: bool) -> NDArray[np.float64]:
-    """(N, M) IoU, or as a crowd's the share of each of ``these`` that lies in each of ``those``."""
-    if not these or not those:
-        return np.zeros((len(these), len(those)))
-    return np.asarray(rle.iou(list(these), list(those), [int(crowd)] * len(those)), float)
+def _shares(codes: Sequence[Code], others: Sequence[Code], *, crowd: bool) -> Floats:
+    """Return the (N, M) IoU of N ``codes`` and M ``others``, or with ``crowd`` the share of each code in each other."""
+    if not codes or not others:
+        return np.zeros((len(codes), len(others)))
+    return np.asarray(rle.iou(list(codes), list(others), [int(crowd)] * len(others)), float)
 
 
-def _second(truth: Sequence[Code], result: Code, iou: NDArray[np.float64], inside: NDArray[np.float64]) -> float:
-    """The largest share of a chromosome that lies in the result beside the one that the result is of."""
+def _second_share(truth: Sequence[Code], result: Code, iou: Floats, of_truth: Floats) -> float:
+    """Return ``Overlaps.second`` of one result, from its (T,) ``iou`` and its (T,) ``of_truth``."""
     if not iou.any():
         return 0.0
     first = int(iou.argmax())
-    worst = 0.0
-    for other in np.flatnonzero(inside > 0).tolist():
+    largest = 0.0
+    for other in np.flatnonzero(of_truth > 0).tolist():
         if other == first:
             continue
         common = rle.merge([truth[first], truth[other]], intersect=True)
         shared = int(rle.area(common))
         own = int(rle.area(truth[other])) - shared
-        seen = inside[other] * (own + shared) - int(rle.area(rle.merge([common, result], intersect=True)))
-        worst = max(worst, float(seen) / own if own else 0.0)
-    return worst
+        inside = of_truth[other] * (own + shared) - int(rle.area(rle.merge([common, result], intersect=True)))
+        largest = max(largest, float(inside) / own if own else 0.0)
+    return largest

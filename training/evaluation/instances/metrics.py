@@ -1,32 +1,37 @@
-"""Figures computed from matches: COCO's average precision and recall, the paper's Eq. 6 and 7, an operator's work."""
+"""Figures computed from matches: COCO's average precision, the paper's Eq. 6 and 7, an operator's edits.
+
+Average precision is accumulated here, not by pycocotools: the bootstrap accumulates hundreds of resamples, and needs
+arrays instead of pycocotools' loops.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats
 from training.evaluation.instances.edit_count import Corrections
 from training.evaluation.instances.matching import ImageMatches
 from training.evaluation.statistics import Figures, ratio
 
-_COCO_LEVELS = np.linspace(0, 1, 101)
-_EQ6_LEVELS = np.linspace(0, 1, 11)
+_COCO_RECALLS = np.linspace(0, 1, 101)
+_EQ6_RECALLS = np.linspace(0, 1, 11)
 
 
 def detection(matches: Sequence[ImageMatches]) -> Figures:
-    """How well results ranked by score find the instances.
+    """Return how well results ranked by score find the instances.
 
-    ``AP50``, ``AP75`` and ``mAP`` (IoU .50:.95) interpolate precision at 101 levels of recall as COCO does,
-    ``AP50_eq6`` and ``mAP_eq6`` at 11 levels (Eq. 6 of the paper); ``mAR`` is the recall of all results, averaged over
-    IoU .50:.95.
-    NaN where there is nothing to find.
+    Returns:
+        ``AP50``, ``AP75`` and ``mAP`` (IoU .50:.95) interpolate precision at 101 levels of recall as COCO does,
+        ``AP50_eq6`` and ``mAP_eq6`` at 11 levels (Eq. 6 of the paper). ``mAR`` is the recall of all results, averaged
+        over IoU .50:.95. All are 0..1, and NaN without any instance.
     """
     recall, precision = precision_recall(matches)
     truth = sum(image.truth for image in matches)
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]  # the best precision at this recall or more
-    coco, eq6 = (_interpolated(recall, best, levels, truth) for levels in (_COCO_LEVELS, _EQ6_LEVELS))
+    coco, eq6 = (_average_precision(recall, best, levels, truth) for levels in (_COCO_RECALLS, _EQ6_RECALLS))
     reached = recall[:, -1] if recall.shape[1] else np.full(len(recall), 0.0 if truth else np.nan)
     return {
         "AP50": float(coco[0]),
@@ -38,9 +43,12 @@ def detection(matches: Sequence[ImageMatches]) -> Figures:
     }
 
 
-def precision_recall(matches: Sequence[ImageMatches]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Recall and precision, (T, D) each, of the D results by decreasing score at T = 10 IoU thresholds; recall is NaN
-    where there is nothing to find."""
+def precision_recall(matches: Sequence[ImageMatches]) -> tuple[Floats, Floats]:
+    """Return recall and precision of the results by decreasing score.
+
+    Returns:
+        (T, D) each, 0..1, at T = 10 IoU thresholds and after each of D results; recall is NaN without any instance.
+    """
     truth = sum(image.truth for image in matches)
     scores = np.concatenate([image.scores for image in matches])
     order = np.argsort(-scores, kind="stable")
@@ -51,34 +59,41 @@ def precision_recall(matches: Sequence[ImageMatches]) -> tuple[NDArray[np.float6
     return recall, true / np.maximum(true + false, 1)
 
 
-def _interpolated(
-    recall: NDArray[np.float64], precision: NDArray[np.float64], levels: NDArray[np.float64], truth: int
-) -> NDArray[np.float64]:
+def _average_precision(recall: Floats, precision: Floats, levels: Floats, truth: int) -> Floats:
+    """Return (T,) the mean of the precision at each of the ``levels`` of recall."""
     if not truth:
         return np.full(len(recall), np.nan)
     padded = np.pad(precision, ((0, 0), (0, 1)))  # a recall that is never reached has precision 0
-    reached = np.array([np.searchsorted(reach, levels) for reach in recall])
+    reached = np.array([np.searchsorted(row, levels) for row in recall])
     return np.asarray(np.take_along_axis(padded, reached, axis=1).mean(axis=1), float)
 
 
-Outcome = tuple[int, int, int, int]
+class Outcome(NamedTuple):
+    """Counts of one image at IoU .5."""
+
+    true: int
+    false: int
+    missed: int
+    right_class: int
+    """Of the true ones."""
 
 
 def outcome(image: ImageMatches, min_score: float) -> Outcome:
-    """TP, FP, FN at IoU .5 and how many of the TP have the right class, among results of at least ``min_score``."""
+    """Count the results of at least ``min_score`` in one image."""
     counted = (image.scores >= min_score) & ~image.excused[0]
     true = int((image.hit[0] & counted).sum())
-    return true, int(counted.sum()) - true, image.truth - true, int((image.right_class & counted).sum())
+    return Outcome(true, int(counted.sum()) - true, image.truth - true, int((image.right_class & counted).sum()))
 
 
 def enumeration(images: Sequence[Outcome]) -> Figures:
-    """The paper's Eq. 7 at IoU .5, the agreement of counts, and the classes of what was found, from every ``outcome``.
+    """Return the paper's Eq. 7 at IoU .5, the agreement of counts, and the accuracy of classes.
 
-    ``WCR``: share of images without FP and FN. ``count_exact``: share of images with as many results as instances.
-    ``class_accuracy``: share of the matched results that have their instance's class.
+    Returns:
+        ``WCR``: share of images without FP and FN. ``count_exact``: share of images with as many results as instances.
+        ``class_accuracy``: share of the matched results that have their instance's class.
     """
     table = np.array(images).reshape(-1, 4)
-    true, false, missed, right = table.sum(axis=0)
+    true, false, missed, right_class = table.sum(axis=0)
     surplus = table[:, 1] - table[:, 2]
     return {
         "WCR": float(np.mean((table[:, 1] == 0) & (table[:, 2] == 0))),
@@ -89,25 +104,27 @@ def enumeration(images: Sequence[Outcome]) -> Figures:
         "count_exact": float(np.mean(surplus == 0)),
         "count_error": float(np.mean(np.abs(surplus))),
         "count_bias": float(np.mean(surplus)),
-        "class_accuracy": ratio(right, true),
+        "class_accuracy": ratio(right_class, true),
         "TP": int(true),
         "FP": int(false),
         "FN": int(missed),
     }
 
 
-def handwork(images: Sequence[Corrections]) -> Figures:
-    """Return what is right as predicted, and the edits left to an operator (see ``edit_count``).
+def correction_figures(images: Sequence[Corrections]) -> Figures:
+    """Return the shares of right outlines, and the edits that an operator needs (see ``edit_count``).
 
-    ``clinical_precision`` and ``clinical_recall``: results, and chromosomes, whose outline is right (the paper's "100 %
-    correct contours"). ``edits``: per cell, the sum of ``splits``, ``joins``, ``deletions`` and ``additions``.
+    Returns:
+        ``clinical_precision`` and ``clinical_recall``: share of results, and of chromosomes, with a right outline (the
+        paper's "100 % correct contours"). ``edits``: per image, the sum of ``splits``, ``joins``, ``deletions`` and
+        ``additions``.
     """
     right = sum(image.right for image in images)
     kinds = ("splits", "joins", "deletions", "additions")
-    per_cell = {kind: float(np.mean([getattr(image, kind) for image in images])) for kind in kinds}
+    per_image = {kind: float(np.mean([getattr(image, kind) for image in images])) for kind in kinds}
     return {
         "clinical_precision": ratio(right, sum(image.results for image in images)),
         "clinical_recall": ratio(right, sum(image.chromosomes for image in images)),
-        "edits": sum(per_cell.values()),
-        **per_cell,
+        "edits": sum(per_image.values()),
+        **per_image,
     }

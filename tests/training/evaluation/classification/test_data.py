@@ -1,4 +1,4 @@
-"""Reading of truths and answers."""
+"""Reading of true and predicted classes."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "truth.csv", tmp_path / "predictions.csv"
 
 
-def test_answers_stand_beside_their_truth(files: tuple[Path, Path]) -> None:
-    compared = read(*files)
-    assert compared.true.tolist() == [0, 22, NO_CLASS, 23]
-    assert compared.isolated.label.tolist() == [0, 6, NO_CLASS, MISSING]
-    np.testing.assert_array_equal(compared.isolated.score, [0.25, 0.5, 0.5, np.nan])
-    assert compared.assigned is not None
-    assert compared.assigned.label.tolist() == [MISSING, 22, NO_CLASS, MISSING]
-    np.testing.assert_array_equal(compared.assigned.score, [np.nan, 0.875, np.nan, np.nan])
-    np.testing.assert_array_equal(compared.p_up, [0.75, 0.25, np.nan, np.nan])
-    np.testing.assert_array_equal(compared.p_no_class, [0.1, np.nan, 0.9, np.nan])
-    assert compared.in_top5.tolist() == [True, False, True, False]  # X is the sixth
-    assert compared.upright.tolist() == [1, -1, 0, 0]
-    assert compared.strangers == 1
+def test_predictions_are_in_the_order_of_the_truth(files: tuple[Path, Path]) -> None:
+    comparison = read(*files)
+    assert comparison.true.tolist() == [0, 22, NO_CLASS, 23]
+    assert comparison.isolated.label.tolist() == [0, 6, NO_CLASS, MISSING]
+    np.testing.assert_array_equal(comparison.isolated.score, [0.25, 0.5, 0.5, np.nan])
+    assert comparison.assigned is not None
+    assert comparison.assigned.label.tolist() == [MISSING, 22, NO_CLASS, MISSING]
+    np.testing.assert_array_equal(comparison.assigned.score, [np.nan, 0.875, np.nan, np.nan])
+    np.testing.assert_array_equal(comparison.p_up, [0.75, 0.25, np.nan, np.nan])
+    np.testing.assert_array_equal(comparison.p_no_class, [0.1, np.nan, 0.9, np.nan])
+    assert comparison.in_top5.tolist() == [True, False, True, False]  # X is the sixth
+    assert comparison.upright.tolist() == [1, -1, 0, 0]
+    assert comparison.other_predictions == 1
 
 
-def test_a_case_of_another_domain_is_another_case(files: tuple[Path, Path]) -> None:
-    compared = read(*files)
-    assert compared.unit == "case"
-    assert compared.case[0] == compared.case[1] != compared.case[2] == compared.case[3]
-    assert compared.cell is not None
-    assert len(set(compared.cell.tolist())) == 3
-    assert compared.groups["banding"].tolist() == ["G", "G", "Q", "Q"]
+def test_one_case_name_in_two_domains_is_two_cases(files: tuple[Path, Path]) -> None:
+    comparison = read(*files)
+    assert comparison.unit == "case"
+    assert comparison.case[0] == comparison.case[1] != comparison.case[2] == comparison.case[3]
+    assert comparison.cell is not None
+    assert len(set(comparison.cell.tolist())) == 3
+    assert comparison.domains["banding"].tolist() == ["G", "G", "Q", "Q"]
 
 
 @pytest.mark.parametrize(("columns", "unit", "units"), [("cell", "cell", 1), ("stain", "chromosome", 2)])
-def test_what_is_resampled_without_cases(tmp_path: Path, columns: str, unit: str, units: int) -> None:
+def test_unit_without_cases_is_the_cell_or_the_chromosome(tmp_path: Path, columns: str, unit: str, units: int) -> None:
     (tmp_path / "truth.csv").write_text(f"file,class,{columns}\na,1,s\nb,2,s\n", "utf-8")
     (tmp_path / "none.csv").write_text("file,class,score,top5\n", "utf-8")
-    compared = read(tmp_path / "truth.csv", tmp_path / "none.csv")
-    assert (compared.unit, len(set(compared.case.tolist()))) == (unit, units)
+    comparison = read(tmp_path / "truth.csv", tmp_path / "none.csv")
+    assert (comparison.unit, len(set(comparison.case.tolist()))) == (unit, units)
 
 
-def test_a_zip_is_a_truth(files: tuple[Path, Path], tmp_path: Path) -> None:
+def test_truth_is_read_from_a_zip(files: tuple[Path, Path], tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "report.zip", "w") as archive:
         archive.writestr("index.csv", TRUTH)
     assert read(tmp_path / "report.zip", files[1]).true.tolist() == [0, 22, NO_CLASS, 23]
@@ -77,13 +77,13 @@ def test_a_zip_is_a_truth(files: tuple[Path, Path], tmp_path: Path) -> None:
     ("old", "new", "message"),
     [("0.75", "1.5", r"p_up 1\.5 of 'a\.png'"), ("a.png,1", "a.png,", "'' is no chromosome class")],
 )
-def test_malformed_answers_are_refused(files: tuple[Path, Path], old: str, new: str, message: str) -> None:
+def test_malformed_predictions_are_rejected(files: tuple[Path, Path], old: str, new: str, message: str) -> None:
     files[1].write_text(PREDICTIONS.replace(old, new), "utf-8")
     with pytest.raises(ValueError, match=message):
         read(*files)
 
 
-def test_an_unknown_posture_is_refused(files: tuple[Path, Path]) -> None:
+def test_unknown_polarity_is_rejected(files: tuple[Path, Path]) -> None:
     files[0].write_text(TRUTH.replace("G,1", "G,up"), "utf-8")
     with pytest.raises(ValueError, match="upright 'up' is not"):
         read(*files)

@@ -1,4 +1,4 @@
-"""Evaluation of classes, by hand."""
+"""Report on classes, by hand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(folder: Path, truth: str = TRUTH, predictions: str = PREDICTIONS) -> t
     return folder / "truth.csv", folder / "predictions.csv"
 
 
-def test_four_chromosomes_by_hand(tmp_path: Path) -> None:
+def test_figures_of_four_chromosomes_equal_those_by_hand(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path))
     assert (report["chromosomes"], report["missing"], report["unknown"]) == (4, 1, 1)
     assert report["accuracy_top1"] == 1 / 4
@@ -35,7 +35,7 @@ def test_four_chromosomes_by_hand(tmp_path: Path) -> None:
     assert report["per_class"]["X"]["mistaken_for"] == ["7"]
 
 
-def test_without_assignment_and_without_any_prediction(tmp_path: Path) -> None:
+def test_missing_predictions_count_as_wrong(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path, predictions="file,class,score,top5\n"))
     assert (report["missing"], report["accuracy_top1"], report["calibration_error"]) == (4, 0, None)
     assert "accuracy_assigned" not in report
@@ -52,7 +52,7 @@ def test_without_assignment_and_without_any_prediction(tmp_path: Path) -> None:
     ],
     ids=["column", "empty", "twice", "class", "score"],
 )
-def test_malformed_files_are_refused(tmp_path: Path, truth: str, predictions: str, message: str) -> None:
+def test_malformed_files_are_rejected(tmp_path: Path, truth: str, predictions: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate_classes(*write(tmp_path, truth, predictions))
 
@@ -75,7 +75,7 @@ f,4,0.94,4 3 2 1 5,3,1,0.5
 """
 
 
-def test_cells_domains_and_no_class(tmp_path: Path) -> None:
+def test_cells_domains_and_no_class_have_figures(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=50)
     assert (report["chromosomes"], report["cells"], report["cases"]) == (6, 3, 3)
     assert report["accuracy_top1"] == pytest.approx(4 / 6)
@@ -98,7 +98,7 @@ def test_cells_domains_and_no_class(tmp_path: Path) -> None:
     assert "polarity" not in report["by"]["banding"]["Q"]
 
 
-def test_a_refusal_is_no_accepted_error(tmp_path: Path) -> None:
+def test_no_class_is_never_an_accepted_error(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=0)
     best = report["operating_points"][0]
     assert (best["accepted"], best["errors"], best["coverage"]) == (3, 0, 0.5)
@@ -106,7 +106,7 @@ def test_a_refusal_is_no_accepted_error(tmp_path: Path) -> None:
     assert "interval95" not in report
 
 
-def test_intervals_are_over_cases(tmp_path: Path) -> None:
+def test_intervals_resample_cases(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=200)
     low, high = report["interval95"]["accuracy_top1"]
     assert report["interval_unit"] == "case"
@@ -114,6 +114,6 @@ def test_intervals_are_over_cases(tmp_path: Path) -> None:
     assert "calibration_error" not in report["interval95"]
 
 
-def test_polarity_of_turned_pictures(tmp_path: Path) -> None:
+def test_polarity_of_turned_images_is_compared_with_the_truth(tmp_path: Path) -> None:
     turned = RICH_TRUTH.replace("b,2,s,k1,G,1", "b,2,s,k1,G,-1")
     assert evaluate_classes(*write(tmp_path, turned, RICH), resamples=0)["accuracy_polarity"] == 1

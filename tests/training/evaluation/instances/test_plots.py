@@ -1,4 +1,4 @@
-"""The pictures of detections: what is drawn is what was counted."""
+"""Figures of detection: each mark is the figure that was counted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from karyotyping.model import encode_mask
-from training.evaluation.instances.gallery import EXCUSED, FALSE, FOUND, MISSED, worst_cases
+from training.evaluation.charts import SERIES
+from training.evaluation.instances.gallery import COLORS, worst_images
 from training.evaluation.instances.matching import Comparison, load, match
 from training.evaluation.instances.plots import counts, draw, precision_recall_curves
-from training.evaluation.page import SERIES
 
 SIDE = 100
 Box = tuple[int, int, int, int]
@@ -49,40 +50,47 @@ def cells(folder: Path, *, masks: bool = True) -> Comparison:
     return load(folder / "truth.json", folder / "results.json")
 
 
-def has(picture: np.ndarray, ink: tuple[int, int, int]) -> bool:
-    return bool((picture == ink).all(axis=2).any())
+def outline_counts(figure: Figure) -> dict[str, int]:
+    """The number of outlines drawn, by group."""
+    groups = zip(COLORS, figure.axes[0].collections, strict=True)
+    return {group: len(outlines.get_segments()) for group, outlines in groups}
 
 
-def test_curves_end_where_all_results_count(tmp_path: Path) -> None:
+def test_curves_end_where_every_result_counts(tmp_path: Path) -> None:
     comparison = cells(tmp_path)
-    picture = precision_recall_curves({kind: match(comparison, kind) for kind in comparison.kinds})
-    # Recall 2 / 3 at precision 2 / 4, on axes from (90, 80) to (850, 840); masks are drawn over boxes.
-    assert picture[80 + 760 // 2, 90 + round(760 * 2 / 3)].tolist() == list(SERIES[1])
-    assert not has(precision_recall_curves({"bbox": match(comparison, "bbox")}), SERIES[1])
+    figure = precision_recall_curves({kind: match(comparison, kind) for kind in comparison.kinds})
+    for color in SERIES[:2]:  # recall 2 / 3 at precision 2 / 4, for boxes and for masks
+        curve = next(line for line in figure.axes[0].lines if line.get_color() == color)
+        assert curve.get_xydata()[-1].tolist() == pytest.approx([2 / 3, 2 / 4])
+    boxes = precision_recall_curves({"bbox": match(comparison, "bbox")})
+    assert {line.get_color() for line in boxes.axes[0].lines} == {SERIES[0]}
 
 
-def test_counts_that_agree_lie_on_the_diagonal(tmp_path: Path) -> None:
+def test_counts_that_agree_are_on_the_diagonal(tmp_path: Path) -> None:
     matches = match(cells(tmp_path), "bbox")
-    picture = counts(matches, min_score=0.0)  # axes from 1 to 3
-    blue = np.argwhere((picture == SERIES[0]).all(axis=2))
-    assert {(round(float(x - 90) / 760 * 2), round(float(840 - y) / 760 * 2)) for y, x in blue} == {(0, 0), (1, 2)}
-    sure = counts(matches, min_score=0.65)
-    assert not np.array_equal(sure, picture)
+
+    def places(figure: Figure) -> set[tuple[float, float]]:
+        (dots,) = figure.axes[0].collections
+        return {(float(x), float(y)) for x, y in np.asarray(dots.get_offsets())}
+
+    assert places(counts(matches, min_score=0.0)) == {(1, 1), (2, 3)}
+    assert places(counts(matches, min_score=0.65)) == {(1, 1), (2, 2)}
 
 
 @pytest.mark.parametrize("masks", [True, False])
-def test_the_worst_cell_shows_what_became_of_each_outline(tmp_path: Path, masks: bool) -> None:
-    comparison = cells(tmp_path, masks=masks).excusing()
-    found = list(worst_cases(comparison, tmp_path, min_score=0.0, count=2))
-    assert [name for name, _ in found] == ["b.png", "a.png"]
-    below = [picture[100:] for _, picture in found]  # without the legend
-    assert all(has(below[0], ink) for ink in (FOUND, FALSE, MISSED, EXCUSED))
-    assert has(below[1], FOUND)
-    assert not any(has(below[1], ink) for ink in (FALSE, MISSED, EXCUSED))
-    assert len(list(worst_cases(comparison, tmp_path, min_score=0.0, count=1))) == 1
+def test_worst_image_shows_every_group_of_outlines(tmp_path: Path, masks: bool) -> None:
+    comparison = cells(tmp_path, masks=masks).with_excused_regions()
+    ranked = list(worst_images(comparison, tmp_path, min_score=0.0, count=2))
+    assert [name for name, _ in ranked] == ["b.png", "a.png"]
+    assert outline_counts(ranked[0][1]) == {"found": 1, "false": 1, "missed": 1, "excused": 1}
+    assert outline_counts(ranked[1][1]) == {"found": 1, "false": 0, "missed": 0, "excused": 0}
+    (found, *_) = ranked[1][1].axes[0].collections
+    (outline,) = found.get_segments()
+    assert (outline.min(axis=0).tolist(), outline.max(axis=0).tolist()) == ([4.5, 4.5], [14.5, 34.5])
+    assert len(list(worst_images(comparison, tmp_path, min_score=0.0, count=1))) == 1
 
 
-def test_pictures_are_written_and_images_that_do_not_fit_named(tmp_path: Path) -> None:
+def test_figures_are_written_and_images_that_do_not_fit_named(tmp_path: Path) -> None:
     comparison = cells(tmp_path)
     names = [path.name for path in draw(comparison, tmp_path / "figures", images=tmp_path)]
     assert names == ["precision_recall.png", "counts.png", "worst_01_b.png", "worst_02_a.png"]
@@ -93,5 +101,5 @@ def test_pictures_are_written_and_images_that_do_not_fit_named(tmp_path: Path) -
     with pytest.raises(ValueError, match=r"b\.png.*the truth says"):
         draw(comparison, tmp_path / "figures", images=tmp_path)
     (tmp_path / "b.png").unlink()
-    with pytest.raises(ValueError, match=r"b\.png is not there"):
+    with pytest.raises(ValueError, match=r"b\.png is absent"):
         draw(comparison, tmp_path / "figures", images=tmp_path)

@@ -1,4 +1,4 @@
-"""Evaluation of instances: by hand on tiny cases, and against pycocotools' own figures on larger ones."""
+"""Report on instances: by hand on small cases, and against pycocotools on larger ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def two_cells(tmp_path: Path) -> tuple[Path, Path]:
     return write(tmp_path, images, truth, results)
 
 
-def test_two_cells_by_hand(two_cells: tuple[Path, Path]) -> None:
+def test_figures_of_two_cells_equal_those_by_hand(two_cells: tuple[Path, Path]) -> None:
     report = evaluate(*two_cells, resamples=20)
     assert report["summary"]["results_for_other_images"] == 1
     for kind in ("bbox", "segm"):
@@ -84,7 +84,7 @@ def test_two_cells_by_hand(two_cells: tuple[Path, Path]) -> None:
     assert report["images"][1]["bbox_right_class"] == 1
 
 
-def test_masks_tell_what_is_left_to_do(two_cells: tuple[Path, Path]) -> None:
+def test_masks_have_edits_and_clinical_figures(two_cells: tuple[Path, Path]) -> None:
     report = evaluate(*two_cells, resamples=20)
     counted, excused = report["counted"]["segm"], report["excused"]["segm"]
     assert (counted["clinical_precision"], counted["clinical_recall"]) == (3 / 4, 3 / 4)
@@ -98,7 +98,7 @@ def test_masks_tell_what_is_left_to_do(two_cells: tuple[Path, Path]) -> None:
     assert (sure["clinical_precision"], sure["deletions"]) == (1, 0)
 
 
-def test_domains_have_the_figures_of_their_images(two_cells: tuple[Path, Path]) -> None:
+def test_domain_has_the_figures_of_its_images(two_cells: tuple[Path, Path]) -> None:
     whole = json.loads(two_cells[0].read_text("utf-8"))
     whole["images"][0]["slide"], whole["images"][1]["slide"] = "S1", "S2"
     two_cells[0].write_text(json.dumps(whole), "utf-8")
@@ -122,7 +122,7 @@ def test_domains_have_the_figures_of_their_images(two_cells: tuple[Path, Path]) 
         evaluate(*two_cells, by="probe")
 
 
-def test_a_least_score_leaves_results_out_of_the_enumeration_alone(two_cells: tuple[Path, Path]) -> None:
+def test_min_score_changes_enumeration_but_not_average_precision(two_cells: tuple[Path, Path]) -> None:
     everything, sure = (evaluate(*two_cells, min_score=score, resamples=0)["counted"]["bbox"] for score in (0.0, 0.65))
     assert (sure["FP"], everything["FP"]) == (0, 1)
     assert sure["AP50"] == everything["AP50"]
@@ -136,7 +136,7 @@ def test_confidence_intervals_hold_the_figure_and_repeat(two_cells: tuple[Path, 
     assert (low, high) == (0, 1)
 
 
-def test_truth_without_masks_gives_boxes_alone(tmp_path: Path) -> None:
+def test_truth_without_masks_has_figures_of_boxes_only(tmp_path: Path) -> None:
     truth = [{"image_id": 1, "bbox": [0, 0, 10, 30], "category_id": 0}]
     results = [instance([0, 0, 10, 30], 1, image_id=1, score=1.0)]
     report = evaluate(*write(tmp_path, [{"id": 1, "file_name": "a.png"}], truth, results), resamples=0)
@@ -146,7 +146,7 @@ def test_truth_without_masks_gives_boxes_alone(tmp_path: Path) -> None:
     assert "excused" not in report
 
 
-def test_no_results_and_no_truth_are_figures_too(tmp_path: Path) -> None:
+def test_empty_results_and_empty_truth_have_figures(tmp_path: Path) -> None:
     images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
     blank = write(tmp_path, images, [instance([0, 0, 10, 30], 1, image_id=1)], [])
     report = evaluate(*blank, resamples=10)["counted"]["bbox"]
@@ -160,7 +160,7 @@ def test_no_results_and_no_truth_are_figures_too(tmp_path: Path) -> None:
     ("truth", "results", "message"),
     [([], [], "no COCO ground truth"), ({"images": [], "annotations": []}, {}, "no COCO results list")],
 )
-def test_other_files_are_refused(tmp_path: Path, truth: Any, results: Any, message: str) -> None:
+def test_files_in_other_formats_are_rejected(tmp_path: Path, truth: Any, results: Any, message: str) -> None:
     (tmp_path / "truth.json").write_text(json.dumps(truth), "utf-8")
     (tmp_path / "results.json").write_text(json.dumps(results), "utf-8")
     with pytest.raises(ValueError, match=message):
