@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from cli.connections import PRODUCTION, services
+from cli.connections import services
 from cli.console import AsJson, err, fail, print_json, print_table
 from db import campaigns, pipelines, schedules
-from db.schema import PRIORITIES
+from db.pipelines import PRODUCTION
+from db.schema import Priority
 
 campaign_app = typer.Typer(help="Re-analyse old cases with another pipeline.", no_args_is_help=True)
 schedule_app = typer.Typer(help="Create campaigns by the clock.", no_args_is_help=True)
@@ -44,14 +46,14 @@ def create(
         try:
             chosen = pipelines.resolve(session, pipeline)
             campaign = campaigns.create(
-                session, pipeline_id=chosen.id, filters=_filters(where), name=name, priority=PRIORITIES["backlog"]
+                session, pipeline_id=chosen.id, filters=_filters(where), name=name, priority=Priority.BACKLOG
             )
         except (LookupError, ValueError) as problem:
             fail(str(problem), code=2)
         assert campaign is not None, "only a schedule's campaign can exist already"
         report = campaigns.progress(session, campaign.id)
     if as_json:
-        print_json(report)
+        print_json(report and asdict(report))
     else:
         err.print(
             f"campaign {campaign.id}: {campaign.image_count} images match, {campaign.enqueued_count} enqueued for "
@@ -67,21 +69,21 @@ def show(campaign: Annotated[int, typer.Argument(help="Number of the campaign.")
     if report is None:
         fail(f"there is no campaign {campaign}; `karyo campaign list` shows them", code=2)
     if as_json:
-        print_json(report)
+        print_json(asdict(report))
     else:
-        print_table(f"Campaign {campaign}", ("", ""), report.items())
+        print_table(f"Campaign {campaign}", ("", ""), asdict(report).items())
 
 
 @campaign_app.command("list")
 def list_campaigns(as_json: AsJson = False) -> None:
     """Every campaign, newest first."""
     with services() as found, found.sessions() as session:
-        reports = campaigns.listing(session)
+        reports = campaigns.list_progress(session)
     if as_json:
-        print_json(reports)
+        print_json([asdict(report) for report in reports])
     else:
         columns = ("id", "name", "pipeline", "images", "enqueued", "ended", "created_at")
-        print_table(None, columns, ([report[column] for column in columns] for report in reports))
+        print_table(None, columns, ([getattr(report, column) for column in columns] for report in reports))
 
 
 @schedule_app.command()
@@ -106,7 +108,7 @@ def list_schedules(as_json: AsJson = False) -> None:
     """Every schedule."""
     columns = ("name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at", "problem")
     with services() as found, found.sessions() as session:
-        rows = [[getattr(schedule, column) for column in columns] for schedule in schedules.listing(session)]
+        rows = [[getattr(schedule, column) for column in columns] for schedule in schedules.list_all(session)]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:

@@ -6,10 +6,11 @@ import typer
 from sqlalchemy import select
 
 from cli import engines
-from cli.connections import PRODUCTION, promote_shipped_pipeline, services
+from cli.connections import promote_shipped_pipeline, services
 from cli.console import AsJson, err, fail, print_json, print_table
 from cli.options import ClassifierOption, SegmenterOption
 from db import migrate
+from db.pipelines import PRODUCTION
 from db.schema import Pipeline, PipelineAlias
 from karyotyping.pipeline import Classifier, Segmenter
 from models import registry

@@ -10,13 +10,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from db import pipelines
 from db.engine import make_engine, make_sessions
+from db.pipelines import PRODUCTION
 from embedded import EmbeddedStack
 from karyotyping.pipeline import Classifier, Pipeline, Segmenter
 from models import registry
 from settings import Settings
 from storage import ObjectStore, open_store
-
-PRODUCTION = "production"
 
 
 @dataclass(frozen=True, slots=True)

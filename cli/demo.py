@@ -12,6 +12,7 @@ import typer
 from cli.connections import services
 from cli.console import fail, out
 from cli.run import process, tell
+from db.schema import State
 from training.simulation import write_dataset
 
 CASES = {"DEMO-1": "46,XX", "DEMO-2": "47,XY,+21"}
@@ -31,7 +32,7 @@ def demo(
         images = Path(folder)
         write_dataset(images, CASES, cells_per_case=cells, seed=seed)
         with services(workers=1) as found:
-            outcome = process(found, images / "manifest.csv", case=None, out=report)
+            outcome = process(found, str(images / "manifest.csv"), case=None, out=report)
     with (report / "cases.csv").open(newline="") as stream:
         called = {row["case"]: row["iscn"] for row in csv.DictReader(stream)}
     differs = False
@@ -41,6 +42,7 @@ def demo(
         mark = "[green]agrees[/]" if result == truth else "[bold red]DIFFERS[/]"
         out.print(f"{accession}   truth {truth:<12} result {result or 'none':<12} {mark}")
     out.print(f"report  {(report / 'report.html').resolve()}", soft_wrap=True)
-    if differs or len(outcome.images) < cells * len(CASES) or any(image.state != "done" for image in outcome.images):
+    done = [image for image in outcome.images if image.state == State.DONE]
+    if differs or len(done) < max(cells * len(CASES), len(outcome.images)):
         tell(outcome)
         fail("the result is not what was simulated")

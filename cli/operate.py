@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from cli.connections import PRODUCTION, services
+from cli.connections import services
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
-from cli.run import Lab, take_in
+from cli.run import Images, Lab, take_in
 from db import pipelines, queue, reporting
+from db.pipelines import PRODUCTION
 from reports.html import render
 from reports.tables import write_parquet
 
@@ -28,7 +29,7 @@ class Format(StrEnum):
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(exists=True, help="A folder of metaphase images, or a CSV manifest.")],
+    path: Images,
     case: Annotated[str | None, typer.Option(help="Accession number of all images.")] = None,
     lab: Lab = None,
     as_json: AsJson = False,

@@ -13,17 +13,34 @@ import typer
 from rich.progress import Progress
 from sqlalchemy import func, select
 
-from cli.connections import PRODUCTION, Services, register_shipped_pipeline, services
+from cli.connections import Services, register_shipped_pipeline, services
 from cli.console import err, print_table, progress_bar
-from db import pipelines
-from db.schema import ENDED, Analysis, CaseResult, Image, Queue
-from ingest import IngestSummary, ingest_folder, ingest_manifest
+from db import pipelines, queue
+from db.pipelines import PRODUCTION
+from db.schema import ACTIVE, Analysis, CaseResult, Image, Queue, State
+from ingest import IngestSummary, ingest
+from ingest.sources import is_url, open_source, read_labels
 from karyotyping.image.decode import Limits
 from karyotyping.pipeline import Classifier, Segmenter
 from reports.run import ExportedImage, export
 
 POLL_SECONDS = 0.3
 
+
+def _existing(location: str) -> str:
+    if not is_url(location) and not Path(location).exists():
+        raise typer.BadParameter(f"Path {location!r} does not exist.")
+    return location
+
+
+Images = Annotated[
+    str,
+    typer.Argument(
+        parser=_existing,
+        metavar="PATH",
+        help="A folder or zip archive of metaphase images, a CSV manifest, or s3://BUCKET/PREFIX.",
+    ),
+]
 Lab = Annotated[
     str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
 ]
@@ -39,11 +56,11 @@ class RunOutcome:
     @property
     def complete(self) -> bool:
         """Whether every file ended ``done`` or with a named rejection."""
-        return all(image.state == "done" or image.reason for image in self.images)
+        return all(image.state == State.DONE or image.reason for image in self.images)
 
 
 def run(
-    path: Annotated[Path, typer.Argument(exists=True, help="A folder of metaphase images, or a CSV manifest.")],
+    path: Images,
     *,
     case: Annotated[
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
@@ -92,7 +109,7 @@ def tell(outcome: RunOutcome) -> None:
     problems += [
         (image.file_name, image.reason or image.state, image.sentence or "")
         for image in outcome.images
-        if image.state != "done"
+        if image.state != State.DONE
     ]
     if problems:
         print_table("Not analysed", ("file", "reason", "what it means"), problems)
@@ -100,19 +117,19 @@ def tell(outcome: RunOutcome) -> None:
 
 def process(
     found: Services,
-    path: Path,
+    location: str,
     *,
     case: str | None,
     out: Path,
     lab: str | None = None,
     pipeline_id: int | None = None,
 ) -> RunOutcome:
-    """Ingest ``path``, wait until a pipeline (production) has seen all of it, and write the report to ``out``."""
+    """Ingest ``location``, wait until a pipeline (production) has seen all of it, and write the report to ``out``."""
     if pipeline_id is None:
         with found.sessions() as session:
             pipeline_id = pipelines.resolve(session, PRODUCTION).id
     with progress_bar() as progress:
-        summary = take_in(found, path, pipeline_id, progress, case=case, lab=lab)
+        summary = take_in(found, location, pipeline_id, progress, case=case, lab=lab)
         waiting = progress.add_task("analysing", total=len(summary.image_ids), note="")
         for ended, note in _until_ended(found, summary.image_ids, pipeline_id):
             progress.update(waiting, completed=ended, note=note)
@@ -124,26 +141,24 @@ def process(
 
 
 def take_in(
-    found: Services, path: Path, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
+    found: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
 ) -> IngestSummary:
-    """Ingest a folder or a manifest, showing how far it is."""
-    limits = Limits(max_bytes=found.settings.max_image_bytes, max_pixels=found.settings.max_image_pixels)
+    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.open_source`."""
+    settings = found.settings
+    limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    labels = read_labels({"case": case or "", "lab": lab or ""})
     task = progress.add_task("storing", total=None, note="")
 
-    def stored(done: int, total: int, event: str) -> None:
+    def stored(done: int, total: int | None, event: str) -> None:
         progress.update(task, completed=done, total=total, note=event)
 
-    reader = ingest_manifest if path.suffix.lower() == ".csv" else ingest_folder
-    return reader(
-        found.sessions, found.store, path, pipeline_id=pipeline_id, case=case, lab=lab, limits=limits, progress=stored
-    )
+    with open_source(location, labels, endpoint_url=settings.s3_endpoint_url) as source:
+        return ingest(found.sessions, found.store, source, pipeline_id=pipeline_id, limits=limits, progress=stored)
 
 
 def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) -> Iterator[tuple[int, str]]:
     """Yield (images ended, note) until every analysis has ended and its case is summarised."""
-    analyses = select(Analysis.state, func.count()).where(
-        Analysis.image_id.in_(image_ids), Analysis.pipeline_id == pipeline_id
-    )
+    mine = Analysis.image_id.in_(image_ids), Analysis.pipeline_id == pipeline_id
     stale = (
         select(func.count())
         .select_from(CaseResult)
@@ -155,14 +170,14 @@ def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) ->
     )
     while True:
         with found.sessions() as session:
-            states = dict(session.execute(analyses.group_by(Analysis.state)).all())
+            counts = queue.count_by_state(session, *mine)
             cases = session.scalar(stale) or 0
             paused = session.scalar(select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1))
-        active = sum(count for state, count in states.items() if state not in ENDED)
+        active = sum(counts[state] for state in ACTIVE)
         note = f"{cases} cases to summarise" if cases and not active else ""
         if active and paused:
             note = f"paused by {paused}; `karyo resume` goes on"
-        yield sum(states.values()) - active, note
+        yield counts.total() - active, note
         if not active and not cases:
             return
         found.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from rich.text import Text
 from cli.connections import services
 from cli.console import AsJson, out, print_json, table
 from db import queue
+from db.queue import Overview
 
 
 def status(
@@ -29,48 +31,48 @@ def status(
     """
     with services() as found:
 
-        def look() -> dict[str, Any]:
+        def read() -> Overview:
             with found.sessions() as session:
                 return queue.overview(session)
 
         if not follow:
-            seen = look()
-            print_json(seen) if as_json else out.print(page(seen))
+            overview = read()
+            print_json(asdict(overview)) if as_json else out.print(page(overview))
             return
         try:
             if as_json:
                 while True:
-                    typer.echo(json.dumps(look(), default=str))
+                    typer.echo(json.dumps(asdict(read()), default=str))
                     time.sleep(every)
-            with Live(page(look()), console=out, auto_refresh=False) as live:
+            with Live(page(read()), console=out, auto_refresh=False) as live:
                 while True:
                     time.sleep(every)
-                    live.update(page(look()), refresh=True)
+                    live.update(page(read()), refresh=True)
         except KeyboardInterrupt:
             return
 
 
-def page(seen: dict[str, Any]) -> RenderableType:
-    """What a person reads."""
-    parts: list[RenderableType] = [_headline(seen)]
-    parts += _part("Analyses", ("state", "count"), seen["states"].items())
-    waiting = [(row["priority"], row["count"], _duration(row["oldest_seconds"])) for row in seen["waiting"]]
+def page(overview: Overview) -> RenderableType:
+    """Return the tables that a person reads."""
+    parts: list[RenderableType] = [_headline(overview)]
+    parts += _part("Analyses", ("state", "count"), overview.states.items())
+    waiting = [(row.priority, row.count, _duration(row.oldest_seconds)) for row in overview.waiting]
     parts += _part("Waiting", ("priority", "count", "oldest"), waiting)
-    paused = [(row["priority"], f"{row['since']:%Y-%m-%d %H:%M}", row["by"]) for row in seen["paused"]]
+    paused = [(row.priority, f"{row.since:%Y-%m-%d %H:%M}", row.by) for row in overview.paused]
     parts += _part("Paused; `karyo resume` goes on", ("priority", "since", "by"), paused)
-    workers = [(row["name"], row["processes"], f"{row['started_at']:%Y-%m-%d %H:%M}") for row in seen["workers"]]
+    workers = [(row.name, row.processes, f"{row.started_at:%Y-%m-%d %H:%M}") for row in overview.workers]
     parts += _part("Workers", ("name", "processes", "since"), workers)
-    errors = [(row["image"], row["state"], row["reason"], row["sentence"]) for row in seen["errors"]]
+    errors = [(row.image, row.state, row.reason, row.sentence) for row in overview.errors]
     parts += _part("Last errors", ("image", "state", "reason", "error"), errors)
     return Group(*parts)
 
 
-def _headline(seen: dict[str, Any]) -> Text:
-    pace, left = seen["images_per_minute"], seen["seconds_left"]
+def _headline(overview: Overview) -> Text:
+    pace, left = overview.images_per_minute, overview.seconds_left
     words = "nothing has ended lately" if pace is None else f"{pace:g} images per minute"
     if left:
         words += f", about {_duration(left)} left"
-    if not seen["workers"]:
+    if not overview.workers:
         words += "; no worker is running"
     return Text(words, style="bold")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 import time
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,28 +13,33 @@ from cli.connections import Services, services
 from cli.console import AsJson, err, fail, print_json, progress_bar
 from db import queue
 from db.queue.backlog import backlog
-from db.schema import PRIORITIES
+from db.schema import Priority, State
 
 POLL_SECONDS = 0.5
 
 
-class Priority(StrEnum):
-    """A queue by the name of its priority."""
-
-    STAT = "stat"
-    ROUTINE = "routine"
-    BACKLOG = "backlog"
+def _parse_priority(label: str) -> Priority:
+    try:
+        return Priority.parse(label)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from error
 
 
 Priorities = Annotated[
-    list[Priority] | None, typer.Option("--priority", help="Only this queue; repeat for more. Default: all.")
+    list[Priority] | None,
+    typer.Option(
+        "--priority",
+        parser=_parse_priority,
+        metavar=f"[{'|'.join(Priority.labels())}]",
+        help="Only this queue; repeat for more. Default: all.",
+    ),
 ]
 
 
 def pause(priority: Priorities = None, as_json: AsJson = False) -> None:
     """Hand out nothing more. Images that a worker holds are finished; everything else waits for `karyo resume`."""
     with services() as found:
-        back = _pause(found, _numbers(priority))
+        back = _pause(found, priority or list(Priority))
     if as_json:
         print_json({"paused": _names(priority), "taken_back": back})
     else:
@@ -45,7 +49,7 @@ def pause(priority: Priorities = None, as_json: AsJson = False) -> None:
 def resume(priority: Priorities = None, as_json: AsJson = False) -> None:
     """Go on after `karyo pause` or `karyo drain`."""
     with services() as found, found.sessions.begin() as session:
-        resumed = queue.resume(session, _numbers(priority))
+        resumed = queue.resume(session, priority or list(Priority))
     if as_json:
         print_json({"resumed": resumed})
     else:
@@ -61,7 +65,7 @@ def drain(
     Leaves with 1 if images are still in hand after the timeout; the queues stay paused either way.
     """
     with services() as found:
-        back = _pause(found, _numbers(None))
+        back = _pause(found, list(Priority))
         left = _until_idle(found, time.monotonic() + timeout)
     if as_json:
         print_json({"taken_back": back, "in_hand": left})
@@ -87,17 +91,13 @@ def _until_idle(found: Services, deadline: float) -> int:
 
 def _in_hand(found: Services) -> int:
     with found.sessions() as session:
-        return sum(row.analyses for row in backlog(session) if row.state != "pending")
+        return sum(row.analyses for row in backlog(session) if row.state != State.PENDING)
 
 
-def _pause(found: Services, priorities: list[int]) -> int:
+def _pause(found: Services, priorities: list[Priority]) -> int:
     with found.sessions.begin() as session:
         return queue.pause(session, priorities, by=f"{getpass.getuser()}@{socket.gethostname()}")
 
 
-def _names(chosen: list[Priority] | None) -> list[str]:
-    return [one.value for one in chosen or Priority]
-
-
-def _numbers(chosen: list[Priority] | None) -> list[int]:
-    return [PRIORITIES[name] for name in _names(chosen)]
+def _names(priorities: list[Priority] | None) -> list[str]:
+    return [priority.label for priority in priorities or Priority]

@@ -1,1 +1,1 @@
-"""PostgreSQL: the schema, its migrations, the queue of record, and the views that reports read."""
+"""PostgreSQL: the schema, its migrations, the queue of record, and the reporting views."""

@@ -13,10 +13,10 @@ SessionFactory = sessionmaker[Session]
 
 
 def parse_url(url: str) -> URL:
-    """``url`` with the psycopg driver, whichever of PostgreSQL's usual spellings it came in.
+    """Return ``url`` with the psycopg driver; the usual PostgreSQL schemes are accepted.
 
     Raises:
-        ValueError: it is not a PostgreSQL address.
+        ValueError: ``url`` is not a PostgreSQL address.
 
     >>> parse_url("postgres://karyo@db/karyo").drivername
     'postgresql+psycopg'
@@ -37,16 +37,24 @@ def make_engine(
     pooled: bool = True,
     pre_ping: bool = True,
 ) -> Engine:
-    """A connection pool, or single connections, whose sessions run in UTC and give up rather than hang.
+    """Return an engine whose sessions run in UTC and end statements that take too long.
 
-    Make one per process and after forking: connections do not survive a fork. Without ``pre_ping`` the first use of a
-    connection that was lost meanwhile fails, which saves those a round trip who try again anyway.
+    Call it once per process, after forking: connections do not survive a fork.
+
+    Args:
+        url: PostgreSQL address.
+        application_name: name of the connections in ``pg_stat_activity``.
+        statement_timeout_seconds: longest statement, and longest idle time in a transaction.
+        lock_timeout_seconds: longest wait for a lock.
+        pool_size: connections that stay open.
+        pooled: keep connections open; False opens one per use.
+        pre_ping: test a pooled connection before use. Callers that retry save this round trip.
     """
     settings = {
         "timezone": "UTC",
         "statement_timeout": f"{round(statement_timeout_seconds * 1000)}",
         "lock_timeout": f"{round(lock_timeout_seconds * 1000)}",
-        # A client that hangs inside a transaction would keep its row locks from everybody else.
+        # A client that hangs inside a transaction would keep its row locks.
         "idle_in_transaction_session_timeout": f"{round(statement_timeout_seconds * 1000)}",
     }
     pool: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": pre_ping} if pooled else {"poolclass": NullPool}
@@ -62,18 +70,29 @@ def make_engine(
 
 
 def make_sessions(engine: Engine) -> SessionFactory:
-    """Sessions on ``engine`` whose rows stay readable after commit; use as ``with factory.begin() as session``."""
+    """Return sessions on ``engine`` whose rows stay readable after commit.
+
+    Use as ``with factory.begin() as session``.
+    """
     return sessionmaker(engine, expire_on_commit=False)
 
 
 def check(sessions: SessionFactory) -> None:
-    """Return if the database answers and has our tables; raises ``SQLAlchemyError`` otherwise."""
+    """Return if the database answers and holds the tables of karyoflow.
+
+    Raises:
+        SQLAlchemyError: it does not.
+    """
     with sessions() as session:
         session.execute(text("SELECT 1 FROM karyo.analyses LIMIT 1"))
 
 
-def check_anew(url: str, application_name: str) -> None:
-    """``check`` on a connection made for it: for a process that forks, and so must not keep one."""
+def check_once(url: str, application_name: str) -> None:
+    """Call ``check`` on a connection of its own, for a process that forks and so must keep none.
+
+    Raises:
+        SQLAlchemyError: the database does not answer.
+    """
     engine = make_engine(url, application_name=application_name, pool_size=1)
     try:
         check(make_sessions(engine))

@@ -1,7 +1,6 @@
-"""A bell that PostgreSQL rings: who waits for work hears of it at once instead of looking again and again.
+"""LISTEN/NOTIFY wake-up for schedulers; polling is the fallback.
 
-It only shortens a wait. A ring that is lost, as behind a connection pooler that knows no LISTEN, costs the time until
-the next look and nothing else.
+A lost notification, as behind a connection pooler without LISTEN, costs one polling interval and nothing else.
 """
 
 from __future__ import annotations
@@ -19,25 +18,24 @@ from sqlalchemy.orm import Session
 from db.engine import make_engine
 
 CHANNEL = "karyo_work"
-SLICE_SECONDS = 0.25
-"""How late a bell notices that it is no longer wanted."""
+STOP_CHECK_SECONDS = 0.25  # between two checks of the stop event during a wait
 
 
-def ring(session: Session) -> None:
-    """Let schedulers look when this transaction commits: there is work, or room for it."""
+def notify_schedulers(session: Session) -> None:
+    """Wake all schedulers when this transaction commits: there is work, or room for it at the broker."""
     session.execute(select(func.pg_notify(CHANNEL, "")))
 
 
-class Bell:
-    """Hears the rings of one database, on a connection of its own; a context manager.
+class Listener:
+    """Receiver of a database's notifications on a connection of its own; a context manager.
 
     Args:
-        url: of the database.
+        url: PostgreSQL address.
         stop: ends every wait when set.
     """
 
     def __init__(self, url: str, stop: threading.Event) -> None:
-        self._engine = make_engine(url, application_name="karyo-bell", pooled=False)
+        self._engine = make_engine(url, application_name="karyo-listener", pooled=False)
         self._stop = stop
         self._connection: Connection | None = None
 
@@ -47,29 +45,38 @@ class Bell:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hang_up()
+        self._disconnect()
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to ``seconds``; whether the bell rang. While the database is away it only waits."""
-        until = monotonic() + seconds
-        while not self._stop.is_set() and (left := until - monotonic()) > 0:
+        """Wait for a notification.
+
+        While the database is unreachable, wait the whole time.
+
+        Args:
+            seconds: longest wait.
+
+        Returns:
+            Whether a notification arrived, or may have been missed before the connection was made.
+        """
+        deadline = monotonic() + seconds
+        while not self._stop.is_set() and (left := deadline - monotonic()) > 0:
             try:
-                if self._rang(min(left, SLICE_SECONDS)):
+                if self._notified(min(left, STOP_CHECK_SECONDS)):
                     return True
             except (SQLAlchemyError, psycopg.Error):
-                self._hang_up()
-                self._stop.wait(max(0.0, until - monotonic()))
+                self._disconnect()
+                self._stop.wait(max(0.0, deadline - monotonic()))
         return False
 
-    def _rang(self, seconds: float) -> bool:
+    def _notified(self, seconds: float) -> bool:
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._connection.exec_driver_sql(f"LISTEN {CHANNEL}")
-            return True  # it may have rung before anybody listened
+            return True  # notifications before LISTEN are lost
         driver: Any = self._connection.connection.driver_connection
         return any(True for _ in driver.notifies(timeout=seconds, stop_after=1))
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection.close()

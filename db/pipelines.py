@@ -1,22 +1,23 @@
-"""Pipeline versions: immutable documents known by their digest, and the aliases that move between them."""
+"""Pipeline versions: immutable documents identified by their digest, and the aliases that point to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from db.schema import Model, Pipeline, PipelineAlias
 
-SHORTEST_DIGEST = 6
-"""Characters of a digest that name a pipeline."""
+PRODUCTION = "production"
+"""Alias of the pipeline that analyses new images."""
+MIN_DIGEST_PREFIX = 6  # characters of a digest that may name a pipeline
 
 
 class UnknownPipeline(LookupError):
-    """No pipeline goes by that name, or more than one does."""
+    """A name that means no pipeline, or several."""
 
 
 def register(
@@ -25,7 +26,7 @@ def register(
     digest: str,
     models: Sequence[Mapping[str, Any]] = (),
 ) -> int:
-    """Id of the pipeline with this ``document``, which is stored if it is new.
+    """Store the pipeline with this ``document`` unless it is known, and return its id.
 
     Args:
         session: an open transaction.
@@ -34,33 +35,40 @@ def register(
         models: ``sha256``, ``name`` and ``card`` of each network that the document names.
     """
     for model in models:
-        session.execute(insert(Model).values(**model).on_conflict_do_nothing())
+        session.execute(upsert(Model).values(**model).on_conflict_do_nothing())
     values = {"digest": digest, "name": document["name"], "document": dict(document)}
-    session.execute(insert(Pipeline).values(**values).on_conflict_do_nothing())
+    session.execute(upsert(Pipeline).values(**values).on_conflict_do_nothing())
     return session.scalars(select(Pipeline.id).where(Pipeline.digest == digest)).one()
 
 
 def set_alias(session: Session, alias: str, pipeline_id: int) -> None:
-    """Let ``alias`` mean this pipeline from now on."""
+    """Point ``alias`` to a pipeline."""
     session.execute(
-        insert(PipelineAlias)
+        upsert(PipelineAlias)
         .values(alias=alias, pipeline_id=pipeline_id)
         .on_conflict_do_update(index_elements=["alias"], set_={"pipeline_id": pipeline_id, "updated_at": func.now()})
     )
 
 
+def production_pipeline() -> Select[int]:
+    """Return the query for the id of the pipeline in production; it yields no row if there is none."""
+    return select(PipelineAlias.pipeline_id).where(PipelineAlias.alias == PRODUCTION)
+
+
 def resolve(session: Session, name: str) -> Pipeline:
-    """The pipeline that an alias, a name or the beginning of a digest means; of one name, the newest.
+    """Return the pipeline that an alias, a name or the first characters of a digest mean.
+
+    An alias wins over a name, and a name over a digest. Of several pipelines with one name, the newest is returned.
 
     Raises:
-        UnknownPipeline: with a sentence that says which pipelines there are.
+        UnknownPipeline: no pipeline matches, or the digest is ambiguous; the message lists the known names.
     """
     by_alias = select(Pipeline).join(PipelineAlias, PipelineAlias.pipeline_id == Pipeline.id)
-    if found := session.scalars(by_alias.where(PipelineAlias.alias == name)).first():
-        return found
-    if found := session.scalars(select(Pipeline).where(Pipeline.name == name).order_by(Pipeline.id.desc())).first():
-        return found
-    if len(name) >= SHORTEST_DIGEST:
+    if pipeline := session.scalars(by_alias.where(PipelineAlias.alias == name)).first():
+        return pipeline
+    if pipeline := session.scalars(select(Pipeline).where(Pipeline.name == name).order_by(Pipeline.id.desc())).first():
+        return pipeline
+    if len(name) >= MIN_DIGEST_PREFIX:
         matches = session.scalars(select(Pipeline).where(Pipeline.digest.startswith(name, autoescape=True))).all()
         if len(matches) == 1:
             return matches[0]

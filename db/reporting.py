@@ -1,4 +1,4 @@
-"""Reports: the views of schema ``reporting``, which describe themselves."""
+"""Reports: the views of schema ``reporting`` with their comments."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ REPORTING = "reporting"
 
 
 class UnknownReport(LookupError):
-    """No report, or no column of it, goes by that name."""
+    """A name of no report, or of no column of the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A view and what it says of itself."""
+    """A view with the comments of the view and of its columns."""
 
     name: str
     description: str
@@ -39,35 +39,35 @@ _CATALOGUE = text(
 
 
 def list_reports(session: Session) -> list[Report]:
-    """Every report, by name."""
+    """Return every report, by name."""
     reports: dict[str, Report] = {}
-    for name, description, name_of_column, meaning in session.execute(_CATALOGUE, {"schema": REPORTING}):
+    for name, description, column_name, meaning in session.execute(_CATALOGUE, {"schema": REPORTING}):
         report = reports.setdefault(name, Report(name, description, {}))
-        report.columns[name_of_column] = meaning
+        report.columns[column_name] = meaning
     return list(reports.values())
 
 
 def fetch(
     session: Session, name: str, filters: Mapping[str, str] | None = None, limit: int | None = None
 ) -> tuple[list[str], Sequence[tuple[Any, ...]]]:
-    """Names of the columns, and the rows, of the report ``name``.
+    """Return the column names and the rows of a report.
 
     Args:
         session: an open transaction.
         name: of the report.
-        filters: values, as text, that columns must have.
-        limit: rows at most.
+        filters: text that columns must equal, by name of the column.
+        limit: most rows to return; None for all.
 
     Raises:
-        UnknownReport: with the reports, or the columns, that there are.
+        UnknownReport: there is no such report or column; the message lists the known ones.
     """
     reports = {report.name: report for report in list_reports(session)}
     if name not in reports:
         raise UnknownReport(f"there is no report {name!r}; there are: {', '.join(reports)}")
     columns = list(reports[name].columns)
-    if strange := set(filters or {}) - set(columns):
-        raise UnknownReport(f"report {name} has no column {min(strange)!r}; it has: {', '.join(columns)}")
+    if unknown := set(filters or {}) - set(columns):
+        raise UnknownReport(f"report {name} has no column {min(unknown)!r}; it has: {', '.join(columns)}")
     view = table(name, *(column(item) for item in columns), schema=REPORTING)
-    matching = [cast(view.c[item], String) == value for item, value in (filters or {}).items()]
-    rows = [tuple(row) for row in session.execute(select(view).where(*matching).limit(limit))]
+    conditions = [cast(view.c[item], String) == value for item, value in (filters or {}).items()]
+    rows = [tuple(row) for row in session.execute(select(view).where(*conditions).limit(limit))]
     return columns, rows

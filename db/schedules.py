@@ -1,4 +1,4 @@
-"""Cron schedules that create campaigns, each due time once however many schedulers look."""
+"""Cron schedules that create campaigns, one per due time with any number of schedulers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from db.schema import Campaign, Schedule
 
 
 class BadSchedule(ValueError):
-    """A cron expression, time zone, pipeline or filter that cannot be understood."""
+    """An invalid cron expression, time zone, pipeline, filter or name of a schedule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A schedule that was due, and the campaign made of it."""
+    """A schedule that was due, and its new campaign."""
 
     schedule: str
     due_at: datetime
@@ -32,19 +32,27 @@ class Fired:
 def add(
     session: Session, name: str, cron: str, *, pipeline: str, filters: Mapping[str, str], timezone: str = "UTC"
 ) -> Schedule:
-    """A schedule that is first due after now.
+    """Add a schedule that is first due after now.
+
+    Args:
+        session: an open transaction.
+        name: unique name of the schedule.
+        cron: five fields, such as ``0 2 * * *``.
+        pipeline: alias, name or first characters of a digest; resolved when the schedule is due.
+        filters: values by name of the filter, as for ``campaigns.create``.
+        timezone: IANA name of the zone of the cron expression.
 
     Raises:
-        BadSchedule: with what is wrong in it.
+        BadSchedule: an argument is invalid, or the name is taken.
     """
     if not croniter.is_valid(cron):
         raise BadSchedule(f"{cron!r} is no cron expression; five fields are wanted, such as '0 2 * * *'")
     try:
         ZoneInfo(timezone)
         pipelines.resolve(session, pipeline)
-        campaigns.matching(filters)
-    except (ZoneInfoNotFoundError, ValueError, LookupError) as problem:
-        raise BadSchedule(str(problem)) from problem
+        campaigns.matching_images(filters)
+    except (ZoneInfoNotFoundError, ValueError, LookupError) as error:
+        raise BadSchedule(str(error)) from error
     if session.scalar(select(Schedule.id).where(Schedule.name == name)):
         raise BadSchedule(f"there is a schedule {name!r} already; remove it first")
     schedule = Schedule(
@@ -56,27 +64,31 @@ def add(
 
 
 def remove(session: Session, name: str) -> bool:
-    """Whether there was such a schedule; its campaigns stay."""
+    """Remove a schedule and keep its campaigns; return whether it existed."""
     return bool(session.execute(delete(Schedule).where(Schedule.name == name).returning(Schedule.id)).first())
 
 
 def enable(session: Session, name: str, enabled: bool) -> bool:
-    """Switch a schedule on or off; whether there was one. What fell due while it was off is not made up for."""
+    """Switch a schedule on or off and return whether it exists; due times while it is off are skipped."""
     values = {"enabled": enabled, "last_due_at": func.now()}
     changed = session.execute(update(Schedule).where(Schedule.name == name).values(values).returning(Schedule.id))
     return changed.first() is not None
 
 
-def listing(session: Session) -> Sequence[Schedule]:
-    """Every schedule, by name."""
+def list_all(session: Session) -> Sequence[Schedule]:
+    """Return every schedule, by name."""
     return session.scalars(select(Schedule).order_by(Schedule.name)).all()
 
 
 def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
-    """The last time up to ``now`` that ``schedule`` was due and has not been acted on.
+    """Return the latest due time up to ``now``; None if it has a campaign already.
 
-    After an outage only this one counts: a campaign re-analyses everything that matches, so the missed ones would find
-    nothing left to do. In the hour that comes twice when summer time ends, the first pass counts.
+    Earlier due times are skipped after an outage: a campaign enqueues every image that matches, so a second one would
+    enqueue nothing. When summer time ends, one local hour occurs twice; only its first occurrence counts.
+
+    Args:
+        schedule: with its latest due time.
+        now: with a time zone.
     """
     zone = ZoneInfo(schedule.timezone)
     times = croniter(schedule.cron, now.replace(microsecond=0).astimezone(zone) + timedelta(seconds=1))
@@ -90,9 +102,13 @@ def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
 def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     """Create the campaigns of all schedules that are due, in the caller's transaction.
 
-    A row lock lets one scheduler at a time act on a schedule, ``last_due_at`` tells the next one that it is done, and
-    the unique (schedule, due time) of ``campaigns`` makes a second campaign impossible. A schedule that cannot be acted
-    on, because its pipeline has become ambiguous for example, stays due and says why in ``problem``.
+    A row lock serialises schedulers, ``last_due_at`` records the due time, and a unique constraint on (schedule, due
+    time) forbids a second campaign. A schedule that fails, for example on an ambiguous pipeline, stays due with the
+    reason in ``problem``.
+
+    Args:
+        session: an open transaction.
+        now: with a time zone; the database's time by default.
     """
     moment = now or session.scalars(select(func.now())).one()
     enabled = select(Schedule).where(Schedule.enabled).with_for_update(skip_locked=True)
@@ -100,9 +116,9 @@ def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     for schedule in session.scalars(enabled).all():
         try:
             due = latest_due(schedule, moment)
-            campaign = _campaign(session, schedule, due) if due else None
-        except (LookupError, ValueError) as problem:
-            schedule.problem = str(problem)
+            campaign = _create_campaign(session, schedule, due) if due else None
+        except (LookupError, ValueError) as error:
+            schedule.problem = str(error)
             continue
         schedule.problem = None
         schedule.last_due_at = due or schedule.last_due_at
@@ -111,13 +127,13 @@ def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     return fired
 
 
-def troubled(session: Session) -> dict[str, str]:
-    """Schedules that could not be acted on when last due, each with the reason."""
-    found = select(Schedule.name, Schedule.problem).where(Schedule.enabled, Schedule.problem.is_not(None))
-    return {name: problem for name, problem in session.execute(found) if problem}
+def list_problems(session: Session) -> dict[str, str]:
+    """Return the reason of each enabled schedule that failed when last due, by name."""
+    failed = select(Schedule.name, Schedule.problem).where(Schedule.enabled, Schedule.problem.is_not(None))
+    return {name: problem for name, problem in session.execute(failed) if problem}
 
 
-def _campaign(session: Session, schedule: Schedule, due: datetime) -> Campaign | None:
+def _create_campaign(session: Session, schedule: Schedule, due: datetime) -> Campaign | None:
     return campaigns.create(
         session,
         pipeline_id=pipelines.resolve(session, schedule.pipeline).id,

@@ -1,4 +1,4 @@
-"""The schema as a page of documentation, so that the page can be compared with the code and never rots."""
+"""The schema as a page of documentation; a test compares the page with the code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _INTRODUCTION = """# The database
 PostgreSQL holds two schemas. `reporting` is for people and their tools: its views and their columns keep their names.
 `karyo` belongs to the program and changes with it. Times are UTC.
 
-Give whoever may read reports the role `karyo_reporting`, which sees the views and nothing else:
+Grant the role `karyo_reporting` to readers of reports. It may read the views and nothing else:
 
 ```sql
 CREATE ROLE analyst LOGIN PASSWORD '...' IN ROLE karyo_reporting;
@@ -27,7 +27,7 @@ This page is written by `python -m db.schema_docs DATABASE_URL`.
 
 
 def render(reports: Iterable[Report]) -> str:
-    """The page, in Markdown: the views as the database describes them, the tables as ``db.schema`` does."""
+    """Return the page in Markdown: views with their comments, tables with their docstrings in ``db.schema``."""
     return "\n".join([_INTRODUCTION, "## Schema `reporting`\n", *_views(reports), "## Schema `karyo`\n", *_tables()])
 
 

@@ -1,59 +1,64 @@
-"""Which workers there are: each says every few seconds that it is alive, and leaves no trace when it leaves."""
+"""Heartbeats of workers: each worker records one every few seconds and removes it when it stops."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from db.clock import interval, seconds_since
 from db.schema import Worker
 
-ALIVE_SECONDS = 30.0
-"""A worker that has said nothing for this long counts as gone."""
-FORGOTTEN_SECONDS = 3600.0
+HEARTBEAT_TIMEOUT_SECONDS = 30.0  # age of a heartbeat after which its worker counts as gone
+RETENTION_SECONDS = 3600.0  # age of a heartbeat after which it is deleted
 
 
-class Present(NamedTuple):
-    """A worker that lives, as far as is known."""
+@dataclass(frozen=True, slots=True)
+class ActiveWorker:
+    """A worker with a recent heartbeat."""
 
     name: str
     processes: int
     started_at: datetime
     silent_seconds: float
+    """Age of the latest heartbeat."""
 
 
-def say_alive(session: Session, name: str, processes: int) -> None:
-    """Record that a worker lives; those that have long been silent are forgotten."""
+def record_heartbeat(session: Session, name: str, processes: int) -> None:
+    """Record a worker's heartbeat and delete outdated ones.
+
+    Args:
+        session: an open transaction.
+        name: of the worker.
+        processes: of its pool.
+    """
     values = {"name": name, "processes": processes}
-    mine = upsert(Worker).values(**values)
+    heartbeat = upsert(Worker).values(**values)
     session.execute(
-        mine.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now(), "processes": processes})
+        heartbeat.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now(), "processes": processes})
     )
-    session.execute(
-        delete(Worker).where(Worker.seen_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, FORGOTTEN_SECONDS))
-    )
+    session.execute(delete(Worker).where(Worker.seen_at < func.now() - interval(RETENTION_SECONDS)))
 
 
-def say_goodbye(session: Session, name: str) -> None:
-    """Record that a worker has left."""
+def remove(session: Session, name: str) -> None:
+    """Remove a worker that stops."""
     session.execute(delete(Worker).where(Worker.name == name))
 
 
-def listing(session: Session) -> list[Present]:
-    """Workers that live, by name."""
-    silent = _silent_seconds()
-    columns = (Worker.name, Worker.processes, Worker.started_at, silent)
-    rows = session.execute(select(*columns).where(silent < ALIVE_SECONDS).order_by(Worker.name))
-    return [Present(name, processes, started_at, round(float(age), 1)) for name, processes, started_at, age in rows]
+def list_active(session: Session) -> list[ActiveWorker]:
+    """Return the workers with a recent heartbeat, by name."""
+    age = seconds_since(Worker.seen_at)
+    columns = (Worker.name, Worker.processes, Worker.started_at, age)
+    rows = session.execute(select(*columns).where(age < HEARTBEAT_TIMEOUT_SECONDS).order_by(Worker.name))
+    return [
+        ActiveWorker(name, processes, started_at, round(float(silent), 1))
+        for name, processes, started_at, silent in rows
+    ]
 
 
-def processes(session: Session) -> int:
-    """Pool processes of all workers that live."""
-    return sum(worker.processes for worker in listing(session))
-
-
-def _silent_seconds() -> ColumnElement[Any]:
-    return func.extract("epoch", func.now() - Worker.seen_at)
+def count_processes(session: Session) -> int:
+    """Return the number of pool processes of all active workers."""
+    return sum(worker.processes for worker in list_active(session))

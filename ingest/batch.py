@@ -1,37 +1,35 @@
-"""The road of a batch: read, check, store, and record each image with its pending analysis.
+"""One batch of ingest: read, check, store, and record each image with its pending analysis.
 
-Reading, decoding and storing run ahead in a few threads, each holding one image; records are written by the caller's
-thread, some images to a transaction. An object is stored before its row is written, so a row never lacks its object,
-and a run that was interrupted is resumed by running it again.
+Reading, decoding and storing run ahead in a few threads, each of which holds one image. The caller's thread writes the
+rows, some images to a transaction. An object is stored before its row is written, so a row never lacks its object. A
+batch that was interrupted is resumed by running it again.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import select
 
 from db.engine import SessionFactory
-from db.schema import PRIORITIES, Image
-from ingest.rejections import Rejected, rejected
-from ingest.repository import Batch, Stored
-from ingest.sources.folder import Candidate, discover, read
-from ingest.sources.manifest import read_manifest
+from db.schema import Image
+from ingest.rejections import Rejected
+from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult
+from ingest.sources import Item, Source
 from karyotyping.image.decode import ImageRejected, Limits, decode
-from storage import ObjectStore
+from storage import ObjectStore, key_of, sha256_of
 
-Progress = Callable[[int, int, str], None]
-"""Called with files done, files in all, and what became of the last one: ``"new a.tif"``."""
+Progress = Callable[[int, int | None, str], None]
+"""Callback with files done, files in all (None while unknown), and the last event: ``"new a.tif"``."""
 
-_IMAGES_PER_TRANSACTION = 32
-_LIMITS = Limits()
+IMAGES_PER_TRANSACTION = 32
+ITEMS_PER_READER = 4  # items that are submitted to the pool for each of its threads
+DEFAULT_LIMITS = Limits()
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -39,7 +37,7 @@ _Outcome = TypeVar("_Outcome")
 
 @dataclass(slots=True)
 class IngestSummary:
-    """What became of every file of one batch."""
+    """Outcome of every file of one batch."""
 
     batch_id: int
     new: int = 0
@@ -50,134 +48,107 @@ class IngestSummary:
     """Rows of all images of the batch, new or known, each once, in order."""
     enqueued: int = 0
     """Analyses that were missing and are pending now."""
+    _counted: set[int] = field(default_factory=set)
 
     def to_json(self) -> dict[str, Any]:
-        """The summary as JSON wants it."""
+        """Return the summary in types of JSON."""
         return {
             "batch_id": self.batch_id,
             "new": self.new,
             "duplicate": self.duplicate,
             "enqueued": self.enqueued,
-            "rejected": [one._asdict() for one in self.rejected],
+            "rejected": [rejection._asdict() for rejection in self.rejected],
             "image_ids": self.image_ids,
         }
 
+    def add(self, outcome: StoredImage | Rejected, result: WriteResult) -> str:
+        """Count one file and return its event: ``"new a.tif"``, ``"duplicate a.tif"`` or ``"rejected a.tif"``."""
+        if isinstance(outcome, Rejected):
+            self.rejected.append(outcome)
+            return f"rejected {outcome.name}"
+        image_id = result.image_ids[outcome.sha256]
+        is_new = image_id in result.new and image_id not in self._counted
+        self.new += is_new
+        self.duplicate += not is_new
+        if image_id not in self._counted:
+            self._counted.add(image_id)
+            self.image_ids.append(image_id)
+        return f"{'new' if is_new else 'duplicate'} {outcome.name}"
 
-def ingest_folder(
+
+def ingest(
     sessions: SessionFactory,
     store: ObjectStore,
-    folder: Path,
+    source: Source,
     *,
     pipeline_id: int,
-    case: str | None = None,
-    priority: int = PRIORITIES["routine"],
-    lab: str | None = None,
-    limits: Limits = _LIMITS,
+    limits: Limits = DEFAULT_LIMITS,
     progress: Progress | None = None,
     readers: int = 4,
 ) -> IngestSummary:
-    """Store every image under ``folder`` (see :func:`ingest.sources.folder.discover`) and queue it for a pipeline.
+    """Store every image of ``source`` and enqueue its analysis, if that is missing.
+
+    Args:
+        sessions: Sessions on the database.
+        store: Where the bytes of images go.
+        source: Where images come from; see :func:`ingest.sources.open_source`.
+        pipeline_id: Pipeline that analyses the images.
+        limits: Bounds that hold before an image is read or decoded.
+        progress: Callback after each file.
+        readers: Threads that read, decode and store.
 
     Raises:
-        IngestError: ``folder`` is none.
-        StorageError: the store failed. What was taken in stays; run it again for the rest.
+        IngestError: The source cannot be read; no batch is recorded.
+        StorageError: The store failed. Stored images stay; run it again for the rest.
     """
-    entries = discover(folder, case, priority, lab)
-    batch = Batch.begin(sessions, "folder", str(folder), pipeline_id)
-    return _take_in(batch, store, entries, limits=limits, progress=progress, readers=readers)
-
-
-def ingest_manifest(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    manifest: Path,
-    *,
-    pipeline_id: int,
-    case: str | None = None,
-    priority: int = PRIORITIES["routine"],
-    lab: str | None = None,
-    limits: Limits = _LIMITS,
-    progress: Progress | None = None,
-    readers: int = 4,
-) -> IngestSummary:
-    """Take in the images that a CSV ``manifest`` lists (see :func:`ingest.sources.manifest.read_manifest`); else as
-    :func:`ingest_folder`.
-    """
-    entries = read_manifest(manifest, case, priority, lab)
-    batch = Batch.begin(sessions, "manifest", str(manifest), pipeline_id)
-    return _take_in(batch, store, entries, limits=limits, progress=progress, readers=readers)
-
-
-def _take_in(
-    batch: Batch,
-    store: ObjectStore,
-    entries: Sequence[Candidate | Rejected],
-    *,
-    limits: Limits,
-    progress: Progress | None,
-    readers: int,
-) -> IngestSummary:
+    items = source.items()
+    total = len(items) if isinstance(items, Sized) else None
+    batch = Batch.begin(sessions, source, pipeline_id)
     summary = IngestSummary(batch.id)
-    seen: set[int] = set()
 
-    def prepare(entry: Candidate | Rejected) -> Stored | Rejected:
-        return entry if isinstance(entry, Rejected) else _store(entry, batch.sessions, store, limits)
+    def prepare(item: Item | Rejected) -> StoredImage | Rejected:
+        return item if isinstance(item, Rejected) else _store(item, sessions, store, limits)
 
-    outcomes = _ahead(prepare, entries, readers)
+    outcomes = _ahead(prepare, items, readers)
     done = 0
-    while some := list(islice(outcomes, _IMAGES_PER_TRANSACTION)):
-        written = batch.write(some)
-        summary.enqueued += written.enqueued
-        for outcome in some:
+    while transaction := list(islice(outcomes, IMAGES_PER_TRANSACTION)):
+        result = batch.write(transaction)
+        summary.enqueued += result.enqueued
+        for outcome in transaction:
             done += 1
-            if isinstance(outcome, Rejected):
-                summary.rejected.append(outcome)
-                event = f"rejected {outcome.name}"
-            else:
-                image_id = written.image_ids[outcome.sha256]
-                is_new = image_id in written.new and image_id not in seen
-                summary.new += is_new
-                summary.duplicate += not is_new
-                if image_id not in seen:
-                    seen.add(image_id)
-                    summary.image_ids.append(image_id)
-                event = f"{'new' if is_new else 'duplicate'} {outcome.candidate.name}"
+            event = summary.add(outcome, result)
             if progress:
-                progress(done, len(entries), event)
+                progress(done, total, event)
     batch.finish()
     return summary
 
 
-def _store(candidate: Candidate, sessions: SessionFactory, store: ObjectStore, limits: Limits) -> Stored | Rejected:
-    """Read and check one file and put its bytes into the store, unless an image row says that they are there."""
+def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Limits) -> StoredImage | Rejected:
+    """Read and check one file, and put its bytes into the store unless an image row shows that they are there."""
+    data = item.read(limits.max_bytes)
+    if isinstance(data, Rejected):
+        return data
+    key = key_of(data)
+    with sessions() as session:
+        known = session.scalar(select(Image.id).where(Image.sha256 == sha256_of(key))) is not None
+    if known:
+        return StoredImage(item.name, item.labels, key, None)
     try:
-        data = read(candidate.path, limits.max_bytes)
-        sha256 = hashlib.sha256(data).hexdigest()
-        with sessions() as session:
-            known = session.scalar(select(Image.id).where(Image.sha256 == sha256)) is not None
-        if known:
-            return Stored(candidate, sha256)
-        photograph = decode(data, limits)
-    except ImageRejected as verdict:
-        return Rejected(candidate.name, verdict.reason, verdict.sentence)
-    except OSError as error:
-        return rejected(candidate.name, "unreadable_file", error=error.strerror)
-    columns = {
-        "object_key": store.put(data),
-        "format": photograph.format,
-        "byte_count": len(data),
-        "width": photograph.width,
-        "height": photograph.height,
-        "bit_depth": photograph.bit_depth,
-    }
-    return Stored(candidate, sha256, columns)
+        image = decode(data, limits)
+    except ImageRejected as error:
+        return Rejected(item.name, error.reason, error.sentence)
+    store.put(data, key)
+    facts = ImageFacts(image.format, len(data), image.width, image.height, image.bit_depth)
+    return StoredImage(item.name, item.labels, key, facts)
 
 
 def _ahead(work: Callable[[_Item], _Outcome], items: Iterable[_Item], threads: int) -> Iterator[_Outcome]:
-    """``map(work, items)`` with ``threads`` threads that run a bounded way ahead of who asks."""
+    """Yield ``map(work, items)``, computed by ``threads`` threads a bounded number of items ahead."""
     remaining = iter(items)
     with ThreadPoolExecutor(threads, thread_name_prefix="ingest") as pool:
-        running: deque[Future[_Outcome]] = deque(pool.submit(work, item) for item in islice(remaining, 4 * threads))
+        running: deque[Future[_Outcome]] = deque(
+            pool.submit(work, item) for item in islice(remaining, ITEMS_PER_READER * threads)
+        )
         try:
             while running:
                 outcome = running.popleft().result()

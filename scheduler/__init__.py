@@ -1,4 +1,4 @@
-"""What should run when: dispatch, recovery of lost work, summaries that are due, campaigns by the clock."""
+"""The scheduler: dispatch, recovery of lost work, case summaries, and campaigns by cron schedule."""
 
 from scheduler.service import Publisher, main, run
 

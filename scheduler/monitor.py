@@ -1,8 +1,7 @@
-"""What a scheduler shows of itself and of the queue."""
+"""Metrics, traces and health probes of a scheduler, and gauges of the queue."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,84 +12,97 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import SessionFactory, check, make_engine, make_sessions
-from db.queue.backlog import NAMES, backlog
-from db.schema import Queue
+from db.queue.backlog import backlog
+from db.schema import Queue, State
 from settings import Settings
 from telemetry import metrics, probes, traces
+from telemetry.logs import get_logger
 
-log = logging.getLogger("scheduler")
+log = get_logger("scheduler")
 
-SILENT_SECONDS = 300.0
-"""A loop that has not gone round for this long, failing or not, does not live."""
-IDLE_SECONDS = 60.0
-"""A scheduler whose last good round is longer ago is of no use at present; three rounds, if they are further apart."""
+ALIVE_SECONDS = 300.0  # s without a round, completed or failed, after which a scheduler is not alive
+READY_SECONDS = 60.0  # s without a completed round, after which a scheduler is not ready
+MIN_ROUNDS = 3  # polling intervals that both limits span at least
 
 
 class Monitor:
-    """Told by the loop how it fares; ``lives`` and ``works`` are what the probes ask."""
+    """Pulses of the scheduler's loop: ``alive`` beats each round, ``ready`` each completed round.
+
+    Args:
+        poll_seconds: interval between two rounds.
+    """
 
     def __init__(self, poll_seconds: float = 1.0) -> None:
-        self.lives = probes.Pulse(max(SILENT_SECONDS, 3 * poll_seconds))
-        self.works = probes.Pulse(max(IDLE_SECONDS, 3 * poll_seconds))
+        self.alive = probes.Pulse(max(ALIVE_SECONDS, MIN_ROUNDS * poll_seconds))
+        self.ready = probes.Pulse(max(READY_SECONDS, MIN_ROUNDS * poll_seconds))
 
-    def round_done(self, seconds: float) -> None:
-        """Every duty was done."""
-        self.lives.beat()
-        self.works.beat()
+    def round_completed(self, seconds: float) -> None:
+        """Record a round of all duties that took ``seconds``."""
+        self.alive.beat()
+        self.ready.beat()
         metrics.ROUND_SECONDS.observe(seconds)
 
-    def round_failed(self, problem: BaseException | None) -> None:
-        """A service was away."""
-        self.lives.beat()
-        metrics.ROUNDS_FAILED.labels(type(problem).__name__).inc()
+    def round_failed(self, error: BaseException | None) -> None:
+        """Record a round that an unavailable service ended."""
+        self.alive.beat()
+        metrics.ROUNDS_FAILED.labels(type(error).__name__).inc()
 
 
 @contextmanager
 def monitored(settings: Settings) -> Iterator[Monitor]:
-    """Serve metrics and probes of this process for as long as the block runs."""
+    """Publish metrics, traces and probes of this process during the block."""
     monitor = Monitor(settings.poll_seconds)
     database = make_engine(str(settings.database_url), application_name="karyo-scheduler-probe", pool_size=1)
     sessions = make_sessions(database)
-    registry = _everything_and(_Queue(sessions))
+    registry = _registry_with(QueueCollector(sessions))
+    alive = {"rounds": monitor.alive.check}
     ready = {
         "database": lambda: check(sessions),
         "broker": lambda: probes.check_broker(str(settings.broker_url)),
-        "rounds": monitor.works.check,
+        "rounds": monitor.ready.check,
     }
     end_traces = traces.enable("karyo-scheduler") if settings.traces else lambda: None
     try:
-        with probes.serve_probes(settings.metrics_address, registry, alive={"rounds": monitor.lives.check}, ready=ready):
+        with probes.serve_probes(settings.metrics_address, registry, alive=alive, ready=ready):
             yield monitor
     finally:
         end_traces()
         database.dispose()
 
 
-def _everything_and(queue: Collector) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(REGISTRY)
-    registry.register(queue)
-    return registry
+class QueueCollector(Collector):
+    """Gauges of the queue, read from the database at each scrape.
 
-
-class _Queue(Collector):
-    """Asks the database when it is scraped. Every scheduler says the same, so take the largest."""
+    Every scheduler reports the same values, so a query takes their maximum.
+    """
 
     def __init__(self, sessions: SessionFactory) -> None:
         self._sessions = sessions
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges; none while the database is unreachable."""
         try:
             with self._sessions() as session:
-                rows = backlog(session)
+                groups = backlog(session)
                 paused = session.execute(select(Queue.priority, Queue.paused_at.is_not(None))).all()
-        except SQLAlchemyError as problem:
-            log.warning("the queue cannot be measured", extra={"kind": type(problem).__name__})
+        except SQLAlchemyError as error:
+            log.warning("scheduler.queue_unmeasured", kind=type(error).__name__)
             return
-        yield metrics.QUEUE_ANALYSES.gauge({(row.state, row.priority): row.analyses for row in rows})
+        analyses: dict[tuple[str, ...], float] = {}
         ages: dict[tuple[str, ...], float] = {}
-        for row in rows:
-            if row.state != "running":
-                ages[row.priority,] = max(row.oldest_seconds, ages.get((row.priority,), 0.0))
+        for group in groups:
+            priority = group.priority.label
+            analyses[group.state, priority] = group.analyses
+            if group.state != State.RUNNING:
+                ages[priority,] = max(group.oldest_seconds, ages.get((priority,), 0.0))
+        yield metrics.QUEUE_ANALYSES.gauge(analyses)
         yield metrics.QUEUE_AGE.gauge(ages)
-        yield metrics.QUEUE_PAUSED.gauge({(NAMES[priority],): float(is_paused) for priority, is_paused in paused})
+        yield metrics.QUEUE_PAUSED.gauge({(priority.label,): float(is_paused) for priority, is_paused in paused})
+
+
+def _registry_with(collector: Collector) -> CollectorRegistry:
+    """Return a registry of this process's metrics and of ``collector``."""
+    registry = CollectorRegistry()
+    registry.register(REGISTRY)
+    registry.register(collector)
+    return registry

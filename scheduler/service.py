@@ -1,8 +1,7 @@
-"""The scheduler's loop. It outlasts outages of database and broker and leaves promptly when told to."""
+"""The scheduler's loop. It retries while the database or the broker is unavailable, and stops promptly."""
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 import time
@@ -13,16 +12,15 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_whe
 from tenacity.nap import sleep_using_event
 
 from db.engine import make_engine, make_sessions
-from db.notify import Bell
+from db.notify import Listener
 from scheduler.duties import Duties, Publisher
 from scheduler.monitor import Monitor, monitored
 from settings import Settings
-from telemetry.logs import configure
+from telemetry.logs import configure, get_logger
 
-log = logging.getLogger("scheduler")
+log = get_logger("scheduler")
 
-OUTAGE_PAUSE = 15.0
-"""Longest pause, in seconds, between attempts to reach a service that is away."""
+MAX_BACK_OFF_SECONDS = 15.0  # between two attempts to reach an unavailable service
 
 __all__ = ["Publisher", "main", "run"]
 
@@ -38,47 +36,53 @@ def main(settings: Settings, publisher: Publisher) -> None:
 
 
 def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor: Monitor | None = None) -> None:
-    """Do every duty about every ``poll_seconds``, and dispatch whenever the database rings, until ``stop`` is set."""
+    """Run a round of all duties every ``poll_seconds``, and dispatch on each notification, until ``stop`` is set.
+
+    Args:
+        settings: of the scheduler.
+        publisher: to the broker.
+        stop: ends the loop when set.
+        monitor: records the rounds.
+    """
     url = str(settings.database_url)
     engine = make_engine(url, application_name="karyo-scheduler", pool_size=1)
     duties = Duties(settings, make_sessions(engine), publisher)
     monitor = monitor or Monitor()
-    # Recovery comes first and needs no broker: an outage of Redis does not keep it from being done.
-    everything = (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise)
-    log.info("scheduler started")
+    # Recovery comes first: it needs no broker, so it goes on while Redis is unavailable.
+    all_duties = (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise)
+    log.info("scheduler.started")
     try:
-        with Bell(url, stop) as bell:
+        with Listener(url, stop) as listener:
             while not stop.is_set():
-                _persist(stop, everything, monitor)
+                _run_round(stop, all_duties, monitor)
                 due = time.monotonic() + settings.poll_seconds
-                while bell.wait(due - time.monotonic()):
-                    _persist(stop, (duties.dispatch,), monitor)
+                while listener.wait(due - time.monotonic()):
+                    _run_round(stop, (duties.dispatch,), monitor)
     finally:
         engine.dispose()
-        log.info("scheduler left")
+        log.info("scheduler.stopped")
 
 
-def _persist(stop: threading.Event, duties: Iterable[Callable[[], None]], monitor: Monitor) -> None:
-    """One round of ``duties``, started over with growing pauses while a service is away."""
+def _run_round(stop: threading.Event, duties: Iterable[Callable[[], None]], monitor: Monitor) -> None:
+    """Run ``duties`` in turn; repeat the round with growing delays while a service is unavailable."""
 
-    def round_of_duties() -> None:
-        began = time.monotonic()
+    def attempt() -> None:
+        started = time.monotonic()
         for duty in duties:
             duty()
-        monitor.round_done(time.monotonic() - began)
+        monitor.round_completed(time.monotonic() - started)
 
     def report(state: RetryCallState) -> None:
-        problem = state.outcome.exception() if state.outcome else None
-        monitor.round_failed(problem)
-        kind, attempt = type(problem).__name__, state.attempt_number
-        log.error("a round failed", extra={"kind": kind, "problem": str(problem), "attempt": attempt})
+        error = state.outcome.exception() if state.outcome else None
+        monitor.round_failed(error)
+        log.error("scheduler.round_failed", kind=type(error).__name__, problem=str(error), attempt=state.attempt_number)
 
     retrying = Retrying(
         retry=retry_if_exception_type((SQLAlchemyError, ConnectionError)),
-        wait=wait_random_exponential(0.5, max=OUTAGE_PAUSE),
+        wait=wait_random_exponential(0.5, max=MAX_BACK_OFF_SECONDS),
         stop=stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
         before_sleep=report,
         retry_error_callback=report,
     )
-    retrying(round_of_duties)
+    retrying(attempt)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from db import queue
 from db.queue import StaleCase
-from db.schema import Analysis, Chromosome, Image, QcMetrics
+from db.schema import Analysis, Chromosome, Image, QcMetrics, State
 from karyotyping.case_summary import CellSummary, summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger

@@ -1,4 +1,4 @@
-"""How Alembic meets our database: one migrator at a time, and none that blocks the laboratory."""
+"""Alembic environment: one migrator at a time, with bounded waits for locks."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from db.engine import parse_url
 from db.schema import SCHEMA, Base
 
 LOCK_KEY = 0x6B6172796F  # "karyo"
-WAIT_SECONDS = 600
+LOCK_TIMEOUT_SECONDS = 600  # wait for another migrator
 
 
 @contextmanager
 def _sole_migrator(connection: Connection) -> Iterator[None]:
-    """Hold the advisory lock, asking again and again for it: a session that *blocks* on a lock keeps a snapshot open,
-    and CREATE INDEX CONCURRENTLY in the migrator's session would wait for that snapshot for ever."""
+    """Hold the advisory lock during the block.
+
+    The lock is polled: a session that blocks on it keeps a snapshot open, and CREATE INDEX CONCURRENTLY in the other
+    migrator's session would wait for that snapshot for ever.
+    """
 
     @retry(
         retry=retry_if_result(lambda locked: not locked),
         wait=wait_random(0.05, 0.2),
-        stop=stop_after_delay(WAIT_SECONDS),
+        stop=stop_after_delay(LOCK_TIMEOUT_SECONDS),
     )
     def take() -> bool:
         locked = connection.scalar(select(func.pg_try_advisory_lock(LOCK_KEY)))
@@ -37,7 +40,7 @@ def _sole_migrator(connection: Connection) -> Iterator[None]:
         take()
     except RetryError as error:
         raise TimeoutError(
-            f"Another process has been migrating this database for {WAIT_SECONDS} s; see pg_locks."
+            f"Another process has been migrating this database for {LOCK_TIMEOUT_SECONDS} s; see pg_locks."
         ) from error
     try:
         yield
@@ -48,7 +51,7 @@ def _sole_migrator(connection: Connection) -> Iterator[None]:
 
 
 def _partitions(connection: Connection) -> set[str]:
-    """Tables that are a part of another; the migrations make them, the metadata does not list them."""
+    """Return the partitions, which the migrations create and the metadata does not list."""
     rows = connection.scalars(text("SELECT relname FROM pg_class WHERE relispartition"))
     return set(rows)
 
@@ -56,11 +59,11 @@ def _partitions(connection: Connection) -> set[str]:
 def _run() -> None:
     engine = create_engine(parse_url(context.config.attributes["url"]), poolclass=NullPool)
     with engine.connect() as connection, _sole_migrator(connection):
-        # A migration that cannot get its lock must fail soon, for everybody who comes later queues behind it.
+        # A migration that waits for a table lock blocks every later statement on that table, so it must fail soon.
         connection.execute(text("SET lock_timeout = '10s'"))
         connection.execute(text("SET statement_timeout = '30min'"))
         connection.execute(text("SET timezone = 'UTC'"))
-        # The version table lives in our schema, so the schema precedes the first migration.
+        # The version table is part of the schema, so the schema precedes the first migration.
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         partitions = _partitions(connection)
         connection.commit()

@@ -16,8 +16,10 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
+    """Upgrade to this revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
+    """Downgrade to the revision before."""
     ${downgrades if downgrades else "pass"}

@@ -1,32 +1,34 @@
-"""The queue of record: the life of an analysis, and the only place where its state changes.
+"""The queue of record: all transitions of an analysis from state to state.
 
-``pending -> queued -> running -> done | failed | quarantined``. Every transition is one statement that names the state
-it starts from, so that of two processes that try the same one, one finds nothing to do. A worker holds an image by its
-lease token; whoever lost the token can write nothing. All time is the database's.
+``pending -> queued -> running -> done | failed | quarantined``. Each transition is one statement that names its first
+state, so of two concurrent transitions one changes nothing. A lease token fences the writes of a worker: without the
+current token nothing is written. All times are the database's.
 """
 
 from db.queue.case_summaries import StaleCase, stale_cases, write_case
 from db.queue.claims import Claimed, claim, claimable, pause, resume, unclaim
 from db.queue.completion import finish, finish_all
-from db.queue.enqueue import CASE_SHARE, enqueue, enqueue_selected
+from db.queue.enqueue import IMAGES_PER_ROUND, enqueue, enqueue_selected
 from db.queue.leases import begin, begin_all, extend, fail, lease, release
 from db.queue.reaper import WORKER_LOST, ReapReport, reap, retry
-from db.queue.status import overview
+from db.queue.status import Overview, count_by_state, overview
 from db.queue.throughput import seconds_per_image
 from db.queue.types import AnalysisResult, Leased
 
 __all__ = [
-    "CASE_SHARE",
+    "IMAGES_PER_ROUND",
     "WORKER_LOST",
     "AnalysisResult",
     "Claimed",
     "Leased",
+    "Overview",
     "ReapReport",
     "StaleCase",
     "begin",
     "begin_all",
     "claim",
     "claimable",
+    "count_by_state",
     "enqueue",
     "enqueue_selected",
     "extend",

@@ -1,4 +1,4 @@
-"""Which cases have to be summarised again, and the summary that counts."""
+"""Case summaries: cases whose summary is due, and the writing of a summary."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
-from db.queue.types import seconds
+from db.clock import interval
 from db.schema import ACTIVE, Analysis, CaseResult, Image
 
 
 def mark_stale(session: Session, analysis_ids: Sequence[int]) -> None:
-    """Note that the cases of these analyses have to be summarised again."""
+    """Mark the cases of these analyses stale, so that they are summarised again."""
     if not analysis_ids:
         return
     cases = (
@@ -22,7 +22,7 @@ def mark_stale(session: Session, analysis_ids: Sequence[int]) -> None:
         .join(Analysis, Analysis.image_id == Image.id)
         .where(Analysis.id.in_(analysis_ids))
         .distinct()
-        .order_by(Image.case_id, Analysis.pipeline_id)  # the same order everywhere, so that nobody deadlocks
+        .order_by(Image.case_id, Analysis.pipeline_id)  # one order everywhere prevents deadlocks
     )
     session.execute(
         upsert(CaseResult)
@@ -35,7 +35,7 @@ def mark_stale(session: Session, analysis_ids: Sequence[int]) -> None:
 
 
 class StaleCase(NamedTuple):
-    """A case to be summarised, as of ``revision``."""
+    """A case whose summary is due, as of ``revision``."""
 
     case_id: int
     pipeline_id: int
@@ -43,10 +43,16 @@ class StaleCase(NamedTuple):
 
 
 def stale_cases(session: Session, limit: int, resend_seconds: float) -> list[StaleCase]:
-    """Cases whose analyses have all ended since they were last summarised, and that nobody was asked about lately."""
+    """Return stale cases without active analyses, and record that their summaries are requested.
+
+    Args:
+        session: an open transaction.
+        limit: most cases to return.
+        resend_seconds: age of a request after which it is repeated.
+    """
     analysis, image = aliased(Analysis), aliased(Image)
-    # A state per image, which PostgreSQL cannot but look up. A join it would, before it has statistics, make from all
-    # that waits.
+    # A scalar subquery per image forces an index lookup. Without statistics, the planner would start a join from all
+    # active analyses.
     state = (
         select(analysis.state)
         .where(analysis.image_id == image.id, analysis.pipeline_id == CaseResult.pipeline_id)
@@ -54,21 +60,21 @@ def stale_cases(session: Session, limit: int, resend_seconds: float) -> list[Sta
         .scalar_subquery()
     )
     still_active = select(image.id).where(image.case_id == CaseResult.case_id, state.in_(ACTIVE)).exists()
-    chosen = (
+    due = (
         select(CaseResult.case_id, CaseResult.pipeline_id)
         .where(
             CaseResult.state == "stale",
-            or_(CaseResult.sent_at.is_(None), CaseResult.sent_at < func.now() - seconds(resend_seconds)),
+            or_(CaseResult.sent_at.is_(None), CaseResult.sent_at < func.now() - interval(resend_seconds)),
             ~still_active,
         )
         .order_by(CaseResult.updated_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
-        .cte("chosen")
+        .cte("due")
     )
     sent = (
         update(CaseResult)
-        .where(CaseResult.case_id == chosen.c.case_id, CaseResult.pipeline_id == chosen.c.pipeline_id)
+        .where(CaseResult.case_id == due.c.case_id, CaseResult.pipeline_id == due.c.pipeline_id)
         .values(sent_at=func.now())
         .returning(CaseResult.case_id, CaseResult.pipeline_id, CaseResult.revision)
     )
@@ -78,7 +84,7 @@ def stale_cases(session: Session, limit: int, resend_seconds: float) -> list[Sta
 def write_case(
     session: Session, stale: StaleCase, *, summary: Mapping[str, Any], artefacts: Mapping[str, str], **columns: Any
 ) -> bool:
-    """Write the summary of a case; False if an analysis of it has ended since and another summary is due.
+    """Write the summary of a case unless another analysis of the case has ended since.
 
     Args:
         session: an open transaction.
@@ -86,6 +92,9 @@ def write_case(
         summary: the whole summary as JSON.
         artefacts: object keys by name.
         columns: ``image_count``, ``cell_count``, ``modal_count``, ``iscn``.
+
+    Returns:
+        Whether the summary was written; if not, a newer one is due.
     """
     written = (
         update(CaseResult)

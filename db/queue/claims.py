@@ -1,4 +1,4 @@
-"""Work goes out to the broker: strictly by priority, fairly inside one, never more than the broker should hold."""
+"""Claims: pending analyses go to the broker by priority, fairly among laboratories, within a bound."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from db.notify import ring
-from db.schema import Analysis, Queue
+from db.notify import notify_schedulers
+from db.schema import Analysis, Priority, Queue, State
 
-# Start-time fair queueing (Goyal, Vin and Cheng 1996), without weights. A lane's next image starts at the lane's own
-# time, or at the queue's if the lane was idle meanwhile; the earliest start goes first. Every lane is asked for its
-# first few images only, so the cost depends on the number of laboratories and not on the number of images that wait.
+# Start-time fair queueing without weights (Goyal, Vin and Cheng 1996, section 2, DOI 10.1145/248156.248171). A lane's
+# next image starts at the lane's virtual time, or at the queue's if that is later; the earliest start is claimed first.
+# Only the first few images of each lane are read, so the cost grows with the number of laboratories, not of images.
 _CLAIM = text(
     """
     WITH heads AS (
@@ -42,8 +42,8 @@ _CLAIM = text(
     """
 )
 
-
-# Never more than half full, as small claims would crumble the chunks. The count comes first, for it is seldom in vain.
+# A queue is refilled when it is at most half full: smaller claims would split the chunks. The count comes first, as it
+# decides most often.
 _CLAIMABLE = text(
     """
     SELECT queue.priority FROM karyo.queues queue
@@ -64,58 +64,76 @@ _CLAIMABLE = text(
 
 
 class Claimed(NamedTuple):
-    """An analysis that is to be published."""
+    """An analysis that is queued and must be published."""
 
     analysis_id: int
     pipeline_id: int
 
 
-def claimable(session: Session, max_queued: int) -> list[int]:
-    """Priorities of which ``claim`` would find something now, the most urgent first. Locks nothing."""
-    return list(session.scalars(_CLAIMABLE, {"max_queued": max_queued}))
+def claimable(session: Session, max_queued: int) -> list[Priority]:
+    """Return the priorities with claimable analyses, the most urgent first; lock nothing.
+
+    Args:
+        session: an open transaction.
+        max_queued: most queued analyses of one priority.
+    """
+    return [Priority(number) for number in session.scalars(_CLAIMABLE, {"max_queued": max_queued})]
 
 
-def claim(session: Session, priority: int, limit: int, max_queued: int) -> list[Claimed]:
-    """Take up to ``limit`` pending analyses of one queue, in the order they should run.
+def claim(session: Session, priority: Priority, limit: int, max_queued: int) -> list[Claimed]:
+    """Queue pending analyses of one priority and return them in the order in which they should run.
 
-    Nothing is taken while the queue is paused, or while more than half of ``max_queued`` are with the broker: many
-    small claims would crumble the chunks. Of schedulers that claim at once each waits for the one before it, so that
-    together they never exceed ``max_queued``.
+    Nothing is claimed while the queue is paused or more than half full: small claims would split the chunks.
+    Concurrent schedulers wait for each other, so together they never exceed ``max_queued``.
+
+    Args:
+        session: an open transaction.
+        priority: the queue.
+        limit: most analyses to claim.
+        max_queued: most queued analyses of this priority.
     """
     queue = session.get(Queue, priority, with_for_update=True, populate_existing=True)
     if queue is None or queue.paused_at is not None:
         return []
-    at_broker = select(func.count()).where(Analysis.state == "queued", Analysis.priority == priority)
+    at_broker = select(func.count()).where(Analysis.state == State.QUEUED, Analysis.priority == priority)
     queued = session.scalars(at_broker).one()
     room = min(limit, max_queued - queued)
     if room <= 0 or 2 * queued > max_queued:
         return []
-    found = session.execute(_CLAIM, {"priority": priority, "served": queue.served, "room": room}).all()
-    if found:
-        queue.served = found[-1].start
-    return [Claimed(row.id, row.pipeline_id) for row in found]
+    claimed = session.execute(_CLAIM, {"priority": int(priority), "served": queue.served, "room": room}).all()
+    if claimed:
+        queue.served = claimed[-1].start
+    return [Claimed(row.id, row.pipeline_id) for row in claimed]
 
 
 def unclaim(session: Session, analysis_ids: Sequence[int]) -> int:
-    """Give back what was claimed and could not be published; how many were still queued."""
-    back = update(Analysis).where(Analysis.id.in_(analysis_ids), Analysis.state == "queued")
-    return len(session.scalars(back.values(state="pending", queued_at=None).returning(Analysis.id)).all())
+    """Return analyses that could not be published to pending; the number of those still queued."""
+    unpublished = update(Analysis).where(Analysis.id.in_(analysis_ids), Analysis.state == State.QUEUED)
+    back = unpublished.values(state=State.PENDING, queued_at=None).returning(Analysis.id)
+    return len(session.scalars(back).all())
 
 
-def pause(session: Session, priorities: Sequence[int], by: str) -> int:
-    """Hand out nothing more of these queues, and take back what no worker has taken yet; how many that were.
+def pause(session: Session, priorities: Sequence[Priority], by: str) -> int:
+    """Pause queues and return their queued analyses to pending; leased ones go on.
 
-    Images that a worker holds are finished.
+    Args:
+        session: an open transaction.
+        priorities: the queues.
+        by: who pauses, for ``karyo status``.
+
+    Returns:
+        The number of analyses that were queued.
     """
-    held = update(Queue).where(Queue.priority.in_(priorities), Queue.paused_at.is_(None))
-    session.execute(held.values(paused_at=func.now(), paused_by=by))
-    back = update(Analysis).where(Analysis.state == "queued", Analysis.priority.in_(priorities))
-    return len(session.scalars(back.values(state="pending", queued_at=None).returning(Analysis.id)).all())
+    running = update(Queue).where(Queue.priority.in_(priorities), Queue.paused_at.is_(None))
+    session.execute(running.values(paused_at=func.now(), paused_by=by))
+    queued = update(Analysis).where(Analysis.state == State.QUEUED, Analysis.priority.in_(priorities))
+    back = queued.values(state=State.PENDING, queued_at=None).returning(Analysis.id)
+    return len(session.scalars(back).all())
 
 
-def resume(session: Session, priorities: Sequence[int]) -> int:
-    """Hand out these queues again; how many of them were paused."""
+def resume(session: Session, priorities: Sequence[Priority]) -> int:
+    """Resume queues and return how many of them were paused."""
     paused = update(Queue).where(Queue.priority.in_(priorities), Queue.paused_at.is_not(None))
     resumed = session.scalars(paused.values(paused_at=None, paused_by=None).returning(Queue.priority)).all()
-    ring(session)
+    notify_schedulers(session)
     return len(resumed)

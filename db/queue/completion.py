@@ -1,4 +1,4 @@
-"""Results of several analyses in one statement: one round trip and one commit, whatever they hold."""
+"""Completion: the results of several analyses in one statement and one commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db.queue.types import AnalysisResult, Leased
 
-# Whatever is written hangs on ``done``, which holds only what was still leased with the right token.
+# Every insert joins ``done``, which holds only analyses whose lease token is current.
 _FINISH = text(
     """
     WITH done AS (
@@ -25,16 +25,16 @@ _FINISH = text(
         RETURNING analysis.id, analysis.image_id, analysis.pipeline_id
     ), chromosomes AS (
         INSERT INTO karyo.chromosomes
-        SELECT found.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), CAST(:chromosomes AS jsonb)) found
-        JOIN done ON done.id = found.analysis_id
+        SELECT given.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), CAST(:chromosomes AS jsonb)) given
+        JOIN done ON done.id = given.analysis_id
     ), quality AS (
         INSERT INTO karyo.qc_metrics
-        SELECT found.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.qc_metrics), CAST(:qc AS jsonb)) found
-        JOIN done ON done.id = found.analysis_id
+        SELECT given.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.qc_metrics), CAST(:qc AS jsonb)) given
+        JOIN done ON done.id = given.analysis_id
     ), stale AS (
         INSERT INTO karyo.case_results AS result (case_id, pipeline_id)
         SELECT DISTINCT image.case_id, done.pipeline_id FROM done JOIN karyo.images image ON image.id = done.image_id
-        ORDER BY 1, 2  -- the same order everywhere, so that nobody deadlocks
+        ORDER BY 1, 2  -- one order everywhere prevents deadlocks
         ON CONFLICT (case_id, pipeline_id)
         DO UPDATE SET state = 'stale', revision = result.revision + 1, sent_at = NULL
     )
@@ -44,7 +44,15 @@ _FINISH = text(
 
 
 def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult]]) -> set[int]:
-    """Write the results of analyses and end them; the ids of those whose lease was not lost."""
+    """Write the results of analyses and set them done.
+
+    Args:
+        session: an open transaction.
+        finished: each lease with its result.
+
+    Returns:
+        The ids of the analyses that were written; the others had lost their lease.
+    """
     analyses, chromosomes, qc = [], [], []
     for leased, result in finished:
         key = {"analysis_id": leased.analysis_id}
@@ -64,24 +72,24 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
 
 
 def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
-    """Write the results of an analysis and end it; False, with nothing written, if the lease is lost."""
+    """Write the result of an analysis and set it done; False, with nothing written, if the lease is lost."""
     return bool(finish_all(session, [(leased, result)]))
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
     try:
-        return json.dumps(rows, default=_plain, allow_nan=False)
+        return json.dumps(rows, default=_to_json, allow_nan=False)
     except ValueError:
-        return json.dumps(_finite(rows), default=_plain)
+        return json.dumps(_finite(rows), default=_to_json)
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no word for, as PostgreSQL reads it: bytes, and NumPy's numbers."""
+def _to_json(value: Any) -> Any:
+    """Return bytes as PostgreSQL reads them from text, and NumPy's numbers as Python's."""
     return f"\\x{value.hex()}" if isinstance(value, bytes) else value.item()
 
 
 def _finite(value: Any) -> Any:
-    """NaN and infinities as text, which PostgreSQL reads as what they are."""
+    """Replace NaN and infinities by text, which PostgreSQL reads as such numbers."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

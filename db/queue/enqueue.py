@@ -1,4 +1,4 @@
-"""Work comes in: (image, pipeline) pairs become pending, in the lane of their laboratory and a round of their case."""
+"""Enqueueing: (image, pipeline) pairs become pending analyses in the lane of their laboratory."""
 
 from __future__ import annotations
 
@@ -8,29 +8,36 @@ from sqlalchemy import ARRAY, CTE, BigInteger, Select, Subquery, and_, exists, f
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from db.notify import ring
-from db.schema import Analysis, Case, Image, Lane
+from db.notify import notify_schedulers
+from db.schema import Analysis, Case, Image, Lane, Priority, PriorityType, State
 
-CASE_SHARE = 20
-"""Images of a case that go in one round of its lane: about as many as a cytogeneticist looks at."""
+IMAGES_PER_ROUND = 20  # of one case in one round of its lane; about as many as a cytogeneticist examines
 
 
 def enqueue(
-    session: Session, image_ids: Sequence[int], pipeline_id: int, priority: int, campaign_id: int | None = None
+    session: Session, image_ids: Sequence[int], pipeline_id: int, priority: Priority, campaign_id: int | None = None
 ) -> int:
-    """Make the missing (image, pipeline) pairs pending; how many were missing."""
+    """Insert the missing (image, pipeline) pairs as pending analyses and return their number.
+
+    Args:
+        session: an open transaction.
+        image_ids: in any order, also repeated.
+        pipeline_id: the pipeline that analyses the images.
+        priority: of the new analyses; known ones keep theirs.
+        campaign_id: the campaign that asks for them.
+    """
     # One array parameter: a list of rows would soon need more parameters than a statement may have.
     images = func.unnest(literal(sorted(set(image_ids)), ARRAY(BigInteger))).column_valued("image_id")
     return enqueue_selected(session, select(images), pipeline_id, priority, campaign_id)
 
 
 def enqueue_selected(
-    session: Session, images: Select[int], pipeline_id: int, priority: int, campaign_id: int | None = None
+    session: Session, images: Select[int], pipeline_id: int, priority: Priority, campaign_id: int | None = None
 ) -> int:
-    """``enqueue`` for the image ids that a query yields, however many.
+    """Enqueue the image ids that a query yields, as ``enqueue`` does.
 
-    Cases of a lane go round by round, ``CASE_SHARE`` images in each, from the round that the lane is in: a case of
-    thousands does not keep the next one waiting, and cases of the usual size are finished in the order they came in.
+    A lane runs round by round, with ``IMAGES_PER_ROUND`` images of each case in a round. So a case of thousands delays
+    the next one by one round, and cases of the usual size finish in the order of their arrival.
     """
     chosen = images.subquery()
     lab = func.coalesce(Case.lab, "")
@@ -42,10 +49,10 @@ def enqueue_selected(
         .where(~known)
         .cte("missing")
     )
-    labs = select(literal(priority), missing.c.lab).distinct().order_by(missing.c.lab)
+    labs = select(literal(priority, PriorityType), missing.c.lab).distinct().order_by(missing.c.lab)
     session.execute(upsert(Lane).from_select(["priority", "lab"], labs).on_conflict_do_nothing())
-    waiting = _waiting_by_case(missing, priority)
-    place = func.coalesce(waiting.c.images, 0) + func.row_number().over(
+    pending = _pending_by_case(missing, priority)
+    place = func.coalesce(pending.c.images, 0) + func.row_number().over(
         partition_by=missing.c.case_id, order_by=missing.c.image_id
     )
     values = {"pipeline_id": pipeline_id, "priority": priority, "campaign_id": campaign_id}
@@ -54,10 +61,10 @@ def enqueue_selected(
             missing.c.image_id,
             *(literal(value, BigInteger) for value in values.values()),
             Lane.id,
-            Lane.round + (place - 1) // CASE_SHARE,
+            Lane.round + (place - 1) // IMAGES_PER_ROUND,
         )
         .join(Lane, and_(Lane.priority == priority, Lane.lab == missing.c.lab))
-        .outerjoin(waiting, waiting.c.case_id == missing.c.case_id)
+        .outerjoin(pending, pending.c.case_id == missing.c.case_id)
         .order_by(missing.c.image_id)
     )
     inserted = (
@@ -69,16 +76,17 @@ def enqueue_selected(
     )
     count = session.scalars(select(func.count()).select_from(inserted)).one()
     if count:
-        ring(session)
+        notify_schedulers(session)
     return count
 
 
-def _waiting_by_case(missing: CTE, priority: int) -> Subquery:
-    """How many images of the cases of ``missing`` wait already."""
+def _pending_by_case(missing: CTE, priority: Priority) -> Subquery:
+    """Count the pending images of the cases in ``missing``."""
+    pending = and_(Analysis.state == State.PENDING, Analysis.priority == priority)
     return (
         select(Image.case_id, func.count().label("images"))
         .join(Analysis, Analysis.image_id == Image.id)
-        .where(Image.case_id.in_(select(missing.c.case_id)), Analysis.state == "pending", Analysis.priority == priority)
+        .where(Image.case_id.in_(select(missing.c.case_id)), pending)
         .group_by(Image.case_id)
         .subquery()
     )

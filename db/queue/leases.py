@@ -1,4 +1,4 @@
-"""Work in a worker's hands: leased, begun, and ended or given back."""
+"""Leases: a worker takes queued analyses, begins attempts, and fails or releases them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,34 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, literal, null, or_, text, tuple_, update
 from sqlalchemy.orm import Session
 
-from db.notify import ring
+from db.clock import interval
+from db.notify import notify_schedulers
 from db.queue.case_summaries import mark_stale
-from db.queue.types import FREE, Leased, back_off, seconds
-from db.schema import Analysis, Case, Image
+from db.queue.types import UNLEASED, Leased, back_off
+from db.schema import Analysis, Case, Image, State, StateType
 
 
 def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seconds: float) -> list[Leased]:
-    """Lease those of ``analysis_ids`` that are still queued. A message that came twice finds nothing."""
+    """Lease those of ``analysis_ids`` that are queued; a repeated message leases none.
+
+    Args:
+        session: an open transaction.
+        analysis_ids: of the message.
+        worker: name of the worker.
+        lease_seconds: time to the expiry of the leases.
+
+    Returns:
+        The new leases, by analysis id.
+    """
     taken = (
         update(Analysis)
-        .where(Analysis.id.in_(analysis_ids), Analysis.state == "queued")
+        .where(Analysis.id.in_(analysis_ids), Analysis.state == State.QUEUED)
         .where(Image.id == Analysis.image_id, Case.id == Image.case_id)
         .values(
-            state="running",
+            state=State.RUNNING,
             worker=worker,
             lease_token=func.gen_random_uuid(),
-            lease_expires_at=func.now() + seconds(lease_seconds),
+            lease_expires_at=func.now() + interval(lease_seconds),
             started_at=None,
         )
         .returning(
@@ -42,16 +53,12 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
     )
     leases = [Leased(**row._asdict()) for row in session.execute(taken)]
     if leases:
-        ring(session)
+        notify_schedulers(session)
     return sorted(leases, key=lambda leased: leased.analysis_id)
 
 
-def _held(leased: Leased) -> ColumnElement[bool]:
-    return and_(Analysis.id == leased.analysis_id, Analysis.lease_token == leased.token, Analysis.state == "running")
-
-
 def begin(session: Session, leased: Leased, *, shared: bool = False) -> int | None:
-    """``begin_all`` for one image: attempts including this one, or None if the lease is lost."""
+    """Begin one attempt as ``begin_all`` does; return its number, or None if the lease is lost."""
     return begin_all(session, [leased], shared=shared).get(leased.analysis_id)
 
 
@@ -71,47 +78,66 @@ def begin_all(session: Session, leases: Iterable[Leased], *, shared: bool) -> di
     Args:
         session: an open transaction.
         leases: the images whose work starts.
-        shared: whether the process may have other images in hand meanwhile. Its death is then no failure of these,
-            which are suspects from now on: whoever leases one again must begin it alone.
+        shared: whether the process may work on other images meanwhile. If it dies, the attempts do not count, but the
+            images become suspects: the next attempt of each must be begun alone.
 
     Returns:
-        Attempts including this one, by analysis, of those whose lease is not lost.
+        The number of the attempt, from 1, by analysis id; analyses that lost their lease are left out.
     """
     pairs = sorted((leased.analysis_id, leased.token) for leased in leases)
-    values = {"ids": [one for one, _ in pairs], "tokens": [token for _, token in pairs], "shared": shared}
-    return dict(session.execute(_BEGIN, values).all())
+    values = {"ids": [analysis_id for analysis_id, _ in pairs], "tokens": [token for _, token in pairs]}
+    return dict(session.execute(_BEGIN, values | {"shared": shared}).all())
 
 
 def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> set[int]:
-    """Renew leases; the analysis ids that are still held."""
+    """Extend leases and return the analysis ids of those that are not lost.
+
+    Args:
+        session: an open transaction.
+        leases: to extend.
+        lease_seconds: time from now to the new expiry.
+    """
     pairs = sorted((leased.analysis_id, leased.token) for leased in leases)
     held = (
         update(Analysis)
-        .where(tuple_(Analysis.id, Analysis.lease_token).in_(pairs), Analysis.state == "running")
-        .values(lease_expires_at=func.now() + seconds(lease_seconds))
+        .where(tuple_(Analysis.id, Analysis.lease_token).in_(pairs), Analysis.state == State.RUNNING)
+        .values(lease_expires_at=func.now() + interval(lease_seconds))
     )
     return set(session.scalars(held.returning(Analysis.id)))
 
 
 def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:
-    """End an analysis that another attempt would not help; False if the lease is lost."""
-    failed = update(Analysis).where(_held(leased))
-    values = {"state": "failed", "finished_at": func.now(), "reason": reason, "error": sentence, **FREE}
+    """Fail an analysis for a reason that another attempt would not change; False if the lease is lost.
+
+    Args:
+        session: an open transaction.
+        leased: the analysis.
+        reason: stable key.
+        sentence: the reason for people.
+    """
+    failed = update(Analysis).where(_is_held(leased))
+    values = {"state": State.FAILED, "finished_at": func.now(), "reason": reason, "error": sentence, **UNLEASED}
     if session.scalar(failed.values(values).returning(Analysis.id)) is None:
         return False
     mark_stale(session, [leased.analysis_id])
     return True
 
 
-def pending_or_quarantined(counts: ColumnElement[bool], max_attempts: int, retry_seconds: float) -> dict[str, Any]:
-    """Values of an analysis whose attempt failed; ``counts`` says whether the failure is the image's own."""
+def failed_attempt(counts: ColumnElement[bool], max_attempts: int, retry_seconds: float) -> dict[str, Any]:
+    """Return the column values after a failed attempt: pending again, or quarantined after the last.
+
+    Args:
+        counts: whether the failure counts against the image.
+        max_attempts: failures after which an image is quarantined.
+        retry_seconds: mean delay after the first failure; doubles with each.
+    """
     last = and_(counts, Analysis.attempts >= max_attempts)
-    later = case((and_(counts, ~last), back_off(Analysis.attempts, retry_seconds)), else_=null())
+    not_before = case((and_(counts, ~last), back_off(Analysis.attempts, retry_seconds)), else_=null())
     return {
-        "state": case((last, "quarantined"), else_="pending"),
-        "not_before": later,
+        "state": case((last, literal(State.QUARANTINED, StateType)), else_=literal(State.PENDING, StateType)),
+        "not_before": not_before,
         "finished_at": case((last, func.now()), else_=null()),
-        **FREE,
+        **UNLEASED,
     }
 
 
@@ -125,31 +151,36 @@ def release(
     sentence: str | None = None,
     suspect: bool = False,
 ) -> bool:
-    """Give an image back: pending again, or quarantined if a begun attempt failed and was the last.
+    """Give a leased analysis back: pending again, or quarantined after its last failed attempt.
 
     Args:
         session: an open transaction.
-        leased: what to give back.
+        leased: the analysis.
         max_attempts: failures after which an image is quarantined.
-        retry_seconds: about how long it waits after a first failure, twice as long after the second; 0 for not at all.
-        reason: why the attempt failed; None if it did not, as when a worker is told to stop: then it does not count.
-        sentence: the same for people.
-        suspect: whether the image may be why its process is about to die: begun in company, it goes alone next time.
+        retry_seconds: mean delay after the first failure; doubles with each. 0 for no delay.
+        reason: stable key of the failure; None if the attempt was interrupted, which does not count.
+        sentence: the reason for people.
+        suspect: whether the image may have killed its process; if so, its next attempt is begun alone.
 
     Returns:
         False if the lease is lost.
     """
     if reason is None:
         uncounted = case((Analysis.started_at.is_not(None), Analysis.attempts - 1), else_=Analysis.attempts)
-        later = back_off(literal(1), retry_seconds)
-        values: dict[str, Any] = {"state": "pending", "attempts": uncounted, "not_before": later, **FREE}
+        not_before = back_off(literal(1), retry_seconds)
+        values: dict[str, Any] = {"state": State.PENDING, "attempts": uncounted, "not_before": not_before, **UNLEASED}
         if not suspect:
             values["shared"] = False
     else:
-        values = pending_or_quarantined(Analysis.started_at.is_not(None), max_attempts, retry_seconds)
+        values = failed_attempt(Analysis.started_at.is_not(None), max_attempts, retry_seconds)
         values |= {"reason": reason, "error": sentence}
-    released = update(Analysis).where(_held(leased)).values(values)
+    released = update(Analysis).where(_is_held(leased)).values(values)
     state = session.scalar(released.returning(Analysis.state))
-    if state == "quarantined":
+    if state == State.QUARANTINED:
         mark_stale(session, [leased.analysis_id])
     return state is not None
+
+
+def _is_held(leased: Leased) -> ColumnElement[bool]:
+    held = and_(Analysis.lease_token == leased.token, Analysis.state == State.RUNNING)
+    return and_(Analysis.id == leased.analysis_id, held)

@@ -1,17 +1,18 @@
-"""Work that was lost or has failed, brought back."""
+"""The reaper: recovery of expired leases and lost messages, the end of delays, and manual retries."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import CTE, ColumnElement, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
-from db.notify import ring
+from db.clock import interval
+from db.notify import notify_schedulers
 from db.queue.case_summaries import mark_stale
-from db.queue.leases import pending_or_quarantined
-from db.queue.types import seconds
-from db.schema import Analysis, Case, Image
+from db.queue.leases import failed_attempt
+from db.schema import Analysis, Case, Image, State
 
 WORKER_LOST = "worker_lost"
 _WORKER_LOST_SENTENCE = (
@@ -22,28 +23,58 @@ _WORKER_LOST_SENTENCE = (
 
 @dataclass(frozen=True, slots=True)
 class ReapReport:
-    """Analyses that the reaper moved."""
+    """Numbers of analyses that the reaper moved."""
 
     expired: int
-    """Their lease ran out; pending again."""
+    """Pending again after their lease expired."""
     quarantined: int
-    """Their lease ran out during the last attempt that they had."""
+    """Quarantined: their lease expired during the last attempt."""
     unanswered: int
-    """Their message was never taken; pending again."""
+    """Pending again after no worker took their message."""
 
 
 def reap(session: Session, max_attempts: int, queued_timeout_seconds: float, retry_seconds: float = 0.0) -> ReapReport:
-    """Recover what was lost, leases that ran out and messages that nobody took, and end the waits that are over.
+    """Recover analyses with an expired lease or a lost message, and end the delays that are over.
 
-    An attempt counts only if it had begun and was no shared one, so the neighbours of an image that kills its worker
-    lose nothing.
+    An expired attempt counts only if it had begun and was not shared, so the neighbours of an image that kills its
+    worker lose no attempt.
+
+    Args:
+        session: an open transaction.
+        max_attempts: failures after which an image is quarantined.
+        queued_timeout_seconds: time after which an unanswered message counts as lost.
+        retry_seconds: mean delay after the first failure; doubles with each.
     """
-    expired = (
-        select(Analysis.id)
-        .where(Analysis.state == "running", Analysis.lease_expires_at < func.now())
-        .with_for_update(skip_locked=True)
-        .cte("expired")
-    )
+    states = _recover_expired(session, max_attempts, retry_seconds)
+    unanswered = _requeue_unanswered(session, queued_timeout_seconds)
+    _end_delays(session)
+    quarantined = states.count(State.QUARANTINED)
+    return ReapReport(len(states) - quarantined, quarantined, unanswered)
+
+
+def retry(session: Session, *, reason: str | None = None, accession: str | None = None) -> int:
+    """Return failed and quarantined analyses to pending without attempts; the number of them.
+
+    Args:
+        session: an open transaction.
+        reason: only analyses that failed for this reason.
+        accession: only analyses of this case.
+    """
+    failed = update(Analysis).where(Analysis.state.in_((State.FAILED, State.QUARANTINED)))
+    if reason is not None:
+        failed = failed.where(Analysis.reason == reason)
+    if accession is not None:
+        images = select(Image.id).join(Case, Image.case_id == Case.id).where(Case.accession == accession)
+        failed = failed.where(Analysis.image_id.in_(images))
+    values = {"state": State.PENDING, "attempts": 0, "reason": None, "error": None, "finished_at": None}
+    retried = len(session.scalars(failed.values(values).returning(Analysis.id)).all())
+    notify_schedulers(session)
+    return retried
+
+
+def _recover_expired(session: Session, max_attempts: int, retry_seconds: float) -> Sequence[State]:
+    """Recover analyses whose lease has expired and return their new states."""
+    expired = _locked("expired", Analysis.state == State.RUNNING, Analysis.lease_expires_at < func.now())
     begun = Analysis.started_at.is_not(None)
     counts = and_(begun, ~Analysis.shared)
     last = and_(counts, Analysis.attempts >= max_attempts)
@@ -52,46 +83,31 @@ def reap(session: Session, max_attempts: int, queued_timeout_seconds: float, ret
         update(Analysis)
         .where(Analysis.id == expired.c.id)
         .values(
-            **pending_or_quarantined(counts, max_attempts, retry_seconds),
+            **failed_attempt(counts, max_attempts, retry_seconds),
             attempts=case((uncounted, Analysis.attempts - 1), else_=Analysis.attempts),
             reason=case((last, WORKER_LOST), else_=Analysis.reason),
             error=case((last, _WORKER_LOST_SENTENCE), else_=Analysis.error),
         )
         .returning(Analysis.id, Analysis.state)
     ).all()
-    quarantined = [analysis_id for analysis_id, state in recovered if state == "quarantined"]
-    mark_stale(session, quarantined)
-    waiting_too_long = (
-        select(Analysis.id)
-        .where(Analysis.state == "queued", Analysis.queued_at < func.now() - seconds(queued_timeout_seconds))
-        .with_for_update(skip_locked=True)
-        .cte("waiting_too_long")
-    )
-    unanswered = session.scalars(
-        update(Analysis)
-        .where(Analysis.id == waiting_too_long.c.id)
-        .values(state="pending", queued_at=None)
-        .returning(Analysis.id)
-    ).all()
-    over = (
-        select(Analysis.id)
-        .where(Analysis.state == "pending", Analysis.not_before <= func.now())
-        .with_for_update(skip_locked=True)
-        .cte("over")
-    )
-    session.execute(update(Analysis).where(Analysis.id == over.c.id).values(not_before=None))
-    return ReapReport(len(recovered) - len(quarantined), len(quarantined), len(unanswered))
+    mark_stale(session, [analysis_id for analysis_id, state in recovered if state == State.QUARANTINED])
+    return [state for _, state in recovered]
 
 
-def retry(session: Session, *, reason: str | None = None, accession: str | None = None) -> int:
-    """Make failed and quarantined analyses pending again, their attempts counted afresh; how many."""
-    again = update(Analysis).where(Analysis.state.in_(("failed", "quarantined")))
-    if reason is not None:
-        again = again.where(Analysis.reason == reason)
-    if accession is not None:
-        images = select(Image.id).join(Case, Image.case_id == Case.id).where(Case.accession == accession)
-        again = again.where(Analysis.image_id.in_(images))
-    values = {"state": "pending", "attempts": 0, "reason": None, "error": None, "finished_at": None}
-    retried = len(session.scalars(again.values(values).returning(Analysis.id)).all())
-    ring(session)
-    return retried
+def _requeue_unanswered(session: Session, queued_timeout_seconds: float) -> int:
+    """Return analyses whose message no worker took to pending."""
+    overdue = Analysis.queued_at < func.now() - interval(queued_timeout_seconds)
+    unanswered = _locked("unanswered", Analysis.state == State.QUEUED, overdue)
+    moved = update(Analysis).where(Analysis.id == unanswered.c.id).values(state=State.PENDING, queued_at=None)
+    return len(session.scalars(moved.returning(Analysis.id)).all())
+
+
+def _end_delays(session: Session) -> None:
+    """Make pending analyses claimable whose delay is over."""
+    due = _locked("due", Analysis.state == State.PENDING, Analysis.not_before <= func.now())
+    session.execute(update(Analysis).where(Analysis.id == due.c.id).values(not_before=None))
+
+
+def _locked(name: str, *conditions: ColumnElement[bool]) -> CTE:
+    """Select and lock analyses, without those that another reaper has locked."""
+    return select(Analysis.id).where(*conditions).with_for_update(skip_locked=True).cte(name)

@@ -1,4 +1,4 @@
-"""What the queue speaks of: leases, results, and time, which is the database's."""
+"""Types of the queue: leases, results, and the delay before another attempt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, DateTime, SQLColumnExpression, cast, func, null
 
-LONGEST_BACK_OFF_SECONDS = 600.0
+from db.clock import interval
+
+MAX_BACK_OFF_SECONDS = 600.0
+
+UNLEASED: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
+"""Column values of an analysis without a lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """An analysis that this worker alone may work on, for as long as it extends the lease."""
+    """An analysis that one worker alone may work on for as long as it extends the lease."""
 
     analysis_id: int
     image_id: int
@@ -22,39 +27,38 @@ class Leased:
     object_key: str
     file_name: str
     accession: str
-    """Of the case."""
+    """Accession number of the case."""
     token: uuid.UUID
+    """Fencing token: writes under any other token are rejected."""
     attempts: int
-    """Attempts begun before this one."""
+    """Attempts before this one."""
     pixels: int
-    """Of the image, according to its header."""
+    """Width times height of the image, according to its header."""
     suspect: bool
-    """An earlier attempt failed, or its process died with this image among others in hand: to be begun alone."""
+    """Whether to begin it alone: an attempt failed, or a process died with this image among others."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnalysisResult:
-    """What finishes an analysis: rows for ``chromosomes`` and ``qc_metrics`` without their ``analysis_id``."""
+    """Result of an analysis: rows of ``chromosomes`` and ``qc_metrics`` without their ``analysis_id``."""
 
     seconds: float
+    """Computing time."""
     iscn: str
     artefacts: Mapping[str, str]
+    """Object keys by name."""
     chromosomes: Sequence[Mapping[str, Any]]
     qc: Mapping[str, Any]
 
 
-def seconds(value: float | ColumnElement[Any]) -> ColumnElement[Any]:
-    """An interval."""
-    return func.make_interval(0, 0, 0, 0, 0, 0, value)
-
-
 def back_off(attempts: SQLColumnExpression[int], base_seconds: float) -> ColumnElement[Any]:
-    """When an image may be tried again after that many attempts: ever later, and never all at the same time."""
+    """Return the SQL time before which an image is not tried again; exponential, with jitter.
+
+    Args:
+        attempts: attempts so far; the delay doubles with each.
+        base_seconds: mean delay after the first attempt; 0 for none.
+    """
     if base_seconds == 0:
         return cast(null(), DateTime(timezone=True))
     doubled = base_seconds * func.power(2, func.greatest(attempts, 1) - 1)
-    return func.now() + seconds(func.least(doubled, LONGEST_BACK_OFF_SECONDS) * (0.5 + func.random()))
-
-
-FREE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None}
-"""Values of an analysis that nobody holds."""
+    return func.now() + interval(func.least(doubled, MAX_BACK_OFF_SECONDS) * (0.5 + func.random()))

@@ -1,42 +1,90 @@
-"""Reading a CSV manifest: which images there are, and what the laboratory knows of each."""
+"""Images that a CSV manifest lists, with what the laboratory knows of each."""
 
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
-from db.schema import PRIORITIES
+from db.schema import BatchKind
 from ingest.rejections import IngestError, Rejected, is_printable, rejected
-from ingest.sources.folder import Candidate, Labels, examine
+from ingest.sources.base import Item, Source
+from ingest.sources.folder import examine, read_file
+from ingest.sources.labels import COLUMNS as LABEL_COLUMNS
+from ingest.sources.labels import NO_LABELS, LabelError, Labels, read_labels
 
-COLUMNS = ("path", "case", "lab", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
+COLUMNS = ("path", *LABEL_COLUMNS)
 
 
-def read_manifest(
-    manifest: Path, case: str | None = None, priority: int = PRIORITIES["routine"], lab: str | None = None
-) -> list[Candidate | Rejected]:
-    """One entry for each line of ``manifest``, in its order. Blank lines are passed over.
+class ManifestSource(Source):
+    """Images that a CSV manifest lists, one a line, in its order. Blank lines are passed over.
 
     The first line names the columns: ``path`` and any others of :data:`COLUMNS`, separated by commas, semicolons or
-    tabs. Paths start at the manifest's folder and stay in it. A missing case is ``case``, else the image's sub-folder,
-    else the manifest's folder; a missing laboratory or priority is ``lab`` or ``priority``; a ``captured_at`` without a
-    zone is UTC.
-
-    Raises:
-        IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_unknown_column``. A line that is
-            wrong is rejected alone.
+    tabs. Paths start at the manifest's folder and stay in it. A ``captured_at`` without a zone is UTC.
     """
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            lines = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True, restkey="", restval="")
-            _check_columns(manifest, list(lines.fieldnames or ()))
-            root, given = manifest.parent.resolve(), Labels(case or "", lab, priority=priority)
-            return _without_repeats([_entry(line, lines.line_num, root, given) for line in lines])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise IngestError("manifest_unreadable", path=manifest, error=error) from error
+
+    kind: ClassVar[BatchKind] = "manifest"
+
+    def __init__(self, manifest: Path, defaults: Labels = NO_LABELS) -> None:
+        """Name the manifest, which is read later.
+
+        Args:
+            manifest: CSV file in UTF-8.
+            defaults: Labels for empty or missing columns; without a case, the folder of an image is its case.
+        """
+        self.source = str(manifest)
+        self._manifest = manifest
+        self._defaults = defaults
+
+    def items(self) -> list[Item | Rejected]:
+        """See :class:`~ingest.sources.base.Source`. A wrong line is rejected alone.
+
+        Raises:
+            IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_unknown_column``.
+        """
+        path = self._manifest
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                header = file.readline()
+                file.seek(0)
+                delimiter = max(",;\t", key=header.count)
+                lines = csv.DictReader(file, delimiter=delimiter, strict=True, restkey="", restval="")
+                _check_columns(path, list(lines.fieldnames or ()))
+                root = path.parent.resolve()
+                return _without_repeats([(lines.line_num, self._item(line, lines.line_num, root)) for line in lines])
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise IngestError("manifest_unreadable", path=path, error=error) from error
+
+    def _item(self, line: dict[str, str], number: int, root: Path) -> Item | Rejected:
+        surplus = line.pop("", None)
+        name = line["path"].strip()
+
+        def reject(reason: str, **facts: object) -> Rejected:
+            return rejected(name or f"line {number}", reason, line=number, **facts)
+
+        if surplus:
+            return reject("too_many_values")
+        if not name:
+            return reject("missing_path")
+        if not is_printable(name):
+            return reject("unsafe_name")
+        try:
+            labels = read_labels(line, self._defaults)
+        except LabelError as error:
+            return reject(error.reason, where=f"Line {number}: ", **error.facts)
+        path = Path(root, name)
+        if not path.is_relative_to(root) or ".." in Path(name).parts:
+            return reject("path_outside_folder")
+        if not path.exists() and not path.is_symlink():
+            return reject("missing_file")
+        name = path.relative_to(root).as_posix()
+        target = examine(path, name, root)
+        if isinstance(target, Rejected):
+            return target
+        if target is None:
+            return reject("not_a_file", kind="folder")
+        return Item(name, labels.in_folder(name, root.name), partial(read_file, target, name))
 
 
 def _check_columns(manifest: Path, columns: list[str]) -> None:
@@ -47,70 +95,14 @@ def _check_columns(manifest: Path, columns: list[str]) -> None:
             raise IngestError("manifest_unknown_column", path=manifest, column=column, known=", ".join(COLUMNS))
 
 
-def _entry(line: dict[str, str], number: int, root: Path, given: Labels) -> tuple[int, Candidate | Rejected]:
-    surplus = line.pop("", None)
-    values = {column: value.strip() for column, value in line.items()}
-    name = values["path"]
-
-    def no(reason: str, **facts: object) -> tuple[int, Rejected]:
-        return number, rejected(name or f"line {number}", reason, line=number, **facts)
-
-    if surplus:
-        return no("too_many_values")
-    if not name:
-        return no("missing_path")
-    for column, value in values.items():
-        if not is_printable(value):
-            return no("unsafe_name") if column == "path" else no("bad_text", column=column)
-    path = Path(root, name)
-    if not path.is_relative_to(root) or ".." in Path(name).parts:
-        return no("path_outside_folder")
-    if not path.exists() and not path.is_symlink():
-        return no("missing_file")
-    name = path.relative_to(root).as_posix()
-    target = examine(path, name, root)
-    if isinstance(target, Rejected):
-        return number, target
-    if target is None:
-        return no("not_a_file", kind="folder")
-    try:
-        captured_at = _moment(values.get("captured_at", ""))
-    except ValueError:
-        return no("bad_date", value=values["captured_at"])
-    wanted = values.get("priority", "").lower()
-    if wanted and wanted not in PRIORITIES:
-        return no("bad_priority", value=values["priority"])
-    folder = Path(name).parent.as_posix()
-    return number, Candidate(
-        name,
-        target,
-        Labels(
-            case=values.get("case") or given.case or (folder if folder != "." else root.name or "unnamed"),
-            lab=values.get("lab") or given.lab,
-            slide=values.get("slide") or None,
-            tissue=values.get("tissue") or None,
-            banding=values.get("banding") or None,
-            microscope=values.get("microscope") or None,
-            captured_at=captured_at,
-            priority=PRIORITIES[wanted] if wanted else given.priority,
-        ),
-    )
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _without_repeats(entries: list[tuple[int, Candidate | Rejected]]) -> list[Candidate | Rejected]:
-    seen: set[str] = set()
-    kept: list[Candidate | Rejected] = []
-    for number, entry in entries:
-        if isinstance(entry, Candidate) and entry.name in seen:
-            kept.append(rejected(entry.name, "listed_twice", line=number))
+def _without_repeats(lines: list[tuple[int, Item | Rejected]]) -> list[Item | Rejected]:
+    """Return the items of ``lines``; an image that an earlier line lists is rejected."""
+    names: set[str] = set()
+    items: list[Item | Rejected] = []
+    for number, item in lines:
+        if isinstance(item, Item) and item.name in names:
+            items.append(rejected(item.name, "listed_twice", line=number))
             continue
-        seen.add(entry.name)
-        kept.append(entry)
-    return kept
+        names.add(item.name)
+        items.append(item)
+    return items

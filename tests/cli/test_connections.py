@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from cli.connections import PRODUCTION, Services, promote_shipped_pipeline, register_shipped_pipeline
+from cli.connections import Services, promote_shipped_pipeline, register_shipped_pipeline
 from db import pipelines
 from db.engine import SessionFactory
+from db.pipelines import PRODUCTION
 from db.schema import Model
 from karyotyping.pipeline import Classifier, Pipeline
 from settings import Settings

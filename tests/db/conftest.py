@@ -1,4 +1,4 @@
-"""A small laboratory to test the queue with."""
+"""Cases, images, pipelines and one worker's view of the queue, for the tests of the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from db import pipelines, queue
 from db.engine import SessionFactory
 from db.queue import AnalysisResult, Leased
-from db.schema import PRIORITIES, Analysis, Case, Image
+from db.schema import Analysis, Case, Image, Priority, State
 
 QC: dict[str, Any] = {
     "chromosome_count": 46,
@@ -68,7 +68,7 @@ RESULT = AnalysisResult(
 
 @dataclass
 class Laboratory:
-    """Makes cases, images and pipelines, each function in a committed transaction of its own."""
+    """Factory of cases, images and pipelines; each method commits a transaction of its own."""
 
     sessions: SessionFactory
     result: AnalysisResult = RESULT
@@ -101,8 +101,10 @@ class Laboratory:
             session.flush()
             return [row.id for row in rows]
 
-    def pending(self, amount: int, accession: str = "A-1", priority: int = 1, pipeline_id: int | None = None) -> int:
-        """Enqueue new images; the id of the pipeline."""
+    def pending(
+        self, amount: int, accession: str = "A-1", priority: Priority = Priority.ROUTINE, pipeline_id: int | None = None
+    ) -> int:
+        """Enqueue new images and return the id of the pipeline."""
         pipeline_id = pipeline_id or self.pipeline()
         images = self.images(amount, accession)
         with self.sessions.begin() as session:
@@ -110,15 +112,15 @@ class Laboratory:
         return pipeline_id
 
     def leased(self, amount: int, lease_seconds: float = 60.0, worker: str = "w1") -> list[Leased]:
-        """Claim and lease what is pending."""
+        """Claim and lease pending analyses."""
         ids = self.claim(amount)
         with self.sessions.begin() as session:
             return queue.lease(session, ids, worker, lease_seconds)
 
     def claim(self, amount: int, max_queued: int = 1000) -> list[int]:
-        """Claim of every queue, the most urgent first."""
+        """Claim from every queue, the most urgent first."""
         ids: list[int] = []
-        for priority in sorted(PRIORITIES.values()):
+        for priority in Priority:
             with self.sessions.begin() as session:
                 claimed = queue.claim(session, priority, amount - len(ids), max_queued)
             ids += [analysis_id for analysis_id, _ in claimed]
@@ -133,11 +135,11 @@ class Laboratory:
             return queue.finish(session, leased, self.result)
 
     def expire_leases(self) -> None:
-        """Let the leases' time pass."""
+        """Move the expiry of all leases into the past."""
         with self.sessions.begin() as session:
             session.execute(
                 update(Analysis)
-                .where(Analysis.state == "running")
+                .where(Analysis.state == State.RUNNING)
                 .values(lease_expires_at=text("now() - interval '1 second'"))
             )
 
@@ -148,34 +150,34 @@ class Laboratory:
             return queue.reap(session, max_attempts, queued_timeout_seconds, retry_seconds)
 
     def waits(self) -> list[float]:
-        """Seconds that analyses still have to wait for their next attempt."""
+        """Return the seconds that analyses still wait for their next attempt."""
         with self.sessions() as session:
             waits = func.extract("epoch", Analysis.not_before - func.now())
             return [float(wait) for wait in session.scalars(select(waits).where(Analysis.not_before.is_not(None)))]
 
     def end_waits(self) -> None:
-        """Let the time of all waits pass."""
+        """Move the end of all delays into the past."""
         with self.sessions.begin() as session:
             waiting = update(Analysis).where(Analysis.not_before.is_not(None))
             session.execute(waiting.values(not_before=text("now() - interval '1 second'")))
 
     def rows(self) -> dict[int, Analysis]:
-        """Every analysis by id."""
+        """Return every analysis by id."""
         with self.sessions() as session:
             return {row.id: row for row in session.scalars(select(Analysis).order_by(Analysis.id))}
 
-    def states(self) -> list[str]:
-        """State of every analysis, by id."""
+    def states(self) -> list[State]:
+        """Return the state of every analysis, ordered by id."""
         return [row.state for row in self.rows().values()]
 
     def amount(self, table: type[Any]) -> int:
-        """Rows of a table."""
+        """Return the number of rows of a table."""
         with self.sessions() as session:
             return session.scalars(select(func.count()).select_from(table)).one()
 
     @staticmethod
     def at_once(number: int, work: Callable[[], Any]) -> list[Any]:
-        """Results of ``work`` in ``number`` threads that start together."""
+        """Run ``work`` in ``number`` threads that start at the same time and return its results."""
         gate = threading.Barrier(number)
 
         def run() -> Any:
@@ -188,5 +190,5 @@ class Laboratory:
 
 @pytest.fixture
 def laboratory(session_factory: SessionFactory) -> Laboratory:
-    """An empty laboratory on a fresh database."""
+    """Return an empty laboratory on a fresh database."""
     return Laboratory(session_factory)

@@ -1,4 +1,4 @@
-"""Which images a campaign takes, and how far it is."""
+"""Filters and progress of campaigns."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def archive(laboratory: Any) -> Any:
         ({"tissue": "blood"}, set()),
     ],
 )
-def test_filters(archive: Any, filters: dict[str, str], images: set[int]) -> None:
+def test_filters_select_images(archive: Any, filters: dict[str, str], images: set[int]) -> None:
     with archive.sessions() as session:
-        assert set(session.scalars(campaigns.matching(filters))) == images
+        assert set(session.scalars(campaigns.matching_images(filters))) == images
 
 
 @pytest.mark.parametrize(
     ("filters", "sentence"),
     [({"colour": "red"}, "there is no filter 'colour'; there are: case, lab"), ({"since": "soon"}, "since=soon: ")],
 )
-def test_filters_that_mean_nothing_are_refused(filters: dict[str, str], sentence: str) -> None:
+def test_invalid_filters_are_rejected(filters: dict[str, str], sentence: str) -> None:
     with pytest.raises(campaigns.BadFilter, match=sentence):
-        campaigns.matching(filters)
+        campaigns.matching_images(filters)
 
 
-def test_a_campaign_enqueues_what_is_missing_at_backlog_priority(archive: Any) -> None:
+def test_a_campaign_enqueues_missing_analyses_at_backlog_priority(archive: Any) -> None:
     new = archive.pipeline("new")
     with archive.sessions.begin() as session:
         queue.enqueue(session, [1], new, 0)
@@ -74,7 +74,7 @@ def test_a_campaign_enqueues_what_is_missing_at_backlog_priority(archive: Any) -
         assert (again.image_count, again.enqueued_count) == (2, 0)
 
 
-def test_old_results_stay_beside_the_new(archive: Any) -> None:
+def test_a_new_pipeline_keeps_the_old_results(archive: Any) -> None:
     with archive.sessions.begin() as session:
         campaigns.create(session, pipeline_id=archive.pipeline("new"), filters={"case": "A-1"})
     archive.result = dataclasses.replace(archive.result, iscn="46,XX")
@@ -87,7 +87,7 @@ def test_old_results_stay_beside_the_new(archive: Any) -> None:
         assert session.scalar(select(func.count()).select_from(CaseResult)) == 2
 
 
-def test_progress_counts_states_and_foresees_the_end(archive: Any) -> None:
+def test_progress_counts_states_and_estimates_the_time_left(archive: Any) -> None:
     with archive.sessions.begin() as session:
         campaign = campaigns.create(session, pipeline_id=archive.pipeline("new"), filters={})
         assert campaign is not None
@@ -100,9 +100,9 @@ def test_progress_counts_states_and_foresees_the_end(archive: Any) -> None:
             text("UPDATE karyo.analyses SET finished_at = now() - id * interval '10 s' WHERE campaign_id IS NOT NULL"
                  " AND state = 'done'")
         )  # fmt: skip
-        seen = campaigns.progress(session, campaign.id)
-        assert seen is not None
-        assert (seen["images"], seen["enqueued"], seen["ended"]) == (5, 5, 3)
-        assert seen["states"] == {"done": 3, "pending": 2}
-        assert seen["seconds_left"] == 20
-        assert [one["id"] for one in campaigns.listing(session)] == [campaign.id]
+        report = campaigns.progress(session, campaign.id)
+        assert report is not None
+        assert (report.images, report.enqueued, report.ended) == (5, 5, 3)
+        assert report.states == {"done": 3, "pending": 2}
+        assert report.seconds_left == 20
+        assert [one.id for one in campaigns.list_progress(session)] == [campaign.id]

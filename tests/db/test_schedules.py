@@ -88,14 +88,14 @@ def test_a_schedule_that_cannot_be_acted_on_says_why_and_stops_no_other(nightly:
     nightly.pipeline("newer")
     assert fire(nightly, "2026-03-02 01:00:00") == [moment("2026-03-02 01:00")]
     with nightly.sessions() as session:
-        ((name, problem),) = schedules.troubled(session).items()
+        ((name, problem),) = schedules.list_problems(session).items()
     assert name == "night"
     assert "2 pipelines have a digest that starts with 000000" in problem
     with nightly.sessions.begin() as session:
         session.execute(text("UPDATE karyo.schedules SET pipeline = 'newer' WHERE name = 'night'"))
     assert fire(nightly, "2026-03-02 01:00:09") == [moment("2026-03-02 01:00")]
     with nightly.sessions() as session:
-        assert schedules.troubled(session) == {}
+        assert schedules.list_problems(session) == {}
 
 
 def test_a_schedule_that_is_off_rests_and_makes_up_for_nothing(nightly: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_removed_schedule_leaves_its_campaigns(nightly: Any) -> None:
     with nightly.sessions.begin() as session:
         assert schedules.remove(session, "night")
         assert not schedules.remove(session, "night")
-        assert schedules.listing(session) == []
+        assert schedules.list_all(session) == []
         assert [campaign.schedule_id for campaign in session.scalars(select(Campaign))] == [None]
 
 

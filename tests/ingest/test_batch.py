@@ -1,4 +1,4 @@
-"""A batch on its way into the store and the database."""
+"""One batch: what it puts into the store and the database."""
 
 from __future__ import annotations
 
@@ -9,36 +9,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image as Picture
+from PIL import Image as PillowImage
 from sqlalchemy import delete, func, select
 
 from db import queue
 from db.engine import SessionFactory
-from db.schema import PRIORITIES, Analysis, Case, Image, IngestBatch
-from ingest import IngestError, IngestSummary, ingest_folder, ingest_manifest
+from db.schema import Analysis, Case, Image, IngestBatch, Priority
+from ingest import IngestError, IngestSummary, ingest
+from ingest.sources import FolderSource, Labels, ManifestSource
 from storage import DirectoryStore, StoreUnavailable
 
 
-def picture(seed: int) -> bytes:
+def png(seed: int) -> bytes:
     stream = io.BytesIO()
-    Picture.fromarray(np.random.default_rng(seed).integers(0, 256, (70, 80), dtype=np.uint8)).save(stream, "PNG")
+    PillowImage.fromarray(np.random.default_rng(seed).integers(0, 256, (70, 80), dtype=np.uint8)).save(stream, "PNG")
     return stream.getvalue()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two cases of two and one images, one image beside them, and a copy of one."""
+    """Two cases of two and one images, one image in no sub-folder, and a copy of one."""
     root = tmp_path / "monday"
     for number, name in enumerate(["A/cell 10.png", "A/cell 9.png", "B/slide 2/cell 1.png", "loose.png"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(picture(number))
-    (root / "B" / "again.png").write_bytes(picture(0))
+        (root / name).write_bytes(png(number))
+    (root / "B" / "again.png").write_bytes(png(0))
     return root
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> DirectoryStore:
-    return DirectoryStore(tmp_path / "objects")
 
 
 def rows(sessions: SessionFactory, *columns: Any) -> set[Any]:
@@ -46,14 +42,15 @@ def rows(sessions: SessionFactory, *columns: Any) -> set[Any]:
         return {tuple(row) for row in session.execute(select(*columns))}
 
 
-def test_a_folder_goes_in(
+def test_a_folder_is_stored_and_enqueued(
     folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
-    told: list[tuple[int, int, str]] = []
-    summary = ingest_folder(
-        session_factory, store, folder, pipeline_id=pipeline_id, progress=lambda *event: told.append(event)
+    events: list[tuple[int, int | None, str]] = []
+    source = FolderSource(folder)
+    summary = ingest(
+        session_factory, store, source, pipeline_id=pipeline_id, progress=lambda *event: events.append(event)
     )
-    assert told == [
+    assert events == [
         (1, 5, "new A/cell 9.png"),
         (2, 5, "new A/cell 10.png"),
         (3, 5, "duplicate B/again.png"),
@@ -73,17 +70,18 @@ def test_a_folder_goes_in(
             assert store.get(image.object_key) == (folder / image.file_name).read_bytes()
             assert (image.width, image.height, image.bit_depth, image.format) == (80, 70, 8, "PNG")
         batch = session.get_one(IngestBatch, summary.batch_id)
-        assert (batch.kind, batch.new_count, batch.duplicate_count, batch.rejected_count) == ("folder", 4, 1, 0)
+        assert (batch.kind, batch.source) == ("folder", str(folder))
+        assert (batch.new_count, batch.duplicate_count, batch.rejected_count) == (4, 1, 0)
         assert batch.finished_at is not None
-    assert rows(session_factory, Analysis.image_id) == {(one,) for one in summary.image_ids}
+    assert rows(session_factory, Analysis.image_id) == {(image_id,) for image_id in summary.image_ids}
     assert json.loads(json.dumps(summary.to_json()))["new"] == 4
 
 
-def test_a_second_run_knows_everything_and_queues_what_is_missing(
+def test_a_second_run_stores_nothing_and_enqueues_missing_analyses(
     folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
     def run() -> IngestSummary:
-        return ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id)
+        return ingest(session_factory, store, FolderSource(folder), pipeline_id=pipeline_id)
 
     first = run()
     with session_factory.begin() as session:
@@ -94,48 +92,50 @@ def test_a_second_run_knows_everything_and_queues_what_is_missing(
     assert run().enqueued == 0
 
 
-def test_one_case_for_all(
+def test_a_given_case_and_priority_apply_to_all_images(
     folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
-    ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id, case="24-1234", priority=PRIORITIES["stat"])
+    source = FolderSource(folder, Labels("24-1234", priority=Priority.STAT))
+    ingest(session_factory, store, source, pipeline_id=pipeline_id)
     assert rows(session_factory, Case.accession) == {("24-1234",)}
-    assert rows(session_factory, Analysis.priority) == {(PRIORITIES["stat"],)}
+    assert rows(session_factory, Analysis.priority) == {(Priority.STAT,)}
 
 
-def test_more_images_than_one_transaction_takes(
+def test_more_images_than_one_transaction_takes_are_all_counted(
     tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
     (tmp_path / "many").mkdir()
     for number in range(70):
-        (tmp_path / "many" / f"{number}.png").write_bytes(picture(number % 60))
-    summary = ingest_folder(session_factory, store, tmp_path / "many", pipeline_id=pipeline_id)
+        (tmp_path / "many" / f"{number}.png").write_bytes(png(number % 60))
+    summary = ingest(session_factory, store, FolderSource(tmp_path / "many"), pipeline_id=pipeline_id)
     assert (summary.new, summary.duplicate, len(summary.image_ids)) == (60, 10, 60)
     with session_factory() as session:
         assert session.scalar(select(func.count()).select_from(Analysis)) == 60
 
 
-def test_a_store_that_fails_stops_the_batch_and_the_next_run_resumes_it(
+def test_a_failing_store_stops_the_batch_and_the_next_run_resumes_it(
     folder: Path, tmp_path: Path, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
+    source = FolderSource(folder)
     with pytest.raises(StoreUnavailable):
-        ingest_folder(session_factory, DirectoryStore(tmp_path / "file"), folder, pipeline_id=pipeline_id)
+        ingest(session_factory, DirectoryStore(tmp_path / "file"), source, pipeline_id=pipeline_id)
     assert rows(session_factory, Image.id) == set()
     assert rows(session_factory, IngestBatch.finished_at) == {(None,)}
-    summary = ingest_folder(session_factory, DirectoryStore(tmp_path / "good"), folder, pipeline_id=pipeline_id)
+    summary = ingest(session_factory, DirectoryStore(tmp_path / "good"), source, pipeline_id=pipeline_id)
     assert summary.new == 4
 
 
-def test_a_folder_that_is_none_starts_no_batch(
+def test_a_missing_folder_starts_no_batch(
     tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
     with pytest.raises(IngestError) as caught:
-        ingest_folder(session_factory, store, tmp_path / "absent", pipeline_id=pipeline_id)
+        ingest(session_factory, store, FolderSource(tmp_path / "absent"), pipeline_id=pipeline_id)
     assert caught.value.reason == "folder_not_found"
     assert rows(session_factory, IngestBatch.id) == set()
 
 
-def test_a_manifest_goes_in(
+def test_a_manifest_is_stored_with_its_labels(
     folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
     manifest = folder / "manifest.csv"
@@ -144,36 +144,45 @@ def test_a_manifest_goes_in(
         "A/cell 9.png,24-1,north,s1,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
         "loose.png,,,,,,,,\n"
     )
-    summary = ingest_manifest(session_factory, store, manifest, pipeline_id=pipeline_id, case="24-9", lab="south")
+    source = ManifestSource(manifest, Labels("24-9", lab="south"))
+    summary = ingest(session_factory, store, source, pipeline_id=pipeline_id)
     assert summary.new == 2
     with session_factory() as session:
         image = session.get_one(Image, summary.image_ids[0])
         assert (image.slide, image.banding, image.microscope) == ("s1", "GTG", "Axio")
         assert image.captured_at is not None
         assert image.captured_at.isoformat() == "2024-05-31T12:30:00+00:00"
+    assert rows(session_factory, IngestBatch.kind, IngestBatch.source) == {("manifest", str(manifest))}
     assert rows(session_factory, Case.accession, Case.lab, Case.tissue) == {
         ("24-1", "north", "blood"),
         ("24-9", "south", None),
     }
     assert rows(session_factory, Analysis.image_id, Analysis.priority) == {
-        (summary.image_ids[0], PRIORITIES["stat"]),
-        (summary.image_ids[1], PRIORITIES["routine"]),
+        (summary.image_ids[0], Priority.STAT),
+        (summary.image_ids[1], Priority.ROUTINE),
     }
 
 
-def test_laboratories_that_send_images_take_turns(
+def test_laboratories_take_turns_at_the_workers(
     folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
 ) -> None:
-    ingest_folder(session_factory, store, folder / "A", pipeline_id=pipeline_id, lab="north")
+    def run(name: str, labels: Labels) -> None:
+        ingest(session_factory, store, FolderSource(folder / name, labels), pipeline_id=pipeline_id)
+
+    run("A", Labels(lab="north"))
     for number in (10, 11):
-        (folder / "B" / f"{number}.png").write_bytes(picture(number))
-    ingest_folder(session_factory, store, folder / "B", pipeline_id=pipeline_id, case="B", lab="south")
+        (folder / "B" / f"{number}.png").write_bytes(png(number))
+    run("B", Labels("B", lab="south"))
     (folder / "late").mkdir()
-    (folder / "late" / "12.png").write_bytes(picture(12))
-    ingest_folder(session_factory, store, folder / "late", pipeline_id=pipeline_id, case="B", lab="elsewhere")
-    assert rows(session_factory, Case.accession, Case.lab) == {("A", "north"), ("B", "south")}  # the first word counts
+    (folder / "late" / "12.png").write_bytes(png(12))
+    run("late", Labels("B", lab="elsewhere"))
+    assert rows(session_factory, Case.accession, Case.lab) == {
+        ("A", "north"),
+        ("B", "south"),
+    }
     with session_factory.begin() as session:
-        claimed = [one for one, _ in queue.claim(session, PRIORITIES["routine"], 4, 100)]
+        claimed = [analysis_id for analysis_id, _ in queue.claim(session, Priority.ROUTINE, 4, 100)]
         lab = select(Analysis.id, Case.lab).join(Image, Image.id == Analysis.image_id).join(Case)
         labs = dict(session.execute(lab).all())
-    assert sorted(labs[one] for one in claimed[:2]) == sorted(labs[one] for one in claimed[2:]) == ["north", "south"]
+    in_order = [labs[analysis_id] for analysis_id in claimed]
+    assert sorted(in_order[:2]) == sorted(in_order[2:]) == ["north", "south"]

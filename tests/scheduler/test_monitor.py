@@ -1,4 +1,4 @@
-"""What a scheduler tells of itself and of the queue."""
+"""Metrics and probes of a scheduler, and gauges of the queue."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def add(sessions: SessionFactory, name: str, priority: int) -> None:
         queue.enqueue(session, [image.id], pipeline_id, priority)
 
 
-def test_the_queue_is_measured_when_it_is_asked_for(
+def test_a_scrape_measures_the_queue(
     settings: Settings, session_factory: SessionFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from prometheus_client import generate_latest
 
-    from scheduler.monitor import _everything_and, _Queue
+    from scheduler.monitor import QueueCollector, _registry_with
 
-    registry = _everything_and(_Queue(session_factory))
+    registry = _registry_with(QueueCollector(session_factory))
     assert b"karyo_queue_analyses{" not in generate_latest(registry)
     add(session_factory, "a", 0)
     add(session_factory, "b", 2)
@@ -73,23 +73,23 @@ def test_the_queue_is_measured_when_it_is_asked_for(
     assert value("karyo_queue_paused", priority="stat") == 0
 
 
-def test_a_scheduler_lives_through_outages_but_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_in_an_outage_is_alive_but_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     from scheduler import monitor as module
 
-    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "READY_SECONDS", 0.0)
     monitor = Monitor(poll_seconds=0.001)
     time.sleep(0.01)
     before = REGISTRY.get_sample_value("karyo_scheduler_rounds_failed_total", {"problem": "ConnectionError"}) or 0
     monitor.round_failed(ConnectionError("away"))
-    monitor.lives.check()
+    monitor.alive.check()
     with pytest.raises(CheckFailed):
-        monitor.works.check()
+        monitor.ready.check()
     assert (
         REGISTRY.get_sample_value("karyo_scheduler_rounds_failed_total", {"problem": "ConnectionError"}) == before + 1
     )
 
 
-def test_it_serves_nothing_unless_it_is_told_where(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_probes_are_served_only_with_an_address(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "telemetry")
     with monitored(settings.model_copy(update={"metrics_address": None})):
         assert not caplog.records

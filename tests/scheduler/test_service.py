@@ -1,4 +1,4 @@
-"""The scheduler hands out work once, takes back what it could not send, and outlasts outages."""
+"""The scheduler publishes each analysis once, unclaims what it cannot publish, and survives outages."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from settings import Settings
 
 
 class Broker:
-    """An in-process stand-in for what is another process's business: it takes messages, or is away."""
+    """An in-process publisher that records messages, or raises as an unreachable broker does."""
 
     def __init__(self) -> None:
         self.chunks: list[tuple[list[int], int]] = []
         self.cases: list[tuple[int, int, int]] = []
-        self.away_after: int | None = None
+        self.unreachable_after: int | None = None
 
     def publish_chunk(self, ids: Sequence[int], priority: int) -> None:
-        if self.away_after is not None and len(self.chunks) >= self.away_after:
-            raise ConnectionError("away")
+        if self.unreachable_after is not None and len(self.chunks) >= self.unreachable_after:
+            raise ConnectionError("unreachable")
         self.chunks.append((list(ids), priority))
 
     def publish_case(self, case_id: int, pipeline_id: int, revision: int) -> None:
@@ -95,7 +95,7 @@ def wait(what: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_urgent_work_goes_first_in_chunks_of_one_pipeline_within_bounds(
+def test_urgent_analyses_are_published_first_in_bounded_chunks_of_one_pipeline(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     first, second = pipeline(session_factory), pipeline(session_factory, "other")
@@ -120,10 +120,10 @@ def test_urgent_work_goes_first_in_chunks_of_one_pipeline_within_bounds(
     assert broker.chunks[-1] == (late, 0)
 
 
-def test_few_images_are_spread_over_all_processes(settings: Settings, session_factory: SessionFactory) -> None:
+def test_a_few_images_are_spread_over_all_processes(settings: Settings, session_factory: SessionFactory) -> None:
     with session_factory.begin() as session:
-        workers.say_alive(session, "one", 1)
-        workers.say_alive(session, "two", 2)
+        workers.record_heartbeat(session, "one", 1)
+        workers.record_heartbeat(session, "two", 2)
     add(session_factory, pipeline(session_factory), 7)
     broker = Broker()
     Duties(settings, session_factory, broker).dispatch()
@@ -146,7 +146,7 @@ def counted(sessions: SessionFactory) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-def test_dispatching_costs_as_many_statements_however_many_images_go(
+def test_the_number_of_statements_does_not_depend_on_the_number_of_images(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     null = pipeline(session_factory)
@@ -160,11 +160,11 @@ def test_dispatching_costs_as_many_statements_however_many_images_go(
     nothing, few, many, *full = spent
     assert nothing == 1
     assert few == many < 10
-    assert full == [many, 1]  # at the end there is work, and no room for it
+    assert full == [many, 1]  # at the end there is work but no room
 
 
 @pytest.mark.parametrize(("pace", "size"), [(None, 4), (0.9, 9), (0.1, 10), (100.0, 1)])
-def test_chunks_are_as_long_as_they_should_take(
+def test_the_chunk_size_follows_the_measured_speed(
     settings: Settings, session_factory: SessionFactory, pace: float | None, size: int
 ) -> None:
     null = pipeline(session_factory)
@@ -184,31 +184,29 @@ def test_chunks_are_as_long_as_they_should_take(
     assert (backlog[:size], 2) in broker.chunks
 
 
-def test_what_could_not_be_published_is_pending_again_at_once(
-    settings: Settings, session_factory: SessionFactory
-) -> None:
+def test_unpublished_analyses_are_pending_again_at_once(settings: Settings, session_factory: SessionFactory) -> None:
     ids = add(session_factory, pipeline(session_factory), 8)
     broker = Broker()
-    broker.away_after = 1
+    broker.unreachable_after = 1
     with pytest.raises(ConnectionError):
         Duties(settings, session_factory, broker).dispatch()
     assert broker.chunks == [(ids[:4], 1)]
     assert states(session_factory) == ["queued"] * 4 + ["pending"] * 4
 
 
-def test_an_outage_of_the_broker_is_outlasted(settings: Settings, session_factory: SessionFactory) -> None:
+def test_dispatch_resumes_after_an_outage_of_the_broker(settings: Settings, session_factory: SessionFactory) -> None:
     broker = Broker()
-    broker.away_after = 0
+    broker.unreachable_after = 0
     add(session_factory, pipeline(session_factory), 3)
     with running(settings, broker):
         time.sleep(0.5)
         assert not broker.chunks
-        broker.away_after = None
+        broker.unreachable_after = None
         wait(lambda: bool(broker.chunks))
     assert states(session_factory) == ["queued"] * 3
 
 
-def test_new_work_is_heard_of_without_looking_and_stopping_is_prompt(
+def test_new_work_is_notified_without_polling_and_stopping_is_prompt(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     broker = Broker()
@@ -223,7 +221,7 @@ def test_new_work_is_heard_of_without_looking_and_stopping_is_prompt(
     assert time.monotonic() - stopped < 10
 
 
-def test_room_at_the_broker_is_heard_of(settings: Settings, session_factory: SessionFactory) -> None:
+def test_room_at_the_broker_is_notified(settings: Settings, session_factory: SessionFactory) -> None:
     ids = add(session_factory, pipeline(session_factory), 16)
     broker = Broker()
     with running(settings.model_copy(update={"poll_seconds": 60}), broker):
@@ -233,12 +231,12 @@ def test_room_at_the_broker_is_heard_of(settings: Settings, session_factory: Ses
         wait(lambda: sum(len(chunk) for chunk, _ in broker.chunks) == 16)
 
 
-def test_a_lost_bell_is_hung_up_again(settings: Settings, session_factory: SessionFactory) -> None:
+def test_a_lost_listener_connects_again(settings: Settings, session_factory: SessionFactory) -> None:
     broker = Broker()
     with running(settings.model_copy(update={"poll_seconds": 0.5}), broker):
         wait(lambda: _listeners(session_factory) == 1)
         with session_factory() as session:
-            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'karyo-bell'"
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'karyo-listener'"
             assert session.scalars(text(cut)).all() == [True]
         add(session_factory, pipeline(session_factory), 1)
         wait(lambda: bool(broker.chunks))
@@ -247,11 +245,13 @@ def test_a_lost_bell_is_hung_up_again(settings: Settings, session_factory: Sessi
 
 def _listeners(sessions: SessionFactory) -> int:
     with sessions() as session:
-        mine = "application_name = 'karyo-bell' AND datname = current_database()"
+        mine = "application_name = 'karyo-listener' AND datname = current_database()"
         return session.scalars(text(f"SELECT count(*) FROM pg_stat_activity WHERE {mine}")).one()
 
 
-def test_expired_leases_and_unanswered_messages_come_back(settings: Settings, session_factory: SessionFactory) -> None:
+def test_expired_leases_and_unanswered_messages_are_recovered(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
     ids = add(session_factory, pipeline(session_factory), 2)
     broker = Broker()
     impatient = settings.model_copy(update={"queued_timeout_seconds": 0.1})
@@ -266,7 +266,7 @@ def test_expired_leases_and_unanswered_messages_come_back(settings: Settings, se
     assert broker.chunks == [(ids, 1), (ids, 1)]
 
 
-def test_a_finished_case_is_asked_for_once(settings: Settings, session_factory: SessionFactory) -> None:
+def test_the_summary_of_an_ended_case_is_requested_once(settings: Settings, session_factory: SessionFactory) -> None:
     pipeline_id = pipeline(session_factory)
     ids = add(session_factory, pipeline_id, 1)
     broker = Broker()
@@ -284,7 +284,7 @@ def test_a_finished_case_is_asked_for_once(settings: Settings, session_factory: 
     assert broker.cases == [(case_id, pipeline_id, 1)]
 
 
-def test_a_due_schedule_makes_one_campaign_however_many_schedulers_run(
+def test_concurrent_schedulers_create_one_campaign_per_due_time(
     settings: Settings, session_factory: SessionFactory
 ) -> None:
     add(session_factory, pipeline(session_factory, "old"), 3)
@@ -304,7 +304,7 @@ def test_a_due_schedule_makes_one_campaign_however_many_schedulers_run(
     )
 
 
-def test_a_schedule_that_cannot_be_acted_on_is_reported_once(
+def test_a_failing_schedule_is_logged_once(
     settings: Settings, session_factory: SessionFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline(session_factory, "new")
@@ -317,5 +317,5 @@ def test_a_schedule_that_cannot_be_acted_on_is_reported_once(
     duties.fire_schedules()
     duties.fire_schedules()
     (record,) = caplog.records
-    assert (record.message, vars(record)["schedule"]) == ("schedule cannot be acted on", "nightly")
+    assert (record.message, vars(record)["schedule"]) == ("scheduler.schedule_failed", "nightly")
     assert "there is no pipeline 'forgotten'" in vars(record)["problem"]

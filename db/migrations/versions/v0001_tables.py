@@ -18,6 +18,7 @@ PARTITIONS = 16
 
 
 def upgrade() -> None:
+    """Create the tables."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -375,6 +376,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the tables with their data."""
     for table in (
         "reviews",
         "qc_metrics",

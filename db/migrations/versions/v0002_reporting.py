@@ -1,4 +1,4 @@
-"""Schema ``reporting``: views with stable, documented columns, and the role that reads them and nothing else.
+"""Schema ``reporting``: views with stable, documented columns, and a role that may read only them.
 
 Revision: 0002, after 0001.
 """
@@ -16,7 +16,7 @@ depends_on = None
 
 
 class View(NamedTuple):
-    """One view: its columns in order, each with what it means, and the query behind it."""
+    """A view with the meaning of each column, in order, and its query."""
 
     name: str
     comment: str
@@ -233,6 +233,7 @@ def _quoted(comment: str) -> str:
 
 
 def upgrade() -> None:
+    """Create the views and the role that reads them."""
     op.execute("CREATE SCHEMA reporting")
     op.execute("COMMENT ON SCHEMA reporting IS 'Stable views for reports; grant karyo_reporting to those who may read'")
     for view in VIEWS:
@@ -247,5 +248,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop the views; the role stays, as other databases may use it."""
     # The role stays: other databases of the server may use it, and people's logins may be members of it.
     op.execute("DROP SCHEMA reporting CASCADE")

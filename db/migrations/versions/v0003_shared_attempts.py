@@ -1,4 +1,4 @@
-"""Attempts that several images share, so that none is blamed for the death of the process that held them.
+"""Attempts that several images share: if their process dies, these attempts do not count.
 
 Revision: 0003, after 0002.
 """
@@ -15,10 +15,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add ``analyses.shared``."""
     op.add_column(
         "analyses", sa.Column("shared", sa.Boolean(), server_default=sa.text("false"), nullable=False), schema="karyo"
     )
 
 
 def downgrade() -> None:
+    """Drop ``analyses.shared``."""
     op.drop_column("analyses", "shared", schema="karyo")

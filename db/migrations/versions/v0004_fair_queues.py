@@ -1,4 +1,4 @@
-"""Queues that can be paused, lanes that share them fairly, failed attempts that wait, schedules that say what is wrong.
+"""Pausable queues, fair lanes, delayed attempts, and the problems of schedules.
 
 Revision: 0004, after 0003.
 """
@@ -18,6 +18,7 @@ DEFERRED = "state = 'pending' AND not_before IS NOT NULL"
 
 
 def upgrade() -> None:
+    """Add queues and lanes, and put the analyses in lanes."""
     op.create_table(
         "queues",
         sa.Column("priority", sa.SmallInteger(), autoincrement=False, nullable=False),
@@ -100,6 +101,7 @@ def _index(name: str, columns: list[str], where: str) -> None:
 
 
 def downgrade() -> None:
+    """Drop queues and lanes."""
     op.drop_column("schedules", "problem", schema="karyo")
     op.execute("ALTER TABLE karyo.analyses RESET (autovacuum_vacuum_scale_factor, autovacuum_vacuum_threshold)")
     for name in ("ready", "deferred", "queued", "done", "finished"):

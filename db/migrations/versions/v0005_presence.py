@@ -1,4 +1,4 @@
-"""Workers that say that they live; the last failures found at once.
+"""Heartbeats of workers, and an index of the latest failures.
 
 Revision: 0005, after 0004.
 """
@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Add workers, and an index of failures."""
     now = sa.text("now()")
     op.create_table(
         "workers",
@@ -35,5 +36,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    """Drop workers and the index."""
     op.drop_index("ix_analyses_failed", "analyses", schema="karyo")
     op.drop_table("workers", schema="karyo")

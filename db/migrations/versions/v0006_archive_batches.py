@@ -18,10 +18,12 @@ FORMER_KINDS = "kind IN ('folder', 'manifest', 'prefix', 'upload')"
 
 
 def upgrade() -> None:
+    """Allow batches of kind ``archive``."""
     _replace_check(KINDS)
 
 
 def downgrade() -> None:
+    """Forbid batches of kind ``archive``; existing ones become folders."""
     # The former schema knows no archives; a folder is what it recorded for a set of files.
     op.execute("UPDATE karyo.ingest_batches SET kind = 'folder' WHERE kind = 'archive'")
     _replace_check(FORMER_KINDS)

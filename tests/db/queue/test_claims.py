@@ -107,14 +107,14 @@ def test_a_large_case_does_not_keep_the_next_one_waiting(laboratory: Any) -> Non
     laboratory.pending(8, "later", pipeline_id=pipeline)
     cases = label(laboratory, Case.accession)
     handed_out = [cases[analysis_id] for analysis_id in order(laboratory, step=7)]
-    assert handed_out.index("later") <= queue.CASE_SHARE
+    assert handed_out.index("later") <= queue.IMAGES_PER_ROUND
     assert Counter(handed_out) == {"large": 70, "later": 8}
 
 
 def test_cases_of_the_usual_size_are_finished_in_the_order_they_came(laboratory: Any) -> None:
-    pipeline = laboratory.pending(queue.CASE_SHARE, "first")
-    laboratory.pending(queue.CASE_SHARE, "second", pipeline_id=pipeline)
-    assert order(laboratory, step=6) == list(range(1, 2 * queue.CASE_SHARE + 1))
+    pipeline = laboratory.pending(queue.IMAGES_PER_ROUND, "first")
+    laboratory.pending(queue.IMAGES_PER_ROUND, "second", pipeline_id=pipeline)
+    assert order(laboratory, step=6) == list(range(1, 2 * queue.IMAGES_PER_ROUND + 1))
 
 
 def test_a_claim_names_the_pipeline(laboratory: Any) -> None:

@@ -1,60 +1,59 @@
-"""What an operator sees."""
+"""The status of the queue."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from db import queue, workers
+from db.schema import Priority
 
 
-def look(laboratory: Any) -> dict[str, Any]:
+def overview(laboratory: Any) -> queue.Overview:
     with laboratory.sessions() as session:
         return queue.overview(session)
 
 
-def test_what_waits_and_what_went_wrong(laboratory: Any) -> None:
+def test_waiting_analyses_and_errors_are_listed(laboratory: Any) -> None:
     laboratory.pending(3, priority=0)
     leased = laboratory.leased(1)[0]
     with laboratory.sessions.begin() as session:
         queue.fail(session, leased, "no_chromosomes", "None.")
-    seen = look(laboratory)
-    assert seen["states"] == {"pending": 2, "queued": 0, "running": 0, "done": 0, "failed": 1, "quarantined": 0}
-    assert [(row["priority"], row["count"]) for row in seen["waiting"]] == [("stat", 2)]
-    assert [(row["state"], row["reason"]) for row in seen["errors"]] == [("failed", "no_chromosomes")]
+    status = overview(laboratory)
+    assert status.states == {"pending": 2, "queued": 0, "running": 0, "done": 0, "failed": 1, "quarantined": 0}
+    assert [(row.priority, row.count) for row in status.waiting] == [("stat", 2)]
+    assert [(row.state, row.reason) for row in status.errors] == [("failed", "no_chromosomes")]
 
 
-def test_what_waits_for_another_attempt_counts_as_waiting_and_is_explained(laboratory: Any) -> None:
+def test_an_analysis_that_waits_for_another_attempt_is_waiting_and_an_error(laboratory: Any) -> None:
     pipeline = laboratory.pending(2, priority=2)
     laboratory.pending(1, priority=0, pipeline_id=pipeline)
     leased = laboratory.leased(2)[1]
     laboratory.begin(leased)
     with laboratory.sessions.begin() as session:
         queue.release(session, leased, max_attempts=3, retry_seconds=60, reason="flaky", sentence="Again.")
-    seen = look(laboratory)
-    assert [(row["priority"], row["count"]) for row in seen["waiting"]] == [("stat", 1), ("backlog", 1)]
-    assert seen["states"]["running"] == 1
-    assert [(row["state"], row["reason"], row["sentence"]) for row in seen["errors"]] == [
-        ("pending", "flaky", "Again.")
-    ]
+    status = overview(laboratory)
+    assert [(row.priority, row.count) for row in status.waiting] == [("stat", 1), ("backlog", 1)]
+    assert status.states["running"] == 1
+    assert [(row.state, row.reason, row.sentence) for row in status.errors] == [("pending", "flaky", "Again.")]
 
 
-def test_the_pace_and_what_is_left_of_it(laboratory: Any) -> None:
+def test_the_speed_gives_the_time_left(laboratory: Any) -> None:
     laboratory.pending(3)
-    assert (look(laboratory)["images_per_minute"], look(laboratory)["seconds_left"]) == (None, None)
+    assert (overview(laboratory).images_per_minute, overview(laboratory).seconds_left) == (None, None)
     for leased in laboratory.leased(2):
         laboratory.begin(leased)
         laboratory.finish(leased)
-    seen = look(laboratory)
-    assert 0 < seen["images_per_minute"] <= 120
-    assert seen["seconds_left"] == round(60 / seen["images_per_minute"])
+    status = overview(laboratory)
+    assert 0 < status.images_per_minute <= 120
+    assert status.seconds_left == round(60 / status.images_per_minute)
 
 
-def test_who_works_and_what_is_held_back(laboratory: Any) -> None:
+def test_workers_and_paused_queues_are_listed(laboratory: Any) -> None:
     with laboratory.sessions.begin() as session:
-        workers.say_alive(session, "w2", 4)
-        workers.say_alive(session, "w1", 1)
-        workers.say_alive(session, "w1", 2)
-        queue.pause(session, [2], "night shift")
-    seen = look(laboratory)
-    assert [(worker["name"], worker["processes"]) for worker in seen["workers"]] == [("w1", 2), ("w2", 4)]
-    assert [(row["priority"], row["by"]) for row in seen["paused"]] == [("backlog", "night shift")]
+        workers.record_heartbeat(session, "w2", 4)
+        workers.record_heartbeat(session, "w1", 1)
+        workers.record_heartbeat(session, "w1", 2)
+        queue.pause(session, [Priority.BACKLOG], "night shift")
+    status = overview(laboratory)
+    assert [(worker.name, worker.processes) for worker in status.workers] == [("w1", 2), ("w2", 4)]
+    assert [(row.priority, row.by) for row in status.paused] == [("backlog", "night shift")]

@@ -1,4 +1,4 @@
-"""What a manifest may say, and what is said of one that is wrong."""
+"""Manifests: their dialects, the labels that they give, and their rejections."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from db.schema import PRIORITIES
+from db.schema import Priority
 from ingest.rejections import IngestError, Rejected
-from ingest.sources.folder import Candidate
-from ingest.sources.manifest import read_manifest
+from ingest.sources import Item, Labels, ManifestSource
 
 
 @pytest.fixture
@@ -18,34 +17,34 @@ def folder(tmp_path: Path) -> Path:
     root = tmp_path / "monday"
     (root / "A").mkdir(parents=True)
     for name in ("1.tif", "2.tif", "A/3.tif", "../outside.tif"):
-        (root / name).write_bytes(b"looked at later")
+        (root / name).write_bytes(b"decoded later")
     (root / "link.tif").symlink_to("../outside.tif")
     return root
 
 
-def read(folder: Path, text: str | bytes, case: str | None = None) -> list[Candidate | Rejected]:
+def read(folder: Path, text: str | bytes, case: str = "") -> list[Item | Rejected]:
     manifest = folder / "manifest.csv"
     manifest.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_manifest(manifest, case)
+    return ManifestSource(manifest, Labels(case)).items()
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_spreadsheets_dialects(folder: Path, separator: str, line_end: str, mark: str) -> None:
+def test_dialects_of_spreadsheets_are_read(folder: Path, separator: str, line_end: str, mark: str) -> None:
     lines = ["path,case,captured_at,priority", "1.tif,24-7,2024-05-31,STAT", "", "A/3.tif,,,"]
     first, second = read(folder, mark + line_end.join(lines).replace(",", separator))
-    assert isinstance(first, Candidate)
-    assert (first.labels.case, first.labels.priority) == ("24-7", PRIORITIES["stat"])
+    assert isinstance(first, Item)
+    assert (first.labels.case, first.labels.priority) == ("24-7", Priority.STAT)
     assert first.labels.captured_at == datetime(2024, 5, 31, tzinfo=UTC)
-    assert isinstance(second, Candidate)
-    assert (second.labels.case, second.labels.priority, second.labels.captured_at) == ("A", PRIORITIES["routine"], None)
+    assert isinstance(second, Item)
+    assert (second.labels.case, second.labels.priority, second.labels.captured_at) == ("A", Priority.ROUTINE, None)
 
 
-def test_the_case_is_the_lines_then_the_callers_then_the_folders(folder: Path) -> None:
+def test_the_case_is_that_of_the_line_then_the_caller_then_the_folder(folder: Path) -> None:
     text = "path,case\n1.tif,24-7\n2.tif,\n"
-    assert [one.labels.case for one in read(folder, text, "24-9") if isinstance(one, Candidate)] == ["24-7", "24-9"]
-    assert [one.labels.case for one in read(folder, text) if isinstance(one, Candidate)] == ["24-7", "monday"]
+    assert [item.labels.case for item in read(folder, text, "24-9") if isinstance(item, Item)] == ["24-7", "24-9"]
+    assert [item.labels.case for item in read(folder, text) if isinstance(item, Item)] == ["24-7", "monday"]
 
 
 @pytest.mark.parametrize(
@@ -68,17 +67,24 @@ def test_the_case_is_the_lines_then_the_callers_then_the_folders(folder: Path) -
 )
 def test_a_wrong_line_is_rejected_alone(folder: Path, line: str, reason: str) -> None:
     good, bad = read(folder, f"path,captured_at,priority\n2.tif,,\n{line}\n")
-    assert isinstance(good, Candidate)
+    assert isinstance(good, Item)
     assert isinstance(bad, Rejected)
     assert bad.reason == reason
     if not reason.startswith(("symlink", "not_a", "unsafe")):
         assert bad.sentence.startswith("Line 3: ")
 
 
-def test_control_characters_in_a_value(folder: Path) -> None:
+def test_control_characters_in_a_value_are_rejected(folder: Path) -> None:
     (bad,) = read(folder, "path,slide\n1.tif,a\x07b\n")
     assert isinstance(bad, Rejected)
     assert (bad.reason, bad.sentence[:14]) == ("bad_text", "Line 2: slide ")
+
+
+def test_a_value_that_is_too_long_is_rejected(folder: Path) -> None:
+    good, bad = read(folder, f"path,lab\n1.tif,{'a' * 200}\n2.tif,{'a' * 201}\n")
+    assert isinstance(good, Item)
+    assert isinstance(bad, Rejected)
+    assert (bad.reason, bad.sentence[:12]) == ("long_text", "Line 3: lab ")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_a_wrong_manifest_is_refused(folder: Path, text: str | bytes, reason: st
     assert "manifest.csv" in caught.value.sentence
 
 
-def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IngestError) as caught:
-        read_manifest(tmp_path / "absent.csv")
+        ManifestSource(tmp_path / "absent.csv").items()
     assert caught.value.reason == "manifest_unreadable"

@@ -1,0 +1,45 @@
+"""The tables of schema ``karyo``.
+
+States and kinds are text with CHECK constraints. Times are UTC. Every constraint has a predictable name, so that a
+migration can drop it and an operator can find it.
+"""
+
+from db.schema.audit import ApiKey, AuditEvent, Review
+from db.schema.base import SCHEMA, Base, PriorityType, StateType
+from db.schema.campaigns import Campaign, Schedule
+from db.schema.enums import ACTIVE, ENDED, BatchKind, Priority, State
+from db.schema.images import Case, Image, IngestBatch, Rejection
+from db.schema.pipelines import Model, Pipeline, PipelineAlias
+from db.schema.queue import Analysis, Lane, Queue, Worker
+from db.schema.results import CaseResult, Chromosome, QcMetrics
+
+__all__ = [
+    "ACTIVE",
+    "ENDED",
+    "SCHEMA",
+    "Analysis",
+    "ApiKey",
+    "AuditEvent",
+    "Base",
+    "BatchKind",
+    "Campaign",
+    "Case",
+    "CaseResult",
+    "Chromosome",
+    "Image",
+    "IngestBatch",
+    "Lane",
+    "Model",
+    "Pipeline",
+    "PipelineAlias",
+    "Priority",
+    "PriorityType",
+    "QcMetrics",
+    "Queue",
+    "Rejection",
+    "Review",
+    "Schedule",
+    "State",
+    "StateType",
+    "Worker",
+]

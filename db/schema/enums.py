@@ -1,0 +1,66 @@
+"""Values that columns of the queue hold: states, priorities and kinds of ingest batches."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Literal, Self
+
+
+class State(StrEnum):
+    """State of an analysis: ``pending -> queued -> running -> done | failed | quarantined``."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+
+
+ACTIVE = (State.PENDING, State.QUEUED, State.RUNNING)
+ENDED = (State.DONE, State.FAILED, State.QUARANTINED)
+
+
+class Priority(IntEnum):
+    """Urgency of an analysis; lower numbers run first."""
+
+    STAT = 0
+    ROUTINE = 1
+    BACKLOG = 2
+
+    @property
+    def label(self) -> str:
+        """Name in options, manifests, JSON and metrics.
+
+        >>> Priority.STAT.label
+        'stat'
+        """
+        return self.name.lower()
+
+    @classmethod
+    def labels(cls) -> list[str]:
+        """Return the labels of all priorities, the most urgent first.
+
+        >>> Priority.labels()
+        ['stat', 'routine', 'backlog']
+        """
+        return [priority.label for priority in cls]
+
+    @classmethod
+    def parse(cls, label: str) -> Self:
+        """Return the priority with this label.
+
+        Raises:
+            ValueError: no priority has this label.
+
+        >>> Priority.parse("backlog") == 2
+        True
+        """
+        for priority in cls:
+            if priority.label == label:
+                return priority
+        raise ValueError(f"{label!r} is not one of {', '.join(map(repr, cls.labels()))}")
+
+
+BatchKind = Literal["folder", "archive", "manifest", "prefix", "upload"]
+"""Kinds of sources that a batch of ingest is read from."""

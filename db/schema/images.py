@@ -1,0 +1,78 @@
+"""Cases, their images, and what ingest took and rejected."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import get_args
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.schema.base import Base, created, identity, one_of
+from db.schema.enums import BatchKind
+
+
+class Case(Base):
+    """A patient's sample, under the laboratory's pseudonymous accession number."""
+
+    __tablename__ = "cases"
+
+    id: Mapped[int] = identity()
+    accession: Mapped[str] = mapped_column(unique=True)
+    lab: Mapped[str | None]
+    tissue: Mapped[str | None]
+    created_at: Mapped[datetime] = created()
+
+
+class IngestBatch(Base):
+    """One run of ingest with counts of its new, duplicate and rejected files."""
+
+    __tablename__ = "ingest_batches"
+    __table_args__ = (CheckConstraint(one_of("kind", get_args(BatchKind)), name="kind"),)
+
+    id: Mapped[int] = identity()
+    kind: Mapped[str]
+    source: Mapped[str]
+    started_at: Mapped[datetime] = created()
+    finished_at: Mapped[datetime | None]
+    new_count: Mapped[int] = mapped_column(server_default=text("0"))
+    duplicate_count: Mapped[int] = mapped_column(server_default=text("0"))
+    rejected_count: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class Rejection(Base):
+    """A file that ingest rejected, with the reason."""
+
+    __tablename__ = "rejections"
+    __table_args__ = (Index(None, "batch_id"),)
+
+    id: Mapped[int] = identity()
+    batch_id: Mapped[int] = mapped_column(ForeignKey("ingest_batches.id", ondelete="CASCADE"))
+    file_name: Mapped[str]
+    reason: Mapped[str]
+    sentence: Mapped[str]
+    created_at: Mapped[datetime] = created()
+
+
+class Image(Base):
+    """A metaphase image in the object store; identical bytes share one row."""
+
+    __tablename__ = "images"
+    __table_args__ = (Index(None, "case_id"), Index(None, "batch_id"))
+
+    id: Mapped[int] = identity()
+    sha256: Mapped[str] = mapped_column(unique=True)
+    object_key: Mapped[str]
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("ingest_batches.id"))
+    file_name: Mapped[str]
+    format: Mapped[str]
+    byte_count: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    bit_depth: Mapped[int] = mapped_column(SmallInteger)
+    slide: Mapped[str | None]
+    banding: Mapped[str | None]
+    microscope: Mapped[str | None]
+    captured_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = created()
