@@ -1,1 +1,1 @@
-"""The five-way segmentation stream, from contours to single chromosomes."""
+"""The segmentation stream, from contours to single chromosomes."""

@@ -1,7 +1,7 @@
-"""Contours of a normalised photograph: binarise, take out nuclei and debris, keep what may hold chromosomes.
+"""Contours of a normalised metaphase image: binarise, remove nuclei and debris.
 
-The contour separation of KaryoXpert (Chen et al. 2024, section 3.3.1). Every size is measured in chromosome widths or
-in median chromosome areas of the cell at hand, so that objectives and cameras do not matter.
+The contour separation of KaryoXpert (Chen et al. 2024, section 3.3.1). Sizes are in chromosome widths or in median
+chromosome areas of the cell, so that they do not depend on objective and camera.
 """
 
 from __future__ import annotations
@@ -13,62 +13,68 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.arrays import Grey, Mask
+from karyotyping.arrays import Floats32, Grey, Mask
 from karyotyping.image.normalise import Normalised
+
+_MIN_COMPACT_AREA = 0.7  # squared chromosome widths
+_MIN_SOLIDITY = 0.75  # contour area over area of its convex hull
+_DEFAULT_AREA = 3.0  # squared chromosome widths of one chromosome
+_MAX_PINHOLE_AREA = 0.1  # squared chromosome widths
+_MIN_AREA = 0.1  # squared chromosome widths of a contour
 
 
 @dataclass(frozen=True, slots=True)
 class ContourParameters:
-    """Thresholds are in units of stain; lengths in chromosome widths."""
+    """Thresholds in units of stain, lengths in chromosome widths."""
 
     floor: float = 0.3
     """Least stain of a foreground pixel."""
     reach: float = 0.8
-    """Radius of the window whose darkest and brightest stain the local threshold lies between."""
+    """Radius of the window whose darkest and brightest stain bound the local threshold."""
     fraction: float = 0.5
-    """Where it lies between them."""
+    """Position of the local threshold between both, 0..1."""
     nuclei: tuple[tuple[float, float], ...] = ((0.6, 2.0), (0.25, 3.0))
-    """Least stain of a nucleus, and radius of the disc that fits into it at least."""
+    """Pairs of least stain of a nucleus and least radius of its inscribed disc."""
     nucleus_margin: float = 0.4
-    """How far beyond its outline the blurred rim of a nucleus reaches."""
+    """Width of the blurred rim of a nucleus."""
     keep_nuclei: bool = False
     """Whether nuclei stay in the contours and are only counted."""
     debris_area: float = 0.2
-    """Contours smaller than this many median chromosome areas are debris."""
+    """Contours below this area are debris, median chromosome areas."""
     min_strength: float = 0.45
-    """Contours whose brightest tenth is fainter than this are debris or halo."""
+    """Contours whose ninth decile of stain is below this are debris or halo."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contour:
-    """A connected region cut out of the image with a margin of background."""
+    """A connected region, cropped from the image with a margin of background."""
 
     mask: Mask
     """(h, w)"""
     origin: tuple[int, int]
-    """x, y of the crop's upper left corner in the image; may be -1, for the margin."""
+    """x, y of the crop's upper left corner in the image; negative where the margin crosses the border."""
 
     @property
     def area(self) -> int:
-        """Pixels."""
+        """Pixels of the region."""
         return int(np.count_nonzero(self.mask))
 
     def window(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        """Its window in an image of this shape, and the same window in its crop; both may be empty."""
+        """Return matching slices of an image of this shape and of the crop; both may be empty."""
         (x, y), (h, w) = self.origin, self.mask.shape
         top, left = min(max(0, y), shape[0]), min(max(0, x), shape[1])
         bottom, right = max(top, min(shape[0], y + h)), max(left, min(shape[1], x + w))
         return np.s_[top:bottom, left:right], np.s_[top - y : bottom - y, left - x : right - x]
 
-    def crop(self, image: NDArray[np.float32]) -> Grey:
-        """The same window of an image, 0 beyond its border."""
-        here, part = self.window(image.shape)
+    def crop(self, image: Grey) -> Grey:
+        """Return the (h, w) crop of an image, 0 beyond its border."""
+        in_image, in_crop = self.window(image.shape)
         result = np.zeros(self.mask.shape, np.float32)
-        result[part] = image[here]
+        result[in_crop] = image[in_image]
         return result
 
     def overlap_area(self, other: Contour) -> int:
-        """Pixels that both regions have."""
+        """Return the number of pixels that both regions share."""
         (x, y), (u, v) = self.origin, other.origin
         (h, w), (k, m) = self.mask.shape, other.mask.shape
         left, top, right, bottom = max(x, u), max(y, v), min(x + w, u + m), min(y + h, v + k)
@@ -79,7 +85,7 @@ class Contour:
         return int(np.count_nonzero(ours & theirs))
 
     def clipped(self, shape: tuple[int, int]) -> Contour:
-        """The region, as far as it lies in an image of this shape, with a margin of one pixel; it may be empty."""
+        """Return the region inside an image of this shape, with a margin of one pixel."""
         x, y = self.origin
         mask = self.mask.copy()
         mask[: max(0, -y)], mask[max(0, shape[0] - y) :] = False, False
@@ -88,146 +94,176 @@ class Contour:
         return Contour(np.pad(mask[top : top + h, left : left + w], 1), (x + left - 1, y + top - 1))
 
     def pixels(self, shape: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns of its pixels in an image of this shape."""
+        """Return rows and columns of the region's pixels inside an image of this shape."""
         y, x = np.nonzero(self.mask)
         y, x = y + self.origin[1], x + self.origin[0]
         inside = (x >= 0) & (y >= 0) & (x < shape[1]) & (y < shape[0])
         return y[inside], x[inside]
 
     def full_mask(self, shape: tuple[int, int]) -> Mask:
-        """The mask in an image of this shape (H, W)."""
+        """Return the region as an (H, W) mask of an image of this shape."""
         result = np.zeros(shape, bool)
         result[self.pixels(shape)] = True
         return result
 
     def touches_border(self, shape: tuple[int, int]) -> bool:
-        """Whether the region reaches the border of an image of this shape."""
+        """Return whether the region reaches the border of an image of this shape."""
         y, x = np.nonzero(self.mask)
         x, y = x + self.origin[0], y + self.origin[1]
         return bool(x.min() <= 0 or y.min() <= 0 or x.max() >= shape[1] - 1 or y.max() >= shape[0] - 1)
 
 
 def overlapping_pairs(contours: Sequence[Contour]) -> list[tuple[int, int]]:
-    """The pairs whose crops share pixels, each once.
+    """Return index pairs ``j < k`` of contours whose crops overlap.
 
     >>> spot = np.ones((3, 3), bool)
-    >>> meeting([Contour(spot, (0, 0)), Contour(spot, (9, 0)), Contour(spot, (2, 2))])
+    >>> overlapping_pairs([Contour(spot, (0, 0)), Contour(spot, (9, 0)), Contour(spot, (2, 2))])
     [(0, 2)]
     """
     first = np.array([contour.origin[::-1] for contour in contours]).reshape(-1, 2)
     last = first + np.array([contour.mask.shape for contour in contours]).reshape(-1, 2)
-    meet = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
-    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(meet, 1))]
+    overlap = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
+    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(overlap, 1))]
 
 
 @dataclass(frozen=True, slots=True)
 class Contours:
-    """What was found in one image."""
+    """The contours of one image."""
 
     regions: tuple[Contour, ...]
-    """May hold chromosomes, from the upper left to the lower right."""
+    """Candidates for chromosomes and clusters, from the upper left to the lower right."""
     nucleus_count: int
     debris_count: int
     typical_area: float
-    """Median area of the contours that look like one chromosome, pixels."""
+    """Median area of the contours compact enough for one chromosome, pixels."""
 
 
 def find_contours(normalised: Normalised, parameters: ContourParameters) -> Contours:
-    """Cut a normalised photograph into contours."""
+    """Segment a normalised image into contours, nuclei and debris."""
     stain, width = normalised.stain, normalised.width
-    nuclei_mask, nuclei = find_nuclei(stain, width, parameters)
+    nuclei_mask, nucleus_count = find_nuclei(stain, width, parameters)
     foreground = binarise(stain, width, parameters)
     if not parameters.keep_nuclei:
         foreground &= ~nuclei_mask
-    found = connected_regions(foreground, least=max(8.0, 0.1 * width**2))
-    typical = typical_area(found, width)
+    contours = connected_regions(foreground, min_area=max(8.0, _MIN_AREA * width**2))
+    typical = typical_area(contours, width)
     regions = []
-    debris = 0
-    for contour in found:
+    debris_count = 0
+    for contour in contours:
         strength = ninth_decile(contour.crop(stain)[contour.mask])
         if contour.area < parameters.debris_area * typical or strength < parameters.min_strength:
-            debris += 1
+            debris_count += 1
         else:
             regions.append(contour)
-    return Contours(tuple(regions), nuclei, debris, typical)
+    return Contours(tuple(regions), nucleus_count, debris_count, typical)
 
 
-def ninth_decile(values: NDArray[np.float32]) -> float:
-    """As ``np.quantile(values, 0.9)``, which takes a tenth of a millisecond for the few pixels of a chromosome.
+def ninth_decile(values: Floats32) -> float:
+    """Return ``np.quantile(values, 0.9)``, faster for the few pixels (N,) of a chromosome.
 
     >>> ninth_decile(np.arange(6, dtype=np.float32))
     4.5
     """
     ordered = np.sort(values)
-    low, beyond = divmod(0.9 * (len(ordered) - 1), 1)
-    around = ordered[int(low) : int(low) + 2]
-    return float(around[0] + beyond * (around[-1] - around[0]))
+    low, fraction = divmod(0.9 * (len(ordered) - 1), 1)
+    pair = ordered[int(low) : int(low) + 2]
+    return float(pair[0] + fraction * (pair[-1] - pair[0]))
 
 
 def binarise(stain: Grey, width: float, parameters: ContourParameters) -> Mask:
-    """Foreground by the local mid-grey (Bernsen 1986), which follows bright and faint chromosomes alike.
+    """Return the foreground by a local mid-grey threshold (Bernsen 1986).
 
-    The local contrast that Bernsen asks for is asked of the stain itself: a pixel below ``floor`` is background.
+    The threshold follows bright and faint chromosomes alike. The stain itself replaces Bernsen's test of local
+    contrast: a pixel below ``parameters.floor`` is background.
+
+    Args:
+        stain: (H, W) of a normalised image.
+        width: chromosome width, pixels.
+        parameters: window and thresholds.
     """
     radius = max(2, round(parameters.reach * width))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     smooth = cv2.GaussianBlur(stain, (0, 0), max(0.5, 0.05 * width))
     low, high = cv2.erode(smooth, disc), cv2.dilate(smooth, disc)
-    # Both envelopes are blocky; smoothing keeps the outline from following the window's shape.
+    # Blocky envelopes would print the window's shape on the outlines.
     low, high = (cv2.GaussianBlur(a, (0, 0), 0.5 * radius) for a in (low, high))
     threshold = low + parameters.fraction * (high - low)
     foreground = (smooth > np.maximum(threshold, parameters.floor)).astype(np.uint8)
-    return np.asarray(_fill_pinholes(foreground, 0.1 * width**2), bool)
+    return np.asarray(_fill_pinholes(foreground, _MAX_PINHOLE_AREA * width**2), bool)
 
 
-def _fill_pinholes(foreground: NDArray[np.uint8], largest: float) -> NDArray[np.uint8]:
+def _fill_pinholes(foreground: NDArray[np.uint8], max_area: float) -> NDArray[np.uint8]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - foreground, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < largest
+    small = stats[:, cv2.CC_STAT_AREA] < max_area
     small[0] = False
     return foreground | small[labels].astype(np.uint8) if count > 1 else foreground
 
 
 def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tuple[Mask, int]:
-    """Interphase nuclei: whatever a disc wider than any chromosome fits into, regrown to its rim; and their number.
+    """Detect interphase nuclei by the disc that fits into them, and grow them to their rim.
 
-    A faint nucleus is told from the haze of a tangle by its size, a dense tangle from a nucleus by its dark gaps: the
-    fainter, the larger the disc must be.
+    Size separates a faint nucleus from the haze of a cluster, dark gaps separate a dense cluster from a nucleus.
+    Fainter nuclei therefore need larger discs.
+
+    Args:
+        stain: (H, W) of a normalised image.
+        width: chromosome width, pixels.
+        parameters: pairs of stain and radius.
+
+    Returns:
+        The (H, W) mask of all nuclei, and their number.
     """
     mask = np.zeros(stain.shape, bool)
-    for least, radii in parameters.nuclei:
-        radius = radii * width
-        margin = round(radius) + 2  # a nucleus cut by the border goes on behind it
-        solid = _fill_pinholes((stain > least).astype(np.uint8), width**2)
+    for min_stain, relative_radius in parameters.nuclei:
+        radius = relative_radius * width
+        margin = round(radius) + 2  # a nucleus cut by the border continues beyond it
+        solid = _fill_pinholes((stain > min_stain).astype(np.uint8), width**2)
         padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
         core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
         if core.any():
-            reach = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
-            mask |= (reach < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
+            distance = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+            mask |= (distance < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
     count, _ = cv2.connectedComponents(mask.astype(np.uint8))
     return mask, count - 1
 
 
-def connected_regions(foreground: Mask, least: float = 1.0) -> list[Contour]:
-    """The 8-connected components of at least ``least`` pixels, each in its own crop with a margin of one pixel."""
+def connected_regions(foreground: Mask, min_area: float = 1.0) -> list[Contour]:
+    """Return the 8-connected components of a mask, each with a margin of one pixel.
+
+    Args:
+        foreground: (H, W).
+        min_area: least area of a component, pixels.
+
+    >>> [region.origin for region in connected_regions(np.eye(2, dtype=bool))]
+    [(-1, -1)]
+    """
     padded = np.pad(foreground, 1).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(padded, connectivity=8)
     result = []
     for label in range(1, count):
         x, y, w, h, area = (int(n) for n in stats[label])
-        if area >= least:
+        if area >= min_area:
             mask = labels[y - 1 : y + h + 1, x - 1 : x + w + 1] == label
             result.append(Contour(mask, (x - 2, y - 2)))
     return result
 
 
 def typical_area(contours: Sequence[Contour], width: float) -> float:
-    """Median area of the contours that are compact enough to be one chromosome; three squared widths if none is."""
+    """Return the median area of the contours compact enough for one chromosome, pixels.
+
+    Args:
+        contours: of one image.
+        width: chromosome width, pixels.
+
+    Returns:
+        ``3 * width**2`` if fewer than three contours are compact.
+    """
     areas = []
     for contour in contours:
         outline = max(
             cv2.findContours(contour.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len
         )
         hull = cv2.contourArea(cv2.convexHull(outline))
-        if contour.area > 0.7 * width**2 and cv2.contourArea(outline) > 0.75 * hull:
+        if contour.area > _MIN_COMPACT_AREA * width**2 and cv2.contourArea(outline) > _MIN_SOLIDITY * hull:
             areas.append(contour.area)
-    return float(np.median(areas)) if len(areas) >= 3 else 3.0 * width**2
+    return float(np.median(areas)) if len(areas) >= 3 else _DEFAULT_AREA * width**2

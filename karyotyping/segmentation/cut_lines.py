@@ -1,4 +1,4 @@
-"""Where a straight cut might part two chromosomes: short, dark, between concave points of the outline."""
+"""Candidate cuts between two chromosomes: short, pale, between concave outline points."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from karyotyping.arrays import Floats, Grey, Mask
+from karyotyping.arrays import Floats, Grey, Ints, Mask
+
+_MIN_OUTLINE_POINTS = 6
+_MIN_DETOUR = 1.5  # distance along the outline over distance across
+_FLANK_DISTANCE = 0.4  # chromosome widths from a cut to the stain it is compared with
+_MAX_CUTS_PER_POINT = 3
+_MIN_CUT_DISTANCE = 0.4  # chromosome widths between the ends of distinct cuts
 
 
 @dataclass(frozen=True, slots=True)
 class CutParameters:
-    """The judgement of a cut is a logistic function. Lengths are in chromosome widths."""
+    """Terms of the log odds of a cut; lengths are in chromosome widths."""
 
     whole: float = 3.0
-    """Log odds of a cut of no length between two concave points."""
+    """Log odds of a cut of length 0 between two concave points."""
     length: float = 1.6
-    """Penalty per width of length, weighted by the stain that is cut through."""
+    """Penalty per width of length, weighted by the stain along the cut."""
     valley: float = 2.0
-    """Bonus of a cut half as dark as both its sides."""
+    """Bonus of a cut with half the stain of its flanks."""
     straight: float = 1.2
     """Penalty of an end that is not concave."""
     max_length: float = 2.5
-    """Longest cut."""
+    """Largest length of a cut."""
     concave: float = 0.45
     """Least turning of the outline at a concave point, radians."""
 
@@ -35,19 +41,29 @@ class Cut:
     """A straight border across a region."""
 
     start: tuple[int, int]
+    """x, y"""
     stop: tuple[int, int]
-    odds: float
-    """Log odds that it parts two chromosomes."""
+    """x, y"""
+    log_odds: float
+    """Log odds that the cut separates two chromosomes."""
 
 
 def outlines(mask: Mask) -> list[NDArray[np.int32]]:
-    """The closed outlines of a mask, holes included, each (N, 2) x, y in one direction around."""
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return [np.asarray(c[:, 0, :], np.int32) for c in found if len(c) >= 6]
+    """Return the closed outlines of an (h, w) mask, holes included, each (N, 2) x, y."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return [np.asarray(c[:, 0, :], np.int32) for c in contours if len(c) >= _MIN_OUTLINE_POINTS]
 
 
-def concavity(outline: NDArray[np.int32], step: float) -> NDArray[np.float64]:
-    """Turning angle at every point of an outline as cv2 orders it, radians; positive where the region is concave."""
+def concavity(outline: NDArray[np.int32], step: float) -> Floats:
+    """Return the turning angle at every outline point, positive where the region is concave.
+
+    Args:
+        outline: (N, 2) x, y in the order of OpenCV.
+        step: distance to the neighbours that span the angle, pixels.
+
+    Returns:
+        (N,) radians.
+    """
     n = len(outline)
     arm = max(2, min(round(step), n // 4))
     smooth = ndimage.gaussian_filter1d(outline.astype(float), max(0.7, 0.25 * arm), axis=0, mode="wrap")
@@ -57,109 +73,116 @@ def concavity(outline: NDArray[np.int32], step: float) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outline:
-    """All outline points of a region, one outline after the other."""
+class _Outlines:
+    """All N outline points of a region, one outline after the other."""
 
     points: Floats
     """(N, 2) x, y"""
-    turning: NDArray[np.float64]
-    """(N,)"""
-    owner: NDArray[np.int64]
-    """(N,) number of the outline."""
-    position: NDArray[np.int64]
-    """(N,) along it."""
-    perimeter: NDArray[np.int64]
-    """Points of each outline."""
+    turning: Floats
+    """(N,) radians"""
+    outline: Ints
+    """(N,) index of the outline"""
+    position: Ints
+    """(N,) index along the outline"""
+    perimeter: Ints
+    """Points of each outline"""
 
     @classmethod
-    def of(cls, mask: Mask, width: float) -> _Outline | None:
-        """None for a region too small to have one."""
+    def of(cls, mask: Mask, width: float) -> _Outlines | None:
+        """Return the outlines of a region, None if it is too small."""
         lines = outlines(mask)
         if not lines:
             return None
         return cls(
             points=np.concatenate(lines).astype(float),
             turning=np.concatenate([concavity(line, 0.5 * width) for line in lines]),
-            owner=np.concatenate([np.full(len(line), k) for k, line in enumerate(lines)]),
+            outline=np.concatenate([np.full(len(line), k) for k, line in enumerate(lines)]),
             position=np.concatenate([np.arange(len(line)) for line in lines]),
             perimeter=np.array([len(line) for line in lines]),
         )
 
-    def across(self, i: int, longest: float) -> NDArray[np.intp]:
-        """Points within ``longest`` of point ``i`` that are farther along the outline than straight across."""
+    def across(self, i: int, max_length: float) -> NDArray[np.intp]:
+        """Return points within ``max_length`` of point ``i`` and much farther along the outline."""
         chord = np.hypot(*(self.points - self.points[i]).T)
         arc = np.abs(self.position - self.position[i])
-        same = self.owner == self.owner[i]
-        arc = np.where(same, np.minimum(arc, self.perimeter[self.owner[i]] - arc), np.inf)
-        return np.nonzero((chord < longest) & (chord > 1.0) & (arc > 1.5 * chord))[0]
+        same = self.outline == self.outline[i]
+        arc = np.where(same, np.minimum(arc, self.perimeter[self.outline[i]] - arc), np.inf)
+        return np.nonzero((chord < max_length) & (chord > 1.0) & (arc > _MIN_DETOUR * chord))[0]
 
 
 def find_cuts(mask: Mask, stain: Grey, width: float, parameters: CutParameters) -> list[Cut]:
-    """Candidate cuts from every concave point to whatever lies across, likeliest first."""
-    outline = _Outline.of(mask, width)
-    if outline is None:
+    """Return candidate cuts from concave points across a region, likeliest first.
+
+    Args:
+        mask: (h, w) of the region.
+        stain: (h, w) of its crop.
+        width: chromosome width, pixels.
+        parameters: terms of the log odds.
+    """
+    region = _Outlines.of(mask, width)
+    if region is None:
         return []
     cuts: list[Cut] = []
-    for i in _peaks(outline, parameters.concave, round(0.3 * width)):
-        near = outline.across(i, parameters.max_length * width)
-        cuts += _judge(outline, i, near, (mask, stain, width), parameters)
-    cuts.sort(key=lambda cut: -cut.odds)
-    return _distinct(cuts, 0.4 * width)
+    for i in _concave_points(region, parameters.concave, round(0.3 * width)):
+        ends = region.across(i, parameters.max_length * width)
+        cuts += _cuts_from(region, i, ends, (mask, stain, width), parameters)
+    cuts.sort(key=lambda cut: -cut.log_odds)
+    return _distinct(cuts, _MIN_CUT_DISTANCE * width)
 
 
-def _peaks(outline: _Outline, least: float, apart: int) -> list[int]:
-    """Indices of the concave points: local maxima of turning along each outline."""
-    found: list[int] = []
-    for k, n in enumerate(outline.perimeter):
-        offset = int(np.nonzero(outline.owner == k)[0][0])
-        values = outline.turning[offset : offset + n]
-        top = ndimage.maximum_filter1d(values, 2 * max(1, apart) + 1, mode="wrap")
-        found += [offset + int(i) for i in np.nonzero((values >= top) & (values > least))[0]]
-    return found
+def _concave_points(region: _Outlines, min_turning: float, min_distance: int) -> list[int]:
+    """Return indices of the local maxima of turning along each outline."""
+    indices: list[int] = []
+    for k, n in enumerate(region.perimeter):
+        offset = int(np.nonzero(region.outline == k)[0][0])
+        values = region.turning[offset : offset + n]
+        top = ndimage.maximum_filter1d(values, 2 * max(1, min_distance) + 1, mode="wrap")
+        indices += [offset + int(i) for i in np.nonzero((values >= top) & (values > min_turning))[0]]
+    return indices
 
 
-def _judge(
-    outline: _Outline, i: int, near: NDArray[np.intp], picture: tuple[Mask, Grey, float], parameters: CutParameters
+def _cuts_from(
+    region: _Outlines, i: int, candidates: NDArray[np.intp], crop: tuple[Mask, Grey, float], parameters: CutParameters
 ) -> list[Cut]:
-    """The three best of the cuts from point ``i`` to the points ``near``; ``picture`` is mask, stain and width."""
-    mask, stain, width = picture
-    points, turning = outline.points, outline.turning
+    """Return the likeliest cuts from point ``i``; ``crop`` is mask, stain, chromosome width."""
+    mask, stain, width = crop
+    points, turning = region.points, region.turning
     typical = float(np.median(stain[mask]))
     t = np.linspace(0.0, 1.0, 13)[1:-1]
-    start, ends = points[i], points[near]
+    start, ends = points[i], points[candidates]
     x = start[0] + (ends[:, :1] - start[0]) * t
     y = start[1] + (ends[:, 1:] - start[1]) * t
     inside = mask[np.rint(y).astype(int), np.rint(x).astype(int)].all(axis=1)
-    near, ends, x, y = near[inside], ends[inside], x[inside], y[inside]
-    if not near.size:
+    candidates, ends, x, y = candidates[inside], ends[inside], x[inside], y[inside]
+    if not candidates.size:
         return []
     length = np.hypot(*(ends - start).T)
     normal = np.stack([-(ends[:, 1] - start[1]), ends[:, 0] - start[0]], axis=1) / length[:, None]
     along = ndimage.map_coordinates(stain, [y, x], order=1).mean(axis=1)
     flanks = []
-    for side in (-0.4 * width, 0.4 * width):
-        sx, sy = x + side * normal[:, :1], y + side * normal[:, 1:]
+    for distance in (-_FLANK_DISTANCE * width, _FLANK_DISTANCE * width):
+        sx, sy = x + distance * normal[:, :1], y + distance * normal[:, 1:]
         flanks.append(ndimage.map_coordinates(stain, [sy, sx], order=1).mean(axis=1))
     valley = 1.0 - along / np.maximum(np.minimum(*flanks), 0.2)
-    opposite = np.clip(turning[near], 0.0, 1.0) + min(1.0, float(turning[i]))
-    odds = (
+    concave_ends = np.clip(turning[candidates], 0.0, 1.0) + min(1.0, float(turning[i]))
+    log_odds = (
         parameters.whole
         - parameters.length * length / width * np.minimum(1.5, along / typical)
         + parameters.valley * np.clip(valley, -0.5, 0.5) / 0.5
-        - parameters.straight * (2.0 - opposite)
+        - parameters.straight * (2.0 - concave_ends)
     )
-    best = np.argsort(-odds)[:3]
-    return [Cut((int(start[0]), int(start[1])), (int(ends[k][0]), int(ends[k][1])), float(odds[k])) for k in best]
+    best = np.argsort(-log_odds)[:_MAX_CUTS_PER_POINT]
+    return [Cut((int(start[0]), int(start[1])), (int(ends[k][0]), int(ends[k][1])), float(log_odds[k])) for k in best]
 
 
-def _distinct(cuts: list[Cut], apart: float) -> list[Cut]:
-    """Drop cuts that nearly repeat a likelier one."""
+def _distinct(cuts: list[Cut], min_distance: float) -> list[Cut]:
+    """Drop cuts whose ends are near those of a likelier one."""
     kept: list[Cut] = []
     for cut in cuts:
         ends = np.array([cut.start, cut.stop], float)
         for other in kept:
             theirs = np.array([other.start, other.stop], float)
-            if min(np.abs(ends - theirs).max(), np.abs(ends[::-1] - theirs).max()) < apart:
+            if min(np.abs(ends - theirs).max(), np.abs(ends[::-1] - theirs).max()) < min_distance:
                 break
         else:
             kept.append(cut)
@@ -167,13 +190,17 @@ def _distinct(cuts: list[Cut], apart: float) -> list[Cut]:
 
 
 def apply_cut(mask: Mask, cut: Cut) -> list[Mask]:
-    """The pieces of a mask along a cut; the pixels of the cut itself go to the nearer piece."""
+    """Split an (h, w) mask along a cut; pixels of the cut go to the nearer piece.
+
+    Returns:
+        The two largest pieces, or the mask itself if the cut does not split it.
+    """
     open_mask = mask.astype(np.uint8)
     cv2.line(open_mask, cut.start, cut.stop, 0, 1, cv2.LINE_4)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(open_mask, connectivity=4)
     order = [int(n) + 1 for n in np.argsort(-stats[1:, cv2.CC_STAT_AREA])[:2] if stats[n + 1, cv2.CC_STAT_AREA] >= 4]
     if len(order) < 2:
         return [mask]
-    near = ndimage.distance_transform_edt(~np.isin(labels, order), return_distances=False, return_indices=True)
-    spread = labels[near[0], near[1]]
-    return [mask & (spread == label) for label in order]
+    nearest = ndimage.distance_transform_edt(~np.isin(labels, order), return_distances=False, return_indices=True)
+    grown = labels[nearest[0], nearest[1]]
+    return [mask & (grown == label) for label in order]

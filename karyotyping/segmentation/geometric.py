@@ -1,6 +1,6 @@
-"""Chromosomes by geometry: clusters are split, the parts weighed against the router's opinion and grown to their rims.
+"""Segmentation by geometry: split clusters, combine scores with the router, grow masks.
 
-The baseline beside the segmenter network, and what is left where there is none.
+The baseline to compare the segmenter network with, and its replacement where no segmenter is available.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from karyotyping.arrays import Mask
+from karyotyping.arrays import Floats32, Mask
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.result import ScoredRegion, StreamParameters
@@ -26,14 +25,22 @@ class Piece:
 
     region: Contour
     score: float
+    """Probability that it is one whole chromosome, 0..1."""
     contour: int
-    """Number of the contour."""
+    """Index of the contour in its image."""
 
 
 def split_regions(
     regions: Sequence[tuple[Contour, float]], image: Normalised, typical_area: float, parameters: StreamParameters
 ) -> list[Piece]:
-    """The regions of one image, those that are improbably single chromosomes split."""
+    """Split the regions of one image that are probably not single chromosomes.
+
+    Args:
+        regions: contours and their probabilities of being one chromosome.
+        image: the normalised image.
+        typical_area: median chromosome area, pixels.
+        parameters: threshold of the probability, and how to split.
+    """
     pieces: list[Piece] = []
     for index, (region, single) in enumerate(regions):
         if single >= parameters.single:
@@ -45,10 +52,14 @@ def split_regions(
     return pieces
 
 
-def combine_scores(
-    pieces: Sequence[Piece], routes: NDArray[np.float32] | None, parameters: StreamParameters
-) -> Sequence[Piece]:
-    """The pieces with the router's opinion in their scores: the weighted geometric mean of both probabilities."""
+def combine_scores(pieces: Sequence[Piece], routes: Floats32 | None, parameters: StreamParameters) -> Sequence[Piece]:
+    """Return the pieces with scores combined with the router's: the weighted geometric mean.
+
+    Args:
+        pieces: N pieces.
+        routes: (N, 5) probabilities of the router; None keeps the scores.
+        parameters: exponent of the pieces' own scores.
+    """
     if routes is None:
         return pieces
     weight = parameters.geometry_weight
@@ -59,26 +70,30 @@ def combine_scores(
 
 
 def grow_pieces(pieces: Sequence[Piece], image: Normalised, parameters: StreamParameters) -> list[ScoredRegion]:
-    """The pieces grown to the rims of their contours, which blur made pale."""
+    """Grow the pieces of one image into the blurred rims of their contours."""
     margin = parameters.growth * image.width
     pad = int(np.ceil(margin)) + 1
-    told = []
+    regions = []
     for index in sorted({piece.contour for piece in pieces}):
         group = [piece for piece in pieces if piece.contour == index]
         x, y = group[0].region.origin
         frame = Contour(np.pad(group[0].region.mask, pad), (x - pad, y - pad))
         rim = frame.crop(image.stain) > parameters.rim
         masks = grow_masks([np.pad(piece.region.mask, pad) for piece in group], rim, margin)
-        told += [
+        regions += [
             ScoredRegion(Contour(mask, frame.origin), piece.score) for piece, mask in zip(group, masks, strict=True)
         ]
-    return told
+    return regions
 
 
 def grow_masks(masks: Sequence[Mask], into: Mask, margin: float) -> list[Mask]:
-    """Masks (h, w) of one frame grown by ``margin`` pixels ``into`` a region, up to halfway to their neighbours."""
-    distances: NDArray[np.float32] = np.stack(
-        [cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) for mask in masks]
-    )
+    """Grow masks of one frame into a region, up to halfway to their neighbours.
+
+    Args:
+        masks: (h, w) each.
+        into: (h, w) pixels that may be added.
+        margin: largest growth, pixels.
+    """
+    distances: Floats32 = np.stack([cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) for mask in masks])
     nearest = distances.argmin(axis=0)
     return [mask | (into & (distances[k] <= margin) & (nearest == k)) for k, mask in enumerate(masks)]

@@ -1,7 +1,7 @@
-"""How far instances stand out: what lies within a nucleus may look like a chromosome, but for its surroundings.
+"""Brightness of the surroundings of regions: high inside a nucleus, low around a chromosome.
 
-The segmenter sees a tile; a nucleus beside the spread that is as bright as chromosomes, or mottled, deceives it now and
-then. Around a chromosome it is dark where no other one lies.
+The segmenter sees one tile, so bright or mottled nuclei may yield false detections. The surroundings of a chromosome
+are dark wherever no other chromosome is.
 """
 
 from __future__ import annotations
@@ -15,55 +15,56 @@ from numpy.typing import NDArray
 from karyotyping.arrays import Grey
 from karyotyping.segmentation.contours import Contour
 
-Kernel = NDArray[np.uint8]
-
-_REACH = 0.5
-"""How far the surroundings go, chromosome widths."""
-_RIM: Kernel = np.ones((3, 3), np.uint8)
-"""By this much beyond its outline a chromosome is still bright."""
-_FREE = 0.6
-"""Share of the surroundings that must belong to no other instance: between others there is little to see."""
+_SURROUND_WIDTH = 0.5  # chromosome widths
+_RIM_KERNEL: NDArray[np.uint8] = np.ones((3, 3), np.uint8)  # the blurred rim is 1 px wide
+_MIN_FREE_SHARE = 0.6  # share of the surroundings outside other regions, 0..1
+_MIN_STAIN = 1e-3
 
 
 def surround_brightness(regions: Sequence[Contour], stain: Grey, width: float) -> list[float]:
-    """How bright the free surroundings of each region are beside the region, 0..1 and more; 0 where few are free.
+    """Return the stain of each region's free surroundings over the stain of the region.
+
+    Both are medians. Surroundings are free where no other region is.
 
     Args:
         regions: of one image.
-        stain: (H, W) of a normalised photograph.
-        width: of its chromosomes, pixels.
+        stain: (H, W) of a normalised image.
+        width: chromosome width, pixels.
+
+    Returns:
+        Ratios from 0; 0 where less than 60 % of the surroundings are free.
 
     >>> spot = Contour(np.pad(np.ones((6, 6), bool), 1), (16, 16))
     >>> stain = np.full((40, 40), 0.8, np.float32)
-    >>> surrounded([spot], stain, 8)
+    >>> surround_brightness([spot], stain, 8)
     [1.0]
     >>> stain[17:23, 17:23] = 1.6
-    >>> surrounded([spot], stain, 8)
+    >>> surround_brightness([spot], stain, 8)
     [0.5]
     """
-    reach = max(2, round(_REACH * width))
+    reach = max(2, round(_SURROUND_WIDTH * width))
     disc = np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)), np.uint8)
-    bodies = [_grown(region, _RIM) for region in regions]
-    taken = np.zeros(stain.shape, np.uint8)
+    bodies = [_dilated(region, _RIM_KERNEL) for region in regions]
+    occupied = np.zeros(stain.shape, np.uint8)
     for body in bodies:
-        here, part = body.window(stain.shape)
-        taken[here] |= body.mask[part]
+        in_image, in_crop = body.window(stain.shape)
+        occupied[in_image] |= body.mask[in_crop]
     result = []
     for region, body in zip(regions, bodies, strict=True):
-        wide = _grown(body, disc)
+        wide = _dilated(body, disc)
         wide.mask[reach:-reach, reach:-reach] &= ~body.mask
-        around, part = wide.window(stain.shape)
-        ring = wide.mask[part]
-        free = stain[around][ring & (taken[around] == 0)]
-        here, part = region.window(stain.shape)
-        inside = stain[here][region.mask[part]]
-        few = len(free) < _FREE * np.count_nonzero(ring) or not len(inside)
-        result.append(0.0 if few else float(np.median(free) / max(float(np.median(inside)), 1e-3)))
+        in_image, in_crop = wide.window(stain.shape)
+        ring = wide.mask[in_crop]
+        free = stain[in_image][ring & (occupied[in_image] == 0)]
+        in_image, in_crop = region.window(stain.shape)
+        inside = stain[in_image][region.mask[in_crop]]
+        crowded = len(free) < _MIN_FREE_SHARE * np.count_nonzero(ring) or not len(inside)
+        result.append(0.0 if crowded else float(np.median(free) / max(float(np.median(inside)), _MIN_STAIN)))
     return result
 
 
-def _grown(region: Contour, by: Kernel) -> Contour:
-    margin = by.shape[0] // 2
+def _dilated(region: Contour, kernel: NDArray[np.uint8]) -> Contour:
+    margin = kernel.shape[0] // 2
     framed = cv2.copyMakeBorder(region.mask.astype(np.uint8), margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-    mask = cv2.dilate(framed, by) > 0
+    mask = cv2.dilate(framed, kernel) > 0
     return Contour(mask, (region.origin[0] - margin, region.origin[1] - margin))

@@ -1,7 +1,7 @@
-"""Candidates for chromosomes, by the segmenter network: models 4 and 5 of KaryoXpert in one.
+"""Candidates for chromosomes by the segmenter network.
 
-Contours say where to look (Chen et al. 2024, section 3.3.2): each is seen whole, in one tile of the photograph at
-canonical scale. Tiles of one size run through the network together, whichever photographs they are of.
+One network replaces models 4 and 5 of KaryoXpert (Chen et al. 2024, section 3.3.2). It processes tiles around the
+contours, at canonical scale; one tile alone decides on each contour. Tiles of one size share batches across images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.arrays import Grey, Mask
+from karyotyping.arrays import Floats32, Grey, Mask
 from karyotyping.image.normalise import Normalised
 from karyotyping.image.tiles import Box, Tile, cover_boxes, split_box
 from karyotyping.segmentation.contours import Contour
@@ -27,62 +27,56 @@ from karyotyping.segmentation.instance_decoding import (
 )
 from models.engine import Engine
 
-_MARGIN = 20
-"""Pixels of a tile about what it owns."""
-_LARGEST = 384
-"""Pixels that a side of a tile is long at most: in much larger ones than it learnt from the network tells chromosomes
-worse."""
-_WHOLE = _LARGEST - 2 * _MARGIN - 2 * TILE_SIDE_STEP
-_PART = _LARGEST // 3
-"""Largest side of the parts of contours that no tile holds: most of a chromosome that begins there still fits."""
-_BESIDE = np.ones((17, 17), np.uint8)
-"""How far from a contour the midpoint of what lies on it may be, pixels of the maps."""
-_TOGETHER = 16
-"""Tiles that run through the network at a time, at most."""
+_TILE_MARGIN = 20  # px between the boxes of a tile and its border
+_MAX_TILE_SIDE = 384  # px; accuracy falls on tiles much larger than those of training
+_MAX_WHOLE_SIDE = _MAX_TILE_SIDE - 2 * _TILE_MARGIN - 2 * TILE_SIDE_STEP  # px of a contour that one tile holds
+_MAX_PART_SIDE = _MAX_TILE_SIDE // 3  # px of the parts of larger contours; a chromosome at their border still fits
+_MIDPOINT_KERNEL = np.ones((17, 17), np.uint8)  # midpoints of bent chromosomes are up to 8 px of the maps outside
+_MAX_BATCH = 16  # tiles
 
 
 @dataclass(frozen=True, slots=True)
 class TiledImage:
-    """A photograph at canonical scale, and where the segmenter looks at it."""
+    """A metaphase image at canonical scale, and the tiles that the segmenter processes."""
 
     stain: Grey
     """(h, w)"""
     tiles: tuple[Tile, ...]
     owner: NDArray[np.int32]
-    """(h / STRIDE, w / STRIDE), rounded up: which tile decides on this pixel of the maps; -1 for background."""
+    """(ceil(h / STRIDE), ceil(w / STRIDE)): index of the tile that decides on the pixel, -1 for background."""
     zoom: float
-    """Pixels of the view to one of the photograph."""
+    """Pixels of ``stain`` for one pixel of the metaphase image."""
 
 
 def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImage:
-    """The tiles of a photograph that hold its contours."""
+    """Scale an image to canonical width and cover its contours with tiles."""
     zoom = 1.0 / normalised.scale
     height, width = (max(1, round(n * zoom)) for n in normalised.stain.shape)
-    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
-    stain = np.asarray(cv2.resize(normalised.stain, (width, height), interpolation=how), np.float32)
+    interpolation = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    stain = np.asarray(cv2.resize(normalised.stain, (width, height), interpolation=interpolation), np.float32)
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
-    part_of = np.full((rows, columns), -1, np.int32)
+    box_of = np.full((rows, columns), -1, np.int32)
     boxes: list[Box] = []
     for contour in contours:
-        seen = _shrunk(contour, normalised.stain.shape, (rows, columns))
-        if seen is None:
+        mask = _to_maps(contour, normalised.stain.shape, (rows, columns))
+        if mask is None:
             continue
-        x, y, w, h = cv2.boundingRect(seen.astype(np.uint8))
-        box = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
-        for part in [box] if max(w, h) * STRIDE <= _WHOLE else split_box(box, _PART):
-            left, top, right, bottom = (n // STRIDE for n in (part[0], part[1], part[0] + part[2], part[1] + part[3]))
+        x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+        whole = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
+        for box in [whole] if max(w, h) * STRIDE <= _MAX_WHOLE_SIDE else split_box(whole, _MAX_PART_SIDE):
+            left, top, right, bottom = (n // STRIDE for n in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
             window = np.s_[top:bottom, left:right]
-            part_of[window][seen[window]] = len(boxes)
-            boxes.append(part)
-    tiles = cover_boxes(boxes, margin=_MARGIN, step=TILE_SIDE_STEP, max_side=_LARGEST)
-    tile_of = np.full(len(boxes) + 1, -1, np.int32)  # the last is background's, -1
+            box_of[window][mask[window]] = len(boxes)
+            boxes.append(box)
+    tiles = cover_boxes(boxes, margin=_TILE_MARGIN, step=TILE_SIDE_STEP, max_side=_MAX_TILE_SIDE)
+    tile_of = np.full(len(boxes) + 1, -1, np.int32)  # index -1, background, is the last element
     for number, tile in enumerate(tiles):
         tile_of[list(tile.owned)] = number
-    return TiledImage(stain, tuple(tiles), tile_of[part_of], zoom)
+    return TiledImage(stain, tuple(tiles), tile_of[box_of], zoom)
 
 
-def _shrunk(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
-    """A contour of a photograph with this shape in maps of this size; None if nothing is left of it."""
+def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
+    """Return a contour of an image of ``shape`` as a mask of maps of ``size``; None if empty."""
     rows, columns = size
     y, x = contour.pixels(shape)
     result = np.zeros(size, bool)
@@ -92,57 +86,64 @@ def _shrunk(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """What may be chromosomes in a view, in the pixels of its maps."""
+    """Candidates of one image, in pixels of its maps."""
 
     candidates: list[Candidate]
-    depth: NDArray[np.float32]
-    """(h / STRIDE, w / STRIDE), rounded up: how many chromosomes are expected to lie on a pixel, 0..2."""
+    depth: Floats32
+    """(ceil(h / STRIDE), ceil(w / STRIDE)): expected number of chromosomes on each pixel, 0..2."""
 
 
-def propose(views: Sequence[TiledImage], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
-    """What may be chromosomes in each view. One tile alone decides on each contour."""
-    found = [Proposals([], np.zeros(seen.owner.shape, np.float32)) for seen in views]
-    jobs = [_Job(k, number, tile) for k, seen in enumerate(views) for number, tile in enumerate(seen.tiles)]
-    for size, alike in groupby(sorted(jobs, key=_Job.size), _Job.size):
-        most = min(_TOGETHER, engine.largest_batch(size[0] * size[1]))
-        while some := list(islice(alike, most)):
-            maps = engine.infer({"stain": np.stack([job.tile.crop(views[job.view].stain)[None] for job in some])})
-            for n, job in enumerate(some):
-                _decide(job, {name: values[n] for name, values in maps.items()}, views, found, parameters)
-    return found
+def propose(images: Sequence[TiledImage], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
+    """Run the segmenter on the tiles of all images and decode its maps.
+
+    Args:
+        images: images with their tiles.
+        engine: the segmenter network.
+        parameters: thresholds of decoding.
+    """
+    proposals = [Proposals([], np.zeros(image.owner.shape, np.float32)) for image in images]
+    jobs = [_TileJob(k, number, tile) for k, image in enumerate(images) for number, tile in enumerate(image.tiles)]
+    for size, same_size in groupby(sorted(jobs, key=_TileJob.size), _TileJob.size):
+        max_batch = min(_MAX_BATCH, engine.largest_batch(size[0] * size[1]))
+        while batch := list(islice(same_size, max_batch)):
+            maps = engine.infer({"stain": np.stack([job.tile.crop(images[job.image].stain)[None] for job in batch])})
+            for n, job in enumerate(batch):
+                _add_tile(job, {name: values[n] for name, values in maps.items()}, images, proposals, parameters)
+    return proposals
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A tile that is to be looked at."""
+class _TileJob:
+    """A tile to process."""
 
-    view: int
+    image: int
+    """Index of the image."""
     number: int
-    """Among those of the view."""
+    """Index among the image's tiles."""
     tile: Tile
 
     def size(self) -> tuple[int, int]:
         return self.tile.height, self.tile.width
 
 
-def _decide(
-    job: _Job,
-    maps: dict[str, Grey],
-    views: Sequence[TiledImage],
-    found: Sequence[Proposals],
+def _add_tile(
+    job: _TileJob,
+    maps: dict[str, Floats32],
+    images: Sequence[TiledImage],
+    proposals: Sequence[Proposals],
     parameters: DecodeParameters,
 ) -> None:
-    """Add to what was ``found`` in its view what the maps of a tile say."""
+    """Add the candidates and the depth of one tile to the proposals of its image."""
     x, y = job.tile.x // STRIDE, job.tile.y // STRIDE
-    owner, proposals = views[job.view].owner, found[job.view]
-    wanted = _about(owner, job.number, (x, y), maps["centre"].shape[1:])
-    moved = (item.shifted(x, y) for item in decode_instances(maps, parameters, wanted))
-    proposals.candidates.extend(_owned(moved, owner, job.number))
-    _paste(maps["dense"][0] + maps["dense"][1], proposals.depth, x, y)
+    owner, own = images[job.image].owner, proposals[job.image]
+    wanted = _midpoint_area(owner, job.number, (x, y), maps["centre"].shape[1:])
+    shifted = (item.shifted(x, y) for item in decode_instances(maps, parameters, wanted))
+    own.candidates.extend(_owned(shifted, owner, job.number))
+    _merge_depth(maps["dense"][0] + maps["dense"][1], own.depth, x, y)
 
 
-def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int) -> None:
-    """What a tile at ``x``, ``y`` says, where another says less: beside its border one sees too little."""
+def _merge_depth(depth: Floats32, into: Floats32, x: int, y: int) -> None:
+    """Take the maximum with a tile's depth at ``x``, ``y``: it is too low near the border."""
     h, w = depth.shape
     rows, columns = np.s_[max(0, y) : max(0, y + h)], np.s_[max(0, x) : max(0, x + w)]
     window = into[rows, columns]
@@ -150,19 +151,25 @@ def _paste(depth: NDArray[np.float32], into: NDArray[np.float32], x: int, y: int
     np.maximum(window, part, out=window)
 
 
-def _about(owner: NDArray[np.int32], number: int, corner: tuple[int, int], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(h, w) of a tile with its upper left ``corner`` there: where midpoints of what it decides on may lie, which is
-    beside the contour where that is bent."""
+def _midpoint_area(owner: NDArray[np.int32], number: int, corner: tuple[int, int], shape: tuple[int, ...]) -> Mask:
+    """Return where in a tile midpoints of its contours may be, outside bent contours included.
+
+    Args:
+        owner: tile index of each pixel of the maps.
+        number: index of the tile.
+        corner: x, y of the tile's upper left corner, px of the maps.
+        shape: h, w of the tile, px of the maps.
+    """
     x, y = corner
     owned = np.zeros(shape, np.uint8)
     window = owner[max(0, y) : max(0, y + shape[0]), max(0, x) : max(0, x + shape[1])]
     top, left = max(0, -y), max(0, -x)
     owned[top : top + window.shape[0], left : left + window.shape[1]] = window == number
-    return np.asarray(cv2.dilate(owned, _BESIDE), np.uint8) > 0
+    return np.asarray(cv2.dilate(owned, _MIDPOINT_KERNEL), np.uint8) > 0
 
 
 def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], number: int) -> list[Candidate]:
-    """Those that lie, for the most part, on contours that this tile decides on."""
+    """Return the candidates of which most foreground belongs to tile ``number``."""
     kept = []
     for item in items:
         y, x = item.region.pixels(owner.shape)
@@ -174,19 +181,21 @@ def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], number: int) ->
 
 
 def region_in_image(item: Candidate, zoom: float, level: float) -> Contour:
-    """The region of a candidate in the pixels of the photograph, smooth at whatever scale.
+    """Return the region of a candidate in pixels of the metaphase image.
+
+    Logits are interpolated, so that outlines are smooth at every scale.
 
     Args:
-        item: in the pixels of the maps.
-        zoom: of the view.
-        level: logit from which on a pixel is inside.
+        item: in pixels of the maps.
+        zoom: of the :class:`TiledImage`.
+        level: least logit of a mask's pixel.
     """
     step = zoom / STRIDE
     (x, y), (h, w) = item.region.origin, item.region.mask.shape
     left, top = int(np.floor(x / step)) - 1, int(np.floor(y / step)) - 1
     columns, rows = int(np.ceil((x + w) / step)) + 1 - left, int(np.ceil((y + h) / step)) + 1 - top
-    # Pixel centres of the photograph to those of the crop.
+    # From pixel centres of the metaphase image to those of the crop.
     matrix = np.array([[step, 0, (left + 0.5) * step - 0.5 - x], [0, step, (top + 0.5) * step - 0.5 - y]])
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(item.logits, matrix, (columns, rows), flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return Contour(drawn > level, (left, top))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    logits = cv2.warpAffine(item.logits, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return Contour(logits > level, (left, top))

@@ -1,4 +1,4 @@
-"""What segmentation finds in a photograph, whichever way it is found."""
+"""Parameters and result of the segmentation of a metaphase image."""
 
 from __future__ import annotations
 
@@ -17,84 +17,86 @@ from karyotyping.segmentation.merging import MergeParameters
 from karyotyping.segmentation.selection import SelectionParameters
 from karyotyping.segmentation.splitting import SplitParameters
 
-_OVERLAPPED = 0.04
-"""A chromosome that shares this much of its area with others is overlapped; less may be the softness of an outline."""
-_TOUCHING = np.ones((3, 3), np.uint8)
-"""By this outlines are grown: those that then share pixels touch."""
+_MIN_OVERLAP_SHARE = 0.04  # share of a chromosome's area, 0..1; less is the blur of outlines
+_TOUCH_KERNEL = np.ones((3, 3), np.uint8)  # regions touch if they overlap after this dilation
 
 
 @dataclass(frozen=True, slots=True)
 class StreamParameters:
-    """Everything that segmentation can be told. Probabilities, unless they say otherwise."""
+    """All parameters of segmentation; thresholds without a unit are probabilities, 0..1."""
 
     contours: ContourParameters = field(default_factory=ContourParameters)
+    """Contours without a segmenter."""
     looked_at: ContourParameters = field(
         default_factory=lambda: ContourParameters(
             nuclei=((0.6, 3.0), (0.4, 4.0)), keep_nuclei=True, debris_area=0.08, min_strength=0.2
         )
     )
-    """The contours that the segmenter looks at. It knows debris and nuclei itself, and better: a dense round spread is
-    easily taken for a nucleus before."""
+    """Contours for the segmenter.
+
+    They keep debris and nuclei, which the segmenter recognises better: a dense round metaphase resembles a nucleus.
+    """
     splitting: SplitParameters = field(default_factory=SplitParameters)
     rejoining: MergeParameters = field(default_factory=MergeParameters)
     noise: float = 0.9
-    """A contour that the router takes for noise with at least this probability is debris."""
+    """Least probability of noise of a debris contour, without a segmenter."""
     single: float = 0.6
-    """A contour that the router takes for one chromosome with at least this probability is not split."""
+    """Least probability of one chromosome of a contour that is not split."""
     sure: float = 0.97
-    """A contour that the router takes for one chromosome with at least this probability is one, and is not shown to the
-    segmenter."""
+    """Least probability of one chromosome of a contour that the segmenter does not process."""
     surely_noise: float = 0.98
-    """Nor is one that it takes for noise with at least this probability: the segmenter knows most noise itself."""
+    """Least probability of noise of a debris contour, with a segmenter, which recognises most noise itself."""
     geometry_weight: float = 0.5
-    """Exponent of the splitter's probability in an instance's score; the router's has the rest."""
+    """Exponent of geometry's probability in a score, 0..1; the router's has the rest."""
     growth: float = 0.18
-    """How far instances are grown beyond the half-bright outline, chromosome widths: a blurred rim is theirs too."""
+    """Growth of instances beyond the half-bright outline into the blurred rim, chromosome widths."""
     rim: float = 0.2
-    """Least stain that they grow into."""
+    """Least stain of the pixels that instances grow into."""
     decoding: DecodeParameters = field(default_factory=DecodeParameters)
-    """How the segmenter's maps are read."""
+    """How the segmenter's maps are decoded."""
     selection: SelectionParameters = field(default_factory=SelectionParameters)
-    """Which of its candidates are believed."""
+    """How candidates are selected."""
     width: float = 1.14
-    """How wide instances are beside the chromosome width of the photograph, where that was estimated well."""
+    """Width of instances over the estimated chromosome width, if the estimate is right."""
     wider: float = 1.2
-    """Where they are wider, or thinner, by this factor, the photograph is segmented again at the scale they have."""
+    """Largest factor of error of the estimate; beyond it the image is segmented again at the corrected scale."""
     twins: float = 0.23
-    """Where more of the instances than this share lie beside a twin, and there are more than a cell has, they are
-    chromatids that stand apart."""
+    """Largest share of instances with a twin, 0..1.
+
+    Above it, and above the normal count, the instances are separate sister chromatids.
+    """
     surrounded: float = 0.45
-    """Instances whose free surroundings are this bright beside them lie in nuclei: debris."""
+    """Brightness of the surroundings, relative to the instance, from which on it is part of a nucleus: debris."""
     least_score: float = 0.05
-    """Instances below are debris."""
+    """Instances below this score are debris."""
     uncertain: float = 0.5
-    """Instances below are flagged."""
+    """Instances below this score are flagged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One chromosome."""
+    """One detected chromosome."""
 
     mask: Mask
-    """(h, w), cropped, with a margin of background."""
+    """(h, w) crop with a margin of background."""
     origin: tuple[int, int]
-    """x, y of the crop's upper left corner in the image; may be negative, for the margin."""
+    """x, y of the crop's upper left corner in the image; negative where the margin crosses the border."""
     score: float
     """Probability that it is exactly one whole chromosome, 0..1."""
     flags: frozenset[ChromosomeFlag] = frozenset()
 
     def region(self) -> Contour:
-        """The instance as a contour, to crop with."""
+        """Return the instance as a contour."""
         return Contour(self.mask, self.origin)
 
     def full_mask(self, shape: tuple[int, int]) -> Mask:
-        """The mask in an image of this shape (H, W)."""
+        """Return the (H, W) mask of an image of this shape."""
         return self.region().full_mask(shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """What was found in one image."""
+    """Chromosomes of one image, and counts of everything else."""
 
     instances: tuple[Instance, ...]
     """From the upper left to the lower right."""
@@ -108,24 +110,32 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRegion:
-    """A region told to be one chromosome, and how probably it is."""
+    """A region, and the probability that it is one whole chromosome."""
 
     region: Contour
     score: float
 
 
 def build_segmentation(
-    told: Sequence[ScoredRegion],
+    detections: Sequence[ScoredRegion],
     shape: tuple[int, int],
     parameters: StreamParameters,
     nucleus_count: int,
     debris_count: int,
 ) -> Segmentation:
-    """What was found in an image of this shape (H, W): the regions trimmed and flagged, their neighbours counted."""
-    regions = [item.region.clipped(shape) for item in told]
-    flags: list[set[ChromosomeFlag]] = [set() for _ in told]
-    grown = [Contour(cv2.dilate(r.mask.astype(np.uint8), _TOUCHING) > 0, r.origin) for r in regions]
-    groups, covered, overlaps = DisjointSet(range(len(told))), np.zeros(len(told), int), 0
+    """Clip, flag and sort the detections of an image, and count their groups and overlaps.
+
+    Args:
+        detections: regions and scores.
+        shape: H, W of the image.
+        parameters: threshold of uncertain detections.
+        nucleus_count: nuclei of the image.
+        debris_count: discarded regions of the image.
+    """
+    regions = [item.region.clipped(shape) for item in detections]
+    flags: list[set[ChromosomeFlag]] = [set() for _ in detections]
+    grown = [Contour(cv2.dilate(r.mask.astype(np.uint8), _TOUCH_KERNEL) > 0, r.origin) for r in regions]
+    groups, overlap_areas, overlap_count = DisjointSet(range(len(detections))), np.zeros(len(detections), int), 0
     for a, b in overlapping_pairs(grown):
         if not grown[a].overlap_area(grown[b]):
             continue
@@ -133,23 +143,23 @@ def build_segmentation(
         flags[a].add("touching")
         flags[b].add("touching")
         pixels = regions[a].overlap_area(regions[b])
-        covered[[a, b]] += pixels
-        overlaps += int(pixels >= _OVERLAPPED * min(regions[a].area, regions[b].area))
-    for item, region, pixels, raised in zip(told, regions, covered, flags, strict=True):
-        if pixels >= _OVERLAPPED * region.area:
-            raised.add("overlapped")
+        overlap_areas[[a, b]] += pixels
+        overlap_count += int(pixels >= _MIN_OVERLAP_SHARE * min(regions[a].area, regions[b].area))
+    for item, region, pixels, own_flags in zip(detections, regions, overlap_areas, flags, strict=True):
+        if pixels >= _MIN_OVERLAP_SHARE * region.area:
+            own_flags.add("overlapped")
         if region.touches_border(shape):
-            raised.add("cut_by_border")
+            own_flags.add("cut_by_border")
         if item.score < parameters.uncertain:
-            raised.add("uncertain")
+            own_flags.add("uncertain")
     instances = [
-        Instance(region.mask, region.origin, item.score, frozenset(raised))
-        for item, region, raised in zip(told, regions, flags, strict=True)
+        Instance(region.mask, region.origin, item.score, frozenset(own_flags))
+        for item, region, own_flags in zip(detections, regions, flags, strict=True)
     ]
     return Segmentation(
-        tuple(sorted(instances, key=lambda one: one.origin[::-1])),
+        tuple(sorted(instances, key=lambda instance: instance.origin[::-1])),
         nucleus_count,
         debris_count,
         cluster_count=sum(len(group) > 1 for group in groups.subsets()),
-        overlap_count=overlaps,
+        overlap_count=overlap_count,
     )

@@ -1,8 +1,8 @@
-"""The segmentation stream: contours are routed, chromosomes are told apart, every one gets a score and flags.
+"""The segmentation stream: find and route contours, detect chromosomes, score and flag.
 
-The stream of KaryoXpert (Chen et al. 2024, section 3.3.2, Fig. 3) with one router network in place of its three
-classifiers and one segmenter network, whose masks may overlap, in place of its two. Without a segmenter clusters are
-split by geometry; without a router as well geometry alone decides.
+The stream of KaryoXpert (Chen et al. 2024, section 3.3.2, Fig. 3) with one router network for its three classifiers,
+and one segmenter network, whose masks may overlap, for its two. Without a segmenter, geometry splits clusters; without
+a router, geometry alone decides.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from karyotyping.arrays import Floats32
 from karyotyping.image.normalise import Normalised, chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, find_contours
@@ -26,162 +26,170 @@ from karyotyping.segmentation.selection import select
 from karyotyping.segmentation.sister_chromatids import CHROMOSOME_WIDTH_RATIO, sister_share
 from models.engine import Engine
 
-_CLEAR, _FEWEST = 0.7, 5
-"""Least score of the instances that tell how wide chromosomes are, and how many there must be."""
-_SURE = 1e-3
-"""No instance is believed, or doubted, more than by this."""
+_MIN_SCALE_SCORE = 0.7  # score of the instances that the scale is measured on, 0..1
+_MIN_SCALE_COUNT = 5  # instances
+_MAX_SCALE_CHANGE = 2.0
+_MIN_SCORE = 1e-3  # scores are clipped to [1e-3, 1 - 1e-3] before log odds
+
+_Regions = Sequence[tuple[Contour, float]]  # contours and their probabilities of being one chromosome
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What the stream asks; either may be missing."""
+    """The networks of the stream; each is optional."""
 
     router: Engine | None = None
     segmenter: Engine | None = None
 
 
 def segment(image: Normalised, networks: Networks, parameters: StreamParameters) -> Segmentation:
-    """Find the chromosomes of a normalised photograph."""
+    """Detect the chromosomes of a normalised image."""
     return segment_batch([image], networks, parameters)[0]
 
 
 def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: StreamParameters) -> list[Segmentation]:
-    """Find the chromosomes of several photographs, which share the batches of the networks.
+    """Detect the chromosomes of several normalised images, which share the networks' batches.
 
-    The segmenter knows chromosomes of about one width. What it finds tells how wide they are better than the foreground
-    did, in which nuclei and clusters lie too: where that was out, the photograph is looked at again, and what there is
-    more evidence for is believed. So it is where many instances are chromatids that stand apart.
+    The segmenter expects one chromosome width. The estimate from the foreground includes nuclei and clusters, so the
+    instances give a better one. If both differ, or if instances are separate chromatids, the image is segmented again
+    at the corrected scale, and the better result is kept.
     """
-    found = _segment_batch(images, networks, parameters)
+    results = _segment_at_scale(images, networks, parameters)
     if networks.segmenter is None:
-        return found
-    scales = [_scale(image, one, parameters) for image, one in zip(images, found, strict=True)]
-    again = [k for k, (image, scale) in enumerate(zip(images, scales, strict=True)) if scale != image.scale]
-    looked_again = [replace(images[k], scale=scales[k]) for k in again]
-    for k, one in zip(again, _segment_batch(looked_again, networks, parameters), strict=True):
-        found[k] = _better(found[k], one, parameters)
-    return found
+        return results
+    scales = [_corrected_scale(image, result, parameters) for image, result in zip(images, results, strict=True)]
+    repeated = [k for k, (image, scale) in enumerate(zip(images, scales, strict=True)) if scale != image.scale]
+    rescaled = [replace(images[k], scale=scales[k]) for k in repeated]
+    for k, second in zip(repeated, _segment_at_scale(rescaled, networks, parameters), strict=True):
+        results[k] = _better(results[k], second, parameters)
+    return results
 
 
-def _scale(image: Normalised, found: Segmentation, parameters: StreamParameters) -> float:
-    """The scale of a photograph by the chromosomes that were found in it, or its own if that is near enough."""
-    clear = _clear(found)
-    if len(clear) < _FEWEST:
+def _corrected_scale(image: Normalised, result: Segmentation, parameters: StreamParameters) -> float:
+    """Return the scale measured on the instances, or the image's own if that is accurate."""
+    regions = _scale_regions(result)
+    if len(regions) < _MIN_SCALE_COUNT:
         return image.scale
-    if _parted(found, parameters):
+    if _shows_chromatids(result, parameters):
         return image.scale * CHROMOSOME_WIDTH_RATIO
-    off = chromosome_width(*(region.mask for region in clear)) / (parameters.width * image.width)
-    return image.scale if 1 / parameters.wider < off < parameters.wider else image.scale * float(np.clip(off, 0.5, 2.0))
+    ratio = chromosome_width(*(region.mask for region in regions)) / (parameters.width * image.width)
+    if 1 / parameters.wider < ratio < parameters.wider:
+        return image.scale
+    return image.scale * float(np.clip(ratio, 1 / _MAX_SCALE_CHANGE, _MAX_SCALE_CHANGE))
 
 
-def _parted(found: Segmentation, parameters: StreamParameters) -> bool:
-    """Whether so many instances lie beside a twin, and there are so many, that they must be chromatids."""
-    return len(found.instances) > NORMAL_COUNT and sister_share(_clear(found)) > parameters.twins
+def _shows_chromatids(result: Segmentation, parameters: StreamParameters) -> bool:
+    """Return whether instances are chromatids: more than the normal count, many with a twin."""
+    return len(result.instances) > NORMAL_COUNT and sister_share(_scale_regions(result)) > parameters.twins
 
 
-def _clear(found: Segmentation) -> list[Contour]:
-    """The instances that tell how wide chromosomes are."""
-    return [item.region() for item in found.instances if item.score >= _CLEAR]
+def _scale_regions(result: Segmentation) -> list[Contour]:
+    """Return the instances that the scale is measured on."""
+    return [item.region() for item in result.instances if item.score >= _MIN_SCALE_SCORE]
 
 
 def _better(first: Segmentation, second: Segmentation, parameters: StreamParameters) -> Segmentation:
-    """Of two looks at a photograph the one with fewer twins, if one sees chromatids, or else with more evidence."""
-    if any(_parted(found, parameters) for found in (first, second)):
-        return min(first, second, key=lambda found: sister_share(_clear(found)))
-    return max(first, second, key=_evidence)
+    """Return the result with fewer twins if either shows chromatids, else of higher log odds."""
+    if any(_shows_chromatids(result, parameters) for result in (first, second)):
+        return min(first, second, key=lambda result: sister_share(_scale_regions(result)))
+    return max(first, second, key=_total_log_odds)
 
 
-def _evidence(found: Segmentation) -> float:
-    """How much speaks for all that was found: log odds."""
-    score = np.clip([item.score for item in found.instances], _SURE, 1 - _SURE)
+def _total_log_odds(result: Segmentation) -> float:
+    """Return the summed log odds of all instances."""
+    score = np.clip([item.score for item in result.instances], _MIN_SCORE, 1 - _MIN_SCORE)
     return float(np.log(score / (1 - score)).sum())
 
 
-def _segment_batch(
+def _segment_at_scale(
     images: Sequence[Normalised], networks: Networks, parameters: StreamParameters
 ) -> list[Segmentation]:
-    """Find the chromosomes at the scales of the photographs."""
+    """Detect the chromosomes of images at their current scales."""
     if not images:
         return []
-    contours = parameters.contours if networks.segmenter is None else parameters.looked_at
-    found = [_contours(image, contours, parameters) for image in images]
-    routes = _routes(networks.router, images, found, [one.regions for one in found])
-    noise = parameters.noise if networks.segmenter is None else parameters.surely_noise
-    regions = [_without_noise(one.regions, said, noise) for one, said in zip(found, routes, strict=True)]
+    with_segmenter = networks.segmenter is not None
+    contour_parameters = parameters.looked_at if with_segmenter else parameters.contours
+    contours = [_merged_contours(image, contour_parameters, parameters) for image in images]
+    routes = _route(networks.router, images, contours, [each.regions for each in contours])
+    noise = parameters.surely_noise if with_segmenter else parameters.noise
+    regions = [_without_noise(each.regions, p, noise) for each, p in zip(contours, routes, strict=True)]
     if networks.segmenter is None:
-        told = _split(images, found, regions, networks.router, parameters)
+        detections = _detect_by_geometry(images, contours, regions, networks.router, parameters)
     else:
-        told = _segmented(images, regions, networks.segmenter, parameters)
+        detections = _detect_by_segmenter(images, regions, networks.segmenter, parameters)
     result = []
-    for image, one, kept, proposed in zip(images, found, regions, told, strict=True):
-        around = surround_brightness([item.region for item in proposed], image.stain, image.width)
-        believed = [
+    for image, each, routed, detected in zip(images, contours, regions, detections, strict=True):
+        brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
+        kept = [
             item
-            for item, bright in zip(proposed, around, strict=True)
+            for item, bright in zip(detected, brightness, strict=True)
             if item.score >= parameters.least_score and bright < parameters.surrounded
         ]
-        dropped = len(one.regions) - len(kept) + len(proposed) - len(believed)
+        dropped = len(each.regions) - len(routed) + len(detected) - len(kept)
         shape = (image.stain.shape[0], image.stain.shape[1])
-        result.append(build_segmentation(believed, shape, parameters, one.nucleus_count, one.debris_count + dropped))
+        result.append(build_segmentation(kept, shape, parameters, each.nucleus_count, each.debris_count + dropped))
     return result
 
 
-def _contours(image: Normalised, contours: ContourParameters, parameters: StreamParameters) -> Contours:
+def _merged_contours(image: Normalised, contours: ContourParameters, parameters: StreamParameters) -> Contours:
     found = find_contours(image, contours)
     return merge_fragments(found, image, contours, parameters.splitting, parameters.rejoining)
 
 
-def _routes(
-    router: Engine | None, images: Sequence[Normalised], found: Sequence[Contours], regions: Sequence[Sequence[Contour]]
-) -> Sequence[NDArray[np.float32] | None]:
-    """What the router says of the regions of each image; None without one."""
+def _route(
+    router: Engine | None,
+    images: Sequence[Normalised],
+    contours: Sequence[Contours],
+    regions: Sequence[Sequence[Contour]],
+) -> Sequence[Floats32 | None]:
+    """Return the router's probabilities for each image's regions; None without a router."""
     if router is None:
         return [None] * len(images)
-    scenes = zip(images, found, regions, strict=True)
-    return route(router, [Regions(each, image.stain, image.width, one.typical_area) for image, one, each in scenes])
+    inputs = zip(images, contours, regions, strict=True)
+    return route(router, [Regions(own, image.stain, image.width, each.typical_area) for image, each, own in inputs])
 
 
-def _without_noise(
-    regions: Sequence[Contour], routes: NDArray[np.float32] | None, noise: float
-) -> list[tuple[Contour, float]]:
-    """The contours that are not noise, with their probability of being a single one."""
+def _without_noise(regions: Sequence[Contour], routes: Floats32 | None, max_noise: float) -> _Regions:
+    """Return contours below ``max_noise``, with their probabilities of one chromosome."""
     if routes is None:
         return [(region, 0.0) for region in regions]
-    return [(region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < noise]
+    return [(region, float(p[SINGLE])) for region, p in zip(regions, routes, strict=True) if p[NOISE] < max_noise]
 
 
-def _split(
+def _detect_by_geometry(
     images: Sequence[Normalised],
-    found: Sequence[Contours],
-    regions: Sequence[Sequence[tuple[Contour, float]]],
+    contours: Sequence[Contours],
+    regions: Sequence[_Regions],
     router: Engine | None,
     parameters: StreamParameters,
 ) -> list[list[ScoredRegion]]:
-    """Chromosomes by geometry."""
+    """Split the regions of each image by geometry."""
     pieces = [
-        split_regions(each, image, one.typical_area, parameters)
-        for image, one, each in zip(images, found, regions, strict=True)
+        split_regions(own, image, each.typical_area, parameters)
+        for image, each, own in zip(images, contours, regions, strict=True)
     ]
-    routes = _routes(router, images, found, [[piece.region for piece in group] for group in pieces])
-    weighed = [combine_scores(group, said, parameters) for group, said in zip(pieces, routes, strict=True)]
-    return [grow_pieces(group, image, parameters) for group, image in zip(weighed, images, strict=True)]
+    routes = _route(router, images, contours, [[piece.region for piece in group] for group in pieces])
+    combined = [combine_scores(group, p, parameters) for group, p in zip(pieces, routes, strict=True)]
+    return [grow_pieces(group, image, parameters) for group, image in zip(combined, images, strict=True)]
 
 
-def _segmented(
+def _detect_by_segmenter(
     images: Sequence[Normalised],
-    regions: Sequence[Sequence[tuple[Contour, float]]],
+    regions: Sequence[_Regions],
     segmenter: Engine,
     parameters: StreamParameters,
 ) -> list[list[ScoredRegion]]:
-    """Chromosomes by the segmenter, but for contours that the router is sure of."""
-    sure = [
-        [Piece(region, single, k) for k, (region, single) in enumerate(each) if single >= parameters.sure]
-        for each in regions
+    """Run the segmenter on the regions that are not surely single chromosomes."""
+    singles = [
+        [Piece(region, single, k) for k, (region, single) in enumerate(own) if single >= parameters.sure]
+        for own in regions
     ]
-    unsure = [[region for region, single in each if single < parameters.sure] for each in regions]
-    views = [tile_image(image, each) for image, each in zip(images, unsure, strict=True)]
-    told = [grow_pieces(each, image, parameters) for each, image in zip(sure, images, strict=True)]
-    for kept, seen, proposed in zip(told, views, propose(views, segmenter, parameters.decoding), strict=True):
-        for item in select(proposed.candidates, proposed.depth, parameters.selection, len(kept)):
-            kept.append(ScoredRegion(region_in_image(item, seen.zoom, parameters.decoding.level), item.score))
-    return told
+    others = [[region for region, single in own if single < parameters.sure] for own in regions]
+    tiled = [tile_image(image, own) for image, own in zip(images, others, strict=True)]
+    detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
+    proposals = propose(tiled, segmenter, parameters.decoding)
+    for detected, image, proposed in zip(detections, tiled, proposals, strict=True):
+        for item in select(proposed.candidates, proposed.depth, parameters.selection, len(detected)):
+            region = region_in_image(item, image.zoom, parameters.decoding.level)
+            detected.append(ScoredRegion(region, item.score))
+    return detections

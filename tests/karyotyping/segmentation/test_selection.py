@@ -93,12 +93,12 @@ def test_where_more_are_told_than_cells_have_doubtful_pieces_go() -> None:
     assert len(chosen(everything, depth, explained=9.0, astray=0.0)) == len(everything)
     assert len(chosen(everything[-9:], depth, explained=9.0)) == 9
     few = [*sure[:9], *doubtful]
-    beside = select(few, 0.7 * depth_of(*few), SelectionParameters(explained=9.0), told=46 - 9)
+    beside = select(few, 0.7 * depth_of(*few), SelectionParameters(explained=9.0), known_count=46 - 9)
     assert len(beside) == 9
 
 
 def test_where_a_few_are_missing_one_is_rather_two() -> None:
     upper, lower, both = bar(10, 10, 40, 8, 0.5), bar(10, 18, 40, 8, 0.5), bar(10, 10, 40, 16, 0.6)
     depth = depth_of(upper, lower)
-    told = {n: len(select([both, upper, lower], depth, SelectionParameters(), told=n)) for n in (0, 37, 45)}
+    told = {n: len(select([both, upper, lower], depth, SelectionParameters(), known_count=n)) for n in (0, 37, 45)}
     assert told == {0: 1, 37: 2, 45: 1}

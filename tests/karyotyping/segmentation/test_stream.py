@@ -16,7 +16,7 @@ from karyotyping.segmentation.instance_decoding import SEGMENTER
 from karyotyping.segmentation.result import Instance, Segmentation, StreamParameters
 from karyotyping.segmentation.router import ROUTER
 from karyotyping.segmentation.sister_chromatids import sister_share
-from karyotyping.segmentation.stream import Networks, _parted, segment
+from karyotyping.segmentation.stream import Networks, _shows_chromatids, segment
 from models.engine import Placement, load_engine
 from models.registry import resolve
 from training.evaluation.instances.report import evaluate
@@ -145,7 +145,7 @@ def test_chromatids_that_stand_apart_are_more_than_a_cell_has(pairs: int, parted
     told = tuple(Instance(bar, corner, 0.95) for corner in corners)
     found = Segmentation(told, nucleus_count=0, debris_count=0, cluster_count=0, overlap_count=0)
     assert sister_share([item.region() for item in told]) == 1.0
-    assert _parted(found, StreamParameters()) is parted
+    assert _shows_chromatids(found, StreamParameters()) is parted
 
 
 def test_what_was_taken_for_wider_than_it_is_is_looked_at_again(networks: Networks) -> None:
