@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
 from ingest.rejections import Rejected
-from ingest.sources.archive import Collection, Picture, open_collection
+from ingest.sources.crops import CropCollection, ListedCrop, open_collection
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.crops import (
     LIMITS,
@@ -24,7 +24,6 @@ from karyotyping.crops import (
     classify_cells,
     classify_population,
 )
-from karyotyping.image.decode import ImageRejected
 from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.rendering.png import encode_png
@@ -76,8 +75,8 @@ def classify(
         fail("--karyograms shows cells: say of which cell each picture is with --by-cell", 2)
     network = load_engine(registry.resolve(EMBEDDER).path, engine or Settings().engine)
     with open_collection(path) as collection:
-        found = collection.pictures(by_cell)
-        pictures = [item for item in found if isinstance(item, Picture)]
+        found = collection.crops(by_cell)
+        pictures = [item for item in found if isinstance(item, ListedCrop)]
         if not found:
             fail(f"no image files in {path}")
         answers = _answers(collection, pictures, by_cell, network, jobs or _processes(len(pictures)))
@@ -109,8 +108,8 @@ def classify(
 
 
 def _answers(
-    collection: Collection, pictures: Sequence[Picture], by_cell: str | None, network: Engine, jobs: int
-) -> list[tuple[Picture, ClassifiedCrop | RejectedCrop]]:
+    collection: CropCollection, pictures: Sequence[ListedCrop], by_cell: str | None, network: Engine, jobs: int
+) -> list[tuple[ListedCrop, ClassifiedCrop | RejectedCrop]]:
     """What each picture shows, in the order of the pictures."""
     with progress_bar() as progress:
         task = progress.add_task("classifying", total=len(pictures), note="")
@@ -129,7 +128,7 @@ def _answers(
         return [(picture, answers[place]) for place, picture in enumerate(pictures)]
 
 
-def _draw(answers: Sequence[tuple[Picture, ClassifiedCrop | RejectedCrop]], folder: Path) -> None:
+def _draw(answers: Sequence[tuple[ListedCrop, ClassifiedCrop | RejectedCrop]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[ClassifiedCrop]] = {}
     for picture, answer in answers:
@@ -146,11 +145,8 @@ def _draw(answers: Sequence[tuple[Picture, ClassifiedCrop | RejectedCrop]], fold
         (folder / f"{stem}.svg").write_text(karyogram_svg(cell, name), "utf-8")
 
 
-def _content(collection: Collection, picture: Picture) -> CropFile:
-    try:
-        content = collection.read(picture.name, LIMITS.max_bytes)
-    except ImageRejected as problem:
-        return RejectedCrop(problem.reason, problem.sentence)
+def _content(collection: CropCollection, picture: ListedCrop) -> CropFile:
+    content = collection.read(picture.name, LIMITS.max_bytes)
     return RejectedCrop(content.reason, content.sentence) if isinstance(content, Rejected) else content
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -12,23 +12,42 @@ from sqlalchemy.orm import Session
 
 from db import queue
 from db.engine import SessionFactory
-from db.schema import Case, Image, IngestBatch, Rejection
+from db.schema import Case, Image, IngestBatch, Priority, Rejection
 from ingest.rejections import Rejected
-from ingest.sources.folder import Candidate
+from ingest.sources import Labels, Source
+from storage import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A checked file whose bytes are in the store; without ``columns``, its image row was there before."""
+class ImageFacts:
+    """What is known of an image from its bytes; fields are columns of ``images``."""
 
-    candidate: Candidate
-    sha256: str
-    columns: dict[str, Any] | None = None
+    format: str
+    byte_count: int
+    width: int
+    height: int
+    bit_depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """A checked image whose bytes are in the object store."""
+
+    name: str
+    labels: Labels
+    object_key: str
+    facts: ImageFacts | None
+    """None if the image row was there before."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes, hexadecimal; the object key is made of it."""
+        return sha256_of(self.object_key)
 
 
 @dataclass(slots=True)
-class Written:
-    """What one transaction did."""
+class WriteResult:
+    """What one transaction wrote."""
 
     image_ids: dict[str, int] = field(default_factory=dict)
     """By sha256."""
@@ -38,66 +57,63 @@ class Written:
 
 @dataclass(slots=True)
 class Batch:
-    """One run of ingest, as recorded in ``ingest_batches``."""
+    """One run of ingest, as ``ingest_batches`` records it."""
 
     id: int
     sessions: SessionFactory
     pipeline_id: int
-    _cases: dict[str, int] = field(default_factory=dict)
+    _case_ids: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, sessions: SessionFactory, kind: str, source: str, pipeline_id: int) -> Batch:
-        """Record that a batch of ``kind`` has started."""
+    def begin(cls, sessions: SessionFactory, source: Source, pipeline_id: int) -> Batch:
+        """Record that a batch from ``source`` has started."""
         with sessions.begin() as session:
-            row = IngestBatch(kind=kind, source=source)
+            row = IngestBatch(kind=source.kind, source=source.source)
             session.add(row)
             session.flush()
             return cls(row.id, sessions, pipeline_id)
 
-    def write(self, outcomes: Sequence[Stored | Rejected]) -> Written:
+    def write(self, outcomes: Sequence[StoredImage | Rejected]) -> WriteResult:
         """Record ``outcomes`` in one transaction: cases, images, missing analyses, rejections, counts."""
-        stored = [one for one in outcomes if isinstance(one, Stored)]
-        refused = [one for one in outcomes if isinstance(one, Rejected)]
-        written = Written()
+        stored = [outcome for outcome in outcomes if isinstance(outcome, StoredImage)]
+        rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+        result = WriteResult()
         with self.sessions.begin() as session:
-            cases = self._upsert_cases(session, stored)
-            self._insert_images(session, stored, cases, written)
-            by_priority: dict[int, set[int]] = {}
-            for one in stored:
-                image_ids = by_priority.setdefault(one.candidate.labels.priority, set())
-                image_ids.add(written.image_ids[one.sha256])
-            for priority, image_ids in sorted(by_priority.items()):
-                written.enqueued += queue.enqueue(session, sorted(image_ids), self.pipeline_id, priority)
+            case_ids = self._upsert_cases(session, stored)
+            self._insert_images(session, stored, case_ids, result)
+            result.enqueued = self._enqueue(session, stored, result.image_ids)
             session.add_all(
-                Rejection(batch_id=self.id, file_name=r.name, reason=r.reason, sentence=r.sentence) for r in refused
+                Rejection(batch_id=self.id, file_name=name, reason=reason, sentence=sentence)
+                for name, reason, sentence in rejections
             )
             session.execute(
                 update(IngestBatch)
                 .where(IngestBatch.id == self.id)
                 .values(
-                    new_count=IngestBatch.new_count + len(written.new),
-                    duplicate_count=IngestBatch.duplicate_count + len(stored) - len(written.new),
-                    rejected_count=IngestBatch.rejected_count + len(refused),
+                    new_count=IngestBatch.new_count + len(result.new),
+                    duplicate_count=IngestBatch.duplicate_count + len(stored) - len(result.new),
+                    rejected_count=IngestBatch.rejected_count + len(rejections),
                 )
             )
-        self._cases |= cases
-        return written
+        self._case_ids |= case_ids
+        return result
 
     def finish(self) -> None:
-        """Record that every file of the batch has been dealt with."""
+        """Record that every file of the batch has been processed."""
         with self.sessions.begin() as session:
             session.execute(update(IngestBatch).where(IngestBatch.id == self.id).values(finished_at=func.now()))
 
-    def _upsert_cases(self, session: Session, stored: Sequence[Stored]) -> dict[str, int]:
-        """Ids of the cases of new images, locked in order of name lest two batches wait for each other."""
+    def _upsert_cases(self, session: Session, stored: Sequence[StoredImage]) -> dict[str, int]:
+        """Return the ids of the cases of new images, by accession number."""
         cases: dict[str, dict[str, str | None]] = {}
-        for one in stored:
-            labels = one.candidate.labels
-            if one.columns:
+        for image in stored:
+            labels = image.labels
+            if image.facts:
                 case = cases.setdefault(labels.case, {"lab": None, "tissue": None})
                 case |= {"lab": case["lab"] or labels.lab, "tissue": case["tissue"] or labels.tissue}
-        found = {name: self._cases[name] for name in cases if name in self._cases}
-        unknown = [{"accession": name, **cases[name]} for name in sorted(cases.keys() - found.keys())]
+        case_ids = {accession: self._case_ids[accession] for accession in cases if accession in self._case_ids}
+        # Sorted, so that two batches lock cases in the same order and do not deadlock.
+        unknown = [{"accession": accession, **cases[accession]} for accession in sorted(cases.keys() - case_ids.keys())]
         if unknown:
             new = insert(Case).values(unknown)
             upsert = new.on_conflict_do_update(
@@ -107,21 +123,22 @@ class Batch:
                     "tissue": func.coalesce(Case.tissue, new.excluded.tissue),
                 },
             )
-            found |= dict(session.execute(upsert.returning(Case.accession, Case.id)).all())
-        return found
+            case_ids |= dict(session.execute(upsert.returning(Case.accession, Case.id)).all())
+        return case_ids
 
     def _insert_images(
-        self, session: Session, stored: Sequence[Stored], cases: dict[str, int], written: Written
+        self, session: Session, stored: Sequence[StoredImage], case_ids: Mapping[str, int], result: WriteResult
     ) -> None:
         rows: dict[str, dict[str, Any]] = {}
-        for one in stored:
-            labels = one.candidate.labels
-            if one.columns and one.sha256 not in rows:
-                rows[one.sha256] = one.columns | {
-                    "sha256": one.sha256,
-                    "case_id": cases[labels.case],
+        for image in stored:
+            labels = image.labels
+            if image.facts and image.sha256 not in rows:
+                rows[image.sha256] = asdict(image.facts) | {
+                    "sha256": image.sha256,
+                    "object_key": image.object_key,
+                    "case_id": case_ids[labels.case],
                     "batch_id": self.id,
-                    "file_name": one.candidate.name,
+                    "file_name": image.name,
                     "slide": labels.slide,
                     "banding": labels.banding,
                     "microscope": labels.microscope,
@@ -132,9 +149,19 @@ class Batch:
             inserted = session.execute(
                 statement.on_conflict_do_nothing(index_elements=[Image.sha256]).returning(Image.sha256, Image.id)
             )
-            written.image_ids |= dict(inserted.all())
-            written.new |= set(written.image_ids.values())
-        known = {one.sha256 for one in stored} - written.image_ids.keys()
+            result.image_ids |= dict(inserted.all())
+            result.new |= set(result.image_ids.values())
+        known = {image.sha256 for image in stored} - result.image_ids.keys()
         if known:
-            found = session.execute(select(Image.sha256, Image.id).where(Image.sha256.in_(known)))
-            written.image_ids |= dict(found.all())
+            images = session.execute(select(Image.sha256, Image.id).where(Image.sha256.in_(known)))
+            result.image_ids |= dict(images.all())
+
+    def _enqueue(self, session: Session, stored: Sequence[StoredImage], image_ids: Mapping[str, int]) -> int:
+        """Enqueue the missing analyses of ``stored`` images; return how many there were."""
+        by_priority: dict[Priority, set[int]] = {}
+        for image in stored:
+            by_priority.setdefault(image.labels.priority, set()).add(image_ids[image.sha256])
+        return sum(
+            queue.enqueue(session, sorted(ids), self.pipeline_id, priority)
+            for priority, ids in sorted(by_priority.items())
+        )

@@ -1,4 +1,4 @@
-"""Pages and the HTTP API."""
+"""Pages and the HTTP API, by domain."""
 
 from web.app import create_app
 

@@ -1,4 +1,4 @@
-"""Who may do what: API keys for writes, and no requests on behalf of a page from elsewhere."""
+"""Access control: API keys for writes, and no requests on behalf of another site's page."""
 
 from __future__ import annotations
 
@@ -15,20 +15,14 @@ from db.schema import ApiKey
 from web.context import InContext
 
 WRITE = "write"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+"""Hosts that the embedded mode answers to. It asks for no key, and a foreign name that points here is DNS rebinding."""
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _bearer = HTTPBearer(auto_error=False, description="A key of karyo.api_keys; not needed in the embedded mode.")
 
 
-def refuse_strangers(request: Request, *, embedded: bool) -> Response | None:
-    """An answer for requests that a browser was talked into by somebody else's page; ``None`` for all others.
-
-    The embedded mode asks for no key, so it answers to loopback names only (a foreign name that points here is DNS
-    rebinding), and a write whose ``Origin`` is another site is refused everywhere.
-    """
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    if embedded and host not in _LOOPBACK:
-        return JSONResponse({"detail": "Use http://127.0.0.1 or http://localhost; other names are refused."}, 421)
+def refuse_foreign_write(request: Request) -> Response | None:
+    """Return an answer to a write that a page of another site makes the browser send; None for other requests."""
     origin = request.headers.get("origin")
     if origin and request.method not in _READS and urlsplit(origin).netloc != request.headers.get("host"):
         return JSONResponse({"detail": f"A page of {origin} may not write here."}, 403)

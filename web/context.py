@@ -1,4 +1,4 @@
-"""What a request needs of its application."""
+"""Settings and connections that all requests share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from storage import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Lives as long as the application."""
+    """Settings and connections of the application; they live as long as it does."""
 
     settings: Settings
     sessions: SessionFactory
@@ -22,8 +22,8 @@ class Context:
 
 
 def _context(request: Request) -> Context:
-    found: Context = request.app.state.context
-    return found
+    context: Context = request.app.state.context
+    return context
 
 
 InContext = Annotated[Context, Depends(_context)]

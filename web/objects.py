@@ -1,4 +1,4 @@
-"""Artefacts of analyses. They are asked for by analysis and name, so that nothing else in the store can be had."""
+"""Artefacts of analyses. A request names an analysis and an artefact, so no other object of the store can be read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ from sqlalchemy import select
 from db.schema import Analysis
 from storage import ObjectCorrupt, ObjectMissing, StoreUnavailable
 from web.context import InContext
+from web.schemas import Problem
 
 router = APIRouter(prefix="/objects", tags=["objects"])
-_KINDS = {b"\x89PNG\r\n\x1a\n": "image/png", b"<svg ": "image/svg+xml"}
-_DRAWING = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
-"""What a drawing may load when it is opened as a page of its own: the pictures within it, and nothing else."""
+_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"<svg ": "image/svg+xml"}
+"""Media type by the first bytes of an artefact."""
+_SVG_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancestors 'none'; sandbox"
+"""Content policy of an SVG that is opened as a page of its own: it may load the images within it and nothing else."""
 
 
-@router.get("/analyses/{analysis_id}/{name}")
+@router.get(
+    "/analyses/{analysis_id}/{name}",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/png": {}, "image/svg+xml": {}}, "description": "The artefact"},
+        304: {"description": "The browser's copy is current"},
+        404: {"model": Problem, "description": "There is no such artefact"},
+        503: {"model": Problem, "description": "The object store failed"},
+    },
+)
 def artefact(context: InContext, request: Request, analysis_id: int, name: str) -> Response:
-    """The artefact ``name`` (``karyogram``, ``karyogram_svg``, ``overlay``) of an analysis."""
+    """Return the artefact ``name`` (``karyogram``, ``karyogram_svg``, ``overlay``) of an analysis."""
     with context.sessions() as session:
         artefacts = session.scalar(select(Analysis.artefacts).where(Analysis.id == analysis_id))
     key = (artefacts or {}).get(name)
     if not isinstance(key, str):
         raise HTTPException(404, f"Analysis {analysis_id} has no artefact {name!r}.")
-    # The key is the digest of the bytes: a browser that has them needs to ask for nothing more.
+    # The key is the digest of the bytes, so a browser that has them need not load them again.
     headers = {"ETag": f'"{key}"', "Cache-Control": "private, max-age=300"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
@@ -33,7 +44,7 @@ def artefact(context: InContext, request: Request, analysis_id: int, name: str) 
         raise HTTPException(404, str(error)) from error
     except (ObjectCorrupt, StoreUnavailable) as error:
         raise HTTPException(503, str(error)) from error
-    kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "application/octet-stream")
-    if kind == "image/svg+xml":
-        headers["Content-Security-Policy"] = _DRAWING
-    return Response(data, media_type=kind, headers=headers)
+    media_type = next((kind for start, kind in _MEDIA_TYPES.items() if data.startswith(start)), None)
+    if media_type == "image/svg+xml":
+        headers["Content-Security-Policy"] = _SVG_POLICY
+    return Response(data, media_type=media_type or "application/octet-stream", headers=headers)

@@ -1,104 +1,116 @@
-"""Finding images in a folder, without leaving it and without waiting on anything in it."""
+"""Images in a folder. Discovery does not leave the folder and does not block on anything in it."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
-from db.schema import PRIORITIES
+from db.schema import BatchKind
 from ingest.rejections import IngestError, Rejected, is_printable, rejected
-from karyotyping.image.decode import ImageRejected
-
-_DECODED = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib")
-_WORTH_A_WORD = (".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".psd", ".dcm", ".czi", ".nd2", ".lif", ".svs")
-IMAGE_SUFFIXES = frozenset(_DECODED + _WORTH_A_WORD)
-"""Suffixes of what can be decoded, and of images whose owner should hear that they cannot."""
+from ingest.sources.base import NamedFiles, is_image_name, natural
+from ingest.sources.labels import NO_LABELS, Labels
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
-    """What is known of an image from outside it. ``captured_at`` has a time zone."""
-
-    case: str
-    lab: str | None = None
-    """The laboratory that sent it. Laboratories take turns at the workers."""
-    slide: str | None = None
-    tissue: str | None = None
-    banding: str | None = None
-    microscope: str | None = None
-    captured_at: datetime | None = None
-    priority: int = PRIORITIES["routine"]
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A file that may be an image: ``name`` relative to its batch, ``path`` free of links."""
+class ImageFile:
+    """A regular file that is named like an image: ``name`` within its folder, ``path`` free of links."""
 
     name: str
     path: Path
-    labels: Labels
 
 
-def discover(
-    folder: Path, case: str | None = None, priority: int = PRIORITIES["routine"], lab: str | None = None
-) -> list[Candidate | Rejected]:
-    """Every file under ``folder`` that is named like an image, in natural order, or why it is not taken.
+class FolderSource(NamedFiles):
+    """Images in a folder and its sub-folders, in natural order."""
 
-    Hidden files and files with other suffixes are passed over. An image belongs to ``case``, else to the case named by
-    the sub-folder that it lies in (``A`` or ``A/slide 1``: two patients' slides of the same name must not become one
-    case), else to the case named by ``folder`` itself.
+    kind: ClassVar[BatchKind] = "folder"
+
+    def __init__(self, folder: Path, defaults: Labels = NO_LABELS) -> None:
+        """Find the folder, which is read later; see :class:`~ingest.sources.base.NamedFiles`.
+
+        Raises:
+            IngestError: ``folder_not_found``.
+        """
+        self._folder = _existing_folder(folder)
+        super().__init__(str(folder), self._folder.name, defaults)
+
+    def names(self) -> list[str | Rejected]:
+        """See :class:`~ingest.sources.base.NamedFiles`."""
+        return [file if isinstance(file, Rejected) else file.name for file in discover(self._folder)]
+
+    def holds(self, name: str) -> Rejected | bool:
+        """Return whether there is a file ``name``, whatever its suffix, or why it is not taken."""
+        path = self._folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            return rejected(name, "outside_collection")
+        try:
+            if not path.exists() and not path.is_symlink():
+                return False
+        except OSError:  # no file can have this name
+            return False
+        target = examine(path, name, self._folder)
+        return target if isinstance(target, Rejected) else target is not None
+
+    def read(self, name: str, max_bytes: int) -> bytes | Rejected:
+        """See :class:`~ingest.sources.base.NamedFiles`."""
+        # Examined again: since the discovery, the file may have been replaced by a link.
+        target = examine(self._folder / name, name, self._folder)
+        if isinstance(target, Rejected):
+            return target
+        return rejected(name, "not_a_file", kind="folder") if target is None else read_file(target, name, max_bytes)
+
+
+def discover(folder: Path) -> list[ImageFile | Rejected]:
+    """Return every file under ``folder`` that is named like an image, in natural order, or why it is not taken.
+
+    Hidden files and files with other suffixes are passed over.
 
     Raises:
         IngestError: ``folder_not_found``.
     """
-    try:
-        root = folder.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise IngestError("folder_not_found", path=folder) from None
-    if not root.is_dir():
-        raise IngestError("folder_not_found", path=folder)
-    found: list[Candidate | Rejected] = []
+    root = _existing_folder(folder)
+    files: list[ImageFile | Rejected] = []
     for path in _walk(root):
         if isinstance(path, OSError):
             folder_name = Path(path.filename).relative_to(root).as_posix()
-            found.append(rejected(folder_name, "unreadable_file", error=path.strerror))
+            files.append(rejected(folder_name, "unreadable_file", error=path.strerror))
             continue
         name = path.relative_to(root).as_posix()
-        verdict = examine(path, name, root)
-        if isinstance(verdict, Path):
-            inside = Path(name).parent.as_posix()
-            accession = case or (inside if inside != "." else root.name or "unnamed")
-            found.append(Candidate(name, verdict, Labels(accession, lab, priority=priority)))
-        elif verdict is not None:
-            found.append(verdict)
-    return sorted(found, key=lambda each: natural(each.name))
+        target = examine(path, name, root)
+        if target is not None:
+            files.append(target if isinstance(target, Rejected) else ImageFile(name, target))
+    return sorted(files, key=lambda file: natural(file.name))
 
 
-def image_files(path: Path) -> list[Candidate]:
-    """``path`` itself if it is a file, else the images of the folder ``path`` that can be opened.
+def image_files(path: Path) -> list[ImageFile]:
+    """Return ``path`` itself if it is a file, else the images of the folder ``path`` that can be opened.
 
     Raises:
         IngestError: ``folder_not_found``.
     """
     if path.is_file():
-        return [Candidate(path.name, path.resolve(), Labels(path.resolve().parent.name))]
-    return [each for each in discover(path) if isinstance(each, Candidate)]
+        return [ImageFile(path.name, path.resolve())]
+    return [file for file in discover(path) if isinstance(file, ImageFile)]
 
 
 def examine(path: Path, name: str, root: Path) -> Path | Rejected | None:
-    """The file behind ``path``, or why it is not taken, or None for a link to a folder inside ``root``."""
+    """Return the file behind ``path``, or why it is not taken, or None for a link to a folder inside ``root``.
+
+    Args:
+        path: Path that may be a link.
+        name: Name of the file for people and the database.
+        root: Folder, free of links, that the file must be in.
+    """
     if not is_printable(name):
         return rejected(name, "unsafe_name")
     try:
         target = path.resolve(strict=True)
         mode = target.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # RuntimeError: links in a circle, until Python 3.12
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):  # RuntimeError: circular links, until Python 3.12
         return rejected(name, "broken_symlink")
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -109,39 +121,45 @@ def examine(path: Path, name: str, root: Path) -> Path | Rejected | None:
     if stat.S_ISREG(mode):
         return target
     if stat.S_ISDIR(mode) and path.is_symlink():
-        return None  # what it leads to is visited anyway
+        return None  # its target is visited anyway
     return rejected(name, "not_a_file", kind="folder" if stat.S_ISDIR(mode) else "device, pipe or socket")
 
 
-def read(path: Path, max_bytes: int) -> bytes:
-    """The content of the regular file ``path``.
+def read_file(path: Path, name: str, max_bytes: int) -> bytes | Rejected:
+    """Return the bytes of the regular file ``path``, or why they cannot be read.
 
-    Raises:
-        ImageRejected: ``too_many_bytes``, found out before reading.
-        OSError: it cannot be read, or is no longer a regular file.
+    Args:
+        path: Path free of links.
+        name: Name of the file in a rejection.
+        max_bytes: Largest size allowed, in bytes, checked before reading.
     """
-    # Not blocking, and not following links: the file may have been exchanged for a pipe or a link since it was found.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "no longer a regular file")
-        if status.st_size > max_bytes:
-            raise ImageRejected("too_many_bytes", size=status.st_size, limit=max_bytes)
-        return file.read(max_bytes + 1)  # it may be growing; the decoder rejects the byte too many
+    try:
+        # Not blocking, and not following links: the file may have been replaced by a pipe or a link.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return rejected(name, "unreadable_file", error="no longer a regular file")
+            if status.st_size > max_bytes:
+                return rejected(name, "too_many_bytes", size=status.st_size, limit=max_bytes)
+            return file.read(max_bytes + 1)  # it may be growing; the decoder rejects the byte too many
+    except OSError as error:
+        return rejected(name, "unreadable_file", error=error.strerror)
 
 
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorting key that puts ``cell 9`` before ``cell 10``.
-
-    >>> sorted(["cell 10", "cell 9"], key=natural)
-    ['cell 9', 'cell 10']
-    """
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+def _existing_folder(folder: Path) -> Path:
+    """Return ``folder`` free of links."""
+    try:
+        root = folder.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise IngestError("folder_not_found", path=folder) from None
+    if not root.is_dir():
+        raise IngestError("folder_not_found", path=folder)
+    return root
 
 
 def _walk(folder: Path) -> Iterator[Path | OSError]:
-    """What is named like an image under ``folder``, links to folders, and what kept folders from being read.
+    """Yield paths named like an image under ``folder``, links to folders, and errors of unreadable folders.
 
     No link is followed.
     """
@@ -155,8 +173,8 @@ def _walk(folder: Path) -> Iterator[Path | OSError]:
         if entry.name.startswith("."):
             continue
         path = Path(entry.path)
-        looks_like_image = path.suffix.lower() in IMAGE_SUFFIXES
-        if entry.is_dir(follow_symlinks=False) and not looks_like_image:
+        named_like_image = is_image_name(entry.name)
+        if entry.is_dir(follow_symlinks=False) and not named_like_image:
             yield from _walk(path)
-        elif looks_like_image or (entry.is_symlink() and path.is_dir()):
+        elif named_like_image or (entry.is_symlink() and path.is_dir()):
             yield path

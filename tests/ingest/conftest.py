@@ -1,11 +1,23 @@
-"""A pipeline to queue images for."""
+"""S3 over HTTP, an object store and a pipeline to enqueue images for."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from db.engine import SessionFactory
 from db.schema import Pipeline
+from storage import DirectoryStore
+from tests.support.s3 import bucket, moto_url, s3_client, s3_endpoint
+
+__all__ = ["bucket", "moto_url", "s3_client", "s3_endpoint"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    """An empty object store."""
+    return DirectoryStore(tmp_path / "objects")
 
 
 @pytest.fixture

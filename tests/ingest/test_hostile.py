@@ -1,12 +1,15 @@
-"""Image files that no microscope wrote: each ends as its named reason, and the good ones beside it are taken in."""
+"""Hostile files: each is rejected for its named reason, from every source, and good ones are ingested."""
 
 from __future__ import annotations
 
 import io
 import os
 import struct
+import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,11 @@ from sqlalchemy import select
 
 from db import schema
 from db.engine import SessionFactory
-from ingest import ingest_folder
+from ingest import ingest
 from ingest.rejections import printable
+from ingest.sources import FolderSource, Labels, Source, UploadedFile, UploadSource, open_source
 from karyotyping.image.decode import ImageRejected, decode
-from storage import DirectoryStore
+from storage import DirectoryStore, key_of
 
 GREY = np.random.default_rng(7).integers(0, 256, (96, 128), dtype=np.uint8)
 RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
@@ -210,7 +214,9 @@ def test_hostile_bytes_get_their_reason(name: str, capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
 
 
-def test_hostile_files_stop_nobody_else(tmp_path: Path, session_factory: SessionFactory, pipeline_id: int) -> None:
+def test_hostile_files_do_not_stop_good_ones(
+    tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
     folder = tmp_path / "batch"
     folder.mkdir()
     (tmp_path / "outside.tif").write_bytes(GOOD["good.tif"])
@@ -223,19 +229,63 @@ def test_hostile_files_stop_nobody_else(tmp_path: Path, session_factory: Session
         expected[printable(os.fsdecode(place))] = reason
     for name, data in GOOD.items():
         (folder / name).write_bytes(data)
-    (folder / "notes.txt").write_text("not looked at")
-    (folder / ".hidden.tif").write_text("not looked at")
-    store = DirectoryStore(tmp_path / "objects")
+    (folder / "notes.txt").write_text("passed over")
+    (folder / ".hidden.tif").write_text("passed over")
 
-    summary = ingest_folder(session_factory, store, folder, pipeline_id=pipeline_id)
+    summary = ingest(session_factory, store, FolderSource(folder), pipeline_id=pipeline_id)
 
     assert len(expected) >= 30
-    assert {one.name: one.reason for one in summary.rejected} == expected
+    assert {rejection.name: rejection.reason for rejection in summary.rejected} == expected
     assert (summary.new, summary.duplicate) == (len(GOOD), 0)
     with session_factory() as session:
         assert set(session.scalars(select(schema.Image.file_name))) == set(GOOD)
         assert set(session.scalars(select(schema.Analysis.image_id))) == set(summary.image_ids)
         Row = schema.Rejection
         rows = session.execute(select(Row.file_name, Row.reason, Row.sentence)).all()
-        assert sorted(rows) == sorted(tuple(one) for one in summary.rejected)
+        assert sorted(rows) == sorted(map(tuple, summary.rejected))
         assert set(store.keys()) == set(session.scalars(select(schema.Image.object_key)))
+
+
+@pytest.mark.parametrize("kind", ["archive", "upload", "prefix"])
+def test_hostile_bytes_get_the_same_reason_from_every_source(
+    kind: str,
+    request: pytest.FixtureRequest,
+    store: DirectoryStore,
+    session_factory: SessionFactory,
+    pipeline_id: int,
+) -> None:
+    contents = {name: data for name, (_, data) in FILES.items()} | GOOD
+    with _source(kind, contents, request) as source:
+        summary = ingest(session_factory, store, source, pipeline_id=pipeline_id)
+    assert {rejection.name: rejection.reason for rejection in summary.rejected} == {
+        name: reason for name, (reason, _) in FILES.items()
+    }
+    assert summary.new == len(GOOD)
+    with session_factory() as session:
+        batch = session.get_one(schema.IngestBatch, summary.batch_id)
+        assert (batch.kind, batch.new_count, batch.rejected_count) == (kind, len(GOOD), len(FILES))
+        assert set(session.scalars(select(schema.Image.file_name))) == set(GOOD)
+        for image in session.scalars(select(schema.Image)):
+            assert image.object_key == key_of(GOOD[image.file_name])
+            assert image.sha256 == sha256(GOOD[image.file_name]).hexdigest()
+
+
+@contextmanager
+def _source(kind: str, contents: dict[str, bytes], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
+    """Serve ``contents`` as an archive, an upload or a prefix of a bucket."""
+    if kind == "upload":
+        yield UploadSource([UploadedFile(name, io.BytesIO(data)) for name, data in contents.items()], Labels("C-1"))
+        return
+    if kind == "archive":
+        path: Path = request.getfixturevalue("tmp_path") / "monday.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in contents.items():
+                archive.writestr(name, data)
+        with open_source(str(path)) as source:
+            yield source
+        return
+    client, bucket = request.getfixturevalue("s3_client"), request.getfixturevalue("bucket")
+    for name, data in contents.items():
+        client.put_object(Bucket=bucket, Key=f"monday/{name}", Body=data)
+    with open_source(f"s3://{bucket}/monday", endpoint_url=request.getfixturevalue("s3_endpoint")) as source:
+        yield source

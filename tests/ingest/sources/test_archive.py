@@ -1,168 +1,62 @@
-"""Folders and zips of single pictures: what is in them, of which cell, and what is wrong with the rest."""
+"""Zip archives of metaphase images."""
 
 from __future__ import annotations
 
-import struct
 import zipfile
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from ingest.rejections import IngestError, Rejected
-from ingest.sources.archive import Picture, open_collection
-from karyotyping.image.decode import ImageRejected
-
-Build = Callable[[dict[str, bytes]], Path]
+from ingest.sources import Item, Labels, open_source
 
 
-def folder(path: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (path / "crops" / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / "crops" / name).write_bytes(content)
-    return path / "crops"
-
-
-def archive(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path / "crops.zip", "w", zipfile.ZIP_DEFLATED) as target:
-        for name, content in files.items():
-            target.writestr(name, content)
-    return path / "crops.zip"
-
-
-@pytest.fixture(params=[folder, archive])
-def build(request: pytest.FixtureRequest, tmp_path: Path) -> Build:
-    """Makes the same collection as a folder or as a zip."""
-    return lambda files: request.param(tmp_path, files)
-
-
-def found(path: Path, by_cell: str | None = None) -> list[tuple[str, str | None]]:
-    """Name and cell of each picture, name and reason of what is rejected."""
-    with open_collection(path) as collection:
-        return [
-            (item.name, item.cell if isinstance(item, Picture) else item.reason)
-            for item in collection.pictures(by_cell)
-        ]
-
-
-def test_pictures_are_found_in_every_folder_in_natural_order(build: Build) -> None:
-    files = ["cell 10/a.png", "cell 9/ü.PNG", "b.tif", ".hidden.png", "cell 9/.DS_Store", "notes.txt", "deep/er/c.jpg"]
-    path = build(dict.fromkeys(files, b"x"))
-    assert [name for name, _ in found(path)] == ["b.tif", "cell 9/ü.PNG", "cell 10/a.png", "deep/er/c.jpg"]
-    assert [cell for _, cell in found(path, "folder")] == [".", "cell 9", "cell 10", "deep/er"]
-
-
-def test_the_index_gives_order_and_cells_and_is_held_to_its_word(build: Build) -> None:
-    lines = ["file;cell", "b.png;1", "a.png;1", "gone.png;1", "b.png;2", "odd;3", ";4", "c.png;", "../d.png;5"]
-    path = build(dict.fromkeys(["a.png", "b.png", "c.png", "late.png", "odd"], b"x") | {"index.csv": bom(lines)})
-    answers = found(path, "cell")
-    inside = [answer for answer in answers if answer[0] != "../d.png"]
-    assert inside == [
-        ("b.png", "1"),
-        ("a.png", "1"),
-        ("gone.png", "missing_crop"),
-        ("b.png", "listed_twice"),
-        ("odd", "3"),
-        ("line 7", "missing_crop"),
-        ("c.png", "missing_cell"),
-        ("late.png", "missing_cell"),
-    ]
-    assert dict(answers)["../d.png"] in ("missing_crop", "outside_collection")
-    assert [name for name, _ in found(path)][:2] == ["b.png", "a.png"]
-
-
-def bom(lines: list[str]) -> bytes:
-    return "\r\n".join(lines).encode("utf-8-sig")
-
-
-@pytest.mark.parametrize(
-    ("index", "reason"),
-    [
-        (None, "manifest_unreadable"),
-        (b"file,case\na.png,1\n", "manifest_missing_column"),
-        (b"name,cell\na.png,1\n", "manifest_missing_column"),
-        (b"file,cell\n\xff\xfe,1\n", "manifest_unreadable"),
-        (b'file,cell\n"a.png,1\n', "manifest_unreadable"),
-    ],
-)
-def test_an_index_that_does_not_tell_cells_is_said_to_be_wrong(build: Build, index: bytes | None, reason: str) -> None:
-    path = build({"a.png": b"x"} | ({} if index is None else {"index.csv": index}))
-    with pytest.raises(IngestError) as raised:
-        found(path, "cell")
-    assert raised.value.reason == reason
-    assert "index.csv" in raised.value.sentence
-
-
-def test_names_that_lead_elsewhere_or_come_twice_are_rejected(tmp_path: Path) -> None:
-    path = tmp_path / "hostile.zip"
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Two cases, an image in no folder, a hostile name, and files that are passed over."""
+    path = tmp_path / "monday.zip"
     with zipfile.ZipFile(path, "w") as target:
-        for name in ("../up.png", "/etc/root.png", "..\\b.png", "bell\x07.png", "good.png", "__MACOSX/._good.png"):
-            target.writestr(name, b"first")
-        with pytest.warns(UserWarning, match="Duplicate"):
-            target.writestr("good.png", b"second")
-    answers = found(path)
-    assert len(answers) == 6
-    assert set(answers) == {
-        ("../up.png", "outside_collection"),
-        ("..\\b.png", "outside_collection"),
-        ("/etc/root.png", "outside_collection"),
-        ("bell\\x07.png", "unsafe_name"),
-        ("good.png", None),
-        ("good.png", "named_twice"),
-    }
-    with open_collection(path) as collection:
-        assert collection.read("good.png", 100) == b"first"
+        for name in ("A/cell 10.tif", "A/cell 9.tif", "B/slide 2/1.png", "loose.bmp", "../up.tif"):
+            target.writestr(name, name.encode())
+        for name in ("notes.txt", ".hidden.tif", "__MACOSX/A/._cell 9.tif"):
+            target.writestr(name, b"passed over")
+    return path
 
 
-def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_bytes(b"x")
-    path = folder(tmp_path, {"a.png": b"x", "index.csv": b"file\nlink.png\n"})
-    (path / "link.png").symlink_to(tmp_path / "secret.png")
-    assert found(path) == [("link.png", "symlink_outside_folder"), ("a.png", None)]
+def test_images_are_items_in_natural_order_and_cases_are_folders(archive: Path) -> None:
+    with open_source(str(archive)) as source:
+        *items, rejection = source.items()
+        assert (source.kind, source.source) == ("archive", str(archive))
+        assert [(item.name, item.labels.case) for item in items if isinstance(item, Item)] == [
+            ("A/cell 9.tif", "A"),
+            ("A/cell 10.tif", "A"),
+            ("B/slide 2/1.png", "B/slide 2"),
+            ("loose.bmp", "monday"),
+        ]
+        assert isinstance(rejection, Rejected)
+        assert rejection.reason == "outside_collection"
 
 
-def test_a_bomb_is_known_by_the_size_that_it_claims_and_gives_no_more(tmp_path: Path) -> None:
-    path = archive(tmp_path, {"bomb.png": bytes(10**6), "liar.png": bytes(10**6)})
-    data = bytearray(path.read_bytes())
-    for at in (data.rindex(b"liar.png") - 46 + 24, data.index(b"liar.png") - 30 + 22):
-        struct.pack_into("<I", data, at, 5)
-    path.write_bytes(data)
-    with open_collection(path) as collection:
-        with pytest.raises(ImageRejected) as raised:
-            collection.read("bomb.png", 1000)
-        liar = collection.read("liar.png", 1000)
-    assert raised.value.reason == "too_many_bytes"
-    assert isinstance(liar, Rejected)
-    assert liar.reason == "damaged_archive"
+def test_a_given_case_applies_to_all_images(archive: Path) -> None:
+    with open_source(str(archive), Labels("24-7", lab="north")) as source:
+        labels = {(item.labels.case, item.labels.lab) for item in source.items() if isinstance(item, Item)}
+    assert labels == {("24-7", "north")}
 
 
-def test_locked_and_damaged_entries_are_rejected_alone(tmp_path: Path) -> None:
-    path = archive(tmp_path, {"damaged.png": b"x" * 100, "locked.png": b"y" * 100, "good.png": b"z"})
-    data = bytearray(path.read_bytes())
-    data[data.index(b"damaged.png") + 11] ^= 0xFF
-    for at in (data.rindex(b"locked.png") - 46 + 8, data.index(b"locked.png") - 30 + 6):
-        data[at] |= 1
-    path.write_bytes(data)
-    with open_collection(path) as collection:
-        read = {name: collection.read(name, 1000) for name in ("damaged.png", "locked.png", "good.png")}
-    assert read.pop("good.png") == b"z"
-    assert [item.reason for item in read.values() if isinstance(item, Rejected)] == ["damaged_archive", "locked"]
+def test_threads_may_read_at_the_same_time(tmp_path: Path) -> None:
+    contents = {f"{number}.tif": bytes([number]) * 100_000 for number in range(64)}
+    with zipfile.ZipFile(tmp_path / "many.zip", "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in contents.items():
+            target.writestr(name, data)
+    with open_source(str(tmp_path / "many.zip")) as source, ThreadPoolExecutor(8) as threads:
+        items = [item for item in source.items() if isinstance(item, Item)]
+        read = dict(zip([item.name for item in items], threads.map(lambda item: item.read(2**20), items), strict=True))
+    assert read == contents
 
 
-def test_utf8_names_that_are_not_marked_as_such_are_read(tmp_path: Path) -> None:
-    path = archive(tmp_path, {"ü.png": b"x"})
-    data = bytearray(path.read_bytes())
-    name = "ü.png".encode()
-    for at in (data.rindex(name) - 46 + 8, data.index(name) - 30 + 6):
-        struct.pack_into("<H", data, at, 0)
-    path.write_bytes(data)
-    assert found(path) == [("ü.png", None)]
-
-
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and nothing", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_neither_folder_nor_zip_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "crops.zip"
-    path.write_bytes(content)
-    with pytest.raises(IngestError) as raised, open_collection(path):
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "monday.zip").write_bytes(b"PK\x03\x04 and nothing")
+    with pytest.raises(IngestError) as caught, open_source(str(tmp_path / "monday.zip")):
         pass
-    assert raised.value.reason == "not_a_collection"
+    assert caught.value.reason == "not_a_collection"

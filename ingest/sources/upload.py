@@ -1,0 +1,71 @@
+"""Images that a client sends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, ClassVar
+
+from db.schema import BatchKind
+from ingest.rejections import Rejected, rejected
+from ingest.sources.base import Item, Source
+from ingest.sources.labels import Labels
+
+MAX_NAME_LENGTH = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """One file of an upload: the name that the client gave, and its seekable content."""
+
+    name: str | None
+    content: BinaryIO
+
+
+class UploadSource(Source):
+    """Files of one upload, all of one case, in the order in which they were sent."""
+
+    kind: ClassVar[BatchKind] = "upload"
+
+    def __init__(self, files: Sequence[UploadedFile], labels: Labels) -> None:
+        """Name the files, which are read later.
+
+        Args:
+            files: Files of the upload; their content stays open until the batch has ended.
+            labels: Labels of every image, with a case.
+        """
+        self.source = f"{len(files)} uploaded files" if len(files) != 1 else "1 uploaded file"
+        self._files = files
+        self._labels = labels
+
+    def items(self) -> list[Item]:
+        """See :class:`~ingest.sources.base.Source`."""
+        names = [safe_name(file.name) for file in self._files]
+        return [
+            Item(name, self._labels, partial(_read, file.content, name))
+            for name, file in zip(names, self._files, strict=True)
+        ]
+
+
+def safe_name(name: str | None) -> str:
+    r"""Return the last part of a client's path, printable, not hidden, at most ``MAX_NAME_LENGTH`` long.
+
+    >>> safe_name("..\\..\\cell\n1.tif"), safe_name("../.png"), safe_name(None)
+    ('cell_1.tif', '_.png', 'image')
+    """
+    last = (name or "image").replace("\\", "/").rpartition("/")[2]
+    printable = "".join(character if character.isprintable() else "_" for character in last)[-MAX_NAME_LENGTH:]
+    return f"_{printable}" if printable.startswith(".") or not printable else printable
+
+
+def _read(content: BinaryIO, name: str, max_bytes: int) -> bytes | Rejected:
+    try:
+        size = content.seek(0, os.SEEK_END)
+        if size > max_bytes:
+            return rejected(name, "too_many_bytes", size=size, limit=max_bytes)
+        content.seek(0)
+        return content.read(max_bytes + 1)
+    except OSError as error:  # large uploads are kept on disk
+        return rejected(name, "unreadable_file", error=error.strerror)

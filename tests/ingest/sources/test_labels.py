@@ -1,0 +1,49 @@
+"""Labels from text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from db.schema import Priority
+from ingest.sources import LabelError, Labels, read_labels
+from ingest.sources.labels import MAX_LABEL_LENGTH
+
+
+def test_text_becomes_labels_and_defaults_fill_the_rest() -> None:
+    values = {"case": " 24-7 ", "tissue": "", "captured_at": "2024-05-31", "priority": "Stat", "path": "a.tif"}
+    labels = read_labels(values, Labels("other", lab="north", tissue="blood"))
+    assert labels == Labels(
+        "24-7", lab="north", tissue="blood", captured_at=datetime(2024, 5, 31, tzinfo=UTC), priority=Priority.STAT
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("case", "a\0b", "bad_text"),
+        ("case", "a\u200bb", "bad_text"),
+        ("lab", "right\u202eto left", "bad_text"),
+        ("slide", "x" * (MAX_LABEL_LENGTH + 1), "long_text"),
+        ("captured_at", "31.05.2024", "bad_date"),
+        ("priority", "now", "bad_priority"),
+    ],
+)
+def test_a_wrong_label_is_named_with_its_column(column: str, value: str, reason: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        read_labels({column: value})
+    assert (caught.value.column, caught.value.reason) == (column, reason)
+    assert caught.value.sentence.startswith(column)
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), [("A/1.tif", "A"), ("A/slide 1/2.tif", "A/slide 1"), ("loose.tif", "monday")]
+)
+def test_a_missing_case_is_the_folder(name: str, case: str) -> None:
+    assert Labels().in_folder(name, "monday").case == case
+    assert Labels("24-7").in_folder(name, "monday").case == "24-7"
+
+
+def test_an_unnamed_root_is_a_case_too() -> None:
+    assert Labels().in_folder("loose.tif", "").case == "unnamed"

@@ -1,0 +1,1 @@
+"""Cases: their list, and each with its result and images."""

@@ -1,0 +1,1 @@
+"""Images: upload through the API."""
