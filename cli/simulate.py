@@ -49,7 +49,9 @@ def simulate(
 
 @train_app.command()
 def router(
-    config: Annotated[Path, typer.Option(exists=True, help="TOML file.")] = Path("training/configs/router.toml"),
+    config: Annotated[
+        Path | None, typer.Option(exists=True, help="TOML file; default: the shipped router.toml.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and the exported ONNX file.")] = Path("runs/router"),
 ) -> None:
     """Train the contour router (single, cluster, chromosome with noise, noise)."""
@@ -57,7 +59,10 @@ def router(
         from training.router.train import train  # noqa: PLC0415 - torch is an extra
     except ModuleNotFoundError as problem:
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
-    train(config, out)
+    try:
+        train(config, out)
+    except ValueError as problem:
+        fail(str(problem))
 
 
 @train_app.command()
@@ -66,7 +71,7 @@ def embedder(
     config: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="TOML file; training/configs/adaptation.toml with photographs, else embedder.toml."
+            exists=True, help="TOML file; default: the shipped adaptation.toml with images, else embedder.toml."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and results.")] = Path("runs/embedder"),
@@ -92,14 +97,13 @@ def embedder(
         fail("--fold and --without hold reports out: they do not go with --photographs")
     if start and not photographs:
         fail("--start is what adapts to --photographs: give these too")
-    config = config or _usual("adaptation.toml" if photographs else "embedder.toml")
     try:
         if photographs:
             files = _images(photographs)
-            adapted = adapt(config, out, files, say=err.print, start=start)
+            adapted = adapt(config, out, files, log=err.print, start=start)
             err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
         else:
-            train(config, out, say=err.print, fold=fold, without=without)
+            train(config, out, log=err.print, fold=fold, without=without)
     except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
 
@@ -109,7 +113,8 @@ def segmenter(
     config: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="TOML file; training/configs/photographs.toml with photographs, else segmenter.toml."
+            exists=True,
+            help="TOML file; default: the shipped photographs.toml with --photographs, else segmenter.toml.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
@@ -129,13 +134,7 @@ def segmenter(
         fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
     files = _images(photographs) if photographs else []
     try:
-        train(
-            config or _usual("photographs.toml" if files else "segmenter.toml"),
-            out,
-            say=err.print,
-            start=start,
-            photographs=files,
-        )
+        train(config, out, log=err.print, start=start, photographs=files)
     except ValueError as problem:
         fail(str(problem))
 
@@ -155,14 +154,6 @@ def mean(
     except (ValueError, ModelUnavailable) as problem:
         fail(str(problem))
     err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/], its card in [bold]{out.with_suffix('.md')}[/]")
-
-
-def _usual(name: str) -> Path:
-    """A configuration that karyoflow comes with; the command ends if it is not where the command was given."""
-    config = Path("training/configs") / name
-    if not config.is_file():
-        fail(f"there is no {config} here: give the command in karyoflow's own folder, or name a file with --config")
-    return config
 
 
 def _images(folder: Path) -> list[Path]:

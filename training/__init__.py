@@ -1,1 +1,1 @@
-"""Everything that makes or judges what the models know: simulation, data sets, training loops, evaluation."""
+"""Simulation, data sets, training loops and evaluation of the networks."""

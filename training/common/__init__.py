@@ -1,1 +1,1 @@
-"""What every training shares: model cards, ONNX export, optimiser, precision."""
+"""Code that every training uses: checkpoints, optimiser, ONNX export and restore, model cards."""

@@ -1,4 +1,4 @@
-"""Model cards: what a network is, what it was made from and how well it does."""
+"""Model cards: what a network is, which data it was trained on, and its accuracy."""
 
 from __future__ import annotations
 
@@ -16,13 +16,34 @@ _LICENCES = {
 
 
 def licences(reports: Iterable[str]) -> str:
-    """The terms of the data behind a network: of the ideograms, and of these reports (names without a suffix)."""
+    """Return the terms of the training data.
+
+    Args:
+        reports: names of the karyotype reports, without a suffix.
+
+    >>> licences(["pki3_gband"])
+    'ideograms: public domain (NCBI); Pki-3 G-banded chromosomes: public academic set, no terms stated'
+    """
     return "; ".join(["ideograms: public domain (NCBI)", *(_LICENCES.get(name, name) for name in reports)])
 
 
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
 def write_card(weights: Path, facts: Mapping[str, Any], metrics: Mapping[str, float], text: str) -> None:
-    """Write the card beside ``weights``: TOML front matter with the file's SHA-256, then ``text`` in Markdown."""
-    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in {**facts, "sha256": sha256}.items()]
+    """Write the card of an ONNX file next to it, with the suffix ``.md``.
+
+    Args:
+        weights: ONNX file; its SHA-256 goes into the card.
+        facts: ``models.registry.CARD_KEYS`` other than ``sha256`` and ``metrics``.
+        metrics: figures by name.
+        text: body of the card in Markdown.
+    """
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in {**facts, "sha256": file_sha256(weights)}.items()
+    ]
     lines += ["", "[metrics]", *(f"{key} = {value}" for key, value in metrics.items())]
     weights.with_suffix(".md").write_text("\n".join(["+++", *lines, "+++", text, ""]), "utf-8")

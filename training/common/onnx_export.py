@@ -1,4 +1,4 @@
-"""A trained network becomes one ONNX file, which must compute what the network does."""
+"""Export of a trained network to one ONNX file, verified against the network."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from torch import nn
 from models.engine import Placement, load_engine
 
 MAX_DIFFERENCE = 1e-4
-"""Largest difference of an output between torch and the exported file."""
+"""Largest absolute difference of an output between torch and the exported file."""
 
 
 class ExportMismatch(Exception):
-    """The exported network does not compute what the trained one does."""
+    """Error of an exported file whose outputs differ from those of the network."""
 
 
 def export_onnx(
@@ -27,25 +27,28 @@ def export_onnx(
     inputs: Mapping[str, NDArray[np.float32]],
     outputs: Sequence[str],
     *,
-    sides_of: int | None = None,
+    side_multiple: int | None = None,
 ) -> Path:
-    """Write ``network`` with a dynamic batch dimension, and check it on ``inputs`` (two rows or more of each).
+    """Write a network as an ONNX file with a dynamic batch dimension, and verify it.
 
     Args:
-        network: what is exported; its arguments are the inputs, in their order.
-        path: of the ONNX file; the weights lie within it.
-        inputs: examples by name.
+        network: network to export; its arguments are the inputs, in their order.
+        path: ONNX file to write; it holds the weights.
+        inputs: example inputs by name, two rows or more each; the file is verified on them.
         outputs: names of what the network returns.
-        sides_of: heights and widths are dynamic too, multiples of so many pixels; all inputs are pictures (N, C, H, W)
-            then.
+        side_multiple: heights and widths are dynamic too, as multiples of this many pixels; all inputs are then images
+            (N, C, H, W).
+
+    Returns:
+        ``path``.
 
     Raises:
-        ExportDiffers: an output differs from torch's by more than ``TOLERANCE``.
+        ExportMismatch: an output differs from torch's by more than ``MAX_DIFFERENCE``.
     """
     network = network.eval()
-    any_shape: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
-    if sides_of is not None:
-        any_shape |= {2: sides_of * torch.export.Dim("rows"), 3: sides_of * torch.export.Dim("columns")}
+    dynamic: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
+    if side_multiple is not None:
+        dynamic |= {2: side_multiple * torch.export.Dim("rows"), 3: side_multiple * torch.export.Dim("columns")}
     tensors = tuple(torch.from_numpy(example) for example in inputs.values())
     torch.onnx.export(
         network,
@@ -53,18 +56,18 @@ def export_onnx(
         path,
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_shapes=tuple(any_shape for _ in tensors),
+        dynamic_shapes=tuple(dynamic for _ in tensors),
         opset_version=18,
         external_data=False,
         verbose=False,
     )
-    _forget_sources(path)
+    _strip_metadata(path)
     with torch.no_grad():
-        theirs = network(*tensors)
-    theirs = (theirs,) if isinstance(theirs, torch.Tensor) else theirs
-    ours = load_engine(path, "cpu", Placement(threads=1)).infer(inputs)
-    for name, expected in zip(outputs, theirs, strict=True):
-        difference = float(np.abs(ours[name] - expected.numpy()).max(initial=0.0))
+        expected = network(*tensors)
+    expected = (expected,) if isinstance(expected, torch.Tensor) else expected
+    exported = load_engine(path, "cpu", Placement(threads=1)).infer(inputs)
+    for name, values in zip(outputs, expected, strict=True):
+        difference = float(np.abs(exported[name] - values.numpy()).max(initial=0.0))
         if difference > MAX_DIFFERENCE:
             raise ExportMismatch(
                 f"{name} of {path} differs from the trained network by {difference:.2g} (allowed {MAX_DIFFERENCE})"
@@ -72,11 +75,11 @@ def export_onnx(
     return path
 
 
-def _forget_sources(path: Path) -> None:
-    """Take the exporter's notes out of an ONNX file: stack traces with the paths of the machine that made it."""
+def _strip_metadata(path: Path) -> None:
+    """Remove the exporter's notes from an ONNX file: stack traces with paths of this machine."""
     model = onnx.load(path)
     model.doc_string = model.graph.doc_string = ""
-    for noted in (
+    for annotated in (
         model,
         model.graph,
         *model.graph.node,
@@ -84,5 +87,5 @@ def _forget_sources(path: Path) -> None:
         *model.graph.input,
         *model.graph.output,
     ):
-        del noted.metadata_props[:]
+        del annotated.metadata_props[:]
     onnx.save(model, path)

@@ -1,4 +1,4 @@
-"""How networks are trained: AdamW, one cycle of learning rate, an exponential average of the weights, checkpoints."""
+"""Optimisation of a network: AdamW, one cycle of the learning rate, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from training.common.checkpoint import Checkpoint
+
 
 class Optimiser:
-    """Trains a network step by step; all that it needs to go on lies in its checkpoint.
+    """AdamW with one cycle of the learning rate, and an exponential moving average of the weights.
 
     Args:
-        network: put into the memory format in which convolutions are quick.
-        steps: of the whole training.
-        learning_rate: its largest.
-        weight_decay: of AdamW.
-        warming: share of the steps in which the learning rate rises.
-        kept: share of the average that a step keeps, told how many came before it.
-        steepest: largest norm of a gradient; none if None.
-        checkpoint: file that is written to and resumed from.
+        network: network to train; it is moved to the channels-last memory format.
+        steps: number of steps of the whole training.
+        learning_rate: largest learning rate of the cycle.
+        weight_decay: weight decay of AdamW.
+        warmup_share: share of the steps in which the learning rate rises, 0..1.
+        average_decay: decay of the moving average, 0..1, by the number of steps before.
+        checkpoint: file to write to and to resume from.
+        max_gradient_norm: norm to which gradients are clipped; None does not clip.
     """
 
     def __init__(
@@ -32,75 +34,66 @@ class Optimiser:
         steps: int,
         learning_rate: float,
         weight_decay: float,
-        warming: float,
-        kept: Callable[[float], float],
+        warmup_share: float,
+        average_decay: Callable[[float], float],
         checkpoint: Path,
-        steepest: float | None = None,
+        max_gradient_norm: float | None = None,
     ) -> None:
         moved: Any = network  # the stubs do not know this argument
         moved.to(memory_format=torch.channels_last)
-        self._network = network
-        self._steepest, self._checkpoint = steepest, checkpoint
-        self._averaged = AveragedModel(network, avg_fn=lambda mean, new, n: mean.lerp(new, 1 - kept(float(n))))
-        self._optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self._optimiser, learning_rate, steps + 1, pct_start=warming
+        self._network, self._max_gradient_norm = network, max_gradient_norm
+        self._averaged = AveragedModel(
+            network, avg_fn=lambda mean, new, step: mean.lerp(new, 1 - average_decay(float(step)))
         )
-        self._parts: dict[str, Any] = {
-            "network": network, "averaged": self._averaged, "optimiser": self._optimiser, "schedule": self._schedule
-        }  # fmt: skip
+        self._adamw = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._adamw, learning_rate, steps + 1, pct_start=warmup_share
+        )
+        self._checkpoint = Checkpoint(
+            checkpoint,
+            {"network": network, "averaged": self._averaged, "optimiser": self._adamw, "schedule": self._schedule},
+        )
 
     @property
     def averaged(self) -> Any:
-        """The network with its averaged weights."""
+        """Network with the averaged weights."""
         return self._averaged.module
 
     def resume(self) -> int:
-        """Take up what the checkpoint holds, if there is one; how many steps were done."""
-        if not self._checkpoint.is_file():
-            return 0
-        stored = torch.load(self._checkpoint, weights_only=True)
-        for name, part in self._parts.items():
-            part.load_state_dict(stored[name])
-        return int(stored["step"])
+        """Restore the checkpoint if there is one; return the number of completed steps."""
+        return self._checkpoint.resume()
 
     def step(self, loss: Tensor) -> None:
-        """Learn from a loss."""
-        self._optimiser.zero_grad()
-        back: Any = loss
-        back.backward()
-        if self._steepest is not None:
-            nn.utils.clip_grad_norm_(self._network.parameters(), self._steepest)
-        self._optimiser.step()
+        """Update the weights by the gradient of a loss."""
+        self._adamw.zero_grad()
+        typed: Any = loss  # the stubs do not type `backward`
+        typed.backward()
+        if self._max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._max_gradient_norm)
+        self._adamw.step()
         self._schedule.step()
         self._averaged.update_parameters(self._network)
 
     def save(self, done: int) -> None:
-        """Write the checkpoint after so many steps; whole, or not at all."""
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save({"step": done} | {name: part.state_dict() for name, part in self._parts.items()}, partial)
-        partial.replace(self._checkpoint)
+        """Write the checkpoint after ``done`` steps; an interruption leaves the previous one."""
+        self._checkpoint.save(done)
 
 
-def read_averaged_weights(checkpoint: Path) -> dict[str, Any]:
-    """The averaged weights that a training has come to."""
-    stored = torch.load(checkpoint, weights_only=True)["averaged"]
-    return {name.removeprefix("module."): value for name, value in stored.items() if name.startswith("module.")}
+def update_batch_norm(network: nn.Module, batches: Iterable[Tensor], run: Callable[[Tensor], object]) -> None:
+    """Measure the statistics of batch normalisation again.
 
-
-def update_batch_norm(trained: nn.Module, seen: Iterable[Tensor], look: Callable[[Tensor], object]) -> None:
-    """Take the statistics of batch normalisation afresh: those of averaged weights are not the average of theirs.
+    The statistics of averaged weights are not the average of the statistics (SWA, Izmailov et al. 2018, section 3.2).
 
     Args:
-        trained: left in training mode.
-        seen: batches of what the network sees.
-        look: runs the network on one.
+        network: network with averaged weights; it stays in training mode.
+        batches: inputs of the network.
+        run: runs the network on one batch.
     """
-    norms = [module for module in trained.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain average over what follows
-    trained.train()
+        norm.momentum = None  # a plain average over the batches
+    network.train()
     with torch.no_grad():
-        for batch in seen:
-            look(batch)
+        for batch in batches:
+            run(batch)

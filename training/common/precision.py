@@ -1,4 +1,4 @@
-"""How training computes on a CPU: in half the bits where the processor multiplies them, and nowhere else."""
+"""Precision of training on a CPU: bfloat16 where the processor multiplies it, else float32."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 
 
 def autocast_bfloat16() -> Any:
-    """A context in which networks compute in bfloat16 on processors with AVX512-BF16, in float32 on others.
+    """Return a context in which networks compute in bfloat16 on processors with AVX512-BF16.
 
-    Convolutions then train about twice as fast; elsewhere bfloat16 is emulated, ten times slower. Losses stay outside.
+    Convolutions then train about twice as fast. Other processors emulate bfloat16, ten times slower: they stay in
+    float32. Losses are computed outside of the context.
     """
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bool(torch.cpu.get_capabilities().get("avx512_bf16")))

@@ -1,6 +1,7 @@
-"""One network of several trainings that began with the same weights: the mean of theirs, no larger than each.
+"""The mean of the weights of several trainings that started from the same weights.
 
-Where they err in different ways it errs less (model soups, Wortsman et al. 2022, arXiv 2203.05482).
+The mean is one network of the same size. It is often more accurate than each of them (model soups, Wortsman et al.
+2022, arXiv 2203.05482).
 """
 
 from __future__ import annotations
@@ -17,34 +18,36 @@ from training.common.card import write_card
 
 
 def write_mean(exported: Sequence[Path], out: Path) -> None:
-    """Write the mean of exported networks to ``out``, an ONNX file like theirs, and its card.
+    """Write the mean of exported networks to ``out``, with its card.
 
-    That they began alike is the caller's business: their files do not tell.
+    The caller makes sure that the trainings started from the same weights: their files do not record it.
+
+    Args:
+        exported: ONNX files of one architecture, each with its card.
+        out: ONNX file to write.
 
     Raises:
-        ValueError: there are none, or they are not of one architecture.
-        models.registry.ModelUnavailable: one lacks its card.
+        ValueError: there are no files, or they are not of one architecture.
+        models.registry.ModelUnavailable: a file has no card.
     """
     if not exported:
-        raise ValueError("of no network there is no mean")
+        raise ValueError("a mean needs at least one network")
     trained = [resolve(file.stem, file.parent) for file in exported]
     networks = [onnx.load(file) for file in exported]
-    stored = [{item.name: numpy_helper.to_array(item) for item in network.graph.initializer} for network in networks]
-    for file, network, values in zip(exported, networks, stored, strict=True):
-        same_nodes = network.graph.node == networks[0].graph.node
-        if not same_nodes or {n: v.shape for n, v in values.items()} != {n: v.shape for n, v in stored[0].items()}:
-            raise ValueError(
-                f"{file} is not of the architecture of {exported[0]}: what lies between both is no network"
-            )
+    weights = [{item.name: numpy_helper.to_array(item) for item in network.graph.initializer} for network in networks]
+    shapes = [{name: value.shape for name, value in values.items()} for values in weights]
+    for file, network, shape in zip(exported, networks, shapes, strict=True):
+        if network.graph.node != networks[0].graph.node or shape != shapes[0]:
+            raise ValueError(f"{file} is not of the architecture of {exported[0]}: only equal networks have a mean")
     for item in networks[0].graph.initializer:
-        same = [each[item.name] for each in stored]
-        if same[0].dtype.kind == "f":
-            mean = np.stack(same).mean(axis=0, dtype=np.float64).astype(same[0].dtype)
+        values = [each[item.name] for each in weights]
+        if values[0].dtype.kind == "f":
+            mean = np.stack(values).mean(axis=0, dtype=np.float64).astype(values[0].dtype)
             item.CopyFrom(numpy_helper.from_array(mean, item.name))
     onnx.save(networks[0], out)
     facts = {key: value for key, value in trained[0].card.items() if key not in ("sha256", "metrics")}
     facts["data"] = "; ".join(dict.fromkeys(one.card["data"] for one in trained))
     facts["command"] = "; ".join([*dict.fromkeys(one.card["command"] for one in trained), "karyo train mean"])
-    begun = ", ".join(one.sha256[:8] for one in trained)
-    text = f"# {out.stem}\n\nThe mean of the networks whose sha256 begin with {begun}. It has not been measured."
+    digests = ", ".join(one.sha256[:8] for one in trained)
+    text = f"# {out.stem}\n\nThe mean of the networks whose sha256 begin with {digests}. It has not been measured."
     write_card(out, facts, {}, text)

@@ -21,7 +21,7 @@ class FitConfig:
     simulated_cells: StrictInt
     """Simulated cells of 46 chromosomes, in three stains."""
     cycles: StrictInt
-    """Cycles of the learning rate; each begins with the averaged weights of the one before (Loshchilov & Hutter 2017)."""
+    """Cycles of the learning rate (Loshchilov & Hutter 2017); each starts from the averaged weights of the last."""
     steps: StrictInt
     """Steps of each cycle."""
     batch: StrictInt
@@ -55,7 +55,7 @@ class EmbedderConfig(FitConfig):
     folds: StrictInt
     """Parts of the cases of each report, for cross-validation."""
     reports: Mapping[str, Number]
-    """Karyotype reports in ``KARYO_TEST_DATA`` (names without ``.zip``), and the sampling weight of their chromosomes."""
+    """Karyotype reports in ``KARYO_TEST_DATA`` (names without ``.zip``), with sampling weights of chromosomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=NO_OTHER_KEYS)

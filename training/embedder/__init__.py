@@ -1,1 +1,1 @@
-"""The embedding network: its data, its losses, how it is trained and exported."""
+"""Training of the embedding network, and its adaptation to a laboratory."""

@@ -1,4 +1,4 @@
-"""The file of the embedding network: written at the end of a training, and what another may begin with."""
+"""Export of the trained embedding network, and restoring it from an exported file."""
 
 from __future__ import annotations
 
@@ -15,29 +15,42 @@ from training.common.onnx_restore import read_weights, restore_weights
 from training.embedder.data import Chromosomes
 from training.embedder.losses import PROTOTYPES
 
-_COMPARED = 64
+_VERIFIED_CHROMOSOMES = 64
 """Chromosomes on which the exported file must compute what the network does."""
 
 
-def export_embedder(trained: Any, scale: float, folder: Path, seen: Chromosomes) -> Path:
-    """Write [Embedder, Prototypes] as ``embedder.onnx``, its scores being ``scale`` times the cosines.
+def export_embedder(trained: Any, scale: float, folder: Path, chromosomes: Chromosomes) -> Path:
+    """Write ``embedder.onnx``.
+
+    Args:
+        trained: module list of an ``Embedder`` and its ``Prototypes``.
+        scale: factor from cosines to scores.
+        folder: folder to write into.
+        chromosomes: inputs to verify the file on.
+
+    Returns:
+        The exported file.
 
     Raises:
-        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network on some of ``seen``.
+        training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
-    few = seen[np.arange(min(_COMPARED, len(seen)))].visible
+    examples = chromosomes[np.arange(min(_VERIFIED_CHROMOSOMES, len(chromosomes)))].visible
     outputs = ("embedding", "scores", "polarity")
-    return export_onnx(Scores(trained, scale), folder / f"{EMBEDDER}.onnx", {"appearance": few}, outputs)
+    return export_onnx(Scores(trained, scale), folder / f"{EMBEDDER}.onnx", {"appearance": examples}, outputs)
 
 
-def restore_embedder(trained: Any, start: Path, seen: Tensor) -> None:
-    """Give [Embedder, Prototypes] the weights of an exported network; ``seen`` (N, 1, ROWS, COLUMNS) is much of what
-    they are to be trained on.
+def restore_embedder(trained: Any, start: Path, appearance: Tensor) -> None:
+    """Load the weights of an exported network.
+
+    Args:
+        trained: module list of an ``Embedder`` and its ``Prototypes`` to load into.
+        start: exported network.
+        appearance: (N, 1, ROWS, COLUMNS) training inputs, as many as memory allows.
 
     Raises:
-        ValueError: it is another kind of network.
+        ValueError: ``start`` is another kind of network.
     """
-    restore_weights(trained, start, lambda: trained[0](seen), within="trained")
-    # The exporter keeps the prototypes under a name of its own; no other weights have their shape.
+    restore_weights(trained, start, lambda: trained[0](appearance), within="trained")
+    # The exporter renames the prototypes; no other weights have their shape.
     (directions,) = (values for values in read_weights(start).values() if values.shape == (DIMENSIONS, PROTOTYPES))
     trained[1].directions.data.copy_(directions.T)

@@ -1,4 +1,4 @@
-"""Karyotype reports as the embedding network sees them: every chromosome of a cell, straightened, on its canvas."""
+"""Training data of the embedding network: straightened chromosomes of karyotype reports on canvases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,37 +21,39 @@ from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.embedder import COLUMNS, ROWS, appearance, cell_scale
 from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import centromere_index
+from training.common.progress import Log
 
 MARGIN = 16
+"""Rows of a canvas beyond the network's input; it has half as many more columns. Augmentation shifts into them."""
 CANVAS_SHAPE = (ROWS + MARGIN, COLUMNS + MARGIN // 2)
-"""More than the network sees, so that augmentation has something to move."""
 APPEARANCE_VERSION = 4
-"""Version of what the network sees: chromosomes that were read before it changed are read anew."""
+"""Version of ``appearance``; chromosomes in the cache of another version are read again."""
 LEVELS = 100
-"""Grey levels per unit of what the network sees."""
+"""Grey levels per unit of the network's input."""
 
-_BODY = 4
-"""Level above which a chromosome is."""
+_MIN_BODY_LEVEL = 4  # grey level above which a pixel belongs to the chromosome
 
 
 @dataclass(frozen=True, slots=True)
 class Chromosomes:
-    """N labelled chromosomes."""
+    """N chromosomes with their labels."""
 
     canvas: NDArray[np.uint8]
-    """(N, *CANVAS) ``appearance`` in ``LEVELS``."""
+    """(N, *CANVAS_SHAPE) ``appearance`` in ``LEVELS``."""
     class_index: NDArray[np.int64]
-    """(N,) 0..23."""
+    """(N,) 0..23; -1 without a label."""
     upright: NDArray[np.bool_]
-    """(N,) whether the p arm is known to be up; where it is not, nothing is known of the polarity."""
+    """(N,) whether the p arm is known to be up; False where the polarity is unknown."""
     size: NDArray[np.float32]
-    """(N,) as ``Measured`` gives it; comparable within a cell."""
+    """(N,) ``Measurement.size``; comparable within a cell."""
     report: NDArray[np.str_]
     """(N,) name of the report, which is the domain."""
     cell: NDArray[np.str_]
+    """(N,) name of the cell, unique over all reports."""
     case: NDArray[np.str_]
+    """(N,) name of the case, unique over all reports."""
     name: NDArray[np.str_]
-    """(N,) the file in the report."""
+    """(N,) file name in the report."""
 
     def __len__(self) -> int:
         return len(self.class_index)
@@ -61,32 +63,32 @@ class Chromosomes:
 
     @property
     def visible(self) -> NDArray[np.float32]:
-        """The part of the canvases that the network sees, (N, 1, ROWS, COLUMNS)."""
+        """(N, 1, ROWS, COLUMNS) inputs of the network: the middle of the canvases."""
         top, left = MARGIN // 2, MARGIN // 4
-        seen: NDArray[np.float32] = self.canvas[:, None, top : top + ROWS, left : left + COLUMNS].astype(np.float32)
-        return seen / np.float32(LEVELS)
+        middle: NDArray[np.float32] = self.canvas[:, None, top : top + ROWS, left : left + COLUMNS].astype(np.float32)
+        return middle / np.float32(LEVELS)
 
     @property
     def centromere(self) -> NDArray[np.float32]:
-        """(N,) row of the canvas where the ideogram puts it; NaN where it is not known which end is up."""
-        body = self.canvas.max(axis=2) > _BODY
+        """(N,) row of the centromere on the canvas, by the ideogram; NaN where the polarity is unknown."""
+        body = self.canvas.max(axis=2) > _MIN_BODY_LEVEL
         first, last = body.argmax(axis=1), body.shape[1] - body[:, ::-1].argmax(axis=1)
         share = np.array([centromere_index(k + 1) for k in range(len(CLASS_NAMES))])[self.class_index]
         return np.where(self.upright, first + share * (last - first), np.nan).astype(np.float32)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Chromosomes:
-        """All of several sets."""
+        """Return the chromosomes of all parts."""
         return Chromosomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)))
 
 
 CanvasAndSize = tuple[NDArray[np.uint8], float]
-"""The canvas and the size of a chromosome."""
+"""Canvas (CANVAS_SHAPE) in ``LEVELS``, and ``Measurement.size``, of a chromosome."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One line of a report's index."""
+    """One row of a report's index."""
 
     file: str
     class_index: int
@@ -95,14 +97,18 @@ class ReportRow:
     case: str
 
 
-def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str], None] = print) -> Chromosomes:
-    """Every chromosome of a report: a zip with an ``index.csv`` (file, class, cell, case, upright).
+def read_report(report: Path, cache: Path, workers: int = 2, log: Log = print) -> Chromosomes:
+    """Return the chromosomes of a karyotype report.
 
-    What was read is kept in ``cache``, as straightening takes minutes.
+    Args:
+        report: zip of single chromosomes with an ``index.csv`` (file, class, cell, case, upright).
+        cache: folder that keeps the chromosomes: straightening takes minutes.
+        workers: processes to straighten with.
+        log: receives lines of progress.
     """
     stored = cache_path(cache, report.stem)
     if not stored.is_file():
-        say(f"straightening the chromosomes of {report.name}")
+        log(f"straightening the chromosomes of {report.name}")
         with zipfile.ZipFile(report) as archive:
             rows = [_row(row) for row in csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8"))]
             by_cell = defaultdict(list)
@@ -110,20 +116,26 @@ def read_report(report: Path, cache: Path, workers: int = 2, say: Callable[[str]
                 by_cell[row.cell].append(row)
             jobs = [[(row, archive.read(row.file)) for row in cell] for cell in by_cell.values()]
         with ProcessPoolExecutor(workers) as pool:
-            found = [item for cell in pool.map(_cell, jobs, chunksize=4) for item in cell]
-        save_chromosomes(stored, found, report.stem)
+            items = [item for cell in pool.map(_read_cell, jobs, chunksize=4) for item in cell]
+        save_chromosomes(stored, items, report.stem)
     return load_chromosomes(stored)
 
 
 def cache_path(cache: Path, report: str) -> Path:
-    """Where the chromosomes of a report are kept once they were read."""
+    """Return the cache file of the chromosomes of a report."""
     return cache / f"{report}-{APPEARANCE_VERSION}.npz"
 
 
-def save_chromosomes(path: Path, found: Iterable[tuple[ReportRow, CanvasAndSize]], report: str) -> None:
-    """Keep chromosomes in a file; whole, or not at all."""
-    rows, seen = zip(*found, strict=True)
-    canvases, sizes = zip(*seen, strict=True)
+def save_chromosomes(path: Path, items: Iterable[tuple[ReportRow, CanvasAndSize]], report: str) -> None:
+    """Write chromosomes to a file; an interruption leaves no file.
+
+    Args:
+        path: file to write.
+        items: row and canvas of each chromosome.
+        report: name of their report.
+    """
+    rows, drawn = zip(*items, strict=True)
+    canvases, sizes = zip(*drawn, strict=True)
     partial = path.with_suffix(".partial.npz")
     np.savez(
         partial,
@@ -140,7 +152,7 @@ def save_chromosomes(path: Path, found: Iterable[tuple[ReportRow, CanvasAndSize]
 
 
 def load_chromosomes(path: Path) -> Chromosomes:
-    """What ``save`` kept."""
+    """Return the chromosomes that ``save_chromosomes`` wrote."""
     with np.load(path) as stored:
         return Chromosomes(*(stored[item.name] for item in fields(Chromosomes)))
 
@@ -151,19 +163,29 @@ def _row(row: dict[str, str]) -> ReportRow:
     return ReportRow(row["file"], CLASS_NAMES.index(name), upright, row["cell"], row.get("case", row["cell"]))
 
 
-def _cell(members: Sequence[tuple[ReportRow, bytes]]) -> list[tuple[ReportRow, CanvasAndSize]]:
-    pictures = [cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE) for _, encoded in members]
-    crops = [segment_crop(np.asarray(picture, np.uint8)) for picture in pictures]
+def _read_cell(members: Sequence[tuple[ReportRow, bytes]]) -> list[tuple[ReportRow, CanvasAndSize]]:
+    images = [cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE) for _, encoded in members]
+    crops = [segment_crop(np.asarray(image, np.uint8)) for image in images]
     return draw_cell([row for row, _ in members], crops)
 
 
 def draw_cell(rows: Sequence[ReportRow], crops: Sequence[Crop]) -> list[tuple[ReportRow, CanvasAndSize]]:
-    """The chromosomes of one cell on their canvases."""
+    """Segment, straighten and draw the chromosomes of one cell.
+
+    Args:
+        rows: row of each chromosome.
+        crops: image of each chromosome.
+    """
     return draw_canvases(rows, measure_crops(crops))
 
 
 def draw_canvases(rows: Sequence[ReportRow], measured: Sequence[Measurement]) -> list[tuple[ReportRow, CanvasAndSize]]:
-    """The same, of chromosomes that have been straightened."""
+    """Draw the straightened chromosomes of one cell on canvases, at the scale of the cell.
+
+    Args:
+        rows: row of each chromosome.
+        measured: measurement of each chromosome.
+    """
     scale = cell_scale(measured)
     return [
         (row, (np.round(LEVELS * appearance(item, scale, CANVAS_SHAPE)).astype(np.uint8), item.size))

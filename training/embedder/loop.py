@@ -1,11 +1,9 @@
-"""The training loop of the embedding network: seeded, resumable, logged."""
+"""Training loop of the embedding network: seeded, resumable, logged."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,162 +16,142 @@ from karyotyping.classification.embedder import ROWS
 from models.networks.embedder import DIMENSIONS, Embedder, Prototypes
 from training.common.optimiser import Optimiser, update_batch_norm
 from training.common.precision import autocast_bfloat16
+from training.common.progress import Log, append_json_line
+from training.configs.embedder import FitConfig
 from training.embedder.augment import Strength, augment, stain_centromeres
 from training.embedder.checkpoint import restore_embedder
 from training.embedder.data import Chromosomes
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, right_prototypes, triplet_loss
 from training.embedder.negatives import make_negatives
 
-_EVERY = 200
-"""Steps between checkpoints, and between lines of the log."""
-_LOOKED = 8
-"""Batches that tell what an exported network is to normalise."""
-_SETTLING = 40
-"""Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train; the fields of ``training/configs/embedder.toml`` of these names."""
-
-    seed: int
-    cycles: int
-    """How often the learning rate rises and falls; each cycle begins with the averaged weights of the one before it
-    (Loshchilov & Hutter 2017)."""
-    steps: int
-    """Of each cycle."""
-    batch: int
-    negatives: int
-    """Of each batch, how many are spoiled into what has no class."""
-    learning_rate: float
-    weight_decay: float
-    averaging: float
-    """Share of the running average of the weights that a step keeps."""
-    scale: float
-    """Of the cosines, before the softmax."""
-    margin: float
-    objective: str
-    """``margin_softmax`` learns the prototypes; ``triplet`` takes them to be the means of the classes."""
-    polarity: float
-    """Weight of the polarity head's loss."""
-    strength: float
-    """Of the augmentation, in units of the usual one."""
-
-    @classmethod
-    def of(cls, config: dict[str, Any]) -> Settings:
-        """Those among other fields of a configuration."""
-        return cls(**{item.name: config[item.name] for item in fields(cls)})
+_LOG_EVERY = 200  # steps between checkpoints, and between lines of the log
+_RESTORE_BATCHES = 8  # batches on which an exported network's batch normalisation is measured
+_BATCH_NORM_BATCHES = 40  # batches on which the averaged weights' batch normalisation is measured
 
 
 class Batches:
-    """Augmented batches: the n-th depends on the seed and on n alone, so that training can go on where it stopped."""
+    """Augmented batches by number; a batch depends on the seed and its number alone.
 
-    def __init__(self, chromosomes: Chromosomes, weights: NDArray[np.float64], settings: Settings) -> None:
+    Args:
+        chromosomes: N chromosomes to draw from.
+        weights: (N,) sampling weights.
+        config: configuration of the training.
+    """
+
+    def __init__(self, chromosomes: Chromosomes, weights: NDArray[np.float64], config: FitConfig) -> None:
         self._canvas = torch.from_numpy(chromosomes.canvas)
         self._class_index = torch.from_numpy(chromosomes.class_index)
         self._upright = torch.from_numpy(chromosomes.upright)
         self._centromere = torch.from_numpy(chromosomes.centromere)
         self._weights = torch.from_numpy(weights)
-        self._settings = settings
+        self._config = config
         usual = Strength()
-        self._strength = Strength(*(settings.strength * getattr(usual, item.name) for item in fields(usual)))
+        self._strength = Strength(*(config.strength * getattr(usual, item.name) for item in fields(usual)))
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Appearance (N, 1, H, W), class index (-1: none), turned, upright (N,)."""
-        size, spoil = self._settings.batch, self._settings.negatives
-        random = torch.Generator().manual_seed(self._settings.seed * 1_000_003 + number)
+        """Return a batch of N chromosomes; numbers below 0 are batches that no step learns from.
+
+        Returns:
+            Appearance (N, 1, ROWS, COLUMNS), class index (N,), -1 for objects without a class, turned (N,) and
+            upright (N,).
+        """
+        size, negatives = self._config.batch, self._config.negatives
+        random = torch.Generator().manual_seed(self._config.seed * 1_000_003 + number)
         chosen = torch.multinomial(self._weights, size, replacement=True, generator=random)
         turned = torch.rand(size, generator=random) < 0.5
         canvas = stain_centromeres(self._canvas[chosen], self._centromere[chosen], random)
-        seen = augment(canvas, turned, random, self._strength)
+        appearance = augment(canvas, turned, random, self._strength)
         class_index, upright = self._class_index[chosen], self._upright[chosen]
-        if spoil:
-            seen[:spoil] = make_negatives(seen[:spoil], random)
-            class_index[:spoil], upright[:spoil] = -1, False
-        return seen.contiguous(memory_format=torch.channels_last), class_index, turned, upright
+        if negatives:
+            appearance[:negatives] = make_negatives(appearance[:negatives], random)
+            class_index[:negatives], upright[:negatives] = -1, False
+        return appearance.contiguous(memory_format=torch.channels_last), class_index, turned, upright
 
 
-def fit(
-    batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None], start: Path | None = None
-) -> Any:
-    """Train, or go on from the last checkpoint in ``folder``; the averaged [Embedder, Prototypes].
+def fit(batches: Batches, config: FitConfig, folder: Path, log: Log, start: Path | None = None) -> Any:
+    """Train the network, or continue from the last checkpoint in ``folder``.
 
-    AdamW, cycles of learning rate, an exponential average of the weights. One thread, so that a seed gives the same
-    weights on the same machine.
+    AdamW, cycles of the learning rate, averaged weights. It uses one thread, so that a seed gives the same weights on
+    the same machine.
 
     Args:
-        batches: to learn from.
-        settings: how.
-        folder: of this training alone.
-        say: told of each line of the log.
-        start: exported network whose weights this training begins with.
+        batches: batches to learn from.
+        config: configuration of the training.
+        folder: folder of this training alone.
+        log: receives lines of progress.
+        start: exported network to start from.
+
+    Returns:
+        Module list of the ``Embedder`` and its ``Prototypes``, with averaged weights, in evaluation mode.
 
     Raises:
-        ValueError: ``start`` is of another network.
+        ValueError: ``start`` is another kind of network.
     """
     torch.set_num_threads(1)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(config.seed)
     trained: Any = nn.ModuleList([Embedder(ROWS), Prototypes(PROTOTYPES)])
     if start is not None:
-        restore_embedder(trained, start, torch.cat([batches(-1 - number)[0] for number in range(_LOOKED)]))
-    for cycle in range(settings.cycles):
-        trained = _one_cycle(trained, batches, settings, folder, say, cycle=cycle)
-    update_batch_norm(trained, (batches(-1 - number)[0] for number in range(_SETTLING)), trained[0])
+        restore_embedder(trained, start, torch.cat([batches(-1 - number)[0] for number in range(_RESTORE_BATCHES)]))
+    for cycle in range(config.cycles):
+        trained = _fit_cycle(trained, batches, config, folder, log, cycle=cycle)
+    update_batch_norm(trained, (batches(-1 - number)[0] for number in range(_BATCH_NORM_BATCHES)), trained[0])
     trained.eval()
-    if settings.objective == "triplet":
+    if config.objective == "triplet":
         centre_prototypes(trained, batches)
     return trained
 
 
-def _one_cycle(
-    network: Any, batches: Batches, settings: Settings, folder: Path, say: Callable[[str], None], *, cycle: int
-) -> Any:
-    """The averaged [Embedder, Prototypes] after a cycle that begins with ``network``."""
-    optimisation = Optimiser(
-        network,
-        steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warming=0.2,
-        kept=lambda _: settings.averaging,
+def _fit_cycle(trained: Any, batches: Batches, config: FitConfig, folder: Path, log: Log, *, cycle: int) -> Any:
+    """Train for one cycle of the learning rate; return the network with averaged weights."""
+    optimiser = Optimiser(
+        trained,
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_share=0.2,
+        average_decay=lambda _: config.averaging,
         checkpoint=folder / f"checkpoint-{cycle}.pt",
     )
-    first, every = cycle * settings.steps, settings.cycles * settings.steps
-    start = optimisation.resume()
-    if 0 < start < settings.steps:
-        say(f"resuming after step {first + start} of {every}")
-    embedder, prototypes = network
-    network.train()
-    began, total = time.monotonic(), 0.0
-    for step in range(start, settings.steps):
-        seen, class_index, turned, upright = batches(first + step)
-        with autocast_bfloat16():
-            embedding, polarity = (said.float() for said in embedder(seen))
-        if settings.objective == "triplet":
-            loss = triplet_loss(embedding, class_index, settings.margin)
-        else:
-            right = right_prototypes(class_index, turned, upright)
-            loss = margin_softmax(prototypes(embedding), right, settings.scale, settings.margin).mean()
-        loss = loss + settings.polarity * polarity_loss(polarity, turned, upright)
-        optimisation.step(loss)
-        total += loss.item()
+    first, total = cycle * config.steps, config.cycles * config.steps
+    start = optimiser.resume()
+    if 0 < start < config.steps:
+        log(f"resuming after step {first + start} of {total}")
+    trained.train()
+    began, losses = time.monotonic(), list[float]()
+    for step in range(start, config.steps):
+        loss = _loss(trained, batches(first + step), config)
+        optimiser.step(loss)
+        losses.append(loss.item())
         done = step + 1
-        if done % _EVERY == 0 or done == settings.steps:
-            line = {"step": first + done, "loss": round(total / (done - max(start, done - _EVERY)), 4)}
-            line["images_per_second"] = round(settings.batch * (done - start) / (time.monotonic() - began))
-            with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-            say(f"step {first + done}/{every}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
-            optimisation.save(done)
-            total = 0.0
-    return optimisation.averaged
+        if done % _LOG_EVERY == 0 or done == config.steps:
+            line = {"step": first + done, "loss": round(sum(losses) / len(losses), 4)}
+            line["images_per_second"] = round(config.batch * (done - start) / (time.monotonic() - began))
+            append_json_line(folder / "log.jsonl", line)
+            log(f"step {first + done}/{total}: loss {line['loss']}, {line['images_per_second']} chromosomes/s")
+            optimiser.save(done)
+            losses.clear()
+    return optimiser.averaged
+
+
+def _loss(trained: Any, batch: tuple[Tensor, Tensor, Tensor, Tensor], config: FitConfig) -> Tensor:
+    """Return the loss of a batch: of its classes, and of its polarities."""
+    embedder, prototypes = trained
+    appearance, class_index, turned, upright = batch
+    with autocast_bfloat16():
+        embedding, polarity = (output.float() for output in embedder(appearance))
+    if config.objective == "triplet":
+        loss = triplet_loss(embedding, class_index, config.margin)
+    else:
+        right = right_prototypes(class_index, turned, upright)
+        loss = margin_softmax(prototypes(embedding), right, config.scale, config.margin).mean()
+    return loss + config.polarity * polarity_loss(polarity, turned, upright)
 
 
 def centre_prototypes(trained: Any, batches: Batches) -> None:
-    """Put every prototype where the mean of its chromosomes lies."""
+    """Set every prototype to the mean of its chromosomes' embeddings."""
     sums = torch.zeros(PROTOTYPES, DIMENSIONS)
     with torch.no_grad():
-        for number in range(_SETTLING):
-            seen, class_index, turned, upright = batches(-1 - number)
-            sums += right_prototypes(class_index, turned, upright).float().T @ trained[0](seen)[0]
+        for number in range(_BATCH_NORM_BATCHES):
+            appearance, class_index, turned, upright = batches(-1 - number)
+            sums += right_prototypes(class_index, turned, upright).float().T @ trained[0](appearance)[0]
         trained[1].directions.copy_(sums)

@@ -1,4 +1,4 @@
-"""What the embedding network is asked for."""
+"""Losses of the embedding network."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from pytorch_metric_learning import distances, losses, miners
 from torch import Tensor
 from torch.nn import functional
 
-CLASSES = 24
-WAYS = 2
+from karyotyping.classification.embedder import ORIENTATION_COUNT
+from karyotyping.nomenclature.classes import CLASS_COUNT
+
 UNKNOWNS = 4
-"""Prototypes of what is no chromosome."""
-PROTOTYPES = CLASSES * WAYS + UNKNOWNS
+"""Prototypes of objects without a class."""
+PROTOTYPES = CLASS_COUNT * ORIENTATION_COUNT + UNKNOWNS
+"""Prototypes: each class p arm up and p arm down, then ``UNKNOWNS``."""
 
 
 def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
-    """(N, PROTOTYPES) bool, the prototypes that are right for each chromosome.
+    """Return which prototypes are right for each chromosome.
 
-    Both ways of a class are right if it is not known which end of the picture the p arm is at; class -1 is no class.
+    Both prototypes of a class are right where the polarity is unknown.
+
+    Args:
+        class_index: (N,) 0..23; -1 for objects without a class.
+        turned: (N,) bool, whether the chromosome was turned by 180 degrees.
+        upright: (N,) bool, whether the p arm was known to be up before.
+
+    Returns:
+        (N, PROTOTYPES) bool.
     """
     n = len(class_index)
     right = torch.zeros((n, PROTOTYPES), dtype=torch.bool)
@@ -25,25 +35,39 @@ def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Te
     index = torch.arange(n)
     up = known & ~(upright & turned)
     down = known & ~(upright & ~turned)
-    right[index[up], WAYS * class_index[up]] = True
-    right[index[down], WAYS * class_index[down] + 1] = True
-    right[~known, CLASSES * WAYS :] = True
+    right[index[up], ORIENTATION_COUNT * class_index[up]] = True
+    right[index[down], ORIENTATION_COUNT * class_index[down] + 1] = True
+    right[~known, CLASS_COUNT * ORIENTATION_COUNT :] = True
     return right
 
 
 def margin_softmax(cosine: Tensor, right: Tensor, scale: float = 16.0, margin: float = 0.2) -> Tensor:
-    """(N,) cross entropy of scaled cosines, the right ones made harder by ``margin`` (CosFace, Wang et al. 2018).
+    """Return the cross entropy of scaled cosines with a margin (CosFace, Wang et al. 2018, Eq. 4).
 
     The probability of several right prototypes is their sum.
+
+    Args:
+        cosine: (N, PROTOTYPES).
+        right: (N, PROTOTYPES) bool.
+        scale: factor of the cosines before the softmax.
+        margin: subtracted from the cosines of right prototypes.
+
+    Returns:
+        (N,).
     """
     logits = scale * (cosine - margin * right)
     return torch.logsumexp(logits, dim=1) - torch.logsumexp(logits.masked_fill(~right, -torch.inf), dim=1)
 
 
 def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) -> Tensor:
-    """Triplet loss of cosine distances over the semi-hard triplets of a batch (the paper, Eq. 3), either way up.
+    """Return the triplet loss over the semi-hard triplets of a batch (KaryoXpert, Chen et al. 2024, Eq. 3).
 
-    What has no class takes no part.
+    Distances are cosines, and polarity is ignored.
+
+    Args:
+        embedding: (N, D) unit vectors.
+        class_index: (N,) 0..23; objects without a class (-1) are ignored.
+        margin: of the triplets.
     """
     cosine = distances.CosineSimilarity()
     known = class_index >= 0
@@ -54,6 +78,12 @@ def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) ->
 
 
 def polarity_loss(logit: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
-    """Mean binary cross entropy over those whose polarity is known; 0 if it is of none."""
+    """Return the mean binary cross entropy of the polarity over chromosomes where it is known; 0 without any.
+
+    Args:
+        logit: (N,) log-odds that the p arm is up.
+        turned: (N,) bool, whether the chromosome was turned by 180 degrees.
+        upright: (N,) bool, whether the p arm was known to be up before.
+    """
     each = functional.binary_cross_entropy_with_logits(logit, (~turned).float(), reduction="none")
     return (each * upright).sum() / upright.sum().clamp(min=1)

@@ -1,4 +1,4 @@
-"""What an embedding must not take for a chromosome: merged pairs, markers of two halves, pieces, debris."""
+"""Objects without a class, made of chromosomes: merged pairs, markers of two halves, pieces, debris."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def make_negatives(seen: Tensor, random: torch.Generator) -> Tensor:
-    """Each picture of ``seen`` (N, 1, H, W) turned into what has no class, in one of four ways."""
-    ways = (merged_pair, marker, piece, debris)
-    made = [ways[k % len(ways)](one, seen[k - 1], random) for k, one in enumerate(seen)]
-    return torch.stack(made)
+def make_negatives(appearance: Tensor, random: torch.Generator) -> Tensor:
+    """Turn each chromosome into an object without a class, in one of four ways.
+
+    Args:
+        appearance: (N, 1, H, W) inputs of the network.
+        random: source of randomness.
+
+    Returns:
+        (N, 1, H, W).
+    """
+    kinds = (merged_pair, marker, piece, debris)
+    return torch.stack([kinds[k % len(kinds)](one, appearance[k - 1], random) for k, one in enumerate(appearance)])
 
 
 def _between(low: float, high: float, random: torch.Generator) -> float:
@@ -19,7 +26,7 @@ def _between(low: float, high: float, random: torch.Generator) -> float:
 
 
 def merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
-    """Two end to end, or side by side, drawn together as far as the canvas asks for."""
+    """Return two chromosomes end to end, or side by side, overlapping as far as the canvas requires."""
     height, width = one.shape[1:]
     if _between(0, 1, random) < 0.5:
         apart = round(_between(0.15, 0.3, random) * height)
@@ -29,13 +36,13 @@ def merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
 
 
 def marker(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
-    """The upper half of one, the lower half of another."""
+    """Return the upper half of one chromosome above the lower half of another."""
     cut = one.shape[1] // 2 + round(_between(-3, 3, random))
     return torch.cat([one[:, :cut], other[:, cut:]], dim=1)
 
 
 def piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
-    """About a half, moved to where the middle is."""
+    """Return about a half of a chromosome, centred."""
     rows = torch.nonzero(one[0].amax(dim=1) > 0.1)[:, 0]
     if not len(rows):
         return one
@@ -47,7 +54,7 @@ def piece(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
 
 
 def debris(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
-    """A blot without bands: an ellipse of any size and depth, cloudy."""
+    """Return an ellipse of any size and stain, cloudy and without bands."""
     height, width = one.shape[1:]
     y = (torch.arange(height) - height / 2)[:, None] / (_between(0.06, 0.4, random) * height)
     x = (torch.arange(width) - width / 2)[None, :] / (_between(0.2, 0.5, random) * width)
@@ -56,9 +63,9 @@ def debris(one: Tensor, _: Tensor, random: torch.Generator) -> Tensor:
     return (y**2 + x**2 < 1) * torch.clamp(_between(0.3, 1.8, random) + 0.8 * (clouds - 0.5), 0.05, 2.5)
 
 
-def _moved(picture: Tensor, down: int, right: int) -> Tensor:
-    """Shifted, with nothing coming in from beyond the edges."""
-    height, width = picture.shape[1:]
+def _moved(image: Tensor, down: int, right: int) -> Tensor:
+    """Return an image (1, H, W) shifted by rows and columns, with zeros from beyond its edges."""
+    height, width = image.shape[1:]
     d, r = abs(down), abs(right)
-    padded = functional.pad(picture, (r, r, d, d))
+    padded = functional.pad(image, (r, r, d, d))
     return padded[:, d - down : d - down + height, r - right : r - right + width]

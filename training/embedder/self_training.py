@@ -1,18 +1,16 @@
-"""The embedding network comes to know a laboratory's chromosomes, of which nobody has named one.
+"""Adaptation of the embedding network to the unlabelled metaphase images of a laboratory (self-training).
 
-A cell tells more of its chromosomes than each tells of itself, as every class has about two of them. What its cell
-takes a chromosome for counts as true, and the network learns to see it in the chromosome alone (self-training, Lee
-2013, "Pseudo-Label"), beside chromosomes that are drawn from ideograms and so are surely what they are said to be.
+The assignment of a whole cell is more reliable than the prediction of one chromosome: each class occurs about twice.
+The assigned classes are the labels from which the network learns (pseudo-labels, Lee 2013). The rest of each batch are
+simulated chromosomes, whose labels are true.
 """
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +20,8 @@ from karyotyping.classification.prediction import Prediction
 from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.pipeline import Pipeline
 from models.registry import digest, resolve
+from training.common.progress import Log
+from training.configs.embedder import AdaptationConfig, read_adaptation_config
 from training.embedder.card import write_adapted_card
 from training.embedder.checkpoint import export_embedder
 from training.embedder.data import (
@@ -33,153 +33,178 @@ from training.embedder.data import (
     load_chromosomes,
     save_chromosomes,
 )
-from training.embedder.loop import Batches, Settings, fit
+from training.embedder.loop import Batches, fit
 from training.embedder.synthetic import read_simulated
 from training.embedder.validate import predict_cells
 
-Say = Callable[[str], None]
-_SURE = 0.5
-"""Least probability of a class, given the cell, that is taken as true."""
-_STANDING = 0.9
-"""Least probability that a chromosome stands upright, or on its head, that is taken as true."""
-_ASIDE = 5
-"""Every so manieth cell is not learnt from, and tells afterwards what was learnt."""
-_WORTH = 0.05
-"""Least rise of the agreement in those where something was gained; where nothing was it rose by .038 at most."""
+_MIN_CLASS_PROBABILITY = 0.5  # 0..1, given the cell, from which a class becomes a label
+_MIN_POLARITY_PROBABILITY = 0.9  # 0..1, from which a polarity becomes a label
+_HELD_OUT_EVERY = 5  # cells; every fifth is held out to measure the agreement
+_MIN_GAIN = 0.05  # rise of the agreement, 0..1; without a gain in accuracy it rose by 0.038 at most
 
 
-def adapt(config: Path, out: Path, photographs: Sequence[Path], say: Say = print, start: Path | None = None) -> Path:
-    """Adapt the network to photographs of metaphases: see ``adapt_to``.
+def adapt(
+    config: Path | None, out: Path, photographs: Sequence[Path], log: Log = print, start: Path | None = None
+) -> Path:
+    """Adapt the network to metaphase images: see ``adapt_to``.
 
     Args:
-        config: TOML like ``training/configs/adaptation.toml``.
-        out: folder for what was read, and in a folder of its own each configuration's result.
-        photographs: what is no photograph, or shows no chromosomes, is left out, and said.
-        say: told of each photograph and of the training.
-        start: exported network to begin with; by default the one that karyoflow comes with.
+        config: TOML file; None for ``training/configs/adaptation.toml``.
+        out: folder of the chromosomes read, with one folder for each configuration's result.
+        photographs: image files; files that are no image, or show no chromosomes, are skipped and logged.
+        log: receives lines of progress.
+        start: exported network to start from; None for the one that karyoflow ships.
 
     Returns:
         The exported file.
 
     Raises:
-        ValueError: none of the photographs shows chromosomes, or ``start`` is another kind of network.
+        ValueError: the configuration is not valid, no image shows chromosomes, or ``start`` is another kind of network.
     """
-    settings = tomllib.loads(config.read_text("utf-8"))
+    settings = read_adaptation_config(config)
     out.mkdir(parents=True, exist_ok=True)
-    unnamed = read_images(photographs, out, say)
-    return adapt_to(unnamed, settings, out, say, start or resolve(EMBEDDER).path)
+    unlabelled = read_images(photographs, out, log)
+    return adapt_to(unlabelled, settings, out, log, start or resolve(EMBEDDER).path)
 
 
-def adapt_to(unnamed: Chromosomes, settings: dict[str, Any], out: Path, say: Say, start: Path) -> Path:
-    """Adapt the network in ``start`` to the chromosomes of whole cells; their classes are not looked at.
+def adapt_to(unlabelled: Chromosomes, config: AdaptationConfig, out: Path, log: Log, start: Path) -> Path:
+    """Adapt the network in ``start`` to the chromosomes of whole cells.
 
-    Interrupted, it goes on from its last checkpoint. Of every fifth cell nothing is learnt: the card says how often one
-    of its chromosomes by itself is told to be what its cell takes it for, before and after.
+    An interrupted adaptation continues from its last checkpoint. Every fifth cell is held out: the card reports how
+    often the prediction of one of its chromosomes agrees with the assignment of its cell, before and after.
+
+    Args:
+        unlabelled: chromosomes of whole cells; their classes are not used.
+        config: configuration of the adaptation.
+        out: folder to write into.
+        log: receives lines of progress.
+        start: exported network.
+
+    Returns:
+        The exported file.
 
     Raises:
-        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
-        ValueError: ``start`` is another kind of network, or cells are sure of nothing with it.
+        ValueError: ``start`` is another kind of network, or no assignment is probable enough to be a label.
+        training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
-    aside = np.isin(unnamed.cell, np.unique(unnamed.cell)[_ASIDE - 1 :: _ASIDE])
-    named = pseudo_label(start, unnamed[~aside])
-    if not len(named):
-        raise ValueError("the cells are sure of none of their chromosomes: the network knows too little to begin with")
-    drawn = read_simulated(settings["simulated_cells"], settings["seed"], out, say=say)
-    say(f"{len(named)} of {len(unnamed) - aside.sum()} chromosomes are what their cells take them for; learning these")
-    told = settings["told"]
-    weights = np.concatenate([np.full(len(named), told / len(named)), np.full(len(drawn), (1 - told) / len(drawn))])
-    shown = Chromosomes.concatenate([named, drawn])
-    folder = out / f"adapted-{digest({**settings, 'sight': APPEARANCE_VERSION, 'shown': _sha256(start, unnamed)})[:8]}"
+    held_out = np.isin(unlabelled.cell, np.unique(unlabelled.cell)[_HELD_OUT_EVERY - 1 :: _HELD_OUT_EVERY])
+    labelled = pseudo_label(start, unlabelled[~held_out])
+    if not len(labelled):
+        raise ValueError("no chromosome has a probable class within its cell: the network is too weak to start from")
+    simulated = read_simulated(config.simulated_cells, config.seed, out, log=log)
+    log(f"learning from {len(labelled)} of {len(unlabelled) - held_out.sum()} chromosomes, labelled by their cells")
+    share = config.told
+    weights = np.concatenate(
+        [np.full(len(labelled), share / len(labelled)), np.full(len(simulated), (1 - share) / len(simulated))]
+    )
+    chromosomes = Chromosomes.concatenate([labelled, simulated])
+    identity = {**asdict(config), "sight": APPEARANCE_VERSION, "shown": _sha256(start, unlabelled)}
+    folder = out / f"adapted-{digest(identity)[:8]}"
     folder.mkdir(exist_ok=True)
-    how = Settings.of(settings)
-    trained = fit(Batches(shown, weights, how), how, folder, say, start)
-    weights_file = export_embedder(trained, how.scale * settings["sharpness"], folder, shown)
-    agreed = {}
-    if aside.any():
-        agreed = {"before": agreement(start, unnamed[aside]), "after": agreement(weights_file, unnamed[aside])}
-    say(_verdict(agreed))
-    write_adapted_card(weights_file, settings, len(named), agreed, start)
-    return weights_file
+    trained = fit(Batches(chromosomes, weights, config), config, folder, log, start)
+    exported = export_embedder(trained, config.scale * config.sharpness, folder, chromosomes)
+    agreements = {}
+    if held_out.any():
+        agreements = {
+            "before": agreement(start, unlabelled[held_out]),
+            "after": agreement(exported, unlabelled[held_out]),
+        }
+    log(_verdict(agreements))
+    write_adapted_card(exported, config, len(labelled), agreements, start)
+    return exported
 
 
-def _verdict(agreed: Mapping[str, float]) -> str:
-    if not agreed:
-        return f"fewer than {_ASIDE} cells: none was left aside, so compare by eye what was learnt"
-    gained = agreed["after"] - agreed["before"]
-    advice = "the network knows them better" if gained >= _WORTH else "too little: keep the network that you have"
+def _verdict(agreements: Mapping[str, float]) -> str:
+    """Return in one sentence what the adaptation gained, and what to do with the network."""
+    if not agreements:
+        return f"fewer than {_HELD_OUT_EVERY} cells: none was held out, so compare the karyograms of both networks"
+    gained = agreements["after"] - agreements["before"]
+    advice = "use the adapted network" if gained >= _MIN_GAIN else "too little: keep the network that you have"
     return (
-        f"in cells aside, {agreed['before']:.1%} of the chromosomes by themselves were told to be what their cell "
-        f"takes them for, {agreed['after']:.1%} are now: {advice}"
+        f"in held-out cells, predictions of single chromosomes agreed with their cells for "
+        f"{agreements['before']:.1%} of the chromosomes before, {agreements['after']:.1%} after: {advice}"
     )
 
 
-def read_images(files: Sequence[Path], cache: Path, say: Say) -> Chromosomes:
-    """The chromosomes that karyoflow finds in photographs, each photograph a cell, without classes (-1).
+def read_images(files: Sequence[Path], cache: Path, log: Log) -> Chromosomes:
+    """Segment the chromosomes of metaphase images; each image is a cell, and classes are -1.
 
-    What was found is kept in ``cache`` file by file.
+    Args:
+        files: image files.
+        cache: folder that keeps the chromosomes of each image.
+        log: receives lines of progress.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no image shows chromosomes.
     """
     pipeline = Pipeline.default()
     parts: dict[Path, Chromosomes] = {}
     for number, file in enumerate(files, start=1):
         data = file.read_bytes()
-        # Names repeat between folders, and what is found depends on the segmenter.
+        # File names repeat between folders, and the chromosomes depend on the segmenter.
         cell = digest({"photograph": hashlib.sha256(data).hexdigest(), "pipeline": pipeline.digest})[:16]
         stored = cache_path(cache, f"photograph-{cell}")
         if not stored.is_file():
             try:
-                found = pipeline.measure(decode(data).pixels)
+                measurements = pipeline.measure(decode(data).pixels)
             except ImageRejected as problem:
-                say(f"{file.name}: {problem.sentence}")
+                log(f"{file.name}: {problem.sentence}")
                 continue
-            if not found:
-                say(f"{file.name}: nothing in it looks like a chromosome")
+            if not measurements:
+                log(f"{file.name}: no chromosomes found")
                 continue
-            rows = [ReportRow(f"{cell}/{k}", -1, False, cell, cell) for k in range(len(found))]
-            save_chromosomes(stored, draw_canvases(rows, found), "photographs")
-            say(f"{number} of {len(files)}: {len(found)} chromosomes in {file.name}")
-        if stored not in parts:  # the same photograph under another name is no other cell
+            rows = [ReportRow(f"{cell}/{k}", -1, False, cell, cell) for k in range(len(measurements))]
+            save_chromosomes(stored, draw_canvases(rows, measurements), "photographs")
+            log(f"{number} of {len(files)}: {len(measurements)} chromosomes in {file.name}")
+        if stored not in parts:  # copies of an image under other names are one cell
             parts[stored] = load_chromosomes(stored)
     if not parts:
-        raise ValueError("none of the photographs shows chromosomes: there is nothing to adapt to")
+        raise ValueError("none of the images shows chromosomes: there is nothing to adapt to")
     return Chromosomes.concatenate(list(parts.values()))
 
 
-def pseudo_label(weights: Path, unnamed: Chromosomes) -> Chromosomes:
-    """Those that their cells are sure of, with the classes that these take them for, turned p arm up where that is
-    known."""
-    canvas, class_index = unnamed.canvas.copy(), np.full(len(unnamed), -1)
-    upright = np.zeros(len(unnamed), bool)
-    for k, (one, assigned) in enumerate(_told_by(weights, unnamed)):
-        if assigned.class_id is None or assigned.score <= _SURE:
+def pseudo_label(weights: Path, unlabelled: Chromosomes) -> Chromosomes:
+    """Return the chromosomes whose class within their cell is probable, labelled with it.
+
+    They are turned p arm up where their polarity is probable.
+
+    Args:
+        weights: exported network.
+        unlabelled: chromosomes of whole cells.
+    """
+    canvas, class_index = unlabelled.canvas.copy(), np.full(len(unlabelled), -1)
+    upright = np.zeros(len(unlabelled), bool)
+    for k, (prediction, assignment) in enumerate(_predict_and_assign(weights, unlabelled)):
+        if assignment.class_id is None or assignment.score <= _MIN_CLASS_PROBABILITY:
             continue
-        up = one.p_up(assigned.class_id)
-        if up < 1 - _STANDING:
+        up = prediction.p_up(assignment.class_id)
+        if up < 1 - _MIN_POLARITY_PROBABILITY:
             canvas[k] = canvas[k, ::-1]
-        class_index[k], upright[k] = assigned.class_id - 1, max(up, 1 - up) > _STANDING
-    return replace(unnamed, canvas=canvas, class_index=class_index, upright=upright)[class_index >= 0]
+        class_index[k], upright[k] = assignment.class_id - 1, max(up, 1 - up) > _MIN_POLARITY_PROBABILITY
+    return replace(unlabelled, canvas=canvas, class_index=class_index, upright=upright)[class_index >= 0]
 
 
-def agreement(weights: Path, unnamed: Chromosomes) -> float:
-    """Share of chromosomes that by themselves are told to be what their cell takes them for."""
-    told = _told_by(weights, unnamed)
-    return round(float(np.mean([one.top5[0][0] == assigned.class_id for one, assigned in told])), 4)
+def agreement(weights: Path, unlabelled: Chromosomes) -> float:
+    """Return the share of chromosomes, 0..1, whose own prediction agrees with their cell's assignment."""
+    pairs = _predict_and_assign(weights, unlabelled)
+    return round(float(np.mean([prediction.top5[0][0] == assignment.class_id for prediction, assignment in pairs])), 4)
 
 
-def _told_by(weights: Path, unnamed: Chromosomes) -> list[tuple[Prediction, Assignment]]:
-    """What is said of each chromosome by itself, and within its cell."""
-    said = predict_cells(weights, unnamed)
-    assigned: dict[int, Assignment] = {}
-    for cell in np.unique(unnamed.cell):
-        members = np.flatnonzero(unnamed.cell == cell).tolist()
-        together = assign([said[k].log_probabilities for k in members], [1 - said[k].unknown for k in members])
-        assigned.update(zip(members, together, strict=True))
-    return [(one, assigned[k]) for k, one in enumerate(said)]
+def _predict_and_assign(weights: Path, unlabelled: Chromosomes) -> list[tuple[Prediction, Assignment]]:
+    """Return the prediction of each chromosome, and its assignment within its cell."""
+    predictions = predict_cells(weights, unlabelled)
+    assignments: dict[int, Assignment] = {}
+    for cell in np.unique(unlabelled.cell):
+        members = np.flatnonzero(unlabelled.cell == cell).tolist()
+        in_cell = assign(
+            [predictions[k].log_probabilities for k in members], [1 - predictions[k].unknown for k in members]
+        )
+        assignments.update(zip(members, in_cell, strict=True))
+    return [(prediction, assignments[k]) for k, prediction in enumerate(predictions)]
 
 
-def _sha256(start: Path, unnamed: Chromosomes) -> str:
-    found = hashlib.sha256(start.read_bytes())
-    found.update(np.ascontiguousarray(unnamed.canvas).data)
-    return found.hexdigest()
+def _sha256(start: Path, unlabelled: Chromosomes) -> str:
+    """Return the SHA-256 of a network and the chromosomes that it adapts to."""
+    state = hashlib.sha256(start.read_bytes())
+    state.update(np.ascontiguousarray(unlabelled.canvas).data)
+    return state.hexdigest()

@@ -1,10 +1,9 @@
-"""What the exported network says of chromosomes that it never saw, by the code that runs in production."""
+"""Validation of the exported embedding network on held-out chromosomes, by the code of the pipeline."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +17,28 @@ from models.engine import Placement, load_engine
 from training.embedder.data import Chromosomes
 
 HELD_OUT = "held-out.npz"
+"""File of the predictions of held-out chromosomes."""
 
 
-def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, Any]:
-    """Classify ``chromosomes``; keep every answer in ``HELD_OUT`` and the accuracies in ``metrics.json``."""
-    said = predict_cells(weights, chromosomes)
-    joint = np.stack([one.joint for one in said])
+def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, dict[str, float]]:
+    """Classify chromosomes; write the predictions to ``HELD_OUT`` and the accuracies to ``metrics.json``.
+
+    Args:
+        weights: exported network.
+        chromosomes: labelled chromosomes of whole cells.
+        folder: folder to write into.
+
+    Returns:
+        ``accuracies`` by report.
+    """
+    predictions = predict_cells(weights, chromosomes)
+    joint = np.stack([prediction.joint for prediction in predictions])
+    embeddings = [prediction.embedding for prediction in predictions if prediction.embedding is not None]
     np.savez(
         folder / HELD_OUT,
         joint=joint,
-        unknown=np.array([one.unknown for one in said]),
-        embedding=np.stack([one.embedding for one in said if one.embedding is not None]),
+        unknown=np.array([prediction.unknown for prediction in predictions]),
+        embedding=np.stack(embeddings),
         class_index=chromosomes.class_index,
         upright=chromosomes.upright,
         report=chromosomes.report,
@@ -36,46 +46,62 @@ def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> d
         case=chromosomes.case,
         name=chromosomes.name,
     )
-    measured = {
+    by_report = {
         report: accuracies(
             joint[chosen], chromosomes.class_index[chosen], chromosomes.cell[chosen], chromosomes.upright[chosen]
         )
         for report in sorted(set(chromosomes.report.tolist()))
         if (chosen := chromosomes.report == report).any()
     }
-    (folder / "metrics.json").write_text(json.dumps(measured, indent=2), "utf-8")
-    return measured
+    (folder / "metrics.json").write_text(json.dumps(by_report, indent=2), "utf-8")
+    return by_report
 
 
 def predict_cells(weights: Path, chromosomes: Chromosomes) -> list[Prediction]:
-    """What the exported network says of each, and its size in its cell."""
-    alone = predict(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
-    said = list(alone)
+    """Return the prediction of each chromosome, with the size prior of its cell.
+
+    Args:
+        weights: exported network.
+        chromosomes: chromosomes of whole cells.
+    """
+    single = predict(chromosomes.visible[:, 0], load_engine(weights, "cpu", Placement(threads=1)))
+    predictions = list(single)
     for name in np.unique(chromosomes.cell):
         members = np.flatnonzero(chromosomes.cell == name)
-        together = apply_size_prior([alone[k] for k in members], chromosomes.size[members])
-        for k, one in zip(members, together, strict=True):
-            said[k] = one
-    return said
+        in_cell = apply_size_prior([single[k] for k in members], chromosomes.size[members])
+        for k, prediction in zip(members, in_cell, strict=True):
+            predictions[k] = prediction
+    return predictions
 
 
 def accuracies(
     joint: NDArray[np.float64], class_index: NDArray[np.int64], cell: NDArray[np.str_], upright: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Shares of chromosomes: right alone, among the best five, assigned within their cell, and p arm up."""
+    """Return the accuracies of predictions.
+
+    Args:
+        joint: (N, 24, 2) log-probabilities of class and polarity.
+        class_index: (N,) true classes, 0..23.
+        cell: (N,) name of the cell of each chromosome.
+        upright: (N,) whether the p arm is known to be up.
+
+    Returns:
+        Number of ``chromosomes``, and shares 0..1: ``isolated`` (most probable class), ``isolated_top5``, ``assigned``
+        (within the cell), and ``polarity`` where it is known.
+    """
     evidence = logsumexp(joint, axis=2)
     order = np.argsort(-evidence, axis=1)
     assigned = np.zeros(len(class_index), bool)
     for name in np.unique(cell):
         members = np.flatnonzero(cell == name)
-        said = assign(evidence[members])
-        assigned[members] = [one.class_id == class_index[k] + 1 for k, one in zip(members, said, strict=True)]
-    found = {
+        assignments = assign(evidence[members])
+        assigned[members] = [one.class_id == class_index[k] + 1 for k, one in zip(members, assignments, strict=True)]
+    shares = {
         "isolated": float((order[:, 0] == class_index).mean()),
         "isolated_top5": float((order[:, :5] == class_index[:, None]).any(axis=1).mean()),
         "assigned": float(assigned.mean()),
     }
     if upright.any():
         up = logsumexp(joint[..., P_UP], axis=1) > np.log(0.5)
-        found["polarity"] = float(up[upright].mean())
-    return {"chromosomes": len(class_index)} | {name: round(value, 5) for name, value in found.items()}
+        shares["polarity"] = float(up[upright].mean())
+    return {"chromosomes": len(class_index)} | {name: round(value, 5) for name, value in shares.items()}

@@ -1,1 +1,1 @@
-"""Trains the contour router."""
+"""Training of the contour router."""

@@ -1,4 +1,4 @@
-"""Regions with a known content, cut out of simulated metaphases by the contour separation that runs in production."""
+"""Labelled regions of simulated metaphases, cut out by the contour separation of the pipeline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karyotyping.arrays import Bools
-from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.image.normalise import normalise
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, find_contours
 from karyotyping.segmentation.router import CLUSTER, GEOMETRY, NOISE, PART, SIDE, SINGLE, WITH_NOISE, describe
@@ -23,30 +23,36 @@ from training.simulation.metaphase import add_stain
 from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
-_SHAPE = (560, 680)
+_SHAPE = (560, 680)  # px, rows and columns of a simulated metaphase
 _CONTRASTS: tuple[Contrast, ...] = ("bright_field", "fluorescence")
-_TOUCHED = 0.15
-"""A region holds (some of) a chromosome if it covers this share of it."""
-_WHOLE = 0.7
-"""... and all of it from this share on: contours run inside of soft edges."""
+_MIN_PART = 0.15  # share of a chromosome, 0..1, from which a region contains a part of it
+_MAX_PART = 0.6  # share of a chromosome, 0..1, below which a region contains only a part of it
+_MIN_WHOLE = 0.7  # share of a chromosome, 0..1, from which a region contains it: contours run inside of soft edges
+_MIN_COVERED = 0.75  # share of a region, 0..1, that chromosomes cover unless noise is attached
+_MAX_NOISE_COVERED = 0.1  # share of a region, 0..1, that chromosomes may cover if it is noise
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """N regions as the router sees them, and what they are."""
+    """N regions as inputs of the router, with their routes."""
 
     appearance: NDArray[np.float16]
-    """(N, 2, SIDE, SIDE)"""
+    """(N, 2, SIDE, SIDE) stain and mask."""
     geometry: NDArray[np.float32]
-    """(N, G)"""
+    """(N, G) values of ``GEOMETRY``."""
     route: NDArray[np.int64]
     """(N,) indices into ``ROUTES``."""
 
 
 def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: int, held_out: bool) -> Samples:
-    """Regions of ``fields`` metaphases, ``share`` of them composed of the chromosomes of ``reports``.
+    """Simulate metaphases and return their labelled regions.
 
-    Held-out fields are of the held-out cells of the reports alone.
+    Args:
+        reports: karyotype reports to compose metaphases of.
+        share: share of metaphases composed of chromosomes of the reports, 0..1; the others are drawn from ideograms.
+        fields: number of metaphases.
+        seed: seed of the metaphases.
+        held_out: take the held-out cells of the reports instead of the training cells.
     """
     cells = [cell for report in reports for cell in read_cells(report, held_out=held_out)]
     by_report = [[cell for cell in cells if cell.report == report] for report in reports]
@@ -65,27 +71,31 @@ def make_samples(reports: Sequence[Path], share: float, fields: int, *, seed: in
 def _samples_of(
     rng: np.random.Generator, cell: ReportCell | None
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], int]]:
+    """Yield appearance, geometry and route of each region of one metaphase."""
     pixels, truth = compose_metaphase(rng, cell)
     normalised = normalise(pixels)
-    # Less is thrown away than in production, so that the router sees debris and nuclei too.
-    usual = ContourParameters()
-    nuclei = usual.nuclei if rng.random() < 0.5 else ()
-    parameters = replace(usual, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
+    # Looser filters than the pipeline's, so that debris and nuclei are among the samples.
+    default = ContourParameters()
+    nuclei = default.nuclei if rng.random() < 0.5 else ()
+    parameters = replace(default, debris_area=0.05, min_strength=0.2, nuclei=nuclei)
     contours = find_contours(normalised, parameters)
-    for region, route in label_regions(contours.regions, truth, normalised, rng):
-        look, numbers = describe(
+    for region, route in label_regions(contours.regions, truth, rng):
+        appearance, geometry = describe(
             region.crop(normalised.stain), region.mask, normalised.width, contours.typical_area * rng.uniform(0.8, 1.25)
         )
-        yield look, numbers, route
+        yield appearance, geometry, route
 
 
 def compose_metaphase(rng: np.random.Generator, cell: ReportCell | None) -> tuple[NDArray[np.uint8], Bools]:
-    """A metaphase (H, W) of one report cell, or from ideograms, and its chromosomes' masks (N, H, W).
+    """Simulate a metaphase of one report cell, or from ideograms.
 
-    In most fields nuclei and debris of several sizes lie on chromosomes as well as beside them.
+    In most metaphases, nuclei and debris of several sizes overlap chromosomes.
+
+    Returns:
+        Image (H, W), and masks (N, H, W) of its chromosomes.
     """
     contrast = _CONTRASTS[int(rng.integers(2))]
-    look = draw_values(Appearance.for_contrast(contrast), rng)
+    cell_appearance = draw_values(Appearance.for_contrast(contrast), rng)
     resolution, banding = draw_resolution(rng), default_banding(contrast)
     scale = float(rng.uniform(0.75, 1.05))
     parts = cell.patches() if cell else []
@@ -93,15 +103,19 @@ def compose_metaphase(rng: np.random.Generator, cell: ReportCell | None) -> tupl
         np.median([2 * cv2.distanceTransform(m.astype(np.uint8), cv2.DIST_L2, 5).max() for _, m in parts] or [1])
     )
 
-    def one(index: int) -> Patch:
+    def draw_one(index: int) -> Patch:
         if not parts:
-            return draw_chromosome(index // 2 % 24 + 1, rng, cell=look, resolution=resolution, banding=banding)
+            return draw_chromosome(
+                index // 2 % 24 + 1, rng, cell=cell_appearance, resolution=resolution, banding=banding
+            )
         stain, mask = parts[index % len(parts)]
-        return transform_chromosome(stain * look["stain"], mask, look["width"] * scale / widest, rng)
+        return transform_chromosome(
+            stain * cell_appearance["stain"], mask, cell_appearance["width"] * scale / widest, rng
+        )
 
     canvas = Canvas(_SHAPE)
     touching, overlapping = int(rng.integers(4, 14)), int(rng.integers(2, 10))
-    placed = arrange(one, NORMAL_COUNT, canvas, rng, touching=touching, overlapping=overlapping)
+    placed = arrange(draw_one, NORMAL_COUNT, canvas, rng, touching=touching, overlapping=overlapping)
     stain = np.zeros(_SHAPE, np.float32)
     truth = np.zeros((len(placed), *_SHAPE), bool)
     for mask, item in zip(truth, placed, strict=True):
@@ -112,14 +126,26 @@ def compose_metaphase(rng: np.random.Generator, cell: ReportCell | None) -> tupl
     taken = canvas.near.copy() if apart else np.zeros(_SHAPE, bool)
     for size, most, kind in ((1.0, 3, contrast), (0.4, 2 if apart else 6, contrast), (0.14, 40, "fluorescence")):
         count = int(rng.integers(3 if apart else most))
-        add_nuclei(stain, taken, count, chromosome_length=size * look["first_length"], contrast=kind, rng=rng)
+        add_nuclei(
+            stain, taken, count, chromosome_length=size * cell_appearance["first_length"], contrast=kind, rng=rng
+        )
     for size in (1.0, 1.6):
-        add_debris(stain, taken, int(rng.integers(4, 16)), size * look["width"], rng)
+        add_debris(stain, taken, int(rng.integers(4, 16)), size * cell_appearance["width"], rng)
     return capture(stain, draw_values(Optics.for_contrast(contrast), rng), contrast, rng), truth
 
 
 def transform_chromosome(stain: NDArray[np.float32], mask: Bools, scale: float, rng: np.random.Generator) -> Patch:
-    """A report's chromosome, resized, turned and perhaps mirrored; its axis is that of its longest extent."""
+    """Scale, rotate and possibly mirror a chromosome of a report.
+
+    Args:
+        stain: (h, w) stain.
+        mask: (h, w) mask.
+        scale: factor of both sides.
+        rng: source of randomness.
+
+    Returns:
+        Patch without a class; its axis is the direction of its longest extent.
+    """
     h, w = mask.shape
     side = int(np.ceil(np.hypot(h, w) * scale)) + 2
     turn = np.asarray(cv2.getRotationMatrix2D((w / 2, h / 2), float(rng.uniform(0, 360)), scale), np.float64)
@@ -138,17 +164,23 @@ def transform_chromosome(stain: NDArray[np.float32], mask: Bools, scale: float, 
     return Patch(0, np.ascontiguousarray(planes[0]), np.ascontiguousarray(body), axis.astype(np.float32), 16)
 
 
-def label_regions(
-    regions: Sequence[Contour], truth: Bools, normalised: Normalised, rng: np.random.Generator
-) -> Iterator[tuple[Contour, int]]:
-    """What each region is, and some right and some wrong pieces of it; what is neither is left out."""
+def label_regions(regions: Sequence[Contour], truth: Bools, rng: np.random.Generator) -> Iterator[tuple[Contour, int]]:
+    """Yield regions with their routes, and pieces of some regions with theirs.
+
+    Ambiguous regions are skipped. Pieces are halves of single chromosomes, and chromosomes of clusters.
+
+    Args:
+        regions: contours in the image.
+        truth: (N, H, W) masks of the chromosomes.
+        rng: source of randomness.
+    """
     areas = np.maximum(truth.sum(axis=(1, 2)), 1)
     for region in regions:
         x, y = region.origin
         h, w = region.mask.shape
         window = np.pad(truth, ((0, 0), (1, 1), (1, 1)))[:, y + 1 : y + 1 + h, x + 1 : x + 1 + w]
         if window.shape[1:] != region.mask.shape:
-            continue  # its margin goes beyond the padding
+            continue  # its margin exceeds the padding
         inside = window & region.mask
         shares = inside.sum(axis=(1, 2)) / areas
         route = classify_content(shares, float(inside.any(axis=0).sum() / region.area))
@@ -157,31 +189,35 @@ def label_regions(
         if route == SINGLE and rng.random() < 0.5:
             yield from ((piece, PART) for piece in split_region(region, rng))
         if route == CLUSTER:
-            for piece in inside[shares > _WHOLE]:
+            for piece in inside[shares > _MIN_WHOLE]:
                 if rng.random() < 0.6:
                     yield Contour(piece, region.origin), SINGLE
 
 
 def classify_content(shares: NDArray[np.float64], covered: float) -> int | None:
-    """What a region is that holds ``shares`` of each chromosome and is ``covered`` by them; None if it is unclear.
+    """Return the route of a region, or None if it is ambiguous.
+
+    Args:
+        shares: (N,) share of each chromosome inside the region, 0..1.
+        covered: share of the region that chromosomes cover, 0..1.
 
     >>> content(np.array([0.95, 0.02]), 0.9) == SINGLE, content(np.array([0.9, 0.9]), 0.9) == CLUSTER
     (True, True)
     """
-    held = shares > _TOUCHED
+    held = shares > _MIN_PART
     if not held.any():
-        return NOISE if covered < 0.1 else None
-    if covered < 0.75:
+        return NOISE if covered < _MAX_NOISE_COVERED else None
+    if covered < _MIN_COVERED:
         return WITH_NOISE
     if held.sum() > 1:
         return CLUSTER
-    if shares.max() > _WHOLE:
+    if shares.max() > _MIN_WHOLE:
         return SINGLE
-    return PART if shares.max() < 0.6 else None
+    return PART if shares.max() < _MAX_PART else None
 
 
 def split_region(region: Contour, rng: np.random.Generator) -> list[Contour]:
-    """The two pieces of a region that a straight cut across its longest extent makes, neither of them tiny."""
+    """Return the pieces of a region on both sides of a cut across its longest extent, without tiny ones."""
     rows, columns = np.nonzero(region.mask)
     points = np.column_stack([columns, rows]) - (columns.mean(), rows.mean())
     direction = np.linalg.svd(points, full_matrices=False)[2][0]

@@ -1,1 +1,1 @@
-"""The segmenter: simulated fields, its targets and losses, how it is trained and exported."""
+"""Training of the segmenter: simulated tiles, pseudo-labels, targets, losses, export."""

@@ -1,7 +1,7 @@
-"""What several looks at one photograph agree on.
+"""Consensus of the detections in several orientations of one image.
 
-A network that tells a chromosome however the photograph is turned is more often right than one that tells it once. Each
-look has a vote; what most of them draw is the outline.
+A chromosome that the network detects in every orientation is more often right than one that it detects once. Each
+orientation has one vote; the outline is that of the majority.
 """
 
 from __future__ import annotations
@@ -14,68 +14,69 @@ from numpy.typing import NDArray
 
 from karyotyping.segmentation.contours import Contour, overlapping_pairs
 
-_ALIKE = 0.6
-"""Two looks tell the same chromosome where their outlines have this IoU at least."""
+_MIN_IOU = 0.6  # IoU, 0..1, from which detections in two orientations are of the same chromosome
 
 
 @dataclass(frozen=True, slots=True)
 class Consensus:
-    """A region told to be one chromosome."""
+    """Region that orientations agree on."""
 
     region: Contour
-    """Of the pixels that at least half of those who tell it draw."""
+    """Pixels of at least half of the detections."""
     share: float
-    """Of the looks that tell it, 0..1."""
+    """Share of the orientations that detect it, 0..1."""
 
 
-def find_consensus(looks: Sequence[Sequence[Contour]]) -> list[Consensus]:
-    """Everything that any look tells, each once, what most agree on first.
+def find_consensus(orientations: Sequence[Sequence[Contour]]) -> list[Consensus]:
+    """Return every detected region once, those with the most votes first.
 
     Args:
-        looks: what each tells, in the pixels of the photograph.
+        orientations: detections in each orientation, in the pixels of the image.
 
     >>> one, other = (Contour(np.ones((4, w), bool), (0, 0)) for w in (4, 5))
-    >>> [(found.share, found.region.area) for found in agreed([[one], [other], [one, Contour(one.mask, (9, 9))]])]
+    >>> [(item.share, item.region.area) for item in find_consensus([[one], [other], [one, Contour(one.mask, (9, 9))]])]
     [(1.0, 16), (0.3333333333333333, 16)]
     """
-    regions = [region for look in looks for region in look]
-    look_of = [number for number, look in enumerate(looks) for _ in look]
-    alike = _alike(regions)
+    regions = [region for detections in orientations for region in detections]
+    orientation_of = [number for number, detections in enumerate(orientations) for _ in detections]
+    similar = _similar(regions)
     left = set(range(len(regions)))
-    found = []
+    consensus = []
     while left:
-        followers = {k: _followers(k, alike, look_of, left) for k in left}
-        best = max(sorted(left), key=lambda k: sum(alike[k][j] for j in followers[k]))
-        members = followers[best]
+        voters = {k: _voters(k, similar, orientation_of, left) for k in left}
+        best = max(sorted(left), key=lambda k: sum(similar[k][j] for j in voters[k]))
+        members = voters[best]
         left -= members
-        found.append(Consensus(_majority([regions[k] for k in sorted(members)]), len(members) / len(looks)))
-    return sorted(found, key=lambda item: -item.share)
+        region = _majority([regions[k] for k in sorted(members)])
+        consensus.append(Consensus(region, len(members) / len(orientations)))
+    return sorted(consensus, key=lambda item: -item.share)
 
 
-def _alike(regions: Sequence[Contour]) -> list[dict[int, float]]:
-    """For each region the IoU of those that are like it, itself among them."""
+def _similar(regions: Sequence[Contour]) -> list[dict[int, float]]:
+    """Return for each region the IoU of the regions of the same chromosome, itself among them."""
     area = [region.area for region in regions]
     result: list[dict[int, float]] = [{k: 1.0} for k in range(len(regions))]
     for j, k in overlapping_pairs(regions):
         shared = regions[j].overlap_area(regions[k])
         iou = shared / max(1, area[j] + area[k] - shared)
-        if iou >= _ALIKE:
+        if iou >= _MIN_IOU:
             result[j][k] = result[k][j] = iou
     return result
 
 
-def _followers(k: int, alike: Sequence[dict[int, float]], look_of: Sequence[int], left: set[int]) -> set[int]:
-    """Of every look the region that is most like ``k``."""
+def _voters(k: int, similar: Sequence[dict[int, float]], orientation_of: Sequence[int], left: set[int]) -> set[int]:
+    """Return the most similar region to ``k`` of each orientation."""
     best: dict[int, int] = {}
-    for j, iou in alike[k].items():
-        if j in left and (look_of[j] not in best or iou > alike[k][best[look_of[j]]]):
-            best[look_of[j]] = j
-    best[look_of[k]] = k
+    for j, iou in similar[k].items():
+        orientation = orientation_of[j]
+        if j in left and (orientation not in best or iou > similar[k][best[orientation]]):
+            best[orientation] = j
+    best[orientation_of[k]] = k
     return set(best.values())
 
 
 def _majority(regions: Sequence[Contour]) -> Contour:
-    """The pixels that at least half of the regions have."""
+    """Return the pixels of at least half of the regions."""
     left, top = np.min([region.origin for region in regions], axis=0).tolist()
     ends = [(r.origin[0] + r.mask.shape[1], r.origin[1] + r.mask.shape[0]) for r in regions]
     right, bottom = np.max(ends, axis=0).tolist()

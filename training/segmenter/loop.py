@@ -1,163 +1,135 @@
-"""The training loop of the segmenter: seeded, resumable, logged."""
+"""Training loop of the segmenter: seeded, resumable, logged."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from karyotyping.segmentation.instance_decoding import AXIS_BINS, DENSE_MAPS, HIDDEN_UNITS, PROTOTYPES
 from models.networks.segmenter import Segmenter
+from training.common.checkpoint import read_averaged_weights
 from training.common.onnx_restore import restore_weights
-from training.common.optimiser import Optimiser, read_averaged_weights, update_batch_norm
+from training.common.optimiser import Optimiser, update_batch_norm
+from training.common.progress import Log, append_json_line
+from training.configs.segmenter import SegmenterConfig
 from training.segmenter.losses import LOSS_NAMES, compute_losses, weighted_sum
 from training.segmenter.sample import Stream
 from training.segmenter.targets import Batch, make_batch
 
-_STEEPEST = 10.0
-"""Largest norm of a gradient: one field of a kind never seen must not undo what was learnt."""
-_LOOKED = 4
-"""Batches that tell what an exported network is to normalise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train; the fields of ``training/configs/segmenter.toml`` of these names."""
-
-    seed: int
-    steps: int
-    widths: Sequence[int]
-    """Channels of the network, as ``Segmenter`` takes them."""
-    batch: int
-    masks: int
-    """At most so many are asked for of each field."""
-    threads: int
-    learning_rate: float
-    weight_decay: float
-    averaging: float
-    """Share of the running average of the weights that a step keeps."""
-    kept: float
-    """Share that the weights which the training began with have in those of its end: between both the network is better
-    at what neither training showed it (WiSE-FT, Wortsman et al. 2022)."""
-    settling: int
-    """Batches over which the statistics of batch normalisation are taken afresh for the averaged weights."""
-    every: int
-    """Steps between checkpoints, and between lines of the log."""
-    weights: Mapping[str, float]
-    """Of the losses, by their names."""
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Settings:
-        """Those among other fields of a configuration.
-
-        Raises:
-            ValueError: the losses that it weighs are not those that there are.
-        """
-        if set(config["weights"]) != set(LOSS_NAMES):
-            raise ValueError(f"[weights] must weigh {', '.join(LOSS_NAMES)}, and does {', '.join(config['weights'])}")
-        return cls(**{item.name: config[item.name] for item in fields(cls)})
+_MAX_GRADIENT_NORM = 10.0
+"""Norm to which gradients are clipped: a sample of a rare kind must not undo what was learned."""
+_RESTORE_BATCHES = 4  # batches on which an exported network's batch normalisation is measured
 
 
 def build_segmenter(widths: Sequence[int]) -> Segmenter:
-    """A network with its first weights, whose maps ``karyotyping.segmentation.instance_decoding`` decodes."""
+    """Return an untrained network whose maps ``karyotyping.segmentation.instance_decoding`` decodes.
+
+    Args:
+        widths: channels at a half, a quarter, an eighth and a sixteenth of the resolution.
+    """
     return Segmenter(AXIS_BINS, PROTOTYPES, HIDDEN_UNITS, len(DENSE_MAPS), widths)
 
 
 def fit(
     stream: Stream,
-    settings: Settings,
+    config: SegmenterConfig,
     folder: Path,
-    say: Callable[[str], None],
+    log: Log,
     start: Path | None = None,
     *,
-    usual: Stream | None = None,
+    batch_norm_stream: Stream | None = None,
 ) -> Segmenter:
-    """Train, or go on from the last checkpoint in ``folder``; the network with its averaged weights.
+    """Train the network, or continue from the last checkpoint in ``folder``.
 
-    AdamW, one cycle of learning rate, an exponential average of the weights. Step n sees the same fields and draws the
-    same numbers whether or not the training was interrupted before it. ``folder`` gets ``checkpoint.pt`` and
-    ``log.jsonl``.
+    AdamW, one cycle of the learning rate, averaged weights. A step uses the same samples and random numbers whether or
+    not the training was interrupted before it. ``folder`` gets ``checkpoint.pt`` and ``log.jsonl``.
 
     Args:
-        stream: fields to learn from.
-        settings: how.
-        folder: of this training alone.
-        say: told of each line of the log.
-        start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported;
-            dilated blocks that it lacks begin as shortcuts.
-        usual: fields on which the statistics of batch normalisation are taken at the end; ``stream`` by default.
+        stream: samples to learn from.
+        config: configuration of the training.
+        folder: folder of this training alone.
+        log: receives lines of progress.
+        start: checkpoint of an earlier training, whose averaged weights this one starts from, or its exported file.
+            Dilated blocks that it lacks start as shortcuts.
+        batch_norm_stream: samples on which batch normalisation is measured at the end; ``stream`` by default.
+
+    Returns:
+        The network with averaged weights, in evaluation mode.
 
     Raises:
         ValueError: ``start`` is of another network.
     """
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
-    network = build_segmenter(settings.widths)
-    if start is not None and start.suffix == ".onnx":
-        seen = torch.cat([batch.stain for batch in islice(iterate_batches(stream, 0, settings), _LOOKED)])
-        restore_weights(network, start, lambda: network(seen), within="segmenter")
-    elif start is not None:
-        _begin(network, start)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network = build_segmenter(config.widths)
+    if start is not None:
+        _load_start(network, start, stream, config)
     first = {name: value.detach().clone() for name, value in network.named_parameters()} if start is not None else {}
-    optimisation = Optimiser(
+    optimiser = Optimiser(
         network,
-        steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        warming=0.1,
-        kept=lambda steps: _kept(settings.averaging, steps),
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_share=0.1,
+        average_decay=lambda steps: _average_decay(config.averaging, steps),
         checkpoint=folder / "checkpoint.pt",
-        steepest=_STEEPEST,
+        max_gradient_norm=_MAX_GRADIENT_NORM,
     )
-    done = optimisation.resume()
+    done = optimiser.resume()
     if done:
-        say(f"resuming after step {done} of {settings.steps}")
+        log(f"resuming after step {done} of {config.steps}")
     network.train()
-    batches = prefetch(iterate_batches(stream, done, settings))
-    began, log = time.monotonic(), LossLog(folder / "log.jsonl", settings, say)
-    for step in range(done, settings.steps):
-        found = compute_losses(network, next(batches))
-        optimisation.step(weighted_sum(found, settings.weights))
-        log.add({name: float(value.detach()) for name, value in found.items()})
-        if (step + 1) % settings.every == 0 or step + 1 == settings.steps:
-            log.write(step + 1, settings.batch * (step + 1 - done) / (time.monotonic() - began))
-            optimisation.save(step + 1)
-    trained: Segmenter = optimisation.averaged
+    batches = prefetch(iterate_batches(stream, done, config))
+    began, losses_log = time.monotonic(), LossLog(folder / "log.jsonl", config, log)
+    for step in range(done, config.steps):
+        losses = compute_losses(network, next(batches))
+        optimiser.step(weighted_sum(losses, asdict(config.weights)))
+        losses_log.add({name: float(value.detach()) for name, value in losses.items()})
+        if (step + 1) % config.every == 0 or step + 1 == config.steps:
+            losses_log.write(step + 1, config.batch * (step + 1 - done) / (time.monotonic() - began))
+            optimiser.save(step + 1)
+    trained: Segmenter = optimiser.averaged
     with torch.no_grad():
         for name, value in trained.named_parameters():
-            value.lerp_(first.get(name, value), settings.kept)
-    settling = islice(iterate_batches(usual or stream, settings.steps, settings), settings.settling)
-    update_batch_norm(trained, (batch.stain for batch in settling), trained)
+            value.lerp_(first.get(name, value), config.kept)
+    measured = islice(iterate_batches(batch_norm_stream or stream, config.steps, config), config.settling)
+    update_batch_norm(trained, (batch.stain for batch in measured), trained)
     trained.eval()
     return trained
 
 
-def _begin(network: Segmenter, start: Path) -> None:
-    fresh, found = network.state_dict(), read_averaged_weights(start)
-    if any(name not in fresh or fresh[name].shape != value.shape for name, value in found.items()):
-        raise ValueError(f"{start} is no checkpoint of a segmenter of these widths: begin with another, or without")
-    network.load_state_dict({**fresh, **found})
+def _load_start(network: Segmenter, start: Path, stream: Stream, config: SegmenterConfig) -> None:
+    """Load the weights of a checkpoint or of an exported file."""
+    if start.suffix == ".onnx":
+        stain = torch.cat([batch.stain for batch in islice(iterate_batches(stream, 0, config), _RESTORE_BATCHES)])
+        restore_weights(network, start, lambda: network(stain), within="segmenter")
+        return
+    initial, stored = network.state_dict(), read_averaged_weights(start)
+    if any(name not in initial or initial[name].shape != value.shape for name, value in stored.items()):
+        raise ValueError(
+            f"{start} is no checkpoint of a segmenter of these widths: start from another file, or without one"
+        )
+    network.load_state_dict({**initial, **stored})
 
 
-def iterate_batches(stream: Stream, step: int, settings: Settings) -> Iterator[Batch]:
-    """The batch of this step and those after it."""
-    coming = stream(step * settings.batch)
+def iterate_batches(stream: Stream, step: int, config: SegmenterConfig) -> Iterator[Batch]:
+    """Yield the batches from this step on, without end."""
+    samples = stream(step * config.batch)
     while True:
-        random = np.random.default_rng((settings.seed, step))
-        yield make_batch(list(islice(coming, settings.batch)), random, settings.masks)
+        random = np.random.default_rng((config.seed, step))
+        yield make_batch(list(islice(samples, config.batch)), random, config.masks)
         step += 1
 
 
 def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same, each made by a thread while the one before it is used."""
+    """Yield the same batches; a thread makes the next one meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, batches)
         while True:
@@ -167,28 +139,38 @@ def prefetch(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 class LossLog:
-    """Mean losses since the last line, as JSON lines and in words."""
+    """Mean losses since the last line, as JSON lines and as lines for people.
 
-    def __init__(self, path: Path, settings: Settings, say: Callable[[str], None]) -> None:
-        self._path, self._settings, self._say = path, settings, say
-        self._seen: list[dict[str, float]] = []
+    Args:
+        path: file of JSON lines.
+        config: configuration with the number of steps and the weights of the losses.
+        log: receives lines of progress.
+    """
 
-    def add(self, found: dict[str, float]) -> None:
-        """The losses of one step."""
-        self._seen.append(found)
+    def __init__(self, path: Path, config: SegmenterConfig, log: Log) -> None:
+        self._path, self._config, self._log = path, config, log
+        self._steps: list[dict[str, float]] = []
+
+    def add(self, losses: dict[str, float]) -> None:
+        """Collect the losses of one step."""
+        self._steps.append(losses)
 
     def write(self, step: int, per_second: float) -> None:
-        """A line about the steps since the last."""
-        mean = {name: round(float(np.mean([found[name] for found in self._seen])), 4) for name in LOSS_NAMES}
-        total = round(sum(self._settings.weights[name] * value for name, value in mean.items()), 4)
-        line = {"step": step, "loss": total, **mean, "tiles_per_second": round(per_second, 2)}
-        with self._path.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        """Write a line on the steps since the last line.
+
+        Args:
+            step: number of completed steps.
+            per_second: tiles per second since the training began.
+        """
+        weights = asdict(self._config.weights)
+        mean = {name: round(float(np.mean([losses[name] for losses in self._steps])), 4) for name in LOSS_NAMES}
+        total = round(sum(weights[name] * value for name, value in mean.items()), 4)
+        append_json_line(self._path, {"step": step, "loss": total, **mean, "tiles_per_second": round(per_second, 2)})
         each = ", ".join(f"{name} {value:.3f}" for name, value in mean.items())
-        self._say(f"step {step}/{self._settings.steps}: loss {total:.3f} ({each}), {per_second:.2f} tiles/s")
-        self._seen.clear()
+        self._log(f"step {step}/{self._config.steps}: loss {total:.3f} ({each}), {per_second:.2f} tiles/s")
+        self._steps.clear()
 
 
-def _kept(averaging: float, steps: float) -> float:
-    """Share of the average that is kept: less at first, so that short trainings forget how they began."""
+def _average_decay(averaging: float, steps: float) -> float:
+    """Return the decay of the moving average; it rises with the steps, so that short trainings forget their start."""
     return min(averaging, (1 + steps) / (10 + steps))

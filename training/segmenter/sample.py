@@ -9,57 +9,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-AXIS_POINTS, ORIENTATIONS = 16, 8
-"""Along an axis; orientations of an image."""
+AXIS_POINTS = 16
+"""Points along the axis of a chromosome."""
+ORIENTATIONS = 8
+"""Orientations of an image: four rotations, mirrored or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A tile of a metaphase as ``karyotyping.image.normalise`` gives it, at canonical scale."""
+    """Tile of a normalised metaphase at canonical scale, with its truth."""
 
     stain: NDArray[np.float32]
-    """(H, W): 0 background, about 1 chromosome."""
+    """(H, W) float32: 0 background, about 1 chromosome."""
     masks: NDArray[np.bool_]
-    """(N, H, W): every chromosome with enough of it inside the tile; they overlap where chromosomes do."""
+    """(N, H, W) chromosomes with a large enough part in the tile; masks overlap where chromosomes do."""
     axes: NDArray[np.float32]
-    """(N, POINTS, 2): x, y along each medial axis; may leave the tile."""
+    """(N, AXIS_POINTS, 2) x, y along each medial axis, pixels; may leave the tile."""
     known: NDArray[np.bool_] | None = None
-    """(H, W): where ``masks`` say all that there is; None: everywhere."""
+    """(H, W) pixels whose truth is known; None if all are."""
 
 
 Stream = Callable[[int], Iterator[Sample]]
-"""The fields from the n-th on, in their order: the same however often it is asked."""
+"""Function of n that yields the samples from the n-th on; every call yields the same."""
 
 
-def orient(field: Sample, turn: int) -> Sample:
-    """The square field in one of its eight orientations: ``turn % 4`` quarter turns, mirrored first from 4 on.
+def orient(sample: Sample, turn: int) -> Sample:
+    """Return a square sample in one of its eight orientations.
+
+    Args:
+        sample: sample to mirror (from 4 on), then rotate by ``turn % 4`` quarter turns.
+        turn: 0..7.
 
     >>> axes = np.array([[[1, 0], [2, 0]]], np.float32)
-    >>> field = Field(np.zeros((4, 4), np.float32), np.zeros((1, 4, 4), bool), axes)
-    >>> turned(field, 1).axes.tolist(), turned(field, 4).axes.tolist()
+    >>> sample = Sample(np.zeros((4, 4), np.float32), np.zeros((1, 4, 4), bool), axes)
+    >>> orient(sample, 1).axes.tolist(), orient(sample, 4).axes.tolist()
     ([[[0.0, 2.0], [0.0, 1.0]]], [[[2.0, 0.0], [1.0, 0.0]]])
     """
-    last = len(field.stain) - 1
-
-    axes = field.axes * (-1, 1) + (last, 0) if turn >= 4 else field.axes
+    last = len(sample.stain) - 1
+    axes = sample.axes * (-1, 1) + (last, 0) if turn >= 4 else sample.axes
     for _ in range(turn % 4):
         axes = np.stack([axes[..., 1], last - axes[..., 0]], axis=-1)
-    known = None if field.known is None else orient_planes(field.known, turn)
-    stain, masks = orient_planes(field.stain, turn), orient_planes(field.masks, turn)
+    known = None if sample.known is None else orient_planes(sample.known, turn)
+    stain, masks = orient_planes(sample.stain, turn), orient_planes(sample.masks, turn)
     return Sample(stain, masks, axes.astype(np.float32), known)
 
 
 def orient_planes(planes: NDArray[Any], turn: int) -> NDArray[Any]:
-    """Images (..., H, W) in one of their eight orientations."""
+    """Return images (..., H, W) in one of their eight orientations, 0..7."""
     mirrored = planes[..., ::-1] if turn >= 4 else planes
     return np.ascontiguousarray(np.rot90(mirrored, turn % 4, (-2, -1)))
 
 
 def restore_orientation(planes: NDArray[Any], turn: int) -> NDArray[Any]:
-    """The images that came into this orientation, as they were.
+    """Undo ``orient_planes`` of the same turn.
 
     >>> image = np.arange(6).reshape(2, 3)
-    >>> all((turned_back(turned_planes(image, turn), turn) == image).all() for turn in range(8))
+    >>> all((restore_orientation(orient_planes(image, turn), turn) == image).all() for turn in range(8))
     True
     """
     upright = np.rot90(planes, -(turn % 4), (-2, -1))

@@ -1,4 +1,4 @@
-"""What fields are made of: the single chromosomes of cells, out of karyotype reports or drawn from ideograms."""
+"""Single chromosomes that samples are composed of, from karyotype reports or drawn from ideograms."""
 
 from __future__ import annotations
 
@@ -16,31 +16,35 @@ from training.simulation.deform import SingleChromosome, extract_chromosome
 from training.simulation.karyotype_reports import read_cells, read_stain
 
 _CONTRASTS: tuple[Contrast, ...] = ("bright_field", "fluorescence")
-_ASKED = 10
-"""Chromosomes of a cell whose median width is the cell's."""
+_WIDTH_SAMPLES = 10  # chromosomes whose median width is that of their cell
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCell:
-    """N chromosomes of one cell: encoded pictures of them, or the number of the look that they are drawn with."""
+    """N chromosomes of one cell, from a report or drawn from ideograms."""
 
-    pictures: tuple[bytes, ...]
+    images: tuple[bytes, ...]
+    """Encoded images of the chromosomes; empty if they are drawn."""
     drawn: int = 0
+    """Seed of the appearance of a drawn cell."""
     contrast: Contrast = "fluorescence"
+    """Contrast of the images."""
 
     def __len__(self) -> int:
-        return len(self.pictures) or NORMAL_COUNT
+        return len(self.images) or NORMAL_COUNT
 
 
 class ChromosomeSource:
-    """Cells by domain: one for each report, and one drawn from ideograms. Singles are cut out once and kept.
+    """Cells by domain: one domain for each report, and one of cells drawn from ideograms.
+
+    Chromosomes are extracted once and kept in memory.
 
     Args:
         paths: zips of single chromosomes with an ``index.csv`` (file, cell).
-        held_out: every fifth cell, or all others; drawn cells are other ones too.
-        cells: of a report at most, evenly chosen; each takes about half a megabyte of memory.
-        drawn: cells drawn from ideograms.
-        cases: of a report, by its file name, the only ones to take cells from.
+        held_out: take every fifth cell instead of the others; drawn cells differ, too.
+        cells: cells of each report, at most, evenly chosen; each takes about half a megabyte of memory.
+        drawn: number of cells drawn from ideograms.
+        cases: cases to take cells from, by file name of the report.
     """
 
     def __init__(
@@ -54,45 +58,51 @@ class ChromosomeSource:
     ) -> None:
         self.domains: list[list[SourceCell]] = []
         for path in paths:
-            found = read_cells(path, held_out=held_out, cases=(cases or {}).get(path.name))
-            chosen = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, cells).astype(int))]
+            available = read_cells(path, held_out=held_out, cases=(cases or {}).get(path.name))
+            chosen = [available[i] for i in np.unique(np.linspace(0, len(available) - 1, cells).astype(int))]
             with zipfile.ZipFile(path) as archive:
-                pictures = [tuple(archive.read(name) for name in cell.files) for cell in chosen]
-            self.domains.append([SourceCell(some, 0, read_stain(some[0])[1]) for some in pictures])
+                images = [tuple(archive.read(name) for name in cell.files) for cell in chosen]
+            self.domains.append([SourceCell(some, 0, read_stain(some[0])[1]) for some in images])
         if drawn:
             first = 10_000 if held_out else 0
             self.domains.append([SourceCell((), first + n, _CONTRASTS[n % 2]) for n in range(drawn)])
-        self._kept: dict[tuple[int, int, int], SingleChromosome | None] = {}
+        self._extracted: dict[tuple[int, int, int], SingleChromosome | None] = {}
         self._widths: dict[tuple[int, int], float] = {}
 
     def chromosome(self, domain: int, cell: int, number: int) -> SingleChromosome | None:
-        """One chromosome; None where a picture holds none."""
+        """Return a chromosome, or None where an image has none.
+
+        Args:
+            domain: index into ``domains``.
+            cell: index of the cell.
+            number: index of the chromosome in the cell.
+        """
         key = (domain, cell, number)
-        if key not in self._kept:
-            self._kept[key] = _make(self.domains[domain][cell], number)
-        return self._kept[key]
+        if key not in self._extracted:
+            self._extracted[key] = _extract(self.domains[domain][cell], number)
+        return self._extracted[key]
 
     def width(self, domain: int, cell: int) -> float:
-        """Typical width of the chromosomes of a cell, in pixels of their pictures."""
+        """Return the median width of the chromosomes of a cell, in pixels of their images."""
         if (domain, cell) not in self._widths:
-            numbers = np.linspace(0, len(self.domains[domain][cell]) - 1, _ASKED).astype(int)
-            found = [self.chromosome(domain, cell, int(n)) for n in numbers]
-            self._widths[domain, cell] = float(np.median([item.width for item in found if item] or [12.0]))
+            numbers = np.linspace(0, len(self.domains[domain][cell]) - 1, _WIDTH_SAMPLES).astype(int)
+            sampled = [self.chromosome(domain, cell, int(n)) for n in numbers]
+            self._widths[domain, cell] = float(np.median([item.width for item in sampled if item] or [12.0]))
         return self._widths[domain, cell]
 
 
-def _make(cell: SourceCell, number: int) -> SingleChromosome | None:
-    if cell.pictures:
-        return extract_chromosome(read_stain(cell.pictures[number])[0])
+def _extract(cell: SourceCell, number: int) -> SingleChromosome | None:
+    if cell.images:
+        return extract_chromosome(read_stain(cell.images[number])[0])
     rng = np.random.default_rng((cell.drawn, 1))
-    look = draw_values(Appearance.for_contrast(cell.contrast), rng)
-    if rng.random() < 0.35:  # chromatids that lie apart, as in unbanded preparations
-        look |= {"gap": rng.uniform(0.8, 1.3), "splay": rng.uniform(0.2, 0.6), "light_stain": 0.8}
+    appearance = draw_values(Appearance.for_contrast(cell.contrast), rng)
+    if rng.random() < 0.35:  # separate chromatids, as in unbanded preparations
+        appearance |= {"gap": rng.uniform(0.8, 1.3), "splay": rng.uniform(0.2, 0.6), "light_stain": 0.8}
     resolution = draw_resolution(rng)
     patch = draw_chromosome(
         number // 2 % 24 + 1,
         np.random.default_rng((cell.drawn, 2, number)),
-        cell=look,
+        cell=appearance,
         angle=np.pi / 2,
         course=np.zeros_like,
         resolution=resolution,

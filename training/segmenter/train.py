@@ -1,15 +1,12 @@
-"""Train the segmenter and export it: ``karyo train segmenter``."""
+"""Training and export of the segmenter: ``karyo train segmenter``."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,115 +16,136 @@ from karyotyping.segmentation.stream import Networks
 from models.engine import load_engine
 from models.networks.segmenter import Maps
 from models.registry import digest, resolve
+from training.common.card import file_sha256
+from training.common.data_folder import available_reports, data_folder
 from training.common.onnx_export import export_onnx
+from training.common.progress import Log
+from training.configs.segmenter import SegmenterConfig, read_segmenter_config
 from training.segmenter.card import write_segmenter_card
 from training.segmenter.dataset import SimulatedSamples
-from training.segmenter.loop import Settings, fit
+from training.segmenter.loop import fit
 from training.segmenter.pseudo_labels import LabelledImage, interleave, label_images
 from training.segmenter.sample import Stream
 from training.segmenter.validate import measure_held_out
 
-Say = Callable[[str], None]
-TOLD = "told.jsonl"
-"""What the looks at each photograph agree on: file, and of each chromosome the share of the looks and its mask."""
-_COMPARED = 3
+PSEUDO_LABELS = "told.jsonl"
+"""File of the consensus of each metaphase image: file name, and share and mask of each chromosome."""
+_VERIFIED_TILES = 3
 """Tiles on which the exported file must compute what the network does."""
 
 
 def train(
-    config: Path, out: Path, say: Say = print, *, start: Path | None = None, photographs: Sequence[Path] = ()
+    config: Path | None,
+    out: Path,
+    log: Log = print,
+    *,
+    start: Path | None = None,
+    photographs: Sequence[Path] = (),
 ) -> Path:
-    """Train on fields simulated from karyotype reports, and on photographs of metaphases: see ``train_on``.
+    """Train on tiles simulated from karyotype reports, and on unlabelled metaphase images: see ``train_on``.
 
     Args:
-        config: TOML like ``training/configs/segmenter.toml``; its reports lie in the folder that ``KARYO_TEST_DATA``
-            names. Those that are not there are left out, and the card says so.
-        out: in a folder of its own each configuration's checkpoint, log, network and figures.
-        say: told of each line of the log.
-        start: checkpoint of an earlier training, whose averaged weights this one begins with, or what it exported.
-        photographs: in which nobody has drawn; half of the fields are cut out of them. What ``start`` exported, or else
-            what karyoflow comes with, tells the chromosomes in them, and is what the training begins with.
+        config: TOML file; None for ``training/configs/segmenter.toml``, with images ``photographs.toml``. Reports that
+            are not in ``KARYO_TEST_DATA`` are skipped, and the card says so.
+        out: folder with one folder for each configuration's checkpoint, log, network and metrics.
+        log: receives lines of progress.
+        start: checkpoint of an earlier training, whose averaged weights this one starts from, or its exported file.
+        photographs: unlabelled metaphase images; half of the tiles are cut out of them. The network in ``start``, or
+            the one that karyoflow ships, labels their chromosomes, and the training starts from it.
+
+    Returns:
+        The exported file.
 
     Raises:
-        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
-        ValueError: none of the reports is there, nor photographs; nothing is told in those; or a loss has no weight.
+        ValueError: the configuration is not valid; there are neither reports nor images; or no chromosome of the
+            images gets a label.
+        training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
-    settings = tomllib.loads(config.read_text("utf-8"))
-    data = Path(os.environ.get("KARYO_TEST_DATA", "."))
-    reports = [data / name for name in settings["reports"] if (data / name).is_file()]
+    settings = read_segmenter_config(config, shipped="photographs.toml" if photographs else "segmenter.toml")
+    reports = available_reports(settings.reports)
     if not reports:
         missing = (
-            f"none of {', '.join(settings['reports'])} is in {data.resolve()}: set KARYO_TEST_DATA to their folder"
+            f"none of {', '.join(settings.reports)} is in {data_folder().resolve()}: "
+            "set KARYO_TEST_DATA to their folder"
         )
         if not photographs:
             raise ValueError(missing)
-        say(f"{missing}; chromosomes are drawn from ideograms alone")
+        log(f"{missing}; chromosomes are drawn from ideograms alone")
     if photographs and start is None:
         start = resolve(SEGMENTER).path
     names = [report.name for report in reports]
-    begun = {} if start is None else {"start": _sha256(start)}
-    shown = {"photographs": [_sha256(file) for file in photographs]} if photographs else {}
-    folder = out / digest({**settings, "found": names, **begun, **shown})[:8]
-    seed, workers = settings["seed"], settings["workers"]
-    cases = settings["cases"]
-    seen = SimulatedSamples(reports, seed=seed, workers=workers, cases=cases, turns=settings["turns"])
-    unseen = SimulatedSamples(reports, seed=seed + 1, held_out=True, workers=workers, cases=cases, turns=1)
-    if not photographs:
-        return train_on(seen, unseen, settings, folder, say, reports=names, start=start)
-    folder.mkdir(parents=True, exist_ok=True)
-    labelled = label_images(photographs, _tellers(start), folder / TOLD, say)
-    if not labelled:
-        raise ValueError(
-            "in none of the photographs is a chromosome told whatever way it is turned: nothing to learn from"
+    inputs: dict[str, object] = {"found": names}
+    if start is not None:
+        inputs["start"] = file_sha256(start)
+    if photographs:
+        inputs["photographs"] = [file_sha256(file) for file in photographs]
+    folder = out / digest({**asdict(settings), **inputs})[:8]
+    training, validation = (
+        SimulatedSamples(
+            reports,
+            seed=settings.seed + int(held_out),
+            held_out=held_out,
+            workers=settings.workers,
+            cases=settings.cases,
+            turns=1 if held_out else settings.turns,
         )
-    return train_on(seen, unseen, settings, folder, say, reports=names, start=start, labelled=labelled)
+        for held_out in (False, True)
+    )
+    labelled: list[LabelledImage] = []
+    if photographs:
+        folder.mkdir(parents=True, exist_ok=True)
+        labelled = label_images(photographs, _labelling_networks(start), folder / PSEUDO_LABELS, log)
+        if not labelled:
+            raise ValueError("in none of the images is a chromosome detected in most orientations: nothing to learn")
+    return train_on(training, validation, settings, folder, log, reports=names, start=start, labelled=labelled)
 
 
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _tellers(start: Path | None) -> Networks:
+def _labelling_networks(start: Path | None) -> Networks:
+    """Return the router, and the segmenter in ``start`` if that is an exported file, else the shipped one."""
     exported = start if start is not None and start.suffix == ".onnx" else resolve(SEGMENTER).path
     return Networks(load_engine(resolve(ROUTER).path), load_engine(exported))
 
 
 def train_on(
-    seen: Stream,
-    unseen: Stream,
-    settings: Mapping[str, Any],
+    training: Stream,
+    validation: Stream,
+    config: SegmenterConfig,
     folder: Path,
-    say: Say,
+    log: Log,
     *,
     reports: Sequence[str] = (),
     start: Path | None = None,
     labelled: Sequence[LabelledImage] = (),
 ) -> Path:
-    """Train on the fields of one stream, export ``segmenter.onnx``, measure it on those of the other, write its card.
+    """Train, export ``segmenter.onnx``, validate it and write its card.
 
-    Interrupted, it goes on from the last checkpoint in ``folder``.
+    An interrupted training continues from the last checkpoint in ``folder``.
 
     Args:
-        seen: fields to learn from.
-        unseen: fields of cells that are not among them; ``settings["held_out"]`` are measured.
-        settings: a configuration like ``training/configs/segmenter.toml``.
-        folder: of this configuration alone.
-        say: told of each line of the log.
-        reports: names of the reports that the fields are made of.
-        start: checkpoint or exported network that the training begins with.
-        labelled: photographs that as many other fields are cut out of. Batch normalisation takes its statistics from
-            ``seen`` alone, which has every stain: with the photographs' they spoil stains that those lack.
+        training: samples to learn from.
+        validation: samples of other cells; ``config.held_out`` of them are measured.
+        config: configuration of the training.
+        folder: folder of this configuration alone.
+        log: receives lines of progress.
+        reports: file names of the karyotype reports that the samples are composed of.
+        start: checkpoint or exported network to start from.
+        labelled: metaphase images that every second sample is cut out of. Batch normalisation is measured on
+            ``training`` alone, which has every stain: the images' statistics would spoil the stains that they lack.
+
+    Returns:
+        The exported file.
 
     Raises:
-        training.common.onnx_export.ExportDiffers: the exported file disagrees with the network.
+        ValueError: ``start`` is of another network.
+        training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stream = interleave(seen, labelled, settings["seed"]) if labelled else seen
-    trained = fit(stream, Settings.of(settings), folder, say, start, usual=seen)
-    few = np.stack([field.stain for field in islice(unseen(0), _COMPARED)])[:, None]
-    stain = {"stain": few.reshape(-1, 1, TRAINING_TILE_SIDE, TRAINING_TILE_SIDE)}
-    weights = export_onnx(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, sides_of=TILE_SIDE_STEP)
-    measured = measure_held_out(weights, islice(unseen(0), settings["held_out"]), folder)
-    say(f"held out: {json.dumps(measured)}")
-    write_segmenter_card(weights, settings, reports, measured, start=start, photographs=len(labelled))
+    stream = interleave(training, labelled, config.seed) if labelled else training
+    trained = fit(stream, config, folder, log, start, batch_norm_stream=training)
+    examples = np.stack([sample.stain for sample in islice(validation(0), _VERIFIED_TILES)])[:, None]
+    stain = {"stain": examples.reshape(-1, 1, TRAINING_TILE_SIDE, TRAINING_TILE_SIDE)}
+    weights = export_onnx(Maps(trained), folder / f"{SEGMENTER}.onnx", stain, Maps.NAMES, side_multiple=TILE_SIDE_STEP)
+    metrics = measure_held_out(weights, islice(validation(0), config.held_out), folder)
+    log(f"held out: {json.dumps(metrics)}")
+    write_segmenter_card(weights, config, reports, metrics, start=start, images=len(labelled))
     return weights

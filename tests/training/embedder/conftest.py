@@ -1,4 +1,4 @@
-"""A toy report to learn from."""
+"""A toy report and a configuration to train on it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ absent = 1.0
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two cases of two cells of eight chromosomes, dark on white, and how to train on them."""
+    """Return a configuration file for a report of two cases of two cells of eight chromosomes, dark on white."""
     rng = np.random.default_rng(4)
     rows = ["file,class,cell,case,upright"]
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:

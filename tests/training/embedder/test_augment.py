@@ -1,4 +1,4 @@
-"""Augmentation: nothing at strength nothing, and never anything but a chromosome's picture."""
+"""Augmentation: bounded, reproducible, and the identity at strength zero."""
 
 from __future__ import annotations
 
@@ -10,38 +10,36 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 from karyotyping.classification.embedder import COLUMNS, ROWS  # noqa: E402
-from training.embedder import augment  # noqa: E402
+from training.embedder import augment as augment_module  # noqa: E402
 from training.embedder.augment import Strength, augment, stain_centromeres  # noqa: E402
 from training.embedder.data import CANVAS_SHAPE, LEVELS, MARGIN  # noqa: E402
 
-NOTHING = Strength(*(0.0 for _ in fields(Strength)))
+NO_STRENGTH = Strength(*(0.0 for _ in fields(Strength)))
 
 
 @pytest.fixture
 def canvas() -> torch.Tensor:
-    """Four bodies with bands, all of them darker towards their upper end."""
+    """Return four bodies with bands, all of them darker towards their upper end."""
     made = np.zeros((4, *CANVAS_SHAPE), np.uint8)
     rows = np.arange(24, 104)
     made[:, 24:104, 9:23] = (LEVELS * (1.4 - 0.6 * (rows - 24) / 80 + 0.3 * np.sin(rows / 5)))[None, :, None]
     return torch.from_numpy(made)
 
 
-def test_without_strength_a_picture_is_only_moved_and_turned(
-    canvas: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for chance in ("_NEIGHBOUR", "_CUT"):
-        monkeypatch.setattr(augment, chance, 0.0)
+def test_zero_strength_only_crops_and_turns(canvas: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for chance in ("_CROSSED_SHARE", "_CUT_SHARE"):
+        monkeypatch.setattr(augment_module, chance, 0.0)
     turned = torch.tensor([False, True, False, True])
-    seen = augment(canvas, turned, torch.Generator().manual_seed(1), NOTHING)
-    assert seen.shape == (4, 1, ROWS, COLUMNS)
+    result = augment(canvas, turned, torch.Generator().manual_seed(1), NO_STRENGTH)
+    assert result.shape == (4, 1, ROWS, COLUMNS)
     top = MARGIN // 2
     middle = canvas[0, top : top + ROWS, CANVAS_SHAPE[1] // 2].float() / LEVELS
-    along = seen[:, 0, :, COLUMNS // 2]
+    along = result[:, 0, :, COLUMNS // 2]
     torch.testing.assert_close(along[0], middle, atol=0.02, rtol=0)
     torch.testing.assert_close(along[1], middle.flip(0), atol=0.02, rtol=0)
 
 
-def test_the_same_seed_makes_the_same_pictures_and_another_makes_others(canvas: torch.Tensor) -> None:
+def test_result_depends_on_the_seed_alone(canvas: torch.Tensor) -> None:
     turned = torch.zeros(4, dtype=torch.bool)
     first, again, other = (augment(canvas, turned, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
@@ -50,13 +48,13 @@ def test_the_same_seed_makes_the_same_pictures_and_another_makes_others(canvas: 
 
 def test_background_stays_empty_and_stain_within_bounds(canvas: torch.Tensor) -> None:
     random = torch.Generator().manual_seed(3)
-    seen = augment(canvas.repeat(16, 1, 1), torch.zeros(64, dtype=torch.bool), random, Strength(noise=0.3))
-    assert float(seen.min()) >= 0
-    assert float(seen.max()) <= 3
-    assert float((seen == 0).float().mean()) > 0.3
+    result = augment(canvas.repeat(16, 1, 1), torch.zeros(64, dtype=torch.bool), random, Strength(noise=0.3))
+    assert float(result.min()) >= 0
+    assert float(result.max()) <= 3
+    assert float((result == 0).float().mean()) > 0.3
 
 
-def test_centromeres_are_stained_where_they_are_known_to_lie_and_nothing_else_is(canvas: torch.Tensor) -> None:
+def test_only_known_centromeres_are_stained(canvas: torch.Tensor) -> None:
     many = canvas.repeat(100, 1, 1)
     centromere = torch.full((400,), 50.0)
     centromere[::2] = torch.nan
@@ -64,7 +62,7 @@ def test_centromeres_are_stained_where_they_are_known_to_lie_and_nothing_else_is
     torch.testing.assert_close(stained[::2], many[::2].float())
     torch.testing.assert_close(stained[:, :24], many[:, :24].float())
     changed = ((stained - many).abs() > 0.5).any(dim=2).any(dim=1)
-    assert int(changed.sum()) == pytest.approx(augment._STAINED_CENTROMERES * 200, abs=25)
+    assert int(changed.sum()) == pytest.approx(augment_module._STAINED_SHARE * 200, abs=25)
     added = (stained - many)[changed].mean(dim=2)
-    there, far = added[:, 45:55].mean(dim=1), added[:, 65:75].mean(dim=1)
-    assert float((there > far).float().mean()) > 0.9
+    near, far = added[:, 45:55].mean(dim=1), added[:, 65:75].mean(dim=1)
+    assert float((near > far).float().mean()) > 0.9

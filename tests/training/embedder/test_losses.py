@@ -1,4 +1,4 @@
-"""What counts as right, and what a wrong answer costs."""
+"""Losses: which prototypes are right, and what wrong predictions cost."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("pytorch_metric_learning", reason="training needs the extra `train`")
 
+from karyotyping.classification.embedder import ORIENTATION_COUNT  # noqa: E402
+from karyotyping.nomenclature.classes import CLASS_COUNT  # noqa: E402
 from training.embedder.losses import (  # noqa: E402
-    CLASSES,
     PROTOTYPES,
-    WAYS,
     margin_softmax,
     polarity_loss,
     right_prototypes,
@@ -20,21 +20,21 @@ from training.embedder.losses import (  # noqa: E402
 
 def test_a_known_polarity_leaves_one_prototype_right() -> None:
     right = right_prototypes(torch.tensor([2, 2]), torch.tensor([False, True]), torch.tensor([True, True]))
-    assert right.nonzero().tolist() == [[0, 2 * WAYS], [1, 2 * WAYS + 1]]
+    assert right.nonzero().tolist() == [[0, 2 * ORIENTATION_COUNT], [1, 2 * ORIENTATION_COUNT + 1]]
 
 
-def test_an_unknown_polarity_leaves_both_ways_right() -> None:
+def test_an_unknown_polarity_leaves_both_prototypes_right() -> None:
     right = right_prototypes(torch.tensor([5]), torch.tensor([True]), torch.tensor([False]))
-    assert right.nonzero()[:, 1].tolist() == [5 * WAYS, 5 * WAYS + 1]
+    assert right.nonzero()[:, 1].tolist() == [5 * ORIENTATION_COUNT, 5 * ORIENTATION_COUNT + 1]
 
 
-def test_what_is_no_chromosome_belongs_to_none_of_the_classes() -> None:
+def test_objects_without_a_class_belong_to_the_unknown_prototypes() -> None:
     right = right_prototypes(torch.tensor([-1]), torch.tensor([False]), torch.tensor([False]))
-    assert right[0, : CLASSES * WAYS].sum() == 0
-    assert right[0, CLASSES * WAYS :].all()
+    assert right[0, : CLASS_COUNT * ORIENTATION_COUNT].sum() == 0
+    assert right[0, CLASS_COUNT * ORIENTATION_COUNT :].all()
 
 
-def test_the_margin_makes_a_right_answer_cost_more_and_either_right_one_will_do() -> None:
+def test_margin_raises_the_loss_and_one_right_prototype_suffices() -> None:
     cosine = torch.zeros(1, PROTOTYPES)
     cosine[0, 10] = 0.5
     right = right_prototypes(torch.tensor([5]), torch.tensor([False]), torch.tensor([False]))
@@ -45,14 +45,14 @@ def test_the_margin_makes_a_right_answer_cost_more_and_either_right_one_will_do(
     assert float(margin_softmax(cosine, wrong, margin=0.0)) > 5
 
 
-def test_polarity_is_asked_only_where_it_is_known() -> None:
+def test_polarity_loss_ignores_unknown_polarities() -> None:
     logit, turned = torch.tensor([4.0, 4.0]), torch.tensor([False, True])
     assert float(polarity_loss(logit, turned, torch.tensor([True, False]))) < 0.05
     assert float(polarity_loss(logit, turned, torch.tensor([False, True]))) > 3.9
     assert float(polarity_loss(logit, turned, torch.tensor([False, False]))) == 0
 
 
-def test_triplets_cost_nothing_once_classes_lie_apart_and_no_class_takes_no_part() -> None:
+def test_triplet_loss_is_zero_for_separate_classes_and_ignores_objects_without_one() -> None:
     apart = torch.eye(4)[[0, 0, 1, 1, 2]]
     labels = torch.tensor([0, 0, 1, 1, -1])
     assert float(triplet_loss(apart, labels)) == 0

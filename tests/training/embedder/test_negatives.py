@@ -1,4 +1,4 @@
-"""Spoiled pictures: each of the four ways leaves something, and something else than there was."""
+"""Objects without a class: each kind differs from the chromosomes that it is made of."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from training.embedder.negatives import make_negatives  # noqa: E402
 
 
 def chromosomes(count: int) -> torch.Tensor:
-    seen = torch.zeros(count, 1, ROWS, COLUMNS)
+    appearance = torch.zeros(count, 1, ROWS, COLUMNS)
     for k in range(count):
-        seen[k, 0, 30 : 80 + k, 6:18] = 0.5 + 0.1 * k
-    return seen
+        appearance[k, 0, 30 : 80 + k, 6:18] = 0.5 + 0.1 * k
+    return appearance
 
 
-def test_every_way_makes_something_new_of_the_same_shape() -> None:
+def test_every_kind_differs_from_its_chromosome() -> None:
     whole = chromosomes(8)
     made = make_negatives(whole, torch.Generator().manual_seed(2))
     assert made.shape == whole.shape
@@ -27,7 +27,7 @@ def test_every_way_makes_something_new_of_the_same_shape() -> None:
         assert after.amin() >= 0
 
 
-def test_a_piece_is_about_half_and_lies_in_the_middle() -> None:
+def test_a_piece_is_about_half_and_centred() -> None:
     whole = chromosomes(4)
     piece = make_negatives(whole, torch.Generator().manual_seed(5))[2, 0]
     rows = torch.nonzero(piece.amax(dim=1) > 0)[:, 0]
@@ -35,6 +35,6 @@ def test_a_piece_is_about_half_and_lies_in_the_middle() -> None:
     assert abs(float(rows.float().mean()) - ROWS / 2) < 3
 
 
-def test_chance_comes_from_the_generator_alone() -> None:
+def test_result_depends_on_the_generator_alone() -> None:
     first, again = (make_negatives(chromosomes(4), torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, again)

@@ -1,9 +1,8 @@
-"""Training on a toy report: read, held out by case, interrupted, gone on with, exported, measured."""
+"""Training on a toy report: read, held out by case, interrupted, resumed, exported, validated."""
 
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,14 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("pytorch_metric_learning", reason="training needs the extra `train`")
 pytest.importorskip("onnxscript", reason="exporting needs the extra `train`")
 
-from training.embedder.loop import Batches, Settings, fit  # noqa: E402
+from training.configs.embedder import read_embedder_config  # noqa: E402
+from training.embedder.loop import Batches, fit  # noqa: E402
 from training.embedder.train import held_out_of, read_all, train  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # of the exporter about its own calls
 
 
-def test_a_fold_is_measured_on_what_it_never_saw_and_the_whole_gets_a_card(config: Path, tmp_path: Path) -> None:
+def test_a_fold_is_measured_on_its_held_out_cases_and_the_whole_gets_a_card(config: Path, tmp_path: Path) -> None:
     fold = train(config, tmp_path / "runs", lambda line: None, fold=0)
     measured = json.loads((fold.parent / "metrics.json").read_text("utf-8"))
     assert measured["toy"]["chromosomes"] == 16
@@ -36,14 +36,13 @@ def test_a_fold_is_measured_on_what_it_never_saw_and_the_whole_gets_a_card(confi
     assert b"site-packages" not in weights.read_bytes()
 
 
-def test_interrupted_it_goes_on_to_the_same_weights(
+def test_interrupted_training_resumes_to_the_same_weights(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.embedder.loop._EVERY", 4)
-    settings = tomllib.loads(config.read_text("utf-8"))
+    monkeypatch.setattr("training.embedder.loop._LOG_EVERY", 4)
+    settings = read_embedder_config(config)
     chromosomes = read_all(settings, tmp_path, lambda line: None)
-    how = Settings.of(settings)
-    batches = Batches(chromosomes, np.ones(len(chromosomes)), how)
+    batches = Batches(chromosomes, np.ones(len(chromosomes)), settings)
 
     def stop_in_the_second_cycle(line: str) -> None:
         if line.startswith("step 16"):
@@ -51,20 +50,19 @@ def test_interrupted_it_goes_on_to_the_same_weights(
 
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
-    whole = fit(batches, how, tmp_path / "whole", lambda line: None)
+    whole = fit(batches, settings, tmp_path / "whole", lambda line: None)
     with pytest.raises(KeyboardInterrupt):
-        fit(batches, how, tmp_path / "parts", stop_in_the_second_cycle)
-    said: list[str] = []
-    parts = fit(batches, how, tmp_path / "parts", said.append)
-    assert said[0] == "resuming after step 12 of 16"
+        fit(batches, settings, tmp_path / "parts", stop_in_the_second_cycle)
+    lines: list[str] = []
+    parts = fit(batches, settings, tmp_path / "parts", lines.append)
+    assert lines[0] == "resuming after step 12 of 16"
     seen = torch.from_numpy(chromosomes.visible[:9])
     torch.testing.assert_close(whole[0](seen)[0], parts[0](seen)[0], atol=1e-4, rtol=0)
 
 
-def test_folds_part_the_cases_and_simulated_ones_are_never_held_out(config: Path, tmp_path: Path) -> None:
-    settings = {"reports": {"toy": 1.0}, "simulated_cells": 1, "seed": 5}
+def test_folds_partition_the_cases_and_simulated_cells_are_never_held_out(config: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    chromosomes = read_all(settings, tmp_path / "cache", lambda line: None)
+    chromosomes = read_all(read_embedder_config(config), tmp_path / "cache", lambda line: None)
     held = [held_out_of(chromosomes, 2, fold, None) for fold in range(2)]
     assert not (held[0] & held[1]).any()
     np.testing.assert_array_equal(held[0] | held[1], chromosomes.report == "toy")
@@ -76,9 +74,9 @@ def test_folds_part_the_cases_and_simulated_ones_are_never_held_out(config: Path
         held_out_of(chromosomes, 2, 2, None)
 
 
-def test_centromeres_lie_where_the_ideogram_has_them_if_the_p_arm_is_up(config: Path, tmp_path: Path) -> None:
+def test_centromeres_follow_the_ideogram_if_the_p_arm_is_up(config: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    settings = {"reports": {"toy": 1.0}, "simulated_cells": 0, "seed": 5}
+    settings = replace(read_embedder_config(config), simulated_cells=0)
     chromosomes = read_all(settings, tmp_path / "cache", lambda line: None)
     acrocentric, metacentric = (chromosomes.class_index == n - 1 for n in (14, 1))
     middle = chromosomes.canvas.shape[1] / 2

@@ -1,4 +1,4 @@
-"""Regions cut out of simulated metaphases, and what they are said to be."""
+"""Regions cut out of simulated metaphases, and their routes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Write = Callable[[Path, int], Path]
         ([0.1, 0.0], 0.5, None),
     ],
 )
-def test_what_a_region_is_follows_from_what_it_covers(shares: list[float], covered: float, route: int | None) -> None:
+def test_route_follows_from_the_covered_chromosomes(shares: list[float], covered: float, route: int | None) -> None:
     assert classify_content(np.array(shares), covered) == route
 
 
-def test_halves_part_a_region_completely() -> None:
+def test_split_region_leaves_no_pixel_out() -> None:
     mask = np.zeros((20, 60), bool)
     mask[4:16, 5:55] = True
     for seed in range(5):
@@ -40,7 +40,7 @@ def test_halves_part_a_region_completely() -> None:
         np.testing.assert_array_equal(pieces[0].mask ^ pieces[1].mask, mask)
 
 
-def test_a_report_is_never_on_both_sides_of_the_split(tmp_path: Path, write_report: Write) -> None:
+def test_training_and_held_out_cells_share_no_file(tmp_path: Path, write_report: Write) -> None:
     report = write_report(tmp_path / "report.zip", 10)
     seen, unseen = (
         {file for cell in read_cells(report, held_out=side) for file in cell.files} for side in (False, True)
@@ -49,20 +49,20 @@ def test_a_report_is_never_on_both_sides_of_the_split(tmp_path: Path, write_repo
     assert not seen & unseen
 
 
-def test_only_the_cases_asked_for_are_read(tmp_path: Path, write_report: Write) -> None:
+def test_read_cells_returns_only_the_given_cases(tmp_path: Path, write_report: Write) -> None:
     report = write_report(tmp_path / "report.zip", 10)
     cells = read_cells(report, held_out=False, cases=["case1", "case3"])
     assert {file.split("/")[0] for cell in cells for file in cell.files} == {"2", "3", "6", "7"}
 
 
-def test_a_metaphase_is_composed_of_a_report(tmp_path: Path, write_report: Write) -> None:
+def test_metaphase_is_composed_of_a_report(tmp_path: Path, write_report: Write) -> None:
     cell = read_cells(write_report(tmp_path / "report.zip", 1), held_out=False)[0]
     pixels, truth = compose_metaphase(np.random.default_rng(2), cell)
     assert truth.shape == (46, *pixels.shape)
     assert truth.any(axis=(1, 2)).all()
 
 
-def test_samples_repeat_and_hold_every_common_route() -> None:
+def test_samples_are_reproducible_and_have_every_common_route() -> None:
     first, again = (make_samples([], 0.0, 1, seed=5, held_out=False) for _ in range(2))
     assert first.appearance.shape[1:] == (2, SIDE, SIDE)
     assert first.geometry.shape == (len(first.route), len(GEOMETRY))

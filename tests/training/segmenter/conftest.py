@@ -1,4 +1,4 @@
-"""Toy fields: bent bars that cross, drawn without a simulator."""
+"""Toy samples: bent bars that cross, drawn without the simulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.segmenter.sample import AXIS_POINTS, Sample
 SIDE, WIDTH = 256, 12
 
 
-def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Sample:
+def toy_sample(seed: int, pairs: int = 5, singles: int = 4) -> Sample:
     """``pairs`` of bent bars that cross near their middles, and single ones; a darker pixel where two lie."""
     rng = np.random.default_rng(seed)
     places = [(60 + 68 * (k % 3), 60 + 68 * (k // 3)) for k in range(9)]
@@ -42,5 +42,5 @@ def toy_field(seed: int, pairs: int = 5, singles: int = 4) -> Sample:
 
 @pytest.fixture(scope="session")
 def draw_toy() -> Callable[..., Sample]:
-    """Draws the field of a seed."""
-    return toy_field
+    """Return a function that draws the sample of a seed."""
+    return toy_sample

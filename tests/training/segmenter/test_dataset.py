@@ -1,4 +1,4 @@
-"""Simulated tiles: the same for the same seed, whoever renders them; exact masks, overlaps included."""
+"""Simulated samples: reproducible whatever the number of workers, with exact masks, overlaps included."""
 
 from __future__ import annotations
 
@@ -29,26 +29,27 @@ def same(one: Sample, other: Sample) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("stain", "masks", "axes"))
 
 
-def test_a_seed_is_a_field(reports: ChromosomeSource, drawn: list[Sample]) -> None:
+def test_a_seed_gives_one_sample(reports: ChromosomeSource, drawn: list[Sample]) -> None:
     assert same(render_sample(5, reports), drawn[5])
     assert not same(drawn[4], drawn[5])
 
 
-def test_fields_are_as_the_network_wants_them(drawn: list[Sample]) -> None:
-    for field in drawn:
-        assert field.stain.shape == (256, 256)
-        assert field.stain.dtype == np.float32
-        assert 0 <= field.stain.min() <= field.stain.max() <= 2
-        assert field.masks.shape == (len(field.axes), 256, 256)
-        assert field.axes.shape[1:] == (AXIS_POINTS, 2)
-    assert np.mean([len(field.masks) for field in drawn]) > 8
+def test_samples_have_the_shapes_of_the_network(drawn: list[Sample]) -> None:
+    for sample in drawn:
+        assert sample.stain.shape == (256, 256)
+        assert sample.stain.dtype == np.float32
+        assert 0 <= sample.stain.min() <= sample.stain.max() <= 2
+        assert sample.masks.shape == (len(sample.axes), 256, 256)
+        assert sample.axes.shape[1:] == (AXIS_POINTS, 2)
+    assert np.mean([len(sample.masks) for sample in drawn]) > 8
 
 
-def test_masks_lie_where_the_stain_is_and_some_overlap(drawn: list[Sample]) -> None:
-    """Brightness of chromosomes, of the background beside them, and of crossings, over all fields."""
-    deep = [field.masks.sum(axis=0) for field in drawn]
+def test_masks_cover_the_stain_and_some_overlap(drawn: list[Sample]) -> None:
+    """Compare the brightness of background, chromosomes and overlaps over all samples."""
+    deep = [sample.masks.sum(axis=0) for sample in drawn]
     none, one, more = (
-        np.mean(np.concatenate([field.stain[d == n] for field, d in zip(drawn, deep, strict=True)])) for n in (0, 1, 2)
+        np.mean(np.concatenate([s.stain[d == n] for s, d in zip(drawn, deep, strict=True)]))
+        for n in (0, 1, 2)
     )
     assert none < 0.4 * one
     assert more > 1.2 * one
@@ -57,8 +58,8 @@ def test_masks_lie_where_the_stain_is_and_some_overlap(drawn: list[Sample]) -> N
 
 def test_axes_run_along_their_masks(drawn: list[Sample]) -> None:
     on = []
-    for field in drawn:
-        for axis, mask in zip(field.axes, field.masks, strict=True):
+    for sample in drawn:
+        for axis, mask in zip(sample.axes, sample.masks, strict=True):
             x, y = np.round(axis).astype(int).T
             inside = (x >= 0) & (x < 256) & (y >= 0) & (y < 256)
             if inside.all():
@@ -66,20 +67,20 @@ def test_axes_run_along_their_masks(drawn: list[Sample]) -> None:
     assert np.mean(on) > 0.9
 
 
-def test_turning_turns_stain_masks_and_axes_alike(draw_toy: Callable[..., Sample]) -> None:
-    field = draw_toy(3, pairs=1, singles=2)
+def test_orient_turns_stain_masks_and_axes_alike(draw_toy: Callable[..., Sample]) -> None:
+    sample = draw_toy(3, pairs=1, singles=2)
     seen = set()
     for turn in range(8):
-        other = orient(field, turn)
+        other = orient(sample, turn)
         seen.add(other.stain.tobytes())
         for axis, mask in zip(other.axes, other.masks, strict=True):
             x, y = np.round(axis).astype(int).T
             assert mask[y, x].mean() > 0.9
-        assert other.stain[other.masks[0]].sum() == pytest.approx(field.stain[field.masks[0]].sum(), rel=1e-4)
+        assert other.stain[other.masks[0]].sum() == pytest.approx(sample.stain[sample.masks[0]].sum(), rel=1e-4)
     assert len(seen) == 8
 
 
-def test_fields_do_not_depend_on_who_renders_them_or_where_one_begins() -> None:
+def test_samples_do_not_depend_on_workers_or_start() -> None:
     def first(start: int, workers: int) -> list[Sample]:
         return list(islice(SimulatedSamples([], seed=3, workers=workers, turns=2, block=2)(start), 3))
 

@@ -1,4 +1,4 @@
-"""Losses on small tensors; what training draws is what the runtime decodes."""
+"""Losses on small tensors; training and decoding draw the same masks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def network() -> Segmenter:
     return Segmenter(AXIS_BINS, PROTOTYPES, HIDDEN_UNITS, len(DENSE_MAPS), widths=(8, 16, 16, 16))
 
 
-def test_a_mask_is_drawn_by_the_runtime_as_in_training(network: Segmenter, draw_toy: Draw) -> None:
-    batch = make_batch([draw_toy(1), draw_toy(2)], np.random.default_rng(1), most=5)
+def test_training_and_decoding_draw_the_same_mask(network: Segmenter, draw_toy: Draw) -> None:
+    batch = make_batch([draw_toy(1), draw_toy(2)], np.random.default_rng(1), max_masks=5)
     prototypes = torch.randn(2, PROTOTYPES, 128, 128)
     kernel = torch.randn(len(batch.mask), network.parameters_per_mask)
     theirs = (
@@ -46,7 +46,7 @@ def test_a_mask_is_drawn_by_the_runtime_as_in_training(network: Segmenter, draw_
         np.testing.assert_allclose(ours, theirs[k], atol=1e-4)
 
 
-def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> None:
+def test_kernels_at_places_are_those_of_the_maps(network: Segmenter) -> None:
     stain = torch.rand(2, 1, 64, 64)
     exported = dict(zip(Maps.NAMES, Maps(network).eval()(stain), strict=True))
     where = [torch.tensor(a) for a in ([0, 1], [3, 1], [2, 15], [7, 0])]
@@ -57,24 +57,26 @@ def test_kernels_told_at_places_are_those_of_the_maps(network: Segmenter) -> Non
     torch.testing.assert_close(quality.sigmoid(), exported["quality"][image, lane, row, column])
 
 
-def test_fields_without_chromosomes_have_losses_too(network: Segmenter, draw_toy: Draw) -> None:
-    found = compute_losses(network, make_batch([draw_toy(1, pairs=0, singles=0)], np.random.default_rng(1), most=5))
+def test_samples_without_chromosomes_have_finite_losses(network: Segmenter, draw_toy: Draw) -> None:
+    found = compute_losses(
+        network, make_batch([draw_toy(1, pairs=0, singles=0)], np.random.default_rng(1), max_masks=5)
+    )
     assert tuple(found) == LOSS_NAMES
     assert all(torch.isfinite(value) for value in found.values())
     torch.stack(list(found.values())).sum().backward()
 
 
-def test_what_is_not_known_costs_nothing(network: Segmenter, draw_toy: Draw) -> None:
-    field = draw_toy(1)
-    nothing = replace(field, masks=field.masks[:0], axes=field.axes[:0])
-    unknown = replace(nothing, known=np.zeros(field.stain.shape, bool))
+def test_unknown_pixels_cost_nothing(network: Segmenter, draw_toy: Draw) -> None:
+    sample = draw_toy(1)
+    nothing = replace(sample, masks=sample.masks[:0], axes=sample.axes[:0])
+    unknown = replace(nothing, known=np.zeros(sample.stain.shape, bool))
     parts = "centre", "dense_bce"
     for one, costs in ((nothing, True), (unknown, False)):
-        found = compute_losses(network, make_batch([one], np.random.default_rng(1), most=5))
+        found = compute_losses(network, make_batch([one], np.random.default_rng(1), max_masks=5))
         assert [float(found[name].detach()) > 1e-6 for name in parts] == [costs, costs]
 
 
-def test_the_centre_loss_forgives_near_a_midpoint_and_not_far_from_it() -> None:
+def test_the_centre_loss_tolerates_predictions_near_a_midpoint() -> None:
     target = torch.zeros(1, 1, 1, 5)
     target[..., 0], target[..., 1] = 1, 0.9
     silent = torch.full((1, 1, 1, 5), -8.0)
