@@ -1,1 +1,1 @@
-"""`karyo`, the one command, and the embedded stack that it starts."""
+"""`karyo`, the command line: one file per command or group of commands."""

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from cli.console import err, fail, progress_bar
-from cli.options import ClassifierOption, SegmenterOption
+from cli.console import err, fail, print_rejection, progress_bar
+from cli.pipeline_options import ClassifierOption, SegmenterOption
 from ingest.sources.folder import image_files
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from karyotyping.model import AnalysisError
@@ -27,11 +26,11 @@ def analyse(
     cells: Annotated[Path | None, typer.Option(help="Write one row per image to this CSV file.")] = None,
     classifier: ClassifierOption = Classifier.EMBEDDING,
     segmenter: SegmenterOption = Segmenter.NETWORK,
-    engine: Annotated[EngineChoice | None, typer.Option(help="What runs networks; default: KARYO_ENGINE.")] = None,
+    engine: Annotated[EngineChoice | None, typer.Option(help="Engine of the networks; default: KARYO_ENGINE.")] = None,
 ) -> None:
     """Karyotype images with the pipeline alone: no database, no queue, the same results.
 
-    Leaves with 0 if every image was analysed or rejected for a named reason.
+    Exits with 0 if every image was analysed or rejected for a named reason.
     """
     files = image_files(path)
     if not files:
@@ -45,10 +44,9 @@ def analyse(
         task = progress.add_task("analysing", total=len(files), note="")
         for image_id, file in enumerate(files, start=1):
             try:
-                photograph = decode(file.path.read_bytes(), limits)
-                cell = pipeline.analyse(photograph.pixels)
+                cell = pipeline.analyse(decode(file.path.read_bytes(), limits).pixels)
             except (ImageRejected, AnalysisError) as problem:
-                err.print(f"[yellow]{escape(file.name)}[/]: {problem.reason}: {problem.sentence}", soft_wrap=True)
+                print_rejection(file.name, problem.reason, problem.sentence)
                 rows.append(cell_row(file.name, reason=problem.reason))
             else:
                 items += coco_results(file.name, image_id, cell.shape, chromosome_rows(cell))

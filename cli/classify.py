@@ -1,4 +1,4 @@
-"""``karyo classify``: pictures of single chromosomes, without services."""
+"""``karyo classify``: crops of single chromosomes, without services."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from cli.console import AsJson, err, fail, print_json, print_table, progress_bar
+from cli.console import err, fail, print_json, print_table, progress_bar
+from cli.options import AsJson
 from ingest.rejections import Rejected
 from ingest.sources.crops import CropCollection, ListedCrop, open_collection
 from karyotyping.classification.embedder import EMBEDDER
@@ -34,26 +35,26 @@ from settings import EngineChoice, Settings
 
 COLUMNS = ("file", "class", "score", "top5", "p_up", "p_unknown")
 CELL_COLUMNS = ("file", "class", "score", "top5", "assigned_class", "assigned_score", "p_up", "p_unknown")
-_SHOWN = 20
-"""Rejected pictures that the table lists."""
-_WORTH_A_PROCESS = 500
-"""Fewer pictures than this are done before another process has started."""
+MAX_LISTED = 20  # rejected crops in the table for people
+CROPS_PER_PROCESS = 500  # fewer are classified before another process has started
+
+Outcome = tuple[ListedCrop, ClassifiedCrop | RejectedCrop]
 
 
 def classify(
-    path: Annotated[Path, typer.Argument(exists=True, help="A folder or a zip of single-chromosome pictures.")],
+    path: Annotated[Path, typer.Argument(exists=True, help="A folder or a zip of single-chromosome crops.")],
     *,
-    csv: Annotated[Path, typer.Option(dir_okay=False, help="Write one row per picture to this file.")],
+    csv: Annotated[Path, typer.Option(dir_okay=False, help="Write one row per crop to this file.")],
     by_cell: Annotated[
         str | None,
         typer.Option(
             metavar="COLUMN|folder",
-            help="The cell of each picture: a column of the index.csv beside the pictures, or `folder` for the folder "
-            "that it lies in. Each cell then has its own scale, and assigned_class weighs its chromosomes together. "
-            "Without it, all pictures are taken for one population with one scale.",
+            help="The cell of each crop: a column of the index.csv next to the crops, or `folder` for the folder that "
+            "contains it. Each cell then has its own scale, and assigned_class uses all chromosomes of the cell. "
+            "Without it, all crops form one population with one scale.",
         ),
     ] = None,
-    engine: Annotated[EngineChoice | None, typer.Option(help="What runs the network; default: KARYO_ENGINE.")] = None,
+    engine: Annotated[EngineChoice | None, typer.Option(help="Engine of the network; default: KARYO_ENGINE.")] = None,
     karyograms: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Draw a karyogram of each cell into this folder, as PNG and SVG."),
@@ -61,110 +62,110 @@ def classify(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes that read and straighten.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name single chromosomes: any orientation, either contrast, a folder or a zip.
+    """Classify single chromosomes: any orientation, either contrast, a folder or a zip.
 
     Columns: file, class, score (its probability), top5 (best first); with --by-cell assigned_class and assigned_score;
-    p_up (probability that the p arm is at the upper end of the picture; empty if it lies flat) and p_unknown
-    (probability that it is no whole chromosome).
+    p_up (probability that the p arm is at the upper end of the crop; empty if the chromosome is horizontal) and
+    p_unknown (probability that it is no whole chromosome).
 
-    Leaves with 0 if every picture was classified or rejected for a named reason.
+    Exits with 0 if every crop was classified or rejected for a named reason.
     """
     if not csv.absolute().parent.is_dir():
         fail(f"there is no folder {csv.absolute().parent} to write {csv.name} to", 2)
     if karyograms and not by_cell:
-        fail("--karyograms shows cells: say of which cell each picture is with --by-cell", 2)
+        fail("--karyograms needs the cell of each crop: add --by-cell", 2)
     network = load_engine(registry.resolve(EMBEDDER).path, engine or Settings().engine)
     with open_collection(path) as collection:
-        found = collection.crops(by_cell)
-        pictures = [item for item in found if isinstance(item, ListedCrop)]
-        if not found:
+        listed = collection.crops(by_cell)
+        if not listed:
             fail(f"no image files in {path}")
-        answers = _answers(collection, pictures, by_cell, network, jobs or _processes(len(pictures)))
-    rows = [_row(picture.name, answer) for picture, answer in answers if isinstance(answer, ClassifiedCrop)]
-    write_csv(csv, CELL_COLUMNS if by_cell else COLUMNS, rows)
+        crops = [crop for crop in listed if isinstance(crop, ListedCrop)]
+        outcomes = _classify_all(collection, crops, by_cell, network, jobs or _default_jobs(len(crops)))
+    classified = [(crop, result) for crop, result in outcomes if isinstance(result, ClassifiedCrop)]
+    write_csv(csv, CELL_COLUMNS if by_cell else COLUMNS, [_row(crop.name, result) for crop, result in classified])
     if karyograms:
-        _draw(answers, karyograms)
-    rejected = [item for item in found if isinstance(item, Rejected)]
+        _draw_karyograms(classified, karyograms)
+    rejected = [crop for crop in listed if isinstance(crop, Rejected)]
     rejected += [
-        Rejected(picture.name, answer.reason, answer.sentence)
-        for picture, answer in answers
-        if isinstance(answer, RejectedCrop)
+        Rejected(crop.name, result.reason, result.sentence)
+        for crop, result in outcomes
+        if isinstance(result, RejectedCrop)
     ]
-    cells = (
-        len({picture.cell for picture, answer in answers if isinstance(answer, ClassifiedCrop)}) if by_cell else None
-    )
+    cells = len({crop.cell for crop, _ in classified}) if by_cell else None
     if as_json:
-        refusals = [{"file": name, "reason": reason, "sentence": sentence} for name, reason, sentence in rejected]
-        print_json({"csv": str(csv), "classified": len(rows), "cells": cells, "rejected": refusals})
-        return
+        rejections = [{"file": name, "reason": reason, "sentence": sentence} for name, reason, sentence in rejected]
+        print_json({"csv": str(csv), "classified": len(classified), "cells": cells, "rejected": rejections})
+    else:
+        _print_summary(csv, len(classified), cells, rejected)
+
+
+def _print_summary(csv: Path, classified: int, cells: int | None, rejected: Sequence[Rejected]) -> None:
     if rejected:
-        print_table("Not classified", ("file", "reason", "what it means"), rejected[:_SHOWN])
-        if len(rejected) > _SHOWN:
-            err.print(f"... and {len(rejected) - _SHOWN} more; --json lists them all")
-    of_cells = f" of {cells} cells" if by_cell else ""
-    err.print(
-        f"{len(rows)} pictures{of_cells} classified, {len(rejected)} rejected: {escape(str(csv))}", soft_wrap=True
-    )
+        print_table("Not classified", ("file", "reason", "what it means"), rejected[:MAX_LISTED])
+        if len(rejected) > MAX_LISTED:
+            err.print(f"... and {len(rejected) - MAX_LISTED} more; --json lists them all")
+    of_cells = "" if cells is None else f" of {cells} cells"
+    err.print(f"{classified} crops{of_cells} classified, {len(rejected)} rejected: {escape(str(csv))}", soft_wrap=True)
 
 
-def _answers(
-    collection: CropCollection, pictures: Sequence[ListedCrop], by_cell: str | None, network: Engine, jobs: int
-) -> list[tuple[ListedCrop, ClassifiedCrop | RejectedCrop]]:
-    """What each picture shows, in the order of the pictures."""
+def _classify_all(
+    collection: CropCollection, crops: Sequence[ListedCrop], by_cell: str | None, network: Engine, jobs: int
+) -> list[Outcome]:
+    """Return the outcome of each crop, in the order of ``crops``."""
     with progress_bar() as progress:
-        task = progress.add_task("classifying", total=len(pictures), note="")
+        task = progress.add_task("classifying", total=len(crops), note="")
         if by_cell is None:
-            files = (_content(collection, picture) for picture in pictures)
-            said = classify_population(files, network, jobs, lambda count: progress.update(task, advance=count))
-            return list(zip(pictures, said, strict=True))
+            files = (_read(collection, crop) for crop in crops)
+            results = classify_population(files, network, jobs, lambda count: progress.update(task, advance=count))
+            return list(zip(crops, results, strict=True))
         cells: dict[str | None, list[int]] = {}
-        for place, picture in enumerate(pictures):
-            cells.setdefault(picture.cell, []).append(place)
-        contents = ([_content(collection, pictures[k]) for k in places] for places in cells.values())
-        answers: dict[int, ClassifiedCrop | RejectedCrop] = {}
-        for (cell, places), together in zip(cells.items(), classify_cells(contents, network, jobs), strict=True):
-            answers.update(zip(places, together, strict=True))
-            progress.update(task, advance=len(places), note=cell)
-        return [(picture, answers[place]) for place, picture in enumerate(pictures)]
+        for index, crop in enumerate(crops):
+            cells.setdefault(crop.cell, []).append(index)
+        contents = ([_read(collection, crops[index]) for index in indices] for indices in cells.values())
+        by_index: dict[int, ClassifiedCrop | RejectedCrop] = {}
+        for (cell, indices), of_cell in zip(cells.items(), classify_cells(contents, network, jobs), strict=True):
+            by_index.update(zip(indices, of_cell, strict=True))
+            progress.update(task, advance=len(indices), note=cell)
+        return [(crop, by_index[index]) for index, crop in enumerate(crops)]
 
 
-def _draw(answers: Sequence[tuple[ListedCrop, ClassifiedCrop | RejectedCrop]], folder: Path) -> None:
+def _draw_karyograms(classified: Sequence[tuple[ListedCrop, ClassifiedCrop]], folder: Path) -> None:
+    """Write the karyogram of each cell to a file named after it; equal file names get a number."""
     folder.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[ClassifiedCrop]] = {}
-    for picture, answer in answers:
-        if isinstance(answer, ClassifiedCrop):
-            cells.setdefault(picture.cell or "", []).append(answer)
-    taken: set[str] = set()
+    for crop, result in classified:
+        cells.setdefault(crop.cell or "", []).append(result)
+    used: set[str] = set()
     for name, members in cells.items():
-        stem = plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "cell"
-        while stem in taken:
-            stem = f"{plain}_{len(taken)}"
-        taken.add(stem)
+        stem = safe = re.sub(r"[^\w.-]+", "_", name).strip("._") or "cell"
+        while stem in used:
+            stem = f"{safe}_{len(used)}"
+        used.add(stem)
         cell = assemble_cell(members)
         (folder / f"{stem}.png").write_bytes(encode_png(draw_karyogram(cell, name)))
         (folder / f"{stem}.svg").write_text(karyogram_svg(cell, name), "utf-8")
 
 
-def _content(collection: CropCollection, picture: ListedCrop) -> CropFile:
-    content = collection.read(picture.name, LIMITS.max_bytes)
+def _read(collection: CropCollection, crop: ListedCrop) -> CropFile:
+    content = collection.read(crop.name, LIMITS.max_bytes)
     return RejectedCrop(content.reason, content.sentence) if isinstance(content, Rejected) else content
 
 
-def _row(name: str, answer: ClassifiedCrop) -> dict[str, Any]:
-    top5 = answer.classified.top5
-    p_up, assigned = answer.p_up, answer.assigned
+def _row(name: str, crop: ClassifiedCrop) -> dict[str, Any]:
+    top5 = crop.classified.top5
+    p_up, assigned = crop.p_up, crop.assigned
     row = {
         "file": name,
         "class": class_name(top5[0][0]),
-        "score": round(answer.score, 6),
+        "score": round(crop.score, 6),
         "top5": " ".join(class_name(class_id) for class_id, _ in top5),
         "p_up": None if p_up is None else round(p_up, 6),
-        "p_unknown": round(answer.classified.unknown, 6),
+        "p_unknown": round(crop.classified.unknown, 6),
     }
     if assigned is not None:
         row |= {"assigned_class": class_name(assigned.class_id), "assigned_score": round(assigned.score, 6)}
     return row
 
 
-def _processes(pictures: int) -> int:
-    return max(1, min(len(os.sched_getaffinity(0)), pictures // _WORTH_A_PROCESS))
+def _default_jobs(crops: int) -> int:
+    return max(1, min(len(os.sched_getaffinity(0)), crops // CROPS_PER_PROCESS))

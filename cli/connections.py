@@ -1,4 +1,4 @@
-"""The database and object store that a command talks to: the configured ones, or the embedded stack's."""
+"""Connections of a command to the database and the object store, configured or embedded."""
 
 from __future__ import annotations
 
@@ -6,71 +6,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session, sessionmaker
-
-from db import pipelines
-from db.engine import make_engine, make_sessions
-from db.pipelines import PRODUCTION
-from embedded import EmbeddedStack
-from karyotyping.pipeline import Classifier, Pipeline, Segmenter
-from models import registry
+from db.engine import SessionFactory, make_engine, make_sessions
 from settings import Settings
 from storage import ObjectStore, open_store
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Open connections of one command."""
+    """Open connections of one command.
+
+    ``check`` raises ``StackError`` if a process of the embedded stack has failed for good.
+    """
 
     settings: Settings
-    sessions: sessionmaker[Session]
+    sessions: SessionFactory
     store: ObjectStore
     check: Callable[[], None]
-    """Raises ``StackError`` if a part of the embedded stack does not stay up."""
 
 
 def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Services:
-    """Connect to services that run."""
+    """Return connections to running services."""
     engine = make_engine(str(settings.database_url))
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
     return Services(settings, make_sessions(engine), store, check)
 
 
 @contextmanager
-def services(*, workers: int = 0) -> Iterator[Services]:
-    """Services for one command.
+def open_services(*, workers: int = 0) -> Iterator[Services]:
+    """Yield the services for one command.
 
-    Without a configuration the embedded stack is started, or joined if it already runs, and stopped again at the end.
+    Without a configuration the embedded stack is started or joined, and left at the end.
 
     Args:
-        workers: worker processes that the embedded stack should run; 0 for commands that only look or enqueue.
+        workers: worker processes of the embedded stack; 0 for commands that read or enqueue only.
     """
     settings = Settings()
     if settings.is_configured:
         yield connect(settings)
         return
+    from cli.shipped_pipeline import promote_shipped_pipeline  # noqa: PLC0415 - a configured command needs
+    from embedded import EmbeddedStack  # noqa: PLC0415 - neither the science nor a stack
+
     with EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack:
-        found = connect(stack.settings, stack.check)
-        promote_shipped_pipeline(found)
-        yield found
-
-
-def promote_shipped_pipeline(
-    found: Services, classifier: Classifier | None = None, segmenter: Segmenter | None = None
-) -> int:
-    """Register the pipeline that this version ships and let ``production`` point to it; its id."""
-    pipeline_id = register_shipped_pipeline(found, classifier, segmenter)
-    with found.sessions.begin() as session:
-        pipelines.set_alias(session, PRODUCTION, pipeline_id)
-    return pipeline_id
-
-
-def register_shipped_pipeline(
-    found: Services, classifier: Classifier | None = None, segmenter: Segmenter | None = None
-) -> int:
-    """Make the database know the pipeline that this version ships, with either classifier and segmenter; its id."""
-    pipeline = Pipeline.default(classifier=classifier or Classifier.EMBEDDING, segmenter=segmenter or Segmenter.NETWORK)
-    weights = [registry.by_digest(sha256) for sha256 in pipeline.document["models"].values()]
-    models = [{"sha256": item.sha256, "name": item.name, "card": dict(item.card)} for item in weights]
-    with found.sessions.begin() as session:
-        return pipelines.register(session, pipeline.document, pipeline.digest, models)
+        services = connect(stack.settings, stack.check)
+        promote_shipped_pipeline(services.sessions)
+        yield services

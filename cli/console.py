@@ -1,11 +1,11 @@
-"""How the command line speaks: tables and progress for people on stderr, JSON and results for machines on stdout."""
+"""Output of the command line: tables and progress for people on stderr, JSON and results on stdout."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,13 +16,21 @@ from rich.table import Table
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+
+def print_error(sentence: str) -> None:
+    """Write an error for people to stderr."""
+    err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
-    """Say what went wrong and what to do, and leave with ``code``."""
-    err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
+    """Write an error, which says what to do, and exit with status ``code``."""
+    print_error(sentence)
     raise typer.Exit(code)
+
+
+def print_rejection(name: str, reason: str, sentence: str) -> None:
+    """Write to stderr why a file was rejected."""
+    err.print(f"[yellow]{escape(name)}[/]: {reason}: {escape(sentence)}", soft_wrap=True)
 
 
 def print_json(value: object) -> None:
@@ -31,21 +39,21 @@ def print_json(value: object) -> None:
 
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table in which None is a dash."""
-    made = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    """Return a table; None is shown as a dash."""
+    result = Table(*columns, title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for row in rows:
-        made.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
-    return made
+        result.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
+    return result
 
 
 def print_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, to: Console = out) -> None:
-    """Write a table, to stdout if nothing else is said."""
+    """Write a table, to stdout by default."""
     to.print(table(title, columns, rows))
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress display on stderr that disappears into plain text when stderr is no terminal."""
+    """Yield a progress display on stderr; it is plain text where stderr is no terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

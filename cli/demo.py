@@ -1,4 +1,4 @@
-"""``karyo demo``: two simulated cases through the whole stack, and the truth beside what came out."""
+"""``karyo demo``: two simulated cases through every service, compared with the truth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from cli.connections import services
+from cli.connections import open_services
 from cli.console import fail, out
-from cli.run import process, tell
+from cli.run import print_outcome, process
 from db.schema import State
 from training.simulation import write_dataset
 
@@ -24,25 +24,31 @@ def demo(
     cells: Annotated[int, typer.Option(min=1, help="Images per case.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = SEED,
 ) -> None:
-    """Simulate two small cases, karyotype them through the whole stack, and compare with the truth.
+    """Simulate two small cases, karyotype them with every service, and compare with the truth.
 
-    Leaves with 1 if a karyotype differs from the truth.
+    Exits with 1 if a karyotype differs from the truth.
     """
     with tempfile.TemporaryDirectory(prefix="karyo-demo-") as folder:
         images = Path(folder)
         write_dataset(images, CASES, cells_per_case=cells, seed=seed)
-        with services(workers=1) as found:
-            outcome = process(found, str(images / "manifest.csv"), case=None, out=report)
-    with (report / "cases.csv").open(newline="") as stream:
-        called = {row["case"]: row["iscn"] for row in csv.DictReader(stream)}
+        with open_services(workers=1) as services:
+            outcome = process(services, str(images / "manifest.csv"), case=None, out=report)
+    differs = _print_comparison(report / "cases.csv")
+    out.print(f"report  {(report / 'report.html').resolve()}", soft_wrap=True)
+    done = sum(image.state == State.DONE for image in outcome.images)
+    if differs or done < max(cells * len(CASES), len(outcome.images)):
+        print_outcome(outcome)
+        fail("the result is not what was simulated")
+
+
+def _print_comparison(table: Path) -> bool:
+    """Print truth and result of every case; return whether one differs."""
+    with table.open(newline="") as stream:
+        results = {row["case"]: row["iscn"] for row in csv.DictReader(stream)}
     differs = False
     for accession, truth in CASES.items():
-        result = called.get(accession, "")
+        result = results.get(accession, "")
         differs |= result != truth
         mark = "[green]agrees[/]" if result == truth else "[bold red]DIFFERS[/]"
         out.print(f"{accession}   truth {truth:<12} result {result or 'none':<12} {mark}")
-    out.print(f"report  {(report / 'report.html').resolve()}", soft_wrap=True)
-    done = [image for image in outcome.images if image.state == State.DONE]
-    if differs or len(done) < max(cells * len(CASES), len(outcome.images)):
-        tell(outcome)
-        fail("the result is not what was simulated")
+    return differs

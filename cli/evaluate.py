@@ -1,4 +1,4 @@
-"""``karyo evaluate``: results against truth, as JSON and as pictures."""
+"""``karyo evaluate``: results compared with a truth, as JSON and as figures."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def coco(  # noqa: PLR0917 - options are keywords on the command line
     ] = None,
     worst: Annotated[int, typer.Option(min=1, help="How many of the worst cells.")] = 20,
 ) -> None:
-    """Chromosomes found (a COCO results list) against a COCO ground truth.
+    """Compare detected chromosomes (a COCO results list) with a COCO ground truth.
 
-    With masks on both sides also what an operator would have to correct.
+    With masks on both sides, the corrections that an operator would have to make are counted too.
     """
     if images and not figures:
-        fail("--images is for pictures: say where they should go with --figures", 2)
+        fail("--images draws cells: name a folder for them with --figures", 2)
     if figures:
-        require_matplotlib()
+        _require_matplotlib()
     try:
         comparison = load(ground_truth, results)
         report = instances_report(comparison, min_score=min_score, resamples=resamples, by=by)
@@ -76,16 +76,16 @@ def classes(
     crops: Annotated[
         Path | None,
         typer.Option(
-            exists=True, help="Zip or folder with the crops: draw the surest errors too. A zip as truth is one."
+            exists=True, help="Zip or folder with the crops: draw the most confident errors too. A zip as truth is one."
         ),
     ] = None,
 ) -> None:
-    """Classes of single chromosomes (columns file,class,score,top5) against a truth (file,class).
+    """Compare classes of single chromosomes (columns file,class,score,top5) with a truth (file,class).
 
     The truth is a CSV, or a zip of crops with an index.csv.
     """
     if figures:
-        require_matplotlib()
+        _require_matplotlib()
     try:
         comparison = data.read(truth, predictions)
         if figures:
@@ -94,13 +94,13 @@ def classes(
             for path in draw(comparison, figures, crops or (truth if truth.suffix == ".zip" else None)):
                 err.print(f"wrote {path}")
         elif crops:
-            fail("--crops is for pictures: say where they should go with --figures", 2)
+            fail("--crops draws errors: name a folder for them with --figures", 2)
         print_json(classes_report(comparison, resamples=resamples))
     except ValueError as problem:
         fail(str(problem))
 
 
-def require_matplotlib() -> None:
-    """Leave with a sentence if matplotlib, which draws the figures, is not installed."""
+def _require_matplotlib() -> None:
+    """Exit with a sentence if matplotlib, which draws the figures, is not installed."""
     if find_spec("matplotlib") is None:
         fail("--figures needs matplotlib: pip install 'karyoflow[train]'", 2)

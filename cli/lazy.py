@@ -12,36 +12,40 @@ from typer.main import get_command
 
 
 class Command(NamedTuple):
-    """A command that is not imported yet."""
+    """A command that is not imported yet.
+
+    Args:
+        target: ``module:name`` of its function, or of the Typer application of its sub-commands.
+        panel: title of its group in ``karyo --help``.
+        help: first paragraph of its own help.
+    """
 
     target: str
-    """``module:name`` of its function, or of the Typer application of its sub-commands."""
     panel: str
-    words: str
-    """What ``--help`` says of it: the first paragraph of its own help."""
+    help: str
 
 
 def load(name: str, command: Command) -> Any:
-    """The command itself, as Typer runs it."""
+    """Import a command and return it as a Click command."""
     module, _, attribute = command.target.partition(":")
-    found = getattr(import_module(module), attribute)
-    if not isinstance(found, typer.Typer):
-        function, found = found, typer.Typer()
-        found.command(name)(function)
-    return get_command(found)
+    target = getattr(import_module(module), attribute)
+    if not isinstance(target, typer.Typer):
+        function, target = target, typer.Typer()
+        target.command(name)(function)
+    return get_command(target)
 
 
 def group_of(commands: Mapping[str, Command]) -> type[TyperGroup]:
-    """The class of a group of ``commands``."""
+    """Return the class of a command group that imports each of ``commands`` when it is called."""
 
-    class Lazily(TyperGroup):
+    class LazyGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             for name, command in commands.items():
-                self.add_command(TyperCommand(name, help=command.words, rich_help_panel=command.panel))
+                self.add_command(TyperCommand(name, help=command.help, rich_help_panel=command.panel))
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-            name, found, rest = super().resolve_command(ctx, args)
-            return name, load(name, commands[name]) if name else found, rest
+            name, placeholder, rest = super().resolve_command(ctx, args)
+            return name, load(name, commands[name]) if name else placeholder, rest
 
-    return Lazily
+    return LazyGroup

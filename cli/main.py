@@ -1,14 +1,12 @@
-"""``karyo``, the one command."""
+"""``karyo``: the table of commands, and errors as sentences."""
 
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
 
 import typer
-from rich.markup import escape
 
-from cli.console import err
+from cli.console import print_error
 from cli.lazy import Command, group_of
 
 WORK = "Work through images"
@@ -21,65 +19,67 @@ COMMANDS = {
     "demo": Command(
         "cli.demo:demo",
         WORK,
-        "Simulate two small cases, karyotype them through the whole stack, and compare with the truth.",
+        "Simulate two small cases, karyotype them with every service, and compare with the truth.",
     ),
-    "up": Command("cli.processes:up", WORK, "Run everything on this machine, in the foreground, until Ctrl-C."),
+    "up": Command("cli.up:up", WORK, "Run everything on this machine, in the foreground, until Ctrl-C."),
     "analyse": Command(
         "cli.analyse:analyse",
         WORK,
         "Karyotype images with the pipeline alone: no database, no queue, the same results.",
     ),
     "classify": Command(
-        "cli.classify:classify", WORK, "Name single chromosomes: any orientation, either contrast, a folder or a zip."
+        "cli.classify:classify",
+        WORK,
+        "Classify single chromosomes: any orientation, either contrast, a folder or a zip.",
     ),
     "ingest": Command(
-        "cli.operate:ingest",
+        "cli.ingest:ingest",
         OPERATE,
         "Store images and queue them for analysis; running workers do the rest. Safe to repeat.",
     ),
     "status": Command(
         "cli.status:status",
         OPERATE,
-        "How much is waiting, running and done, how fast it goes, who does it, and the last errors.",
+        "Show how much is waiting, running and done, how fast it goes, the workers, and the last errors.",
     ),
     "pause": Command(
-        "cli.steer:pause",
+        "cli.pause:pause",
         OPERATE,
-        "Hand out nothing more. Images that a worker holds are finished; everything else waits for `karyo resume`.",
+        "Stop handing out images; workers finish the ones they hold, and the rest waits for `karyo resume`.",
     ),
-    "resume": Command("cli.steer:resume", OPERATE, "Go on after `karyo pause` or `karyo drain`."),
+    "resume": Command("cli.resume:resume", OPERATE, "Continue after `karyo pause` or `karyo drain`."),
     "drain": Command(
-        "cli.steer:drain",
+        "cli.drain:drain",
         OPERATE,
         "Pause everything and wait until no worker holds an image: then anything may be stopped or upgraded.",
     ),
     "retry": Command(
-        "cli.operate:retry",
+        "cli.retry:retry",
         OPERATE,
-        "Put failed and quarantined analyses back into the queue, with their attempts counted afresh.",
+        "Put failed and quarantined analyses back into the queue, with their attempts counted from zero.",
     ),
-    "report": Command("cli.operate:report", OPERATE, "Print a view of the reporting schema."),
-    "campaign": Command("cli.campaigns:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
-    "schedule": Command("cli.campaigns:schedule_app", OPERATE, "Create campaigns by the clock."),
-    "models": Command("cli.catalogue:models_app", OPERATE, "Networks and pipeline versions."),
-    "db": Command("cli.catalogue:db_app", OPERATE, "The database schema."),
+    "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
+    "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
+    "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
+    "models": Command("cli.models:models_app", OPERATE, "Networks and pipeline versions."),
+    "db": Command("cli.db:db_app", OPERATE, "The database schema."),
     "worker": Command(
-        "cli.processes:worker",
+        "cli.worker:worker",
         PROCESSES,
-        "Analyse images: take chunks from the broker until told to stop (SIGTERM finishes the image in hand).",
+        "Analyse images: take chunks from the broker until SIGTERM, which finishes the images in progress first.",
     ),
     "scheduler": Command(
-        "cli.processes:scheduler",
+        "cli.scheduler:scheduler",
         PROCESSES,
-        "Decide what runs when: dispatch, recover lost work, start campaigns by the clock. Any number may run at once.",
+        "Dispatch images, recover lost work and start campaigns by the clock; any number may run at once.",
     ),
-    "web": Command("cli.processes:web", PROCESSES, "Serve the pages and the HTTP API."),
+    "web": Command("cli.web:web", PROCESSES, "Serve the pages and the HTTP API."),
     "simulate": Command(
         "cli.simulate:simulate",
         SCIENCE,
-        "Draw metaphase images of any numerical karyotype from ideograms, with exact truth beside them.",
+        "Draw metaphase images of any numerical karyotype from ideograms, with their exact truth.",
     ),
-    "train": Command("cli.simulate:train_app", SCIENCE, "Train the networks (needs the `train` extra)."),
+    "train": Command("cli.train:train_app", SCIENCE, "Train the networks (needs the `train` extra)."),
     "evaluate": Command("cli.evaluate:evaluate_app", SCIENCE, "Compare results with a truth; every metric as JSON."),
 }
 
@@ -94,47 +94,43 @@ app = typer.Typer(
 
 @app.callback()
 def karyo() -> None:
-    """Being there, it makes Typer expect sub-commands."""
+    """Make Typer expect sub-commands."""
 
 
 def main() -> None:
-    """Run the command line; what people can mend is a sentence, not a traceback."""
+    """Run the command line; a problem that its user can solve is a sentence, not a traceback."""
     try:
         app()
     except Exception as problem:
-        sentence, code = _mendable(problem)
-        if not code:
+        if (report := describe_problem(problem)) is None:
             raise
-        _leave(sentence, code)
+        sentence, code = report
+        print_error(sentence)
+        sys.exit(code)
 
 
-def _mendable(problem: Exception) -> tuple[str, int]:
-    """What to say of a problem, and the exit status; 0 for one that is a fault of ours.
+def describe_problem(problem: Exception) -> tuple[str, int] | None:
+    """Return the sentence and the exit status for a problem that a user can solve; None for any other.
 
-    Only here are the rooms imported that raise them: whoever is here has a problem, and so the time.
+    The rooms that raise such problems are imported here, so that no other call pays for them.
     """
     from pydantic import ValidationError  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
     from db.pipelines import UnknownPipeline  # noqa: PLC0415
     from embedded.errors import StackError  # noqa: PLC0415
-    from ingest import IngestError  # noqa: PLC0415
+    from ingest.rejections import IngestError  # noqa: PLC0415
     from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
     from storage import StorageError  # noqa: PLC0415
 
-    sentences = StackError | StorageError | IngestError | EngineUnavailable | ModelUnavailable | UnknownPipeline
     if isinstance(problem, ValidationError):
-        said = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in problem.errors())
-        return f"the KARYO_* environment is not usable: {said}", 2
+        reasons = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in problem.errors())
+        return f"the KARYO_* environment is not usable: {reasons}", 2
     if isinstance(problem, OperationalError):
         return f"the database does not answer: {problem.orig}", 1
-    return (str(problem), 1) if isinstance(problem, sentences) else ("", 0)
-
-
-def _leave(sentence: str, code: int) -> NoReturn:
-    err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
-    sys.exit(code)
+    solvable = StackError | StorageError | IngestError | EngineUnavailable | ModelUnavailable | UnknownPipeline
+    return (str(problem), 1) if isinstance(problem, solvable) else None
 
 
 if __name__ == "__main__":

@@ -1,16 +1,31 @@
-"""Options that several commands take: which of the shipped pipelines."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from karyotyping.pipeline import Classifier, Segmenter
-
-ClassifierOption = Annotated[
-    Classifier, typer.Option(help="What names the chromosomes: the network, or bands and shape alone.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+Lab = Annotated[
+    str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
 ]
-SegmenterOption = Annotated[
-    Segmenter, typer.Option(help="What tells chromosomes of a cluster apart: the network, or cuts by geometry.")
+
+
+def _existing(location: str) -> str:
+    from ingest.sources import is_url  # noqa: PLC0415 - brings every source
+
+    if not is_url(location) and not Path(location).exists():
+        raise typer.BadParameter(f"Path {location!r} does not exist.")
+    return location
+
+
+ImagesArgument = Annotated[
+    str,
+    typer.Argument(
+        parser=_existing,
+        metavar="PATH",
+        help="A folder or zip archive of metaphase images, a CSV manifest, or s3://BUCKET/PREFIX.",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""``karyo run``: a folder of metaphase images in, karyotypes and karyograms out, through the whole stack."""
+"""``karyo run``: from a folder of metaphase images to karyotypes and a report, through every service."""
 
 from __future__ import annotations
 
@@ -10,48 +10,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from sqlalchemy import func, select
 
-from cli.connections import Services, register_shipped_pipeline, services
+from cli.connections import Services, open_services
 from cli.console import err, print_table, progress_bar
+from cli.ingest import describe, ingest_with_progress
+from cli.options import ImagesArgument, Lab
+from cli.shipped_pipeline import register_shipped_pipeline
 from db import pipelines, queue
-from db.pipelines import PRODUCTION
 from db.schema import ACTIVE, Analysis, CaseResult, Image, Queue, State
-from ingest import IngestSummary, ingest
-from ingest.sources import is_url, open_source, read_labels
-from karyotyping.image.decode import Limits
+from ingest.batch import IngestSummary
 from karyotyping.pipeline import Classifier, Segmenter
-from reports.run import ExportedImage, export
+from reports.run import ReportedImage, write_run_report
 
-POLL_SECONDS = 0.3
-
-
-def _existing(location: str) -> str:
-    if not is_url(location) and not Path(location).exists():
-        raise typer.BadParameter(f"Path {location!r} does not exist.")
-    return location
-
-
-Images = Annotated[
-    str,
-    typer.Argument(
-        parser=_existing,
-        metavar="PATH",
-        help="A folder or zip archive of metaphase images, a CSV manifest, or s3://BUCKET/PREFIX.",
-    ),
-]
-Lab = Annotated[
-    str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
-]
+POLL_SECONDS = 0.3  # s between two counts of the ended analyses
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What became of every file of one run."""
+    """Ingested files and analysed images of one run."""
 
     summary: IngestSummary
-    images: list[ExportedImage]
+    images: list[ReportedImage]
 
     @property
     def complete(self) -> bool:
@@ -60,7 +40,7 @@ class RunOutcome:
 
 
 def run(
-    path: Images,
+    path: ImagesArgument,
     *,
     case: Annotated[
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
@@ -85,27 +65,61 @@ def run(
 ) -> None:
     """Karyotype a folder of metaphase images and write a report.
 
-    Leaves with 0 only if every image ended `done` or with a named rejection. Interrupted, it resumes where it was when
+    Exits with 0 only if every image ended `done` or with a named rejection. An interrupted run resumes when it is
     called again.
     """
-    from models.providers import default_processes  # noqa: PLC0415 - brings the engines' library
+    from models.providers import default_processes  # noqa: PLC0415 - imports ONNX Runtime
 
-    with services(workers=workers or default_processes()) as found:
-        pipeline_id = register_shipped_pipeline(found, classifier, segmenter) if classifier or segmenter else None
-        outcome = process(found, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
-    tell(outcome)
+    with open_services(workers=workers or default_processes()) as services:
+        pipeline_id = None
+        if classifier or segmenter:
+            pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)
+        outcome = process(services, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
+    print_outcome(outcome)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
     raise typer.Exit(0 if outcome.complete else 1)
 
 
-def tell(outcome: RunOutcome) -> None:
-    """Say what became of the files, and of each one that was not analysed, why."""
-    summary = outcome.summary
+def process(
+    services: Services,
+    location: str,
+    *,
+    case: str | None,
+    out: Path,
+    lab: str | None = None,
+    pipeline_id: int | None = None,
+) -> RunOutcome:
+    """Ingest the images at ``location``, wait for their analyses and write the report to ``out``.
+
+    Args:
+        services: open connections.
+        location: see :func:`ingest.sources.open_source`.
+        case: accession number of all images; default: per sub-folder.
+        out: folder of the report.
+        lab: laboratory of all images.
+        pipeline_id: pipeline of the analyses; default: the one in production.
+    """
+    if pipeline_id is None:
+        with services.sessions() as session:
+            pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
+    with progress_bar() as progress:
+        summary = ingest_with_progress(services, location, pipeline_id, progress, case=case, lab=lab)
+        task = progress.add_task("analysing", total=len(summary.image_ids), note="")
+        for ended, note in _until_ended(services, summary.image_ids, pipeline_id):
+            progress.update(task, completed=ended, note=note)
+    with services.sessions() as session:
+        images = write_run_report(
+            session, services.store, out,
+            image_ids=summary.image_ids, pipeline_id=pipeline_id, rejected=summary.rejected,
+        )  # fmt: skip
+    return RunOutcome(summary, images)
+
+
+def print_outcome(outcome: RunOutcome) -> None:
+    """Print the counts by state, and the reason of every file that was not analysed."""
     states = Counter(image.state for image in outcome.images)
-    counts = [f"{summary.new} new, {summary.duplicate} known, {len(summary.rejected)} rejected"]
-    counts += [f"{count} {state}" for state, count in sorted(states.items())]
-    err.print("; ".join(counts))
-    problems = [(item.name, item.reason, item.sentence) for item in summary.rejected]
+    err.print("; ".join([describe(outcome.summary), *(f"{count} {state}" for state, count in sorted(states.items()))]))
+    problems = [(item.name, item.reason, item.sentence) for item in outcome.summary.rejected]
     problems += [
         (image.file_name, image.reason or image.state, image.sentence or "")
         for image in outcome.images
@@ -115,51 +129,10 @@ def tell(outcome: RunOutcome) -> None:
         print_table("Not analysed", ("file", "reason", "what it means"), problems)
 
 
-def process(
-    found: Services,
-    location: str,
-    *,
-    case: str | None,
-    out: Path,
-    lab: str | None = None,
-    pipeline_id: int | None = None,
-) -> RunOutcome:
-    """Ingest ``location``, wait until a pipeline (production) has seen all of it, and write the report to ``out``."""
-    if pipeline_id is None:
-        with found.sessions() as session:
-            pipeline_id = pipelines.resolve(session, PRODUCTION).id
-    with progress_bar() as progress:
-        summary = take_in(found, location, pipeline_id, progress, case=case, lab=lab)
-        waiting = progress.add_task("analysing", total=len(summary.image_ids), note="")
-        for ended, note in _until_ended(found, summary.image_ids, pipeline_id):
-            progress.update(waiting, completed=ended, note=note)
-    with found.sessions() as session:
-        images = export(
-            session, found.store, out, image_ids=summary.image_ids, pipeline_id=pipeline_id, rejected=summary.rejected
-        )
-    return RunOutcome(summary, images)
-
-
-def take_in(
-    found: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
-) -> IngestSummary:
-    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.open_source`."""
-    settings = found.settings
-    limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    labels = read_labels({"case": case or "", "lab": lab or ""})
-    task = progress.add_task("storing", total=None, note="")
-
-    def stored(done: int, total: int | None, event: str) -> None:
-        progress.update(task, completed=done, total=total, note=event)
-
-    with open_source(location, labels, endpoint_url=settings.s3_endpoint_url) as source:
-        return ingest(found.sessions, found.store, source, pipeline_id=pipeline_id, limits=limits, progress=stored)
-
-
-def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) -> Iterator[tuple[int, str]]:
-    """Yield (images ended, note) until every analysis has ended and its case is summarised."""
-    mine = Analysis.image_id.in_(image_ids), Analysis.pipeline_id == pipeline_id
-    stale = (
+def _until_ended(services: Services, image_ids: Sequence[int], pipeline_id: int) -> Iterator[tuple[int, str]]:
+    """Yield (ended analyses, note) until every analysis has ended and every case is summarised."""
+    of_run = Analysis.image_id.in_(image_ids), Analysis.pipeline_id == pipeline_id
+    stale_cases = (
         select(func.count())
         .select_from(CaseResult)
         .where(
@@ -169,16 +142,16 @@ def _until_ended(found: Services, image_ids: Sequence[int], pipeline_id: int) ->
         )
     )
     while True:
-        with found.sessions() as session:
-            counts = queue.count_by_state(session, *mine)
-            cases = session.scalar(stale) or 0
-            paused = session.scalar(select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1))
+        with services.sessions() as session:
+            counts = queue.count_by_state(session, *of_run)
+            cases = session.scalar(stale_cases) or 0
+            paused_by = session.scalar(select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1))
         active = sum(counts[state] for state in ACTIVE)
         note = f"{cases} cases to summarise" if cases and not active else ""
-        if active and paused:
-            note = f"paused by {paused}; `karyo resume` goes on"
+        if active and paused_by:
+            note = f"paused by {paused_by}; `karyo resume` goes on"
         yield counts.total() - active, note
         if not active and not cases:
             return
-        found.check()
+        services.check()
         time.sleep(POLL_SECONDS)

@@ -1,1 +1,1 @@
-"""What people take home from the database: COCO results, tables, pictures, HTML pages."""
+"""Reports from the database: COCO results, tables, pictures and HTML pages."""

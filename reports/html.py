@@ -11,7 +11,7 @@ def render(template: str, **values: object) -> str:
     """Return the page of ``template``, a file in ``reports/templates``, with every value escaped.
 
     Raises:
-        jinja2.UndefinedError: the template asks for a value that is not among ``values``.
+        jinja2.UndefinedError: the template uses a name that is not among ``values``.
     """
     return _environment().get_template(template).render(values)
 

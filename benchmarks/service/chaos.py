@@ -34,7 +34,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from benchmarks.figures import log_progress, write_json
-from cli.connections import Services, connect, promote_shipped_pipeline
+from cli.connections import Services, connect
+from cli.shipped_pipeline import promote_shipped_pipeline
 from db.engine import SessionFactory
 from db.schema import ACTIVE, Analysis, CaseResult, Chromosome, QcMetrics
 from db.schema import Image as Photo
@@ -92,7 +93,7 @@ def run(folder: Path, home: Path, workers: int, every: float, timeout: float | N
     """Analyse ``folder`` while parts die; the audit."""
     with EmbeddedStack(home, workers=workers, scheduler=True) as stack:
         found = connect(stack.settings)
-        pipeline_id = promote_shipped_pipeline(found)
+        pipeline_id = promote_shipped_pipeline(found.sessions)
         taken = ingest(found.sessions, found.store, FolderSource(folder, Labels("CHAOS")), pipeline_id=pipeline_id)
         started = time.monotonic()
         patience = timeout or PATIENCE * len(taken.image_ids) + 600

@@ -26,7 +26,8 @@ import psutil
 from sqlalchemy import delete, func, select
 
 from benchmarks.figures import add_output_options, draw_bars, log_progress, write_json
-from cli.connections import Services, connect, promote_shipped_pipeline
+from cli.connections import Services, connect
+from cli.shipped_pipeline import promote_shipped_pipeline
 from db import pipelines, queue
 from db.schema import ACTIVE, Analysis
 from embedded import EmbeddedStack
@@ -76,7 +77,7 @@ def main() -> None:
 def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]]:
     """Let the loop and the stack take turns, print what each needed, and return it, round by round."""
     measured = []
-    shipped = promote_shipped_pipeline(found)
+    shipped = promote_shipped_pipeline(found.sessions)
     image_ids = ingest(
         found.sessions, found.store, FolderSource(folder, Labels("BENCHMARK")), pipeline_id=shipped
     ).image_ids

@@ -22,7 +22,8 @@ import psutil
 
 from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
 from benchmarks.service.chaos import TELL_SECONDS, case_done, ended, simulated
-from cli.connections import connect, promote_shipped_pipeline
+from cli.connections import connect
+from cli.shipped_pipeline import promote_shipped_pipeline
 from embedded import EmbeddedStack
 from ingest import ingest
 from ingest.sources import FolderSource, Labels
@@ -62,7 +63,7 @@ def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
     samples = []
     with EmbeddedStack(home, workers=1, scheduler=True) as stack:
         found = connect(stack.settings)
-        pipeline_id = promote_shipped_pipeline(found)
+        pipeline_id = promote_shipped_pipeline(found.sessions)
         ingest(found.sessions, found.store, FolderSource(folder, Labels("MEMORY")), pipeline_id=pipeline_id)
         due = time.monotonic()
         while not case_done(found.sessions):

@@ -1,4 +1,4 @@
-"""The command line as its users type it: one small case through the whole stack, then every question about it."""
+"""The command line as its users type it: one small case through every service, then each command on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def report(karyo: Karyo, images: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder
 
 
-def test_run_leaves_everything_a_person_takes_home(report: Path) -> None:
+def test_run_writes_every_file_of_the_report(report: Path) -> None:
     assert len(list((report / "karyograms").glob("*.png"))) == 2
     drawings = sorted((report / "karyograms").glob("*.svg"))
     assert [ElementTree.parse(path).getroot().get("viewBox") is not None for path in drawings] == [True, True]
@@ -68,7 +68,7 @@ def test_run_leaves_everything_a_person_takes_home(report: Path) -> None:
     assert "broken.png" in page
 
 
-def test_a_second_run_finds_everything_known(karyo: Karyo, images: Path, report: Path, tmp_path: Path) -> None:
+def test_second_run_ingests_nothing_new(karyo: Karyo, images: Path, report: Path, tmp_path: Path) -> None:
     again = karyo("run", images, "--out", tmp_path)
     assert "0 new, 2 known, 1 rejected; 2 done" in again.stderr
     assert (tmp_path / "coco.json").read_text() == (report / "coco.json").read_text()
@@ -92,7 +92,7 @@ def test_analyse_gives_the_same_results_without_services(
     assert sorted(row["rejected"] for row in rows.values() if row["rejected"]) == ["truncated"]
 
 
-def test_evaluation_against_the_simulators_truth(karyo: Karyo, images: Path, report: Path) -> None:
+def test_results_agree_with_the_simulated_truth(karyo: Karyo, images: Path, report: Path) -> None:
     metrics = json.loads(karyo("evaluate", "coco", images / "coco.json", report / "coco.json").stdout)
     assert metrics["counted"]["bbox"]["AP50"] > 0.9
 
@@ -112,7 +112,7 @@ def test_status_and_retry(karyo: Karyo, report: Path) -> None:
     assert json.loads(karyo("retry", "--json").stdout) == {"retried": 0}
 
 
-def test_the_fleet_is_paused_drained_and_goes_on(karyo: Karyo, report: Path) -> None:
+def test_queues_are_paused_drained_and_resumed(karyo: Karyo, report: Path) -> None:
     assert json.loads(karyo("pause", "--priority", "backlog", "--json").stdout)["paused"] == ["backlog"]
     assert [row["priority"] for row in json.loads(karyo("status", "--json").stdout)["paused"]] == ["backlog"]
     assert json.loads(karyo("drain", "--json").stdout) == {"taken_back": 0, "in_hand": 0}
@@ -120,7 +120,7 @@ def test_the_fleet_is_paused_drained_and_goes_on(karyo: Karyo, report: Path) -> 
     assert json.loads(karyo("resume", "--json").stdout) == {"resumed": 3}
 
 
-def test_campaigns_find_nothing_to_do_twice(karyo: Karyo, report: Path) -> None:
+def test_campaign_enqueues_no_image_twice(karyo: Karyo, report: Path) -> None:
     made = json.loads(karyo("campaign", "create", "--where", "case=SIM-001", "--json").stdout)
     assert (made["images"], made["enqueued"]) == (2, 0)
     shown = json.loads(karyo("campaign", "show", made["id"], "--json").stdout)
@@ -128,7 +128,7 @@ def test_campaigns_find_nothing_to_do_twice(karyo: Karyo, report: Path) -> None:
     assert "there are: case" in karyo("campaign", "create", "--where", "colour=red", code=2).stderr
 
 
-def test_schedules_are_kept(karyo: Karyo, report: Path) -> None:
+def test_schedule_is_added_listed_and_removed(karyo: Karyo, report: Path) -> None:
     karyo("schedule", "add", "nightly", "--cron", "0 2 * * *", "--where", "banding=G")
     (schedule,) = json.loads(karyo("schedule", "list", "--json").stdout)
     assert schedule["cron"] == "0 2 * * *"
@@ -136,7 +136,7 @@ def test_schedules_are_kept(karyo: Karyo, report: Path) -> None:
     karyo("schedule", "remove", "nightly")
 
 
-def test_a_half_set_environment_is_a_sentence(monkeypatch: pytest.MonkeyPatch, karyo: Karyo) -> None:
+def test_incomplete_environment_is_one_sentence(monkeypatch: pytest.MonkeyPatch, karyo: Karyo) -> None:
     monkeypatch.setenv("KARYO_DATABASE_URL", "postgresql://karyo:x@db/karyo")
     done = karyo("status", code=2)
     assert "missing: KARYO_BROKER_URL, KARYO_OBJECT_STORE" in done.stderr

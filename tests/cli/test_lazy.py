@@ -56,7 +56,9 @@ def test_a_scheduler_holds_no_science_in_its_memory(postgres_url: str, redis_url
     environment = os.environ | {f"KARYO_{name}": value for name, value in urls.items()}
     process = subprocess.Popen([sys.executable, "-m", "cli.main", "scheduler"], env=environment)
     try:
-        with psycopg.connect(make_url(postgres_url).set(drivername="postgresql").render_as_string()) as connection:
+        with psycopg.connect(
+            make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        ) as connection:
             listening = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'karyo-listener'"
             deadline = time.monotonic() + 60
             while connection.execute(listening).fetchone() != (1,):  # after a first round of all its duties

@@ -1,4 +1,4 @@
-"""What is taken home from a store and a database, without the rest of the stack."""
+"""The report of a run, written from a store and a database alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from db.engine import SessionFactory
 from db.queue import enqueue
 from db.schema import Analysis, Case, Image, Pipeline
-from reports.run import export
+from reports.run import write_run_report
 from storage import DirectoryStore
 
 
@@ -53,7 +53,7 @@ def add(sessions: SessionFactory, pipeline_id: int, name: str, artefacts: dict[s
         return image.id
 
 
-def test_each_image_gets_the_pictures_that_its_analysis_left(
+def test_each_image_gets_the_pictures_of_its_analysis(
     session_factory: SessionFactory, pipeline_id: int, tmp_path: Path
 ) -> None:
     store = DirectoryStore(tmp_path / "objects")
@@ -62,7 +62,7 @@ def test_each_image_gets_the_pictures_that_its_analysis_left(
     ids = [add(session_factory, pipeline_id, *row) for row in (("new", pictures), ("old", before), ("bad", None))]
     folder = tmp_path / "report"
     with session_factory() as session:
-        new, old, bad = export(session, store, folder, image_ids=ids, pipeline_id=pipeline_id, rejected=[])
+        new, old, bad = write_run_report(session, store, folder, image_ids=ids, pipeline_id=pipeline_id, rejected=[])
     assert sorted(path.suffix for path in folder.glob("karyograms/*")) == [".png", ".png", ".svg"]
     assert len(list(folder.glob("overlays/*.png"))) == 2
     assert new.karyogram_svg is not None

@@ -1,4 +1,4 @@
-"""``karyo models build`` and ``verify``, as an operator meets them on a new host."""
+"""``karyo models build`` and ``verify``, as an operator runs them on a new host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def test_the_cpu_passes_on_simulated_metaphases_and_fails_where_nothing_is_tolerated(
+def test_cpu_passes_on_simulated_metaphases_and_fails_without_tolerance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     code, text = run("verify", "--engine", "cpu", "--json")
@@ -39,25 +39,25 @@ def test_the_cpu_passes_on_simulated_metaphases_and_fails_where_nothing_is_toler
 
 
 @pytest.mark.skipif(HAS_GPU, reason="about hosts without a GPU")
-def test_an_engine_that_does_not_work_here_fails_with_what_to_install() -> None:
+def test_unavailable_engine_fails_and_names_the_extra_to_install() -> None:
     code, text = run("verify", "--engine", "cuda", "--json")
     assert code == 1
     assert re.search("install the extra `gpu`|no NVIDIA driver here", json.loads(text)["unavailable"]["cuda"])
 
 
-def test_images_that_show_nothing_are_an_error(tmp_path: Path) -> None:
+def test_images_without_inputs_are_an_error(tmp_path: Path) -> None:
     assert run("verify", str(tmp_path))[0] == 1
     assert run("verify", "--engine", "auto")[0] == 2
 
 
-def test_every_network_is_made_ready() -> None:
+def test_every_engine_is_built() -> None:
     code, text = run("build", "--engine", "cpu", "--json")
     assert code == 0
     assert [(row["network"], row["engine"]) for row in json.loads(text)] == [(name, "cpu") for name in available()]
 
 
 @pytest.mark.real_data
-def test_the_cpu_passes_on_real_metaphases(test_data: Path) -> None:
+def test_cpu_passes_on_real_metaphases(test_data: Path) -> None:
     code, text = run("verify", str(test_data / "adir" / "images"), "--engine", "cpu", "--limit", "2", "--json")
     assert code == 0, text
 

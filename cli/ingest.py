@@ -1,0 +1,60 @@
+"""``karyo ingest``: images into the store and the queue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from cli.connections import Services, open_services
+from cli.console import err, print_json, print_table, progress_bar
+from cli.options import AsJson, ImagesArgument, Lab
+from db import pipelines
+from ingest.batch import IngestSummary
+from ingest.batch import ingest as ingest_source
+from ingest.sources import open_source, read_labels
+from karyotyping.image.decode import Limits
+
+
+def ingest(
+    path: ImagesArgument,
+    case: Annotated[str | None, typer.Option(help="Accession number of all images.")] = None,
+    lab: Lab = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store images and queue them for analysis; running workers do the rest. Safe to repeat."""
+    with open_services() as services, progress_bar() as progress:
+        with services.sessions() as session:
+            pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
+        summary = ingest_with_progress(services, path, pipeline_id, progress, case=case, lab=lab)
+    if as_json:
+        print_json(summary.to_json())
+        return
+    err.print(f"{describe(summary)} (batch {summary.batch_id})")
+    if summary.rejected:
+        rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
+        print_table("Rejected", ("file", "reason", "what it means"), rows)
+
+
+def describe(summary: IngestSummary) -> str:
+    """Return the counts of an ingest as text."""
+    return f"{summary.new} new, {summary.duplicate} known, {len(summary.rejected)} rejected"
+
+
+def ingest_with_progress(
+    services: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
+) -> IngestSummary:
+    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.open_source`."""
+    settings = services.settings
+    limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
+    labels = read_labels({"case": case or "", "lab": lab or ""})
+    task = progress.add_task("storing", total=None, note="")
+
+    def update(done: int, total: int | None, event: str) -> None:
+        progress.update(task, completed=done, total=total, note=event)
+
+    with open_source(location, labels, endpoint_url=settings.s3_endpoint_url) as source:
+        return ingest_source(
+            services.sessions, services.store, source, pipeline_id=pipeline_id, limits=limits, progress=update
+        )

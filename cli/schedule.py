@@ -1,0 +1,71 @@
+"""``karyo schedule``: campaigns by cron schedule."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.campaign import PipelineName, Where, parse_filters
+from cli.connections import open_services
+from cli.console import err, fail, print_json, print_table
+from cli.options import AsJson
+from db import schedules
+from db.pipelines import PRODUCTION
+
+schedule_app = typer.Typer(help="Create campaigns by the clock.", no_args_is_help=True)
+
+
+@schedule_app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="A name to find it by.")],
+    cron: Annotated[str, typer.Option(help="Five fields: minute hour day month weekday.")],
+    pipeline: PipelineName = PRODUCTION,
+    where: Where = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of the cron expression.")] = "UTC",
+) -> None:
+    """Create such a campaign by the clock; each due time counts once, however many schedulers run."""
+    with open_services() as services, services.sessions.begin() as session:
+        try:
+            schedules.add(session, name, cron, pipeline=pipeline, filters=parse_filters(where), timezone=timezone)
+        except schedules.BadSchedule as problem:
+            fail(str(problem), code=2)
+    err.print(f"schedule {name!r} added")
+
+
+@schedule_app.command("list")
+def list_schedules(as_json: AsJson = False) -> None:
+    """List every schedule."""
+    columns = ("name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at", "problem")
+    with open_services() as services, services.sessions() as session:
+        rows = [[getattr(schedule, column) for column in columns] for schedule in schedules.list_all(session)]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(None, columns, rows)
+
+
+@schedule_app.command()
+def enable(name: str) -> None:
+    """Switch a schedule on; due times that passed while it was off are skipped."""
+    _switch(name, enabled=True)
+
+
+@schedule_app.command()
+def disable(name: str) -> None:
+    """Switch a schedule off."""
+    _switch(name, enabled=False)
+
+
+@schedule_app.command()
+def remove(name: str) -> None:
+    """Remove a schedule; its campaigns stay."""
+    with open_services() as services, services.sessions.begin() as session:
+        if not schedules.remove(session, name):
+            fail(f"there is no schedule {name!r}", code=2)
+
+
+def _switch(name: str, *, enabled: bool) -> None:
+    with open_services() as services, services.sessions.begin() as session:
+        if not schedules.enable(session, name, enabled):
+            fail(f"there is no schedule {name!r}", code=2)

@@ -1,0 +1,13 @@
+"""``karyo scheduler``: a scheduler of a production installation."""
+
+from __future__ import annotations
+
+from cli.process_settings import configured_settings
+from scheduler import main
+from worker import make_publisher
+
+
+def scheduler() -> None:
+    """Dispatch images, recover lost work and start campaigns by the clock; any number may run at once."""
+    settings = configured_settings()
+    main(settings, make_publisher(settings))

@@ -1,0 +1,129 @@
+"""``karyo train``: training of the networks; torch is an extra, so each command imports its training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import err, fail
+from ingest.sources.folder import image_files
+from models.registry import ModelUnavailable
+
+train_app = typer.Typer(help="Train the networks (needs the `train` extra).", no_args_is_help=True)
+
+
+@train_app.command()
+def router(
+    config: Annotated[
+        Path | None, typer.Option(exists=True, help="TOML file; default: the shipped router.toml.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and the exported ONNX file.")] = Path("runs/router"),
+) -> None:
+    """Train the contour router (single, cluster, chromosome with noise, noise)."""
+    with _problems_as_sentences():
+        from training.router.train import train  # noqa: PLC0415
+
+        train(config, out)
+
+
+@train_app.command()
+def embedder(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="TOML file; default: the shipped adaptation.toml with --photographs, else embedder.toml.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and results.")] = Path("runs/embedder"),
+    fold: Annotated[int | None, typer.Option(help="Hold out this part of the cases, and validate on it.")] = None,
+    without: Annotated[str | None, typer.Option(help="Hold out this report as a whole, and validate on it.")] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Adapt to the metaphase images in this folder; they need no labels."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="ONNX file to adapt; default: the network that karyoflow ships."),
+    ] = None,
+) -> None:
+    """Train the embedding network on karyotype reports, or adapt it to the images of a laboratory.
+
+    The network predicts the class and the polarity of a single chromosome.
+    """
+    if photographs and (fold is not None or without):
+        fail("--fold and --without hold reports out: they do not go with --photographs")
+    if start and not photographs:
+        fail("--start is what adapts to --photographs: give these too")
+    with _problems_as_sentences():
+        from training.embedder.self_training import adapt  # noqa: PLC0415
+        from training.embedder.train import train  # noqa: PLC0415
+
+        if photographs:
+            adapted = adapt(config, out, _images(photographs), err.print, start)
+            err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
+        else:
+            train(config, out, err.print, fold=fold, without=without)
+
+
+@train_app.command()
+def segmenter(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="TOML file; default: the shipped photographs.toml with --photographs, else segmenter.toml.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints and results.")] = Path("runs/segmenter"),
+    start: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Checkpoint or ONNX file of an earlier training, for the initial weights."),
+    ] = None,
+    photographs: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Train on the metaphase images in this folder too; they need no outlines."),
+    ] = None,
+) -> None:
+    """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""
+    with _problems_as_sentences():
+        from training.segmenter.train import train  # noqa: PLC0415
+
+        train(config, out, err.print, start=start, photographs=_images(photographs) if photographs else [])
+
+
+@train_app.command()
+def mean(
+    exported: Annotated[list[Path], typer.Argument(exists=True, help="ONNX files, each with its card next to it.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("mean.onnx"),
+) -> None:
+    """Average the weights of several trainings that started from the same weights: mostly better than each."""
+    with _problems_as_sentences():
+        from training.common.weight_averaging import write_mean  # noqa: PLC0415
+
+        write_mean(exported, out)
+    err.print(f"the mean of {len(exported)} trainings in [bold]{out}[/], its card in [bold]{out.with_suffix('.md')}[/]")
+
+
+@contextmanager
+def _problems_as_sentences() -> Iterator[None]:
+    """Exit with a sentence if the extra is missing or the input of a training is unusable."""
+    try:
+        yield
+    except ModuleNotFoundError as problem:
+        fail(f"training needs {problem.name}: install the `train` extra (make train-setup)")
+    except (ValueError, ModelUnavailable) as problem:
+        fail(str(problem))
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the image files in a folder; exit if there are none."""
+    files = [file.path for file in image_files(folder)]
+    if not files:
+        fail(f"no image files in {folder}")
+    return files
