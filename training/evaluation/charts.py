@@ -1,4 +1,4 @@
-"""Style of the evaluation's figures: matplotlib on the Agg canvas, without pyplot; sizes are in pixels."""
+"""Style of the evaluation's figures, drawn by matplotlib on the Agg canvas without pyplot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ SERIES = (CORRECT, "#d67a18", "#26825a", "#8c5aaa")
 
 
 def new_figure(width: int, height: int, *, constrained: bool = True) -> Figure:
-    """Return an empty white figure of ``width`` x ``height`` px; ``constrained`` fits its axes to their labels."""
+    """Return an empty white figure.
+
+    Args:
+        width: px.
+        height: px.
+        constrained: whether the axes shrink until their labels fit.
+    """
     figure = Figure((width / DPI, height / DPI), dpi=DPI)
     if constrained:
         figure.set_layout_engine("constrained", w_pad=_PADDING, h_pad=_PADDING)
@@ -34,7 +40,7 @@ def new_figure(width: int, height: int, *, constrained: bool = True) -> Figure:
 def new_chart(
     title: str, x_label: str, y_label: str, *, subtitle: str = "", width: int = SIDE, height: int = SIDE
 ) -> tuple[Figure, Axes]:
-    """Return a new figure and its axes, which have a light grid, a title at the left and no frame."""
+    """Return a new figure and its axes, with a light grid and no frame; sizes in px."""
     figure = new_figure(width, height)
     axes = figure.add_subplot()
     set_title(axes, title, subtitle)
@@ -68,7 +74,7 @@ def add_legend(axes: Axes, location: Literal["upper left", "lower left", "lower 
 
 
 def save(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Write each figure as ``NAME.png`` into ``folder``, which is made if need be, and return the files."""
+    """Write each figure as ``NAME.png`` into ``folder``, and return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {folder / f"{name}.png": figure for name, figure in figures.items()}
     for file, figure in files.items():

@@ -53,7 +53,7 @@ def _interval(values: Floats) -> list[float]:
 
 
 def share_upper_bound(events: int, trials: int, confidence: float = 0.95) -> float:
-    """Return the one-sided upper bound, 0..1, of the share that ``events`` of ``trials`` estimate.
+    """Return the one-sided upper bound, 0..1, of the share of ``events`` among ``trials``.
 
     Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits", DOI 10.1093/biomet/26.4.404.
 

@@ -46,7 +46,7 @@ def calibration(score: Floats, right: Bools) -> Figures:
 
 
 def reliability(score: Floats, right: Bools) -> list[ReliabilityBin]:
-    """Return the reliability diagram of (M,) predictions as rows, one for each bin that holds any."""
+    """Return the reliability diagram of (M,) predictions, a row for each bin with any."""
     bins = _bins(score)
     return [
         {
@@ -80,7 +80,12 @@ class RiskCoverage:
 
     @classmethod
     def of(cls, score: Floats, right: Bools) -> Self:
-        """Return the curve of (N,) scores, NaN without a class, and of (N,) whether the prediction is right."""
+        """Return the curve of N chromosomes.
+
+        Args:
+            score: (N,) 0..1, NaN without a predicted class.
+            right: (N,) whether the prediction is right.
+        """
         predicted = ~np.isnan(score)
         distinct, group = np.unique(-score[predicted], return_inverse=True)
         wrong = np.bincount(group, weights=~right[predicted], minlength=len(distinct)).astype(np.int64)
@@ -137,7 +142,7 @@ class RiskCoverage:
 
 
 def auroc(positive: Floats, negative: Floats) -> float:
-    """Return the probability, 0..1, that one of ``positive`` (P,) scores higher than one of ``negative`` (N,).
+    """Return the probability that one of ``positive`` scores higher than one of ``negative``.
 
     Ties count half; the result is NaN if either is empty. Source: Mann & Whitney 1947,
     DOI 10.1214/aoms/1177730491.

@@ -183,7 +183,7 @@ def _polarity(text: str, path: Path) -> int:
 
 
 def _units(rows: Sequence[dict[str, str]]) -> tuple[Names | None, Names, str]:
-    """Return ``cell``, ``case`` and ``unit`` of a comparison; one name in two domains is two units."""
+    """Return ``cell``, ``case`` and ``unit``; one name in two domains is two units."""
 
     def joined(*columns: str) -> Names:
         return np.array(["\t".join(row.get(name) or "" for name in (*DOMAIN_COLUMNS, *columns)) for row in rows])

@@ -22,7 +22,7 @@ _MAX_SCALE = 3.0  # px of the figure per px of an image
 
 
 def worst_errors(comparison: ClassComparison, count: int = MAX_ERRORS) -> Ints:
-    """Return the rows of the ``count`` wrong predictions with the highest scores; ``?`` is no wrong class."""
+    """Return the rows of the wrong predictions with the highest scores; ``?`` is not wrong."""
     isolated = comparison.isolated
     wrong = np.flatnonzero(
         (isolated.label != comparison.true)

@@ -1,4 +1,4 @@
-"""Figures of classes: confusion matrix, reliability diagram, risk-coverage curve, and wrong predictions."""
+"""Figures of classes: confusion matrix, reliability diagram, risk-coverage curve, errors."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def reliability_diagram(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
 
 
 def risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
-    """Draw the share of errors among the predictions with the highest scores, on a logarithmic scale."""
+    """Draw the share of errors against the share of chromosomes accepted by score."""
     figure, axes = new_chart(
         "Risk and coverage", "share of chromosomes accepted, by decreasing score", "share of errors among them"
     )
@@ -131,12 +131,12 @@ def risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
 
 
 def draw(comparison: ClassComparison, folder: Path, crops: Path | None = None) -> list[Path]:
-    """Write ``confusion.png``, ``reliability.png``, ``risk_coverage.png``, and with ``crops`` ``errors.png``.
+    """Write ``confusion.png``; with scores ``reliability.png`` and ``risk_coverage.png``.
 
     Args:
         comparison: true and predicted classes.
         folder: destination, made if it does not exist.
-        crops: zip or folder of the images under the names in the truth.
+        crops: zip or folder of the images under the names in the truth; with it ``errors.png`` is written too.
 
     Returns:
         The files written.

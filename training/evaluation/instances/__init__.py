@@ -1,1 +1,1 @@
-"""Evaluates segmentation: COCO metrics, counting errors, edits."""
+"""Evaluation of segmentation: COCO metrics, counting errors, edits."""

@@ -27,7 +27,7 @@ _COLUMNS: tuple[tuple[str, Literal["bbox", "segm"], _Column], ...] = (
 def domain_table(
     report: InstanceReport, field: str, view: Literal["counted", "excused"] = "counted"
 ) -> tuple[list[str], list[list[str]]]:
-    """Return headings and rows of the figures ``by`` a field, each above its 95 % interval if there is one.
+    """Return headings and rows of the figures ``by`` a field, with their 95 % intervals.
 
     Args:
         report: by ``field``, from ``training.evaluation.instances.report.report``.

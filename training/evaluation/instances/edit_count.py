@@ -26,21 +26,24 @@ class Overlaps:
     iou: Floats
     """(T, R) 0..1."""
     of_truth: Floats
-    """(T, R) share of the chromosome that lies in the result."""
+    """(T, R) share of the chromosome inside the result."""
     of_result: Floats
-    """(T, R) share of the result that lies in the chromosome."""
+    """(T, R) share of the result inside the chromosome."""
     second: Floats
     """(R,) largest share in the result of a chromosome other than the one with the highest IoU.
 
     Pixels that both chromosomes truly share are left out.
     """
     excused: Bools
-    """(R,) whether most of the result lies where results do not count."""
+    """(R,) whether most of the result is inside a region where results do not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """Right outlines of one image, and the edits until every chromosome has one result and nothing else has."""
+    """Right outlines of one image, and the edits that make its results right.
+
+    They are right if every chromosome has one result and no other result is left.
+    """
 
     chromosomes: int
     results: int
@@ -92,7 +95,7 @@ def count_corrections(overlaps: Overlaps) -> Corrections:
 
     * A chromosome without a result is *held* by the result that holds most of it, at least half.
     * A result is a *duplicate* if it has no chromosome, holds none, and its IoU is above .5 with a matched chromosome.
-    * A result that has and holds none is a *piece* of the chromosome that most of it lies in, at least half.
+    * A result that has and holds none is a *piece* of the chromosome that contains most of it, at least half.
 
     Each edit is counted as follows:
 
@@ -151,7 +154,7 @@ def count_corrections(overlaps: Overlaps) -> Corrections:
 
 
 def _majority(share: Floats) -> Ints:
-    """Return (N,) for each row of (N, M) shares the column of the largest, -1 if that is less than half.
+    """Return (N,) the column of the largest of (N, M) shares, -1 if that is less than half.
 
     >>> _majority(np.array([[0.2, 0.6], [0.3, 0.4]])).tolist()
     [1, -1]

@@ -1,4 +1,4 @@
-"""Figures of the images that need most edits, with outlines of results and of missed chromosomes."""
+"""Images that need most edits, with outlines of results and of missed chromosomes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Groups = dict[str, list[Code]]
 
 
 def worst_images(comparison: Comparison, images: Path, *, min_score: float, count: int) -> Iterator[tuple[str, Figure]]:
-    """Yield name and figure of the images with most edits (without masks: most missed or false boxes), worst first.
+    """Yield name and figure of the images with most edits, or without masks most errors.
 
     Args:
         comparison: with crowd regions where results are excused.
@@ -79,7 +79,7 @@ def group_outlines(image: Outlines, overlaps: Overlaps) -> Groups:
 
 
 def draw_outlines(pixels: NDArray[np.uint8], groups: Groups, title: str, summary: str) -> Figure:
-    """Draw an (H, W) image, enlarged by a whole factor, with its outlines, below a title and a legend."""
+    """Draw an (H, W) image, enlarged by a whole factor, with its outlines and a legend."""
     factor = max(1, _MAX_SIDE // max(pixels.shape))
     height, width = (factor * side for side in pixels.shape)
     figure = new_figure(width, height + _HEADER_HEIGHT, constrained=False)

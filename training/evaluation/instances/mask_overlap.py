@@ -28,7 +28,12 @@ class Outlines:
 
 
 def outlines(comparison: Comparison, min_score: float) -> list[Outlines]:
-    """Return the masks per image, of the results of at least ``min_score``; a box replaces a mask that is absent."""
+    """Return the masks per image; a box replaces a mask that is absent.
+
+    Args:
+        comparison: a truth and its results.
+        min_score: least score, 0..1, of the results.
+    """
     truth, results = (coco_index(comparison, side, "segm") for side in (comparison.truth, comparison.results))
     return [
         Outlines(
@@ -41,7 +46,7 @@ def outlines(comparison: Comparison, min_score: float) -> list[Outlines]:
 
 
 def measure_overlaps(image: Outlines) -> Overlaps:
-    """Measure how results and chromosomes overlap; a result is excused if half of it lies in one crowd region."""
+    """Measure the overlaps; a result is excused if one crowd region has half of it."""
     truth, results = image.truth, image.results
     iou, of_result = _shares(results, truth, crowd=False).T, _shares(results, truth, crowd=True).T
     of_truth = _shares(truth, results, crowd=True)
@@ -51,7 +56,7 @@ def measure_overlaps(image: Outlines) -> Overlaps:
 
 
 def _shares(codes: Sequence[Code], others: Sequence[Code], *, crowd: bool) -> Floats:
-    """Return the (N, M) IoU of N ``codes`` and M ``others``, or with ``crowd`` the share of each code in each other."""
+    """Return (N, M) the IoU of N codes and M others, or with ``crowd`` each code's share inside."""
     if not codes or not others:
         return np.zeros((len(codes), len(others)))
     return np.asarray(rle.iou(list(codes), list(others), [int(crowd)] * len(others)), float)

@@ -56,7 +56,7 @@ class Comparison:
         return sorted({item["category_id"] for image in self.truth for item in image if not item.get("iscrowd")})
 
     def with_excused_regions(self) -> Comparison:
-        """Return the comparison with each ``unlabelled`` box as a crowd region, where COCO ignores results."""
+        """Return the comparison with each ``unlabelled`` box as a crowd region."""
         truth = [
             [*items, *({"category_id": 0, "bbox": box, "iscrowd": 1} for box in image.get("unlabelled", ()))]
             for image, items in zip(self.images, self.truth, strict=True)
@@ -90,7 +90,7 @@ class ImageMatches:
     hit: Bools
     """(T, D) whether the result is the one match of a true instance."""
     excused: Bools
-    """(T, D) whether the result lies in a region where results do not count."""
+    """(T, D) whether the result is in a region where results do not count."""
     right_class: Bools
     """(D,) whether its class is that of the instance that it matches at IoU .5."""
     overlapped: tuple[int, int]
@@ -157,7 +157,7 @@ def match(comparison: Comparison, kind: Kind) -> list[ImageMatches]:
 
 
 def coco_index(comparison: Comparison, side: Sequence[Sequence[CocoItem]], kind: Kind) -> COCO:
-    """Return a pycocotools index of the truth or the results, its ids from 1 up; id 0 would mean "no match"."""
+    """Return a pycocotools index of one side, its ids from 1 up: 0 means "no match"."""
     annotations: list[CocoItem] = []
     for number, (image, items) in enumerate(zip(comparison.images, side, strict=True)):
         for item in items:
@@ -192,7 +192,7 @@ def _box_mask(box: Sequence[float], image: CocoItem) -> dict[str, Any]:
 
 
 def _image_matches(evaluated: dict[str, Any] | None, truth: COCO, results: COCO) -> ImageMatches:
-    """Return the matches of one of pycocotools' ``evalImgs``; None there is an image without truth and results."""
+    """Return the matches of one of ``evalImgs``, which is None without truth and results."""
     if evaluated is None:
         empty = np.zeros((len(IOU_THRESHOLDS), 0), bool)
         return ImageMatches(0, np.zeros(0), empty, empty, np.zeros(0, bool), (0, 0))

@@ -1,4 +1,4 @@
-"""Figures computed from matches: COCO's average precision, the paper's Eq. 6 and 7, an operator's edits.
+"""Figures computed from matches: average precision, the paper's Eq. 6 and 7, edits.
 
 Average precision is accumulated here, not by pycocotools: the bootstrap accumulates hundreds of resamples, and needs
 arrays instead of pycocotools' loops.
@@ -112,7 +112,7 @@ def enumeration(images: Sequence[Outcome]) -> Figures:
 
 
 def correction_figures(images: Sequence[Corrections]) -> Figures:
-    """Return the shares of right outlines, and the edits that an operator needs (see ``edit_count``).
+    """Return the shares of right outlines, and the edits needed (see ``edit_count``).
 
     Returns:
         ``clinical_precision`` and ``clinical_recall``: share of results, and of chromosomes, with a right outline (the

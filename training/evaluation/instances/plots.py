@@ -22,7 +22,7 @@ _DOT_AREA = 40  # points squared, for one image
 
 
 def precision_recall_curves(matches: Mapping[Kind, Sequence[ImageMatches]]) -> Figure:
-    """Draw precision against recall, for boxes and masks; a dot marks the point where every result counts."""
+    """Draw precision against recall; a dot marks the point where every result counts."""
     figure, axes = new_chart(
         "Precision and recall", "recall: share of chromosomes found", "precision: share of results right"
     )
@@ -42,7 +42,10 @@ def precision_recall_curves(matches: Mapping[Kind, Sequence[ImageMatches]]) -> F
 
 
 def counts(matches: Sequence[ImageMatches], min_score: float) -> Figure:
-    """Draw the number of results against that of chromosomes; a dot's area is proportional to the number of images."""
+    """Draw the number of results against that of chromosomes, per image.
+
+    The area of a dot is proportional to its number of images.
+    """
     truth = [image.truth for image in matches]
     results = [sum(outcome(image, min_score)[:2]) for image in matches]
     exact = sum(x == y for x, y in zip(truth, results, strict=True))
@@ -68,7 +71,7 @@ def counts(matches: Sequence[ImageMatches], min_score: float) -> Figure:
 def draw(
     comparison: Comparison, folder: Path, *, min_score: float = 0.0, images: Path | None = None, worst: int = 20
 ) -> list[Path]:
-    """Write ``precision_recall.png``, ``counts.png``, and with ``images`` ``worst_01_NAME.png`` and so on.
+    """Write ``precision_recall.png``, ``counts.png``, and with ``images`` the worst ones.
 
     Args:
         comparison: a truth and its results.
@@ -78,7 +81,7 @@ def draw(
         worst: number of images drawn, those that need most edits first.
 
     Returns:
-        The files written.
+        The files written; the worst images are ``worst_01_NAME.png`` and so on.
 
     Raises:
         ValueError: an image is absent, or its size differs from the truth's.

@@ -1,4 +1,4 @@
-"""Every figure of a comparison of instances with their truth, as the paper and COCO report them."""
+"""Every figure of instances compared with their truth, as in the paper and COCO."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_outline_is_right_from_iou_80_without_a_second_chromosome() -> None:
 
 
 def test_shared_pixels_count_as_no_second_chromosome() -> None:
-    upright, across = (20, 0, 10, 40), (10, 15, 30, 10)  # a third of the crossing one lies on the upright one
+    upright, across = (20, 0, 10, 40), (10, 15, 30, 10)  # a third of the crossing one is on the upright one
     assert correct([[upright], [across]], [[upright], [across]]).right == 2
     assert correct([[upright], [across]], [[upright, (10, 15, 10, 10)], [across]]).right == 1
 

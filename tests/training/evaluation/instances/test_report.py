@@ -39,7 +39,7 @@ def write(folder: Path, images: list[dict[str, Any]], truth: list[dict[str, Any]
 
 @pytest.fixture
 def two_cells(tmp_path: Path) -> tuple[Path, Path]:
-    """Cell a: two of two found, one with a wrong class; cell b: one of two found, one result in an unlabelled box."""
+    """Cell a: both found, one wrong class. Cell b: one found, one in an unlabelled box."""
     images = [
         {"id": 7, "file_name": "a.png"},
         {"id": 8, "file_name": "b.png", "unlabelled": [[60, 60, 30, 30]]},
@@ -94,8 +94,8 @@ def test_masks_have_edits_and_clinical_figures(two_cells: tuple[Path, Path]) -> 
     assert counted["interval95"]["edits"] == [0, 2]
     assert "edits" not in report["counted"]["bbox"]
     assert [row["additions"] for row in report["images"]] == [1, 0]
-    sure = evaluate(*two_cells, resamples=0, min_score=0.65)["counted"]["segm"]
-    assert (sure["clinical_precision"], sure["deletions"]) == (1, 0)
+    above = evaluate(*two_cells, resamples=0, min_score=0.65)["counted"]["segm"]
+    assert (above["clinical_precision"], above["deletions"]) == (1, 0)
 
 
 def test_domain_has_the_figures_of_its_images(two_cells: tuple[Path, Path]) -> None:
@@ -123,10 +123,10 @@ def test_domain_has_the_figures_of_its_images(two_cells: tuple[Path, Path]) -> N
 
 
 def test_min_score_changes_enumeration_but_not_average_precision(two_cells: tuple[Path, Path]) -> None:
-    everything, sure = (evaluate(*two_cells, min_score=score, resamples=0)["counted"]["bbox"] for score in (0.0, 0.65))
-    assert (sure["FP"], everything["FP"]) == (0, 1)
-    assert sure["AP50"] == everything["AP50"]
-    assert "interval95" not in sure
+    everything, above = (evaluate(*two_cells, min_score=score, resamples=0)["counted"]["bbox"] for score in (0.0, 0.65))
+    assert (above["FP"], everything["FP"]) == (0, 1)
+    assert above["AP50"] == everything["AP50"]
+    assert "interval95" not in above
 
 
 def test_confidence_intervals_hold_the_figure_and_repeat(two_cells: tuple[Path, Path]) -> None:
