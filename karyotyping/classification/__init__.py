@@ -1,1 +1,1 @@
-"""Classes of chromosomes: embedding network, band matching, assignment over the cell."""
+"""Classification of chromosomes: embedding network, band matching, assignment over the cell."""

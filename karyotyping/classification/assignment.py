@@ -1,10 +1,10 @@
-"""The chromosomes of a cell assigned to classes together, without hiding an aneuploidy.
+"""Assignment of the chromosomes of a cell to classes, with costs for abnormal counts.
 
-Every class offers slots: its normal ones, and more that cost something, so that evidence can buy a trisomy. A normal
-slot that stays empty costs something too, and is not refused either: the less, the more chromosomes are missing from
-the cell anyway. Beside its class, every chromosome has the choice of fitting nothing. The cheapest whole is found by
-the Hungarian method (:func:`scipy.optimize.linear_sum_assignment`), once for each sex-chromosome complement that is
-free of cost. How sure a chromosome's class is shows in what the cheapest whole would cost that puts it elsewhere.
+Every class offers slots: those of a normal cell, and further ones at a cost, so that strong evidence can fill a third
+slot of a trisomy. An empty normal slot has a cost too, which decreases with the number of missing chromosomes. A
+chromosome may also be assigned to no class. The Hungarian method (:func:`scipy.optimize.linear_sum_assignment`) finds
+the cheapest assignment for each sex-chromosome complement of a normal cell. The probability of a chromosome's class
+follows from the costs of the cheapest assignments that place it elsewhere.
 """
 
 from __future__ import annotations
@@ -17,47 +17,46 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 
 from karyotyping.arrays import Floats, Ints
-from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT, X, Y
+from karyotyping.nomenclature.classes import CLASS_COUNT, NORMAL_COUNT, X, Y
 
-CLASSES = len(CLASS_NAMES)
-_NOTHING, _EMPTY = CLASSES, CLASSES + 1
-"""Where else a chromosome may go, and where slots come from."""
-_CERTAIN = 1e-4
+_NO_CLASS = CLASS_COUNT  # node of chromosomes without a class
+_EMPTY_SLOT = CLASS_COUNT + 1  # node that opens and closes slots
+_MIN_SCORE = 1e-4  # scores are clipped to [1e-4, 1 - 1e-4] before the log odds
 
 
 @dataclass(frozen=True, slots=True)
 class CopyNumberPrior:
-    """What departures from a normal cell cost, in nats (units of log-probability)."""
+    """Costs of departures from a normal cell, in nats (natural log units) except for the counts."""
 
     gain: float = 2.5
-    """Each copy beyond the normal ones."""
+    """Cost of each copy beyond the normal ones."""
     expected_losses: float = 1.0
-    """Chromosomes that a cell is thought to have lost beside those that it evidently lacks: the more are lost, the less
-    each costs. It counts, it is not in nats."""
+    """Pseudo-count of lost chromosomes; a loss costs less, the more chromosomes are missing."""
     no_class: float = 1.0
-    """A chromosome that fits no class, if it is as likely to be none as to be one."""
+    """Cost of a chromosome without a class, at a score of 0.5."""
     max_copies: int = 4
+    """Slots of each class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What the cell as a whole says about one chromosome."""
+    """Class of one chromosome given its whole cell."""
 
     class_id: int | None
-    """1..24, or None if it fits nothing."""
+    """1..24, or None without a class."""
     score: float
-    """Probability of ``class_id`` given the rest of the cell, 0..1; 0 if it fits nothing."""
+    """Probability of ``class_id`` given the rest of the cell, 0..1; 0 without a class."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """The cheapest whole for one sex-chromosome complement."""
+class _CellAssignment:
+    """The cheapest assignment of a cell for one sex-chromosome complement."""
 
     cost: float
     chosen: Ints
-    """(N,) class index of each chromosome, or ``_NOTHING``."""
+    """(N,) class index of each chromosome, or ``_NO_CLASS``."""
     slots: Floats
-    """(24, most copies) cost of the first, second, ... copy of each class."""
+    """(24, C) cost of the first, second, ... copy of each class."""
 
 
 def assign(
@@ -68,80 +67,92 @@ def assign(
     """Assign the chromosomes of one cell to classes.
 
     Args:
-        log_probabilities: (24,) for each chromosome, as :mod:`karyotyping.classification.band_matching` gives them.
-        scores: probability that each is one whole chromosome; the less likely, the easier it is to fit nothing.
-        prior: costs of departing from a normal cell.
+        log_probabilities: (N, 24) of the classes, from a classifier.
+        scores: (N,) probability that each is one whole chromosome, 0..1; low scores favour no class. Default: 1.
+        prior: costs of departures from a normal cell.
+
+    Returns:
+        (N,) assignments in the order of ``log_probabilities``.
     """
-    evidence = np.asarray(log_probabilities, dtype=np.float64).reshape(-1, CLASSES)
+    evidence = np.asarray(log_probabilities, dtype=np.float64).reshape(-1, CLASS_COUNT)
     if not len(evidence):
         return ()
     prior = prior or CopyNumberPrior()
     whole = np.ones(len(evidence)) if scores is None else np.asarray(scores, dtype=np.float64)
-    sure = np.clip(whole, _CERTAIN, 1 - _CERTAIN)
-    costs = np.column_stack([-evidence, prior.no_class + np.log(sure / (1 - sure))])
-    loss = _loss(float(whole.sum()), prior)
-    wholes = [_cheapest(costs, _slots(copies, loss, prior)) for copies in (_normal(2, 0), _normal(1, 1))]
-    elsewhere = np.min([it.cost + _detours(costs, it) for it in wholes], axis=0)
-    probabilities = softmax(-elsewhere, axis=1)
-    chosen = min(wholes, key=lambda it: it.cost).chosen
+    clipped = np.clip(whole, _MIN_SCORE, 1 - _MIN_SCORE)
+    costs = np.column_stack([-evidence, prior.no_class + np.log(clipped / (1 - clipped))])
+    presence = _presence_log_odds(float(whole.sum()), prior)
+    complements = (_normal_copies(2, 0), _normal_copies(1, 1))
+    assignments = [_cheapest(costs, _slot_costs(copies, presence, prior)) for copies in complements]
+    alternatives = np.min([item.cost + _alternative_costs(costs, item) for item in assignments], axis=0)
+    probabilities = softmax(-alternatives, axis=1)
+    chosen = min(assignments, key=lambda item: item.cost).chosen
     return tuple(
-        Assignment(int(k) + 1, float(shares[k])) if k < CLASSES else Assignment(None, 0.0)
-        for k, shares in zip(chosen, probabilities, strict=True)
+        Assignment(int(k) + 1, float(row[k])) if k < CLASS_COUNT else Assignment(None, 0.0)
+        for k, row in zip(chosen, probabilities, strict=True)
     )
 
 
-def _normal(of_x: int, of_y: int) -> Ints:
-    copies = np.full(CLASSES, 2)
-    copies[[X - 1, Y - 1]] = of_x, of_y
+def _normal_copies(x: int, y: int) -> Ints:
+    """Return the copies (24,) of a normal cell with these sex chromosomes."""
+    copies = np.full(CLASS_COUNT, 2)
+    copies[[X - 1, Y - 1]] = x, y
     return copies
 
 
-def _loss(present: float, prior: CopyNumberPrior) -> float:
-    """Log-odds that a normal copy is there, by how many chromosomes are (Laplace's rule of succession)."""
+def _presence_log_odds(present: float, prior: CopyNumberPrior) -> float:
+    """Return the log odds that a normal copy is present (Laplace's rule of succession).
+
+    Args:
+        present: expected number of chromosomes of the cell.
+        prior: its ``expected_losses`` are the pseudo-count.
+    """
     missing = float(np.clip(NORMAL_COUNT - present, 0, NORMAL_COUNT - 1))
     return float(np.log((NORMAL_COUNT - missing) / (missing + prior.expected_losses)))
 
 
-def _slots(normal: Ints, loss: float, prior: CopyNumberPrior) -> Floats:
-    """Costs of the copies of each class, (24, most copies), rising from one to the next.
+def _slot_costs(normal: Ints, presence: float, prior: CopyNumberPrior) -> Floats:
+    """Return the costs (24, C) of the copies of each class, increasing along the copies.
 
-    Each of the n normal copies is there with odds of exp(``loss``), whatever the others do: the count is binomial, so
-    that losing both of a pair is less likely than losing one of each of two. A filled slot saves its loss.
+    Each of the n normal copies is present with log odds ``presence``, independently of the others. The count is
+    binomial, so losing both copies of one class is less probable than losing one copy of two classes.
     """
     copy, n = np.arange(prior.max_copies)[None, :], normal[:, None]
-    return np.where(copy < n, -loss - np.log(np.maximum(n - copy, 1) / (copy + 1)), prior.gain)
+    return np.where(copy < n, -presence - np.log(np.maximum(n - copy, 1) / (copy + 1)), prior.gain)
 
 
-def _cheapest(costs: Floats, slots: Floats) -> _Whole:
-    """The cheapest whole, of (N, 25) ``costs`` of each class and of nothing."""
-    count, most = len(costs), slots.shape[1]
-    slot_class = np.repeat(np.arange(CLASSES), most)
-    fits_nothing = np.full((count, count), np.inf)
-    np.fill_diagonal(fits_nothing, costs[:, _NOTHING])
-    matrix = np.concatenate([slots.ravel() + costs[:, slot_class], fits_nothing], axis=1)
+def _cheapest(costs: Floats, slots: Floats) -> _CellAssignment:
+    """Return the cheapest assignment for ``costs`` (N, 25) of each class and of no class."""
+    count, max_copies = len(costs), slots.shape[1]
+    slot_class = np.repeat(np.arange(CLASS_COUNT), max_copies)
+    no_class = np.full((count, count), np.inf)
+    np.fill_diagonal(no_class, costs[:, _NO_CLASS])
+    matrix = np.concatenate([slots.ravel() + costs[:, slot_class], no_class], axis=1)
     rows, columns = linear_sum_assignment(matrix)
-    chosen = np.append(slot_class, np.full(count, _NOTHING))[columns]
-    return _Whole(float(matrix[rows, columns].sum()), chosen, slots)
+    chosen = np.append(slot_class, np.full(count, _NO_CLASS))[columns]
+    return _CellAssignment(float(matrix[rows, columns].sum()), chosen, slots)
 
 
-def _detours(costs: Floats, whole: _Whole) -> Floats:
-    """(N, 25) how much dearer the cheapest whole is that puts a chromosome there instead.
+def _alternative_costs(costs: Floats, cheapest: _CellAssignment) -> Floats:
+    """Return the extra cost (N, 25) of placing a chromosome in each class, or in none.
 
-    Where it comes is then one too many, where it was is one too few. The excess is passed on from class to class by
-    moving a member, or by opening a slot in one and closing one in another, along the shortest path (Floyd 1962).
+    The move leaves one member too many in the new class and one too few in the old. The excess passes from class to
+    class, by moving a member or by opening one slot and closing another, along the shortest path (Floyd 1962, DOI
+    10.1145/367766.368168).
     """
-    count, most = len(costs), whole.slots.shape[1]
-    chosen, places = whole.chosen, np.arange(CLASSES)
+    count, max_copies = len(costs), cheapest.slots.shape[1]
+    chosen, classes = cheapest.chosen, np.arange(CLASS_COUNT)
     moves = costs - costs[np.arange(count), chosen][:, None]
-    held = np.bincount(chosen, minlength=CLASSES + 1)[:CLASSES]
-    steps = np.full((CLASSES + 2, CLASSES + 2), np.inf)
-    np.minimum.at(steps[:, : CLASSES + 1], chosen, moves)
-    opened, closed = whole.slots[places, np.minimum(held, most - 1)], whole.slots[places, np.maximum(held - 1, 0)]
-    steps[:CLASSES, _EMPTY] = np.where(held < most, opened, np.inf)
-    steps[_EMPTY, :CLASSES] = np.where(held > 0, -closed, np.inf)
-    steps[_NOTHING, _EMPTY] = steps[_EMPTY, _NOTHING] = 0.0
+    members = np.bincount(chosen, minlength=CLASS_COUNT + 1)[:CLASS_COUNT]
+    steps = np.full((CLASS_COUNT + 2, CLASS_COUNT + 2), np.inf)
+    np.minimum.at(steps[:, : CLASS_COUNT + 1], chosen, moves)
+    next_slot = cheapest.slots[classes, np.minimum(members, max_copies - 1)]
+    last_slot = cheapest.slots[classes, np.maximum(members - 1, 0)]
+    steps[:CLASS_COUNT, _EMPTY_SLOT] = np.where(members < max_copies, next_slot, np.inf)
+    steps[_EMPTY_SLOT, :CLASS_COUNT] = np.where(members > 0, -last_slot, np.inf)
+    steps[_NO_CLASS, _EMPTY_SLOT] = steps[_EMPTY_SLOT, _NO_CLASS] = 0.0
     np.fill_diagonal(steps, 0.0)
-    for via in range(CLASSES + 2):
+    for via in range(CLASS_COUNT + 2):
         steps = np.minimum(steps, steps[:, via, None] + steps[None, via, :])
-    back: Floats = moves + steps[: CLASSES + 1, chosen].T
-    return back
+    alternatives: Floats = moves + steps[: CLASS_COUNT + 1, chosen].T
+    return alternatives

@@ -1,4 +1,4 @@
-"""The chromosomes of a cell identified: what outlines, measurements, classifier and cell say of them, put together."""
+"""Identification of the chromosomes of a cell from detections, measurements and predictions."""
 
 from __future__ import annotations
 
@@ -15,79 +15,84 @@ from karyotyping.classification.prediction import Prediction
 from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
 
-_BENT = 1.3
-"""Length over distance between the tips from which a chromosome is called bent."""
+_MIN_BEND = 1.3  # length over the distance between the tips; above it a chromosome has the flag ``bent``
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One chromosome as it was found in a picture."""
+    """One chromosome as detected in a metaphase image."""
 
     mask: Mask
-    """(H, W) over the whole picture."""
+    """(H, W) over the whole image."""
     score: float = 1.0
-    """Probability that it is exactly one whole chromosome, by its outline."""
+    """Probability from its outline that it is one whole chromosome, 0..1."""
     flags: frozenset[ChromosomeFlag] = frozenset()
 
 
 def identify(
-    outlined: Sequence[Detection], measured: Sequence[Measurement], classified: Sequence[Prediction]
+    detections: Sequence[Detection], measured: Sequence[Measurement], predictions: Sequence[Prediction]
 ) -> tuple[Chromosome, ...]:
-    """The chromosomes of one cell, longest first, assigned to classes together.
+    """Return the chromosomes of one cell, longest first, with their assigned classes.
 
-    A good outline around what resembles no class is no good chromosome: its score falls.
+    The score of a detection is multiplied by the predicted probability of a whole chromosome.
+
+    Args:
+        detections: (N,) masks, scores and flags.
+        measured: (N,) measurements of the same chromosomes.
+        predictions: (N,) predictions for the same chromosomes.
     """
-    whole = [
-        replace(one, score=one.score * (1.0 - said.unknown)) for one, said in zip(outlined, classified, strict=True)
+    rescored = [
+        replace(detection, score=detection.score * (1.0 - prediction.unknown))
+        for detection, prediction in zip(detections, predictions, strict=True)
     ]
-    # The outline's score ranks outlines. It is no probability: many a true chromosome would end up without a class.
-    assigned = assign_cell(classified)
+    # Detection scores rank outlines and are not calibrated: in the assignment they would drop true chromosomes.
+    assignments = assign_cell(predictions)
     longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
     return tuple(
-        _identified(ordinal, whole[k], measured[k], classified[k], assigned[k])
+        _chromosome(ordinal, rescored[k], measured[k], predictions[k], assignments[k])
         for ordinal, k in enumerate(longest_first)
     )
 
 
-def assign_cell(classified: Sequence[Prediction]) -> tuple[Assignment, ...]:
-    """Assign the chromosomes of one cell, each as far as it looks like one whole chromosome."""
-    return assign([said.log_probabilities for said in classified], [1.0 - said.unknown for said in classified])
+def assign_cell(predictions: Sequence[Prediction]) -> tuple[Assignment, ...]:
+    """Assign the chromosomes of one cell, scored by the probability of a whole chromosome."""
+    return assign([item.log_probabilities for item in predictions], [1.0 - item.unknown for item in predictions])
 
 
 def cell_iscn(chromosomes: Sequence[Chromosome]) -> str:
-    """The karyotype that the ``chromosomes`` of a cell make."""
+    """Return the karyotype of a cell with these ``chromosomes`` in ISCN."""
     counts = Counter(item.class_id for item in chromosomes if item.class_id is not None)
     return format_iscn(counts, unidentified=len(chromosomes) - counts.total())
 
 
-def _identified(
-    ordinal: int, outlined: Detection, measured: Measurement, classified: Prediction, assigned: Assignment
+def _chromosome(
+    ordinal: int, detection: Detection, measured: Measurement, prediction: Prediction, assignment: Assignment
 ) -> Chromosome:
-    y, x = np.nonzero(outlined.mask)
+    y, x = np.nonzero(detection.mask)
     left, top = int(x.min()), int(y.min())
-    orientation = classified.orientation(assigned.class_id)
-    bent: frozenset[ChromosomeFlag] = frozenset({"bent"} if measured.bend > _BENT else ())
+    orientation = prediction.orientation(assignment.class_id)
+    bent: frozenset[ChromosomeFlag] = frozenset({"bent"} if measured.bend > _MIN_BEND else ())
     return Chromosome(
         ordinal=ordinal,
         box=(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
-        mask=encode_mask(outlined.mask),
-        score=outlined.score,
-        class_id=assigned.class_id,
-        class_score=assigned.score,
-        top5=classified.top5,
+        mask=encode_mask(detection.mask),
+        score=detection.score,
+        class_id=assignment.class_id,
+        class_score=assignment.score,
+        top5=prediction.top5,
         length=measured.length,
         width=measured.width,
-        centromere_index=_p_share(measured, orientation),
+        centromere_index=_centromere_index(measured, orientation),
         orientation=orientation,
         straightened=measured.straightened,
         profile=measured.profile,
-        embedding=classified.embedding,
-        flags=outlined.flags | bent,
+        embedding=prediction.embedding,
+        flags=detection.flags | bent,
     )
 
 
-def _p_share(measured: Measurement, orientation: Orientation) -> float | None:
-    """The p arm's share of the length; of the shorter arm if nobody knows which one is p."""
+def _centromere_index(measured: Measurement, orientation: Orientation) -> float | None:
+    """Return the p arm's share of the length; the shorter arm's without an orientation."""
     if measured.centromere is None or orientation == "unknown":
         return measured.centromere_index
     return measured.centromere if orientation == "p_up" else 1.0 - measured.centromere

@@ -1,9 +1,9 @@
-"""What the size of a chromosome says of its class.
+"""Size evidence: log-likelihood of each class given the sizes of all chromosomes of a cell.
 
-However condensed a cell is, the DNA of its chromosomes stands in fixed ratios, and so do, about, their areas and the
-stain that they hold (Mendelsohn et al. 1973, doi 10.1126/science.179.4078.1126). The embedding network sees the size as
-well, but has learned to distrust it: every chromosome was shown to it longer and shorter, paler and darker. How large
-the others of the cell are, and how well they keep to the ratios, it does not know.
+The DNA content of the classes has fixed ratios, whatever the condensation of the cell. The areas and the summed stain
+of its chromosomes keep approximately to these ratios (Mendelsohn et al. 1973, DOI 10.1126/science.179.4078.1126). The
+embedding network sees the size of a chromosome but was trained with random rescaling and staining. It sees neither the
+sizes of the cell's other chromosomes nor how well they keep to the ratios.
 """
 
 from __future__ import annotations
@@ -21,45 +21,51 @@ from karyotyping.classification.prediction import Prediction
 MEGABASES = (
     249, 242, 198, 190, 182, 171, 159, 145, 138, 134, 135, 133, 114, 107, 102, 90, 83, 80, 59, 64, 47, 51, 156, 57
 )  # fmt: skip
-"""Of DNA in the 24 classes (GRCh38)."""
+"""DNA content of the 24 classes (GRCh38), megabases."""
 _EXPECTED: Floats = np.log(MEGABASES)
-_SPREAD, _WEIGHT = 0.08, 5
-"""Usual standard deviation within a cell of the log of the size beside that of the DNA, and how many chromosomes it
-counts like, where a cell's own is measured."""
-_FREEDOM, _FARTHEST = 4, 5.0
-"""Degrees of freedom of Student's t, and most that a size speaks against a class, nats: a chromosome may be cut, or
-crossed by another."""
-_TRUST = 0.8
-"""Weight of what the network says beside the size, of which it has seen some."""
-_FEWEST = 10
-"""Fewer chromosomes do not tell how large one ought to be."""
-_TO_DEVIATION = 1.4826
+_PRIOR_SPREAD = 0.08  # standard deviation, within a cell, of the log size given the class
+_PRIOR_WEIGHT = 5  # chromosomes that the prior spread counts for against the cell's own spread
+_DEGREES_OF_FREEDOM = 4  # of Student's t
+_MAX_PENALTY = 5.0  # nats; bounded because a chromosome may be cut or overlapped
+_NETWORK_WEIGHT = 0.8  # of the network's log-probabilities, which already reflect some of the size
+_MIN_CHROMOSOMES = 10  # of a cell; the sizes of fewer are not informative
+_MAD_TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation of a Gaussian
 
 
 def apply_size_prior(
-    classified: Sequence[Prediction], size: Sequence[float] | NDArray[np.floating]
+    predictions: Sequence[Prediction], size: Sequence[float] | NDArray[np.floating]
 ) -> tuple[Prediction, ...]:
-    """The chromosomes of one cell, (N,) with their sizes in any unit, as bands and size together tell them.
+    """Combine the predictions for the chromosomes of one cell with the evidence of their sizes.
 
-    Of fewer than 10 chromosomes nothing is changed.
+    Predictions for fewer than 10 chromosomes are returned unchanged.
+
+    Args:
+        predictions: (N,) predictions of the network.
+        size: (N,) sizes in any unit.
     """
-    if len(classified) < _FEWEST:
-        return tuple(classified)
-    said = _TRUST * np.stack([one.joint for one in classified])
-    said -= logsumexp(said, axis=(1, 2), keepdims=True)
-    joint = said + size_log_likelihood(logsumexp(said, axis=2), np.asarray(size, np.float64))[..., None]
+    if len(predictions) < _MIN_CHROMOSOMES:
+        return tuple(predictions)
+    log_probabilities = _NETWORK_WEIGHT * np.stack([item.joint for item in predictions])
+    log_probabilities -= logsumexp(log_probabilities, axis=(1, 2), keepdims=True)
+    evidence = size_log_likelihood(logsumexp(log_probabilities, axis=2), np.asarray(size, np.float64))
+    joint = log_probabilities + evidence[..., None]
     joint -= logsumexp(joint, axis=(1, 2), keepdims=True)
-    return tuple(replace(one, joint=ways) for one, ways in zip(classified, joint, strict=True))
+    return tuple(replace(item, joint=values) for item, values in zip(predictions, joint, strict=True))
 
 
 def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
-    """(N, 24) log-likelihoods of the sizes (N,), up to a constant, in a cell whose classes are known as well as
-    ``log_probabilities`` (N, 24) say."""
-    measured = np.log(np.maximum(size, np.finfo(float).tiny))
-    excess = measured - np.exp(log_probabilities) @ _EXPECTED
-    usual = np.median(excess)
-    own = _TO_DEVIATION * np.median(np.abs(excess - usual))
-    spread = np.sqrt((_WEIGHT * _SPREAD**2 + len(size) * own**2) / (_WEIGHT + len(size)))
-    off = (measured[:, None] - usual - _EXPECTED) / spread
-    likelihood: Floats = np.maximum(-(_FREEDOM + 1) / 2 * np.log1p(off**2 / _FREEDOM), -_FARTHEST)
+    """Return log-likelihoods (N, 24) of the sizes for each class, up to a constant.
+
+    Args:
+        log_probabilities: (N, 24) classes of the cell's chromosomes, which give the cell's scale and spread.
+        size: (N,) sizes in any unit.
+    """
+    log_size = np.log(np.maximum(size, np.finfo(float).tiny))
+    excess = log_size - np.exp(log_probabilities) @ _EXPECTED
+    scale = np.median(excess)
+    cell_spread = _MAD_TO_DEVIATION * np.median(np.abs(excess - scale))
+    spread = np.sqrt((_PRIOR_WEIGHT * _PRIOR_SPREAD**2 + len(size) * cell_spread**2) / (_PRIOR_WEIGHT + len(size)))
+    error = (log_size[:, None] - scale - _EXPECTED) / spread
+    student_t = -(_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(error**2 / _DEGREES_OF_FREEDOM)
+    likelihood: Floats = np.maximum(student_t, -_MAX_PENALTY)
     return likelihood

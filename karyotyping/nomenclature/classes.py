@@ -5,6 +5,8 @@ from __future__ import annotations
 CLASS_NAMES: tuple[str, ...] = (*(str(n) for n in range(1, 23)), "X", "Y")
 """Names by class id: class ``i`` (1..24, also the COCO category id) is called ``CLASS_NAMES[i - 1]``."""
 
+CLASS_COUNT = len(CLASS_NAMES)  # 24
+
 X, Y = 23, 24  # class ids
 
 NORMAL_COUNT = 46  # chromosomes of a normal cell

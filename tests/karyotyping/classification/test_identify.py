@@ -1,4 +1,4 @@
-"""What outlines, stain and cell say of a chromosome comes together without contradicting itself."""
+"""Identification combines detections, measurements, predictions and the assignment of the cell."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from karyotyping.nomenclature.iscn import parse_iscn
 CLASSES = [class_id for class_id, copies in parse_iscn("46,XX").items() for _ in range(copies)]
 
 
-def sure(class_id: int, way: int = P_UP, unknown: float = 0.0) -> Prediction:
+def confident(class_id: int, orientation: int = P_UP, unknown: float = 0.0) -> Prediction:
     joint = np.full((24, 2), -12.0)
-    joint[class_id - 1, way] = 0.0
+    joint[class_id - 1, orientation] = 0.0
     return Prediction(joint, unknown, np.ones(4, np.float32) / 2)
 
 
@@ -32,15 +32,17 @@ def outline(top: int, height: int) -> NDArray[np.bool_]:
 
 @pytest.fixture(scope="module")
 def straight() -> Measurement:
-    """A chromosome whose centromere is seen a quarter from the upper end."""
+    """Return a chromosome with its centromere at a quarter of the length from the upper end."""
     return replace(measure(outline(5, 60).astype(np.float32), outline(5, 60)), centromere=0.25)
 
 
-def test_the_longest_comes_first_with_its_own_outline(straight: Measurement) -> None:
+def test_chromosomes_are_ordered_by_length_and_keep_their_detections(straight: Measurement) -> None:
     masks = [outline(10, 30), outline(5, 60)]
     measured = [measure(mask.astype(np.float32), mask) for mask in masks]
-    outlined = [Detection(mask, score, frozenset({"touching"})) for mask, score in zip(masks, (0.5, 0.75), strict=True)]
-    first, second = identify(outlined, measured, [sure(22), sure(1)])
+    detections = [
+        Detection(mask, score, frozenset({"touching"})) for mask, score in zip(masks, (0.5, 0.75), strict=True)
+    ]
+    first, second = identify(detections, measured, [confident(22), confident(1)])
     assert [(c.ordinal, c.class_id, c.score) for c in (first, second)] == [(0, 1, 0.75), (1, 22, 0.5)]
     assert (first.box, second.box) == ((10, 5, 10, 60), (10, 10, 10, 30))
     np.testing.assert_array_equal(decode_mask(first.mask), masks[1])
@@ -49,34 +51,34 @@ def test_the_longest_comes_first_with_its_own_outline(straight: Measurement) -> 
     assert np.linalg.norm(first.embedding) == pytest.approx(1)
 
 
-def test_the_centromere_is_counted_from_the_end_of_the_p_arm(straight: Measurement) -> None:
+def test_the_centromere_index_is_the_share_of_the_p_arm(straight: Measurement) -> None:
     mask = outline(5, 60)
     shares = {}
-    for way in (P_UP, P_DOWN):
-        (one,) = identify([Detection(mask)], [straight], [sure(5, way)])
+    for orientation in (P_UP, P_DOWN):
+        (one,) = identify([Detection(mask)], [straight], [confident(5, orientation)])
         shares[one.orientation] = one.centromere_index
     assert shares == {"p_up": 0.25, "p_down": 0.75}
-    nobody_knows = Prediction(np.log(np.full((24, 2), 1 / 48)))
-    (one,) = identify([Detection(mask)], [straight.rotated()], [nobody_knows])
+    uninformative = Prediction(np.log(np.full((24, 2), 1 / 48)))
+    (one,) = identify([Detection(mask)], [straight.rotated()], [uninformative])
     assert (one.orientation, one.centromere_index) == ("unknown", 0.25)
-    (one,) = identify([Detection(mask)], [replace(straight, centromere=None)], [sure(5)])
+    (one,) = identify([Detection(mask)], [replace(straight, centromere=None)], [confident(5)])
     assert one.centromere_index is None
 
 
-def test_a_third_copy_is_believed_unless_it_hardly_is_a_chromosome(straight: Measurement) -> None:
-    joined = sure(21, unknown=0.9999)
-    outlined, measured = [Detection(outline(5, 60), 0.9)] * 47, [straight] * 47
-    *cell, stranger = identify(outlined, measured, [*map(sure, CLASSES), joined])
-    assert stranger.class_id is None
-    assert stranger.score == pytest.approx(0.00009)
+def test_a_third_copy_has_no_class_if_it_is_probably_not_whole(straight: Measurement) -> None:
+    merged = confident(21, unknown=0.9999)
+    detections, measured = [Detection(outline(5, 60), 0.9)] * 47, [straight] * 47
+    *cell, unidentified = identify(detections, measured, [*map(confident, CLASSES), merged])
+    assert unidentified.class_id is None
+    assert unidentified.score == pytest.approx(0.00009)
     assert [item.class_id for item in cell] == CLASSES
-    *_, believed = identify(outlined, measured, [*map(sure, CLASSES), replace(joined, unknown=0.0)])
-    assert (believed.class_id, believed.score) == (21, 0.9)
+    *_, third = identify(detections, measured, [*map(confident, CLASSES), replace(merged, unknown=0.0)])
+    assert (third.class_id, third.score) == (21, 0.9)
 
 
-def test_a_karyotype_counts_what_fits_no_class(straight: Measurement) -> None:
+def test_a_karyotype_counts_chromosomes_without_a_class(straight: Measurement) -> None:
     mask = outline(5, 60)
-    (one,) = identify([Detection(mask)], [straight], [sure(5)])
+    (one,) = identify([Detection(mask)], [straight], [confident(5)])
     cell = [replace(one, class_id=class_id) for class_id in CLASSES]
     assert cell_iscn(cell) == "46,XX"
     assert cell_iscn([*cell, replace(one, class_id=None)]).startswith("47,")
