@@ -271,7 +271,7 @@ def test_hostile_bytes_get_the_same_reason_from_every_source(
 
 
 @contextmanager
-def _source(kind: str, contents: dict[str, bytes], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Source]:
+def _source(kind: str, contents: dict[str, bytes], request: pytest.FixtureRequest) -> Iterator[Source]:
     """Serve ``contents`` as an archive, an upload or a prefix of a bucket."""
     if kind == "upload":
         yield UploadSource([UploadedFile(name, io.BytesIO(data)) for name, data in contents.items()], Labels("C-1"))

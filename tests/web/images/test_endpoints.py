@@ -1,0 +1,43 @@
+"""Upload of images."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from db.engine import SessionFactory
+from db.schema import Analysis, Case, Image, IngestBatch
+from tests.support.web import Open, png, send
+
+
+def test_an_upload_is_ingested(open_app: Open, pipeline_id: int, session_factory: SessionFactory) -> None:
+    with open_app() as client:
+        code, first = send(client, ("../../a.png", png(1)), ("b.tif", b"no image"), priority="stat", lab="north")
+        _, second = send(client, ("again.png", png(1)))
+    assert code == 201
+    assert (first["new"], first["duplicate"], second["new"], second["duplicate"]) == (1, 0, 0, 1)
+    assert "b.tif" in str(first["rejected"])
+    with session_factory() as session:
+        analysis = session.scalars(select(Analysis)).one()
+        image = session.get_one(Image, analysis.image_id)
+        assert session.get_one(Case, image.case_id).lab == "north"
+        assert (analysis.pipeline_id, analysis.priority, image.file_name) == (pipeline_id, 0, "a.png")
+        batches = session.execute(select(IngestBatch.kind, IngestBatch.source).order_by(IngestBatch.id)).all()
+        assert [tuple(batch) for batch in batches] == [("upload", "2 uploaded files"), ("upload", "1 uploaded file")]
+
+
+def test_unusable_uploads_are_refused(open_app: Open, pipeline_id: int) -> None:
+    with open_app(max_image_bytes=20_000) as client:
+        assert send(client, ("a.png", b"no image"))[0] == 422
+        assert send(client, ("a.png", png()), case=" ")[0] == 422
+        assert send(client, ("a.png", png()), priority="now")[0] == 422
+        assert send(client, ("a.png", png()), lab="a\nb")[0] == 422
+        assert send(client)[0] == 422
+        assert send(client, ("a.png", b"x" * 50_000))[0] == 413
+        assert client.post("/api/v1/images", content=iter([b"x"])).status_code == 411
+
+
+def test_an_upload_without_a_pipeline_is_refused(open_app: Open) -> None:
+    with open_app() as client:
+        code, answer = send(client, ("a.png", png()))
+    assert code == 503
+    assert "pipeline" in str(answer["detail"])
