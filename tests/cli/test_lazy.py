@@ -40,7 +40,7 @@ finally:
 def test_help_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
     real = load(name, COMMANDS[name])
     (first, *_) = real.help.split("\n\n")
-    assert COMMANDS[name].words == " ".join(first.split())
+    assert COMMANDS[name].help == " ".join(first.split())
 
 
 def test_a_misspelt_command_is_recognised() -> None:
