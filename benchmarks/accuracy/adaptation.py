@@ -1,10 +1,12 @@
-"""How much better a network becomes at a laboratory's chromosomes by adapting to them; their classes it is not shown.
+"""Class accuracy of a network before and after adaptation to a laboratory without labels.
 
     python -m benchmarks.accuracy.adaptation FOLDER ... [--report NAME] [--cells N] [--same] [--config TOML] [--out DIR]
 
-Each FOLDER was made by ``karyo train embedder --without REPORT`` or ``--fold K``. Its network adapts to every second
-cell of those that it held out (to ``N`` of them with ``--cells``), and both are measured on the others; with ``--same``
-it adapts to all of them, on which both are measured then. The reports lie in $KARYO_TEST_DATA. Prints a Markdown table.
+Each FOLDER is one of ``karyo train embedder --without REPORT`` or ``--fold K``. Its network adapts to every second cell
+that it held out, to at most ``N`` with ``--cells``. Both networks are measured on the other cells. With ``--same`` the
+network adapts to all held-out cells, and both are measured on these. The reports are in $KARYO_TEST_DATA.
+
+Output: the files of all predictions, and a Markdown table.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ FIGURES = ("isolated", "isolated_top5", "assigned", "polarity")
 
 
 def held_out(folder: Path, cache: Path, only: str | None) -> Iterator[Chromosomes]:
-    """What the network in ``folder`` was not trained on, report by report."""
+    """Yield the chromosomes that the network of ``folder`` was not trained on, by report."""
     with np.load(folder / HELD_OUT) as stored:
         report, names = stored["report"], stored["name"]
     for name in np.unique(report).tolist():
@@ -35,17 +37,17 @@ def held_out(folder: Path, cache: Path, only: str | None) -> Iterator[Chromosome
             yield every[np.isin(every.name, names[report == name])]
 
 
-def parted(chromosomes: Chromosomes, cells: int | None, same: bool) -> tuple[Chromosomes, Chromosomes]:
-    """What to adapt to, and what to measure on: cells that share none, or the same."""
+def split_cells(chromosomes: Chromosomes, cells: int | None, same: bool) -> tuple[Chromosomes, Chromosomes]:
+    """Return the chromosomes to adapt to, and those to measure on."""
     names = np.unique(chromosomes.cell)
-    learnt, measured = (names, names) if same else (names[::2], names[1::2])
-    return chromosomes[np.isin(chromosomes.cell, learnt[:cells])], chromosomes[np.isin(chromosomes.cell, measured)]
+    adapted_to, measured = (names, names) if same else (names[::2], names[1::2])
+    return chromosomes[np.isin(chromosomes.cell, adapted_to[:cells])], chromosomes[np.isin(chromosomes.cell, measured)]
 
 
-def row(name: str, when: str, right: Counter[str], there: Counter[str]) -> str:
-    """A line of the table."""
-    shares = (f"{right[figure] / there[figure]:.2%}" if there[figure] else "" for figure in FIGURES)
-    return f"| {name} | {when} | {there['isolated']} | " + " | ".join(shares) + " |"
+def row(name: str, when: str, right: Counter[str], total: Counter[str]) -> str:
+    """Return a row of the table."""
+    shares = (f"{right[figure] / total[figure]:.2%}" if total[figure] else "" for figure in FIGURES)
+    return f"| {name} | {when} | {total['isolated']} | " + " | ".join(shares) + " |"
 
 
 def main() -> None:
@@ -61,27 +63,27 @@ def main() -> None:
     config = read_adaptation_config(arguments.config)
     arguments.out.mkdir(parents=True, exist_ok=True)
     right: dict[tuple[str, str], Counter[str]] = {}
-    there: dict[tuple[str, str], Counter[str]] = {}
+    total: dict[tuple[str, str], Counter[str]] = {}
     for folder in arguments.folders:
         for chromosomes in held_out(folder, arguments.out, arguments.report):
-            learnt, measured = parted(chromosomes, arguments.cells, arguments.same)
+            adapted_to, measured = split_cells(chromosomes, arguments.cells, arguments.same)
             report = str(chromosomes.report[0])
             before = folder / "embedder.onnx"
-            after = adapt_to(learnt, config, arguments.out, print, before)
+            after = adapt_to(adapted_to, config, arguments.out, print, before)
             for when, weights in (("before", before), ("after", after)):
-                answers = after.parent / when
-                answers.mkdir(exist_ok=True)
-                found = measure_held_out(weights, measured, answers)[report]
-                print(f"{report}, {when}: every answer in {answers / HELD_OUT}")
+                predictions = after.parent / when
+                predictions.mkdir(exist_ok=True)
+                found = measure_held_out(weights, measured, predictions)[report]
+                print(f"{report}, {when}: every prediction in {predictions / HELD_OUT}")
                 for figure in FIGURES:
                     if figure in found:
                         count = int(measured.upright.sum()) if figure == "polarity" else len(measured)
-                        there.setdefault((report, when), Counter())[figure] += count
+                        total.setdefault((report, when), Counter())[figure] += count
                         right.setdefault((report, when), Counter())[figure] += round(count * found[figure])
-    print("| report | | chromosomes | isolated | among the best five | assigned | p arm up |")
+    print("| report | | chromosomes | isolated | top 5 | assigned | p arm up |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for (report, when), counted in right.items():
-        print(row(report, when, counted, there[report, when]))
+        print(row(report, when, counted, total[report, when]))
 
 
 if __name__ == "__main__":

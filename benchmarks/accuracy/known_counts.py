@@ -1,11 +1,12 @@
-"""How far assignment alone could bring a network: if it knew how many chromosomes of each class every cell has.
+"""Upper bound of assignment: class accuracy if the number of chromosomes of each class is known.
 
     python -m benchmarks.accuracy.known_counts FOLD.npz ...
 
-Each npz is one that ``benchmarks.accuracy.out_of_fold`` reads.
-Prints a Markdown table: by report, how many chromosomes get
-the right class alone, assigned as karyoflow does, and assigned to the classes that the truth has in the cell, whose
-number no rule can know. What is wrong even then, the pictures of single chromosomes do not tell the network.
+Each npz is one that ``benchmarks.accuracy.out_of_fold`` reads. Measures the share of chromosomes with the right class:
+alone, assigned by the default prior, and assigned to the classes that the truth has in the cell. Errors that remain
+with known counts come from the network.
+
+Output: a Markdown table with a row for each report.
 """
 
 from __future__ import annotations
@@ -15,20 +16,25 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.special import logsumexp
 
 from benchmarks.accuracy.out_of_fold import read
+from benchmarks.figures import markdown
+from karyotyping.arrays import Floats, Ints
 from karyotyping.classification.assignment import assign
 
 Right = Counter[str]
 
 
-def compare(evidence: NDArray[np.float64], truth: NDArray[np.int64]) -> Right:
-    """Right ones of a cell, of (N, 24) log-probabilities and class indices (N,)."""
+def compare(evidence: Floats, truth: Ints) -> Right:
+    """Return the number of right classes of a cell, by method.
+
+    Args:
+        evidence: (N, 24) log-probabilities.
+        truth: (N,) class indices.
+    """
     assigned = [(one.class_id or 0) - 1 for one in assign(evidence)]
-    # Every chromosome takes the place of one of the truth.
     _, places = linear_sum_assignment(-evidence[:, truth])
     return Counter(
         chromosomes=len(truth),
@@ -49,10 +55,11 @@ def main() -> None:
         members = arrays["cell"] == cell
         report = str(arrays["report"][members][0])
         found.setdefault(report, Counter()).update(compare(evidence[members], arrays["class_index"][members]))
-    print("| report | chromosomes | alone | assigned | assigned, counts known |\n| --- | --- | --- | --- | --- |")
+    rows = []
     for report, right in sorted(found.items()):
-        shares = " | ".join(f"{right[what] / right['chromosomes']:.2%}" for what in ("alone", "assigned", "known"))
-        print(f"| {report} | {right['chromosomes']} | {shares} |")
+        total = right["chromosomes"]
+        rows.append((report, total, *(f"{right[method] / total:.2%}" for method in ("alone", "assigned", "known"))))
+    print(markdown(("report", "chromosomes", "alone", "assigned", "assigned, counts known"), rows))
 
 
 if __name__ == "__main__":

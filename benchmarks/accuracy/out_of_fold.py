@@ -1,12 +1,13 @@
-"""Held-out answers of one or more folds as the CSV files that ``karyo evaluate classes`` reads.
+"""Held-out predictions of one or more folds, as the CSV files of ``karyo evaluate classes``.
 
     python -m benchmarks.accuracy.out_of_fold FOLD.npz ... --out DIR
     karyo evaluate classes DIR/truth.csv DIR/predictions.csv --figures DIR --crops REPORT.zip
 
-Each npz holds, for N chromosomes that its network was not trained on, ``joint`` (N, 24, 2), ``unknown`` (N,),
+Each npz has, for N chromosomes that its network was not trained on, ``joint`` (N, 24, 2), ``unknown`` (N,),
 ``class_index`` (N,), ``upright`` (N,), and ``name``, ``cell``, ``case``, ``report`` (N,) names. Every cell is assigned
-here, by the prior that karyoflow comes with. The files of one report keep their names; those of several get the name
-of their report before them.
+here, with the default prior. With several reports, a file's name starts with its report.
+
+Output: ``truth.csv`` and ``predictions.csv`` in DIR.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def read(folds: Sequence[Path]) -> Arrays:
-    """The arrays of all folds, joined.
+    """Return the arrays of all folds, joined.
 
     Raises:
-        ValueError: two folds hold the same chromosome; then one of them was trained on it.
+        ValueError: two folds have the same chromosome, so one of them was trained on it.
     """
     parts = []
     for fold in folds:
@@ -49,13 +50,13 @@ def read(folds: Sequence[Path]) -> Arrays:
 
 
 def rows(arrays: Arrays) -> Iterator[tuple[dict[str, object], dict[str, object]]]:
-    """A row of truth and one of predictions for each chromosome, cell by cell."""
+    """Yield a row of the truth and one of the predictions for each chromosome, cell by cell."""
     several = len(set(arrays["report"].tolist())) > 1
     for cell in np.unique(arrays["cell"]):
         members = np.flatnonzero(arrays["cell"] == cell).tolist()
-        said = [Prediction(arrays["joint"][k], float(arrays["unknown"][k])) for k in members]
-        together = assign([one.log_probabilities for one in said], [1 - one.unknown for one in said])
-        for k, one, whole in zip(members, said, together, strict=True):
+        isolated = [Prediction(arrays["joint"][k], float(arrays["unknown"][k])) for k in members]
+        assigned = assign([one.log_probabilities for one in isolated], [1 - one.unknown for one in isolated])
+        for k, one, whole in zip(members, isolated, assigned, strict=True):
             file = f"{arrays['report'][k]}/{arrays['name'][k]}" if several else str(arrays["name"][k])
             index, (best, score) = int(arrays["class_index"][k]), one.top5[0]
             yield (

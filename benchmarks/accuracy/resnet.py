@@ -1,4 +1,7 @@
-"""ResNet-50 (He et al. 2016), which the paper's baselines start with, as an ONNX file to be timed; untrained."""
+"""ResNet-50, untrained, as an ONNX file for ``benchmarks.speed.classification_speed``.
+
+Source: He et al. 2016, "Deep residual learning for image recognition", DOI 10.1109/CVPR.2016.90.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,19 @@ from torch.nn import functional
 
 from training.common.onnx_export import export_onnx
 
-SIDE = 224
+SIDE = 224  # px
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
-"""Inner channels and number of the bottlenecks of each stage."""
-EXPANSION = 4
+"""Inner channels and number of bottlenecks by stage."""
+EXPANSION = 4  # outer channels per inner channel
 
 
 def convolution(before: int, after: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """A convolution with batch normalisation."""
+    """Return a convolution with batch normalisation."""
     return nn.Sequential(nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(after))
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 beside a shortcut; the stride in the 3x3."""
+    """Convolutions 1x1, 3x3, 1x1 and a shortcut; the 3x3 has the stride."""
 
     def __init__(self, before: int, inner: int, stride: int) -> None:
         super().__init__()
@@ -32,10 +35,10 @@ class Bottleneck(nn.Module):
         self.third = convolution(inner, after, 1)
         self.shortcut = convolution(before, after, 1, stride) if (before, stride) != (after, 1) else nn.Identity()
 
-    def forward(self, seen: Tensor) -> Tensor:
-        """(N, 4 x inner, H / stride, W / stride)."""
-        inside = functional.relu(self.second(functional.relu(self.first(seen))))
-        return functional.relu(self.third(inside) + self.shortcut(seen))
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (N, 4 x inner, H / stride, W / stride) features."""
+        inside = functional.relu(self.second(functional.relu(self.first(features))))
+        return functional.relu(self.third(inside) + self.shortcut(features))
 
 
 class ResNet50(nn.Module):
@@ -52,13 +55,13 @@ class ResNet50(nn.Module):
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes))
 
     def forward(self, picture: Tensor) -> Tensor:
-        """(N, classes)."""
+        """Return (N, classes) logits."""
         logits: Tensor = self.layers(picture)
         return logits
 
 
 def write(path: Path, classes: int) -> Path:
-    """Export the network."""
+    """Export the network to ``path``, and return the path."""
     torch.manual_seed(0)
     picture = np.random.default_rng(0).random((2, 3, SIDE, SIDE), np.float32)
     return export_onnx(ResNet50(classes), path, {"picture": picture}, ["logits"])

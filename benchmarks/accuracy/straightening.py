@@ -1,11 +1,16 @@
-"""Straightening of simulated chromosomes of known course.
+"""Accuracy of the medial axis, the band profile and the centromere on simulated chromosomes.
 
     python -m benchmarks.accuracy.straightening [CHROMOSOMES]
 
-Chromosomes of known course are drawn from the ideogram, blurred, given noise, cut out again and measured. A row for
-each kind of course says how far the found medial axis lies from the true one (both ways, in widths of the chromosome),
-how many axes do not run from end to end (their length is off by more than a tenth), how the straightened profile
-correlates with the true one, and how far the centromere lies from the true one, as a fraction of the length.
+Chromosomes with a known axis are drawn from the ideogram, blurred, given noise, segmented again and measured.
+
+Output: a table with a row for each kind of axis:
+
+* the distance between measured and true axis, both ways, in widths of the chromosome;
+* the share of broken axes, whose length is off by more than a tenth;
+* the correlation of the straightened profile with the true one;
+* the error of the centromere, as a fraction of the length;
+* chromosomes per second of CPU time.
 """
 
 from __future__ import annotations
@@ -25,23 +30,23 @@ from karyotyping.chromosome.medial_axis import Path, arc_length, cross_sections,
 from training.simulation.appearance import Appearance, draw_values
 from training.simulation.chromosome import Course, Patch, draw_chromosome
 
-_FRAME = 8
-_BLUR, _NOISE = 1.0, 1.5
-"""Of the microscope and the camera: pixels, grey levels."""
+_FRAME = 8  # px around the chromosome
+_BLUR = 1.0  # px, of the microscope
+_NOISE = 1.5  # grey levels of 0..255, of the camera
 
 
 def arc(turn: float) -> Course:
-    """An even bend."""
+    """Return a course of constant curvature; ``turn`` in degrees."""
     return lambda u: np.radians(turn) * (u - 0.5)
 
 
 def s_shape(turn: float) -> Course:
-    """Two bends that make up for each other."""
+    """Return a course of two opposite bends; ``turn`` in degrees."""
     return lambda u: np.radians(turn) * np.sin(np.pi * u)
 
 
 def hairpin(turn: float, place: float, tightness: float) -> Course:
-    """Two arms side by side, folded at one place."""
+    """Return a course that is folded at one place, 0..1 of its length; ``turn`` in degrees."""
     return lambda u: np.radians(turn) / 2 * np.tanh((u - place) * tightness)
 
 
@@ -52,12 +57,12 @@ COURSES: dict[str, Callable[[np.random.Generator], Course]] = {
     "S": lambda rng: s_shape(rng.uniform(60, 150)),
     "hairpin": lambda rng: hairpin(rng.uniform(150, 185), rng.uniform(0.35, 0.65), rng.uniform(6, 14)),
 }
-"""Turns in degrees."""
+"""Courses by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A chromosome cut out of its picture, and what was drawn."""
+    """A segmented chromosome, and the axis, width, centromere and profile that were drawn."""
 
     crop: Crop
     axis: Path
@@ -68,7 +73,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one chromosome was measured; the centromere's error is None where none was found."""
+    """Errors of one measured chromosome; the centromere's is None where none was found."""
 
     distances: NDArray[np.float64]
     broken: bool
@@ -76,8 +81,8 @@ class Score:
     centromere: float | None
 
 
-def picture(kind: str, rng: np.random.Generator) -> Truth:
-    """Draw a chromosome whose course is of a kind; only the longer classes bend."""
+def simulate_chromosome(kind: str, rng: np.random.Generator) -> Truth:
+    """Draw and segment a chromosome with an axis of a kind; only the longer classes bend."""
     class_id = int(rng.integers(1, 25)) if kind == "straight" else int(rng.choice([*range(1, 13), 23]))
     cell = draw_values(Appearance(), rng)
     patch = draw_chromosome(class_id, rng, cell=cell, course=COURSES[kind](rng))
@@ -85,15 +90,15 @@ def picture(kind: str, rng: np.random.Generator) -> Truth:
     grey = cv2.GaussianBlur(235 * 10 ** (-0.5 * stain), (0, 0), _BLUR) + rng.normal(0, _NOISE, stain.shape)
     crop = segment_crop(np.clip(np.round(grey), 0, 255).astype(np.uint8))
     margin = (crop.mask.shape[0] - patch.mask.shape[0]) // 2
-    axis, centromere = _to_the_tips(patch, cell["width"])
+    axis, centromere = _extend_axis(patch, cell["width"])
     axis = resample(axis + complex(margin, margin), 1.0)
     inner = cross_sections(crop.stain, axis, round(0.3 * cell["width"])).mean(axis=1)
     places = np.linspace(0, len(inner) - 1, PROFILE_SAMPLES)
     return Truth(crop, axis, cell["width"], centromere, np.interp(places, np.arange(len(inner)), inner))
 
 
-def _to_the_tips(patch: Patch, width: float) -> tuple[Path, float]:
-    """The axis drawn, prolonged over the round ends of the body, and the centromere as a fraction of it."""
+def _extend_axis(patch: Patch, width: float) -> tuple[Path, float]:
+    """Return the drawn axis up to the tips of the body, and the centromere as a fraction of it."""
     axis: Path = patch.axis.astype(np.float64).view(np.complex128)[:, 0]
     rows, columns = np.nonzero(patch.mask)
     body = columns + 1j * rows
@@ -108,7 +113,7 @@ def _to_the_tips(patch: Patch, width: float) -> tuple[Path, float]:
 
 
 def score(truth: Truth, measured: Measurement) -> Score:
-    """Hold what was measured against the truth."""
+    """Compare a measurement with the truth."""
     found: Path = np.ascontiguousarray(measured.axis).view(np.complex128)[:, 0]
     if abs(found[0] - truth.axis[0]) + abs(found[-1] - truth.axis[-1]) > abs(found[-1] - truth.axis[0]) + abs(
         found[0] - truth.axis[-1]
@@ -125,13 +130,13 @@ def score(truth: Truth, measured: Measurement) -> Score:
 
 
 def main(count: int) -> None:
-    """Measure ``count`` chromosomes of each kind; speed is by CPU time of this one thread."""
+    """Measure ``count`` chromosomes of each kind, on one thread."""
     cv2.setNumThreads(1)
     columns = ("course", "mean", "95 %", "broken", "profile", "centromere", "90 %", "found", "per second")
     print("".join(f"{name:>12}" for name in columns))
     for kind in COURSES:
         rng = np.random.default_rng(1)
-        truths = [picture(kind, rng) for _ in range(count)]
+        truths = [simulate_chromosome(kind, rng) for _ in range(count)]
         start = time.process_time()
         found = [
             measure(truth.crop.stain / np.median(truth.crop.stain[truth.crop.mask]), truth.crop.mask, truth.width)
