@@ -131,7 +131,7 @@ class Laboratory:
         """Return the state of every analysis by file name."""
         with self.sessions() as session:
             rows = select(Image.file_name, Analysis.state).join(Analysis, Analysis.image_id == Image.id)
-            return dict(session.execute(rows).tuples())
+            return dict(session.execute(rows).all())
 
     def analyses(self) -> list[Analysis]:
         """Return all analyses by id."""
@@ -174,7 +174,7 @@ class Laboratory:
         with self.sessions() as session:
             done = set(session.scalars(select(Analysis.id).where(Analysis.state == "done")))
             rows = select(Chromosome.analysis_id, func.count()).group_by(Chromosome.analysis_id)
-            assert dict(session.execute(rows).tuples()) == dict.fromkeys(done, 2)
+            assert dict(session.execute(rows).all()) == dict.fromkeys(done, 2)
             assert set(session.scalars(select(QcMetrics.analysis_id))) == done
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from settings.failpoint import failpoint
 from telemetry import metrics
 from telemetry.logs import get_logger
 from telemetry.traces import stage
-from worker.chunk.in_flight import InFlight, State
+from worker.chunk.in_flight import InFlight, Step
 from worker.chunk.micro_batch import MicroBatch
 from worker.process.retries import RetryingTransactions, is_outage
 
@@ -46,7 +46,7 @@ class Completer:
     def done(self, leased: Leased, result: AnalysisResult) -> None:
         """Write the results in the next commit, unless the lease is lost."""
         self._commits.add(Completion(leased, result, copy_context()))
-        self._in_flight.advance(leased, State.COMPLETING)
+        self._in_flight.advance(leased, Step.COMPLETING)
 
     def drain(self) -> None:
         """Return when the results of every completed analysis are committed."""

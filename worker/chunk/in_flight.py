@@ -18,7 +18,7 @@ MAX_PIXELS = 48_000_000  # pixels in memory at once; images differ in size by a 
 MAX_IMAGES = 32  # images in memory at once
 
 
-class State(Enum):
+class Step(Enum):
     """Progress of an analysis within this process."""
 
     LEASED = auto()
@@ -33,7 +33,7 @@ class State(Enum):
     """Its artefacts are stored; its rows wait for their commit."""
 
 
-UNWRITTEN = (State.LEASED, State.FETCHING, State.DECODED)
+UNWRITTEN = (Step.LEASED, Step.FETCHING, Step.DECODED)
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Entry:
     """One lease."""
 
     leased: Leased
-    state: State = State.LEASED
+    step: Step = Step.LEASED
     lease_valid: bool = True
     """False once a renewal has found the lease lost."""
     exclusive: bool = False
@@ -79,20 +79,20 @@ class InFlight:
             pixels = [entry.leased.pixels for entry in self._in_memory()]
             if pixels and (sum(pixels) + leased.pixels > self._max_pixels or len(pixels) >= self._max_images):
                 return False
-            self._entries[leased.token].state = State.FETCHING
+            self._entries[leased.token].step = Step.FETCHING
             return True
 
     def reserve_exclusively(self, leased: Leased) -> None:
         """Reserve memory for the only image that is analysed until its analysis has ended."""
         with self._changed:
             entry = self._entries[leased.token]
-            entry.state, entry.exclusive = State.FETCHING, True
+            entry.step, entry.exclusive = Step.FETCHING, True
 
-    def advance(self, leased: Leased, state: State) -> None:
-        """Record that an analysis has reached ``state``, if it has not ended yet."""
+    def advance(self, leased: Leased, step: Step) -> None:
+        """Record that an analysis has reached ``step``, if it has not ended yet."""
         with self._changed:
             if entry := self._entries.get(leased.token):
-                entry.state = state
+                entry.step = step
                 self._changed.notify_all()
         self.on_progress()
 
@@ -110,7 +110,7 @@ class InFlight:
             Those that are still valid.
         """
         with self._changed:
-            unwritten = [entry for entry in self._entries.values() if entry.state in UNWRITTEN]
+            unwritten = [entry for entry in self._entries.values() if entry.step in UNWRITTEN]
         for entry in unwritten:
             self.remove(entry.leased)
         return [entry.leased for entry in unwritten if entry.lease_valid]
@@ -152,9 +152,9 @@ class InFlight:
                 self._changed.wait(seconds)
 
     def wait_until_stored(self) -> None:
-        """Return when no analysis is in the state ``WRITING``."""
+        """Return when no analysis is at the step ``WRITING``."""
         with self._changed:
-            self._changed.wait_for(lambda: all(entry.state is not State.WRITING for entry in self._entries.values()))
+            self._changed.wait_for(lambda: all(entry.step is not Step.WRITING for entry in self._entries.values()))
 
     def _in_memory(self) -> list[Entry]:
-        return [entry for entry in self._entries.values() if entry.state is not State.LEASED]
+        return [entry for entry in self._entries.values() if entry.step is not Step.LEASED]

@@ -21,7 +21,7 @@ from telemetry import metrics
 from telemetry.logs import get_logger
 from telemetry.traces import span, stage
 from worker.chunk.completer import Completer, log_fields
-from worker.chunk.in_flight import InFlight, State
+from worker.chunk.in_flight import InFlight, Step
 from worker.process.resources import Resources
 from worker.process.retries import retry_store
 
@@ -118,7 +118,7 @@ class Prefetcher:
             self._completer.fail(leased, problem.reason, problem.sentence)
             return None
         failpoint("decoded", leased.file_name)
-        self._in_flight.advance(leased, State.DECODED)
+        self._in_flight.advance(leased, Step.DECODED)
         return DecodedImage(leased, image.pixels, perf_counter() - began, copy_context())
 
     def batches(

@@ -17,7 +17,7 @@ from storage import StoreUnavailable
 from telemetry.logs import get_logger
 from telemetry.traces import stage
 from worker.chunk.completer import Completer, log_fields
-from worker.chunk.in_flight import InFlight, State
+from worker.chunk.in_flight import InFlight, Step
 from worker.chunk.prefetch import DecodedImage
 from worker.process.resources import Resources
 from worker.process.retries import retry_store
@@ -40,7 +40,7 @@ class Writer:
 
     def submit(self, image: DecodedImage, cell: CellAnalysis, seconds: float) -> None:
         """Write the analysis of an image, whose computation took ``seconds``."""
-        self._in_flight.advance(image.leased, State.WRITING)
+        self._in_flight.advance(image.leased, Step.WRITING)
         self._threads.submit(image.context.run, self._write, image, cell, seconds)
 
     def drain(self) -> None:

@@ -6,7 +6,7 @@ import threading
 from time import monotonic
 
 from tests.support.leases import make_lease
-from worker.chunk.in_flight import InFlight, State
+from worker.chunk.in_flight import InFlight, Step
 
 
 def ledger(*numbers_and_pixels: tuple[int, int], max_pixels: int = 10, max_images: int = 3) -> InFlight:
@@ -39,8 +39,8 @@ def test_an_image_larger_than_the_bound_is_reserved_when_memory_is_empty() -> No
 def test_an_image_counts_until_its_analysis_is_completed() -> None:
     in_flight = ledger((1, 6), (2, 6))
     assert in_flight.reserve(make_lease(1, 6))
-    for state in (State.DECODED, State.WRITING, State.COMPLETING):
-        in_flight.advance(make_lease(1), state)
+    for step in (Step.DECODED, Step.WRITING, Step.COMPLETING):
+        in_flight.advance(make_lease(1), step)
         assert not in_flight.reserve(make_lease(2, 6))
     in_flight.remove(make_lease(1))
     assert in_flight.reserve(make_lease(2, 6))
@@ -60,9 +60,9 @@ def test_waiting_for_room_ends_when_an_image_leaves() -> None:
 def test_waiting_until_stored_ends_when_the_writer_has_passed_its_last_image_on() -> None:
     in_flight = ledger((1, 1), (2, 1), (3, 1))
     for number in (1, 2):
-        in_flight.advance(make_lease(number), State.WRITING)
+        in_flight.advance(make_lease(number), Step.WRITING)
     threading.Timer(0.05, in_flight.remove, [make_lease(1)]).start()
-    threading.Timer(0.1, in_flight.advance, [make_lease(2), State.COMPLETING]).start()
+    threading.Timer(0.1, in_flight.advance, [make_lease(2), Step.COMPLETING]).start()
     began = monotonic()
     in_flight.wait_until_stored()
     assert 0.09 < monotonic() - began < 10
@@ -83,8 +83,8 @@ def test_only_valid_leases_that_the_writer_has_not_received_are_given_back() -> 
     in_flight = ledger(*((number, 1) for number in range(5)), max_images=9)
     leases = [make_lease(number, 1) for number in range(5)]
     in_flight.reserve(leases[1])
-    in_flight.advance(leases[2], State.DECODED)
-    in_flight.advance(leases[3], State.WRITING)
+    in_flight.advance(leases[2], Step.DECODED)
+    in_flight.advance(leases[3], Step.WRITING)
     in_flight.invalidate(leases[:1], set())
     in_flight.invalidate(leases[4:], set())
     assert in_flight.remove_unwritten() == leases[1:3]
@@ -104,7 +104,7 @@ def test_every_step_is_progress() -> None:
     steps: list[int] = []
     in_flight.on_progress = lambda: steps.append(len(in_flight.valid()))
     in_flight.add([make_lease(1), make_lease(2)])
-    in_flight.advance(make_lease(1), State.DECODED)
+    in_flight.advance(make_lease(1), Step.DECODED)
     in_flight.remove(make_lease(1))
     in_flight.remove_unwritten()
     assert steps == [2, 2, 1, 0]

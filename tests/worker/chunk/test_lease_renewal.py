@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from db.queue import Leased
 from tests.support.leases import make_lease
-from worker.chunk.in_flight import Entry, InFlight, State
+from worker.chunk.in_flight import Entry, InFlight, Step
 from worker.chunk.lease_renewal import LeaseRenewal
 
 
@@ -60,7 +60,7 @@ def test_the_timer_that_ends_a_hanging_process_is_not_set_at_every_step(monkeypa
         in_flight.add([make_lease(1)])
         until = monotonic() + 1
         while monotonic() < until:
-            in_flight.advance(make_lease(1), State.DECODED)
+            in_flight.advance(make_lease(1), Step.DECODED)
         assert 2 <= len(set_at) <= 11
         in_flight.remove(make_lease(1))
         before = len(set_at)
@@ -99,7 +99,7 @@ def test_work_without_progress_is_reported_once_and_idleness_is_not() -> None:
         in_flight.add([make_lease(2), make_lease(3)])
         for _ in range(6):
             sleep(0.05)
-            in_flight.advance(make_lease(2), State.DECODED)
+            in_flight.advance(make_lease(2), Step.DECODED)
         assert not stuck
         assert reported.wait(5)
     assert stuck == [{2, 3}]
