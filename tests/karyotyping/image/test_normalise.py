@@ -1,4 +1,4 @@
-"""Polarity, background, bit depth and scale are taken out of a photograph."""
+"""Removal of polarity, background, bit depth and scale."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from karyotyping.image.normalise import background, chromosome_width, find_polar
 
 
 def rods(width: int = 12, shape: tuple[int, int] = (400, 520)) -> NDArray[np.float32]:
-    """Stain 0..1 of 24 rods, blurred like a photograph."""
+    """Stain 0..1 of 24 rods, blurred as by a microscope."""
     stain = np.zeros(shape, np.float32)
     for k in range(24):
         centre = (60 + 80 * (k % 6), 50 + 95 * (k // 6))
@@ -20,13 +20,13 @@ def rods(width: int = 12, shape: tuple[int, int] = (400, 520)) -> NDArray[np.flo
     return cv2.GaussianBlur(stain, (0, 0), 1.0)
 
 
-def photographed(stain: NDArray[np.float32], seed: int = 0) -> NDArray[np.uint8]:
+def exposed(stain: NDArray[np.float32], seed: int = 0) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).normal(0.0, 1.0, stain.shape)
     return np.clip(20.0 + 120.0 * stain + noise, 0, 255).astype(np.uint8)
 
 
 def test_either_polarity_gives_the_same_stain() -> None:
-    light = photographed(rods())
+    light = exposed(rods())
     one, other = normalise(light), normalise(255 - light)
     assert (one.polarity, other.polarity) == ("light_on_dark", "dark_on_light")
     assert np.abs(one.stain - other.stain).max() < 0.02
@@ -35,18 +35,18 @@ def test_either_polarity_gives_the_same_stain() -> None:
 
 def test_stain_is_0_on_background_and_about_1_on_chromosomes() -> None:
     stain = rods()
-    found = normalise(photographed(stain)).stain
+    found = normalise(exposed(stain)).stain
     assert float(np.median(found[stain > 0.95])) == pytest.approx(1.0, abs=0.1)
     assert abs(float(np.median(found[stain < 0.01]))) < 0.03
 
 
 @pytest.mark.parametrize("width", [8, 12, 20])
 def test_the_scale_is_the_width_of_the_chromosomes(width: int) -> None:
-    assert normalise(photographed(rods(width))).width == pytest.approx(width, rel=0.2)
+    assert normalise(exposed(rods(width))).width == pytest.approx(width, rel=0.2)
 
 
-def test_sixteen_bits_of_a_twelve_bit_camera_say_the_same_as_eight() -> None:
-    eight = photographed(rods())
+def test_twelve_bits_give_the_same_stain_as_eight() -> None:
+    eight = exposed(rods())
     twelve = eight.astype(np.uint16) * 16
     assert full_range(twelve) == 4095.0
     one, other = normalise(eight), normalise(twelve)
@@ -58,7 +58,7 @@ def test_bright_nuclei_do_not_set_the_scale_of_stain() -> None:
     stain = rods()
     cv2.circle(stain, (430, 330), 55, 1.9, -1)
     cv2.circle(stain, (40, 360), 38, 1.9, -1)
-    found = normalise(photographed(stain))
+    found = normalise(exposed(stain))
     assert found.width == pytest.approx(12, rel=0.25)
     assert float(np.median(found.stain[(rods() > 0.95) & (stain < 1.5)])) == pytest.approx(1.0, abs=0.2)
 
@@ -69,7 +69,7 @@ def test_uneven_light_is_fitted_through_the_background_alone() -> None:
     assert np.abs(background(light + 0.4 * rods()) - light).max() < 0.02
 
 
-def test_every_term_of_a_surface_comes_back_where_it_belongs() -> None:
+def test_every_quadratic_term_is_recovered() -> None:
     y, x = np.mgrid[-1:1:400j, -1:1:520j]
     for term in (np.ones_like(x), x, y, x * y, x * x, y * y):
         light = (0.4 + 0.1 * term).astype(np.float32)

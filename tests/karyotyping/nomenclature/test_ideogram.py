@@ -1,4 +1,4 @@
-"""The ideogram against what every cytogeneticist knows of it."""
+"""The ideogram against textbook landmarks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_higher_levels_divide_bands(class_id: int) -> None:
     assert counts == sorted(counts)
 
 
-def test_the_centromere_parts_the_arms() -> None:
+def test_the_centromere_separates_the_arms() -> None:
     for class_id in CLASSES:
         centric = [band for band in ideogram.bands(class_id) if band.stain == "acen"]
         index = ideogram.centromere_index(class_id)
@@ -38,7 +38,7 @@ def test_the_centromere_parts_the_arms() -> None:
         assert index <= 0.5
 
 
-def test_lengths_fall_with_the_class_number_as_far_as_they_should() -> None:
+def test_lengths_fall_with_the_class_number_with_known_exceptions() -> None:
     lengths = {class_id: ideogram.relative_length(class_id) for class_id in CLASSES}
     assert sum(lengths[n] for n in range(1, 23)) == pytest.approx(1)
     assert lengths[1] == max(lengths.values())
@@ -74,6 +74,6 @@ def test_known_landmarks() -> None:
 
 
 @pytest.mark.parametrize(("class_id", "resolution"), [(0, 550), (25, 550), (1, 300)])
-def test_unknown_classes_and_levels_are_refused(class_id: int, resolution: int) -> None:
+def test_unknown_classes_and_levels_are_rejected(class_id: int, resolution: int) -> None:
     with pytest.raises(ValueError, match="no ideogram of class"):
         ideogram.bands(class_id, resolution)

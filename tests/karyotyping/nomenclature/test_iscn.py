@@ -1,4 +1,4 @@
-"""Numerical karyotypes are written and read as the field does."""
+"""Formatting and parsing of numerical karyotypes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ AUTOSOMES = dict.fromkeys(range(1, 23), 2)
         ({X: 1, Y: 2, 1: 1, 9: 3}, "47,XYY,-1,+9"),
     ],
 )
-def test_writes_and_reads_numerical_karyotypes(changes: dict[int, int], iscn: str) -> None:
+def test_numerical_karyotypes_are_formatted_and_parsed(changes: dict[int, int], iscn: str) -> None:
     counts = {**AUTOSOMES, **changes}
     assert format_iscn(counts) == iscn
     assert parse_iscn(iscn) == {class_id: copies for class_id, copies in counts.items() if copies}
 
 
-def test_whole_ploidies_and_changes_upon_them() -> None:
+def test_polyploid_karyotypes_are_formatted_and_parsed() -> None:
     triploid = {**dict.fromkeys(range(1, 23), 3), X: 3}
     assert format_iscn(triploid) == "69,XXX"
     assert format_iscn({**triploid, 5: 4}) == "70<3n>,XXX,+5"
@@ -41,7 +41,7 @@ def test_whole_ploidies_and_changes_upon_them() -> None:
     assert format_iscn({**dict.fromkeys(range(1, 23), 4), X: 2, Y: 2}) == "92,XXYY"
 
 
-def test_unidentified_chromosomes_count_and_are_markers_only_when_said_to_be() -> None:
+def test_unidentified_chromosomes_count_as_incomplete_or_as_markers() -> None:
     counts = {**AUTOSOMES, X: 2, 13: 1}
     assert format_iscn(counts, unidentified=1) == "46,XX,-13,inc"
     assert format_iscn(counts, unidentified=1, markers=True) == "46,XX,-13,+mar"
@@ -49,21 +49,21 @@ def test_unidentified_chromosomes_count_and_are_markers_only_when_said_to_be() -
     assert parse_iscn("46,XX,-13,inc") == parse_iscn("47,XX,-13,+2mar") == counts
 
 
-def test_sex_chromosomes_gained_or_lost_in_tumours() -> None:
+def test_gained_and_lost_sex_chromosomes_are_parsed() -> None:
     assert parse_iscn("45,X,-Y") == {**AUTOSOMES, X: 1}
     assert parse_iscn("47,XX,+X") == {**AUTOSOMES, X: 3}
     assert parse_iscn(" 47, XY, +21 ")[21] == 3
 
 
-def test_reading_undoes_writing() -> None:
-    dice = random.Random(7)
+def test_parsing_inverts_formatting() -> None:
+    random_source = random.Random(7)
     for _ in range(300):
-        counts = {class_id: dice.choice([0, 1, 2, 2, 2, 2, 3, 4]) for class_id in range(1, 25)}
+        counts = {class_id: random_source.choice([0, 1, 2, 2, 2, 2, 3, 4]) for class_id in range(1, 25)}
         assert parse_iscn(format_iscn(counts)) == {class_id: n for class_id, n in counts.items() if n}
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "chromosome number"),
         ("XX", "chromosome number"),
@@ -78,12 +78,12 @@ def test_reading_undoes_writing() -> None:
         ("43,XX,-5,-5,-5", "more copies of chromosome 5"),
     ],
 )
-def test_says_what_is_wrong_with_a_karyotype(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_the_error_names_the_fault_of_a_karyotype(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_iscn(text)
 
 
 @pytest.mark.parametrize("counts", [{0: 2}, {25: 1}, {3: -1}])
-def test_refuses_counts_that_make_no_karyotype(counts: dict[int, int]) -> None:
+def test_invalid_counts_are_rejected(counts: dict[int, int]) -> None:
     with pytest.raises(ValueError, match="make no karyotype"):
         format_iscn(counts)

@@ -1,4 +1,4 @@
-"""Contours: nuclei and debris are told from chromosomes by relative size."""
+"""Contours: relative size separates nuclei and debris from chromosomes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def field(scale: float = 1.0, nucleus: int = 2, specks: int = 5) -> NDArray[np.u
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 2.0])
-def test_the_objective_does_not_matter(scale: float) -> None:
+def test_contours_do_not_depend_on_the_scale(scale: float) -> None:
     found = find_contours(normalise(field(scale)), ContourParameters())
     assert (len(found.regions), found.nucleus_count) == (12, 2)
     assert found.typical_area == pytest.approx(12 * 40 * scale**2, rel=0.25)
 
 
-def test_nuclei_may_stay_and_be_counted() -> None:
+def test_kept_nuclei_are_contours_and_counted() -> None:
     found = find_contours(normalise(field()), ContourParameters(keep_nuclei=True))
     assert (len(found.regions), found.nucleus_count) == (14, 2)
 
@@ -47,7 +47,7 @@ def test_specks_are_debris() -> None:
     assert find_contours(normalise(field(2.0, specks=0)), ContourParameters()).debris_count == 0
 
 
-def test_a_nucleus_cut_by_the_border_is_a_nucleus() -> None:
+def test_a_nucleus_at_the_border_is_counted() -> None:
     pixels = field(nucleus=0)
     cv2.circle(pixels, (455, 150), 45, 200, -1)
     assert find_contours(normalise(pixels), ContourParameters()).nucleus_count == 1
@@ -63,7 +63,7 @@ def test_faint_and_bright_chromosomes_keep_their_outlines() -> None:
     assert bright.area == pytest.approx(480, rel=0.12)
 
 
-def test_crops_reach_beyond_the_border_as_background() -> None:
+def test_crops_are_0_beyond_the_border() -> None:
     image = np.ones((20, 30), np.float32)
     mask = np.zeros((20, 30), bool)
     mask[:5, :6] = True
@@ -75,7 +75,7 @@ def test_crops_reach_beyond_the_border_as_background() -> None:
     assert not replace(contour, origin=(5, 5)).touches_border((20, 30))
 
 
-def test_nothing_gives_no_contours() -> None:
+def test_an_empty_image_has_no_contours() -> None:
     empty = Normalised(np.zeros((50, 60), np.float32), "light_on_dark", 0.0, 0.0, 0.0, 1.0)
     found = find_contours(empty, ContourParameters())
     assert found.regions == ()

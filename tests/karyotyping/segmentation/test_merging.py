@@ -1,4 +1,4 @@
-"""Contours that a pale band tore apart become one again, and neighbours do not."""
+"""Fragments that a pale band separated are merged, neighbours are not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def banded(gap: float) -> NDArray[np.float32]:
     return stain
 
 
-def rejoined(stain: NDArray[np.float32], polarity: str = "dark_on_light") -> tuple[int, int]:
+def counts_before_and_after(stain: NDArray[np.float32], polarity: str = "dark_on_light") -> tuple[int, int]:
     normalised = Normalised(
         stain, "dark_on_light" if polarity == "dark_on_light" else "light_on_dark", 0.01, 0.0, 0.5, 1.0
     )
@@ -30,13 +30,13 @@ def rejoined(stain: NDArray[np.float32], polarity: str = "dark_on_light") -> tup
     return len(regions), len(after.regions)
 
 
-def test_a_pale_band_is_no_border() -> None:
-    assert rejoined(banded(0.35)) == (7, 6)
+def test_fragments_of_a_pale_band_are_merged() -> None:
+    assert counts_before_and_after(banded(0.35)) == (7, 6)
 
 
-def test_background_is() -> None:
-    assert rejoined(banded(0.0)) == (7, 7)
+def test_neighbours_across_background_are_not_merged() -> None:
+    assert counts_before_and_after(banded(0.0)) == (7, 7)
 
 
-def test_in_fluorescence_a_dark_gap_is_a_gap() -> None:
-    assert rejoined(banded(0.35), "light_on_dark") == (7, 7)
+def test_light_on_dark_images_are_not_merged() -> None:
+    assert counts_before_and_after(banded(0.35), "light_on_dark") == (7, 7)

@@ -1,4 +1,4 @@
-"""Where the segmenter looks, which tile decides, and how masks come back to the photograph."""
+"""Tiles of an image, which tile decides, and masks in pixels of the image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KERNEL = HIDDEN_UNITS * (PROTOTYPES + 2) + 2 * HIDDEN_UNITS + 1
 
 
 class Blobs:
-    """An engine without a network: each blob of stain is a chromosome, and the prototypes spell its number."""
+    """An engine without a network: each blob of stain is a chromosome, encoded in the prototypes."""
 
     digest, providers = "blobs", ("none",)
 
@@ -62,33 +62,33 @@ class Blobs:
                 row, column = rows[nearest], columns[nearest]
                 maps["centre"][n, 0, row, column] = 0.9
                 cell = maps["kernel"][n, 0, :, row // KERNEL_STRIDE, column // KERNEL_STRIDE]
-                spelt = np.where((k >> np.arange(PROTOTYPES)) & 1, 1.0, -1.0)
-                maps["prototypes"][n][:, labels == k] = spelt[:, None]
-                cell[:PROTOTYPES], cell[HIDDEN_UNITS * (PROTOTYPES + 2)] = spelt, 1.0 - PROTOTYPES  # 1 where all agree
+                code = np.where((k >> np.arange(PROTOTYPES)) & 1, 1.0, -1.0)
+                maps["prototypes"][n][:, labels == k] = code[:, None]
+                cell[:PROTOTYPES], cell[HIDDEN_UNITS * (PROTOTYPES + 2)] = code, 1.0 - PROTOTYPES  # 1 where all agree
                 cell[HIDDEN_UNITS * (PROTOTYPES + 2) + HIDDEN_UNITS], cell[-1] = 8.0, -4.0
         maps["kernel"] = maps["kernel"].reshape(count, AXIS_BINS * KERNEL, *quarter)
         return maps
 
 
-def seen_in(image: Normalised) -> TiledImage:
+def tiled(image: Normalised) -> TiledImage:
     return tile_image(image, find_contours(image, ContourParameters()).regions)
 
 
-def told(images: list[Normalised], engine: Blobs) -> list[list[tuple[Contour, float]]]:
+def proposed_regions(images: list[Normalised], engine: Blobs) -> list[list[tuple[Contour, float]]]:
     parameters = DecodeParameters()
-    views = [seen_in(image) for image in images]
+    tiled_images = [tiled(image) for image in images]
     return [
-        [(region_in_image(item, seen.zoom, parameters.level), item.score) for item in proposed.candidates]
-        for seen, proposed in zip(views, propose(views, engine, parameters), strict=True)
+        [(region_in_image(item, tiled_image.zoom, parameters.level), item.score) for item in proposed.candidates]
+        for tiled_image, proposed in zip(tiled_images, propose(tiled_images, engine, parameters), strict=True)
     ]
 
 
 @pytest.mark.parametrize("zoom", [0.75, 1.0, 1.7])
-def test_what_lies_apart_is_told_once_and_at_its_place_whatever_the_scale(zoom: float) -> None:
+def test_separate_chromosomes_are_proposed_once_at_every_scale(zoom: float) -> None:
     cell = simulate("46,XX", seed=3, contrast="fluorescence")
     size = tuple(round(n * zoom) for n in cell.pixels.shape[::-1])
     image = normalise(np.asarray(cv2.resize(cell.pixels, size, interpolation=cv2.INTER_AREA), np.uint8))
-    (found,) = told([image], Blobs())
+    (found,) = proposed_regions([image], Blobs())
     masks = [region.full_mask((size[1], size[0])) for region, _ in found]
     truths = [cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_AREA) > 0 for mask in cell.masks]
     best = [max((a & truth).sum() / (a | truth).sum() for a in masks) for truth in truths]
@@ -96,31 +96,31 @@ def test_what_lies_apart_is_told_once_and_at_its_place_whatever_the_scale(zoom: 
     assert len(masks) <= len(truths) + 6
 
 
-def test_images_share_batches_and_keep_their_own() -> None:
+def test_images_share_batches_and_keep_their_proposals() -> None:
     images = [normalise(simulate("46,XX", seed=seed, contrast="fluorescence").pixels) for seed in (3, 4, 3)]
     engine = Blobs()
-    together = told(images, engine)
+    together = proposed_regions(images, engine)
     sizes = Counter(shape[2:] for shape in engine.shapes)
-    tiles = Counter((tile.height, tile.width) for image in images for tile in seen_in(image).tiles)
+    tiles = Counter((tile.height, tile.width) for image in images for tile in tiled(image).tiles)
     assert tiles.total() > len(images)
     assert sizes == {size: -(-count // 5) for size, count in tiles.items()}
     for image, found in zip(images, together, strict=True):
-        (alone,) = told([image], Blobs())
+        (alone,) = proposed_regions([image], Blobs())
         assert [region.origin for region, _ in alone] == [region.origin for region, _ in found]
 
 
-def test_nothing_to_look_at_asks_nothing() -> None:
+def test_an_image_without_contours_runs_no_network() -> None:
     engine = Blobs()
     blank = normalise(np.full((100, 120), 20, np.uint8))
-    seen = tile_image(blank, [])
-    assert seen.tiles == ()
-    (proposed,) = propose([seen], engine, DecodeParameters())
+    tiled_image = tile_image(blank, [])
+    assert tiled_image.tiles == ()
+    (proposed,) = propose([tiled_image], engine, DecodeParameters())
     assert proposed.candidates == []
     assert proposed.depth.max() == 0
     assert engine.shapes == []
 
 
-def test_a_mask_comes_back_to_the_pixels_it_was_seen_in() -> None:
+def test_a_mask_keeps_size_and_position_in_the_image() -> None:
     """A disc in the maps is the disc of the same radius over ``zoom``, at the same place."""
     for zoom in (0.7, 1.0, 1.6):
         y, x = np.mgrid[:30, :30].astype(np.float32)
@@ -133,13 +133,13 @@ def test_a_mask_comes_back_to_the_pixels_it_was_seen_in() -> None:
         assert (rows + 0.5).mean() == pytest.approx((20 + 15) * step, abs=0.2)
 
 
-def test_a_tangle_larger_than_a_tile_is_looked_at_in_parts_and_told_once() -> None:
+def test_a_contour_larger_than_a_tile_is_split_among_tiles() -> None:
     stain = np.zeros((420, 700), np.float32)
-    for k in range(14):  # a ladder: rungs hang on one long rail
+    for k in range(14):  # a ladder: 14 bars on one rail
         stain[60:300, 40 + 45 * k : 52 + 45 * k] = 1
     stain[58:64, 40:640] = 0.35
     image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0)
-    seen = tile_image(image, find_contours(image, ContourParameters(floor=0.2)).regions)
-    assert len(seen.tiles) > 1
-    owners = np.unique(seen.owner)
-    assert set(owners) == {-1, *range(len(seen.tiles))}
+    tiled_image = tile_image(image, find_contours(image, ContourParameters(floor=0.2)).regions)
+    assert len(tiled_image.tiles) > 1
+    owners = np.unique(tiled_image.owner)
+    assert set(owners) == {-1, *range(len(tiled_image.tiles))}

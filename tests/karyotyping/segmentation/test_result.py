@@ -1,4 +1,4 @@
-"""What is said of regions once they are told: flags, neighbours, order."""
+"""Flags, counts and order of detections."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def bar(x: int, y: int, w: int, h: int, score: float = 0.9) -> ScoredRegion:
     return ScoredRegion(Contour(np.pad(np.ones((h, w), bool), 1), (x - 1, y - 1)), score)
 
 
-def finished(*told: ScoredRegion) -> Segmentation:
-    return build_segmentation(told, SHAPE, StreamParameters(), nucleus_count=2, debris_count=1)
+def finished(*detections: ScoredRegion) -> Segmentation:
+    return build_segmentation(detections, SHAPE, StreamParameters(), nucleus_count=2, debris_count=1)
 
 
-def test_flags_say_what_lies_beside_across_and_beyond() -> None:
-    lying, across, beside, alone = bar(10, 20, 30, 6), bar(20, 8, 6, 30), bar(40, 20, 20, 6), bar(60, 50, 12, 5, 0.2)
-    found = finished(alone, beside, lying, across, bar(-4, 40, 12, 6))
+def test_flags_mark_touching_overlapped_uncertain_and_cut_instances() -> None:
+    flat, across, neighbour, alone = bar(10, 20, 30, 6), bar(20, 8, 6, 30), bar(40, 20, 20, 6), bar(60, 50, 12, 5, 0.2)
+    found = finished(alone, neighbour, flat, across, bar(-4, 40, 12, 6))
     flags = {(i.origin[0] + 1, i.origin[1] + 1): i.flags for i in found.instances}
     assert flags[20, 8] == flags[10, 20] == {"touching", "overlapped"}
     assert flags[40, 20] == {"touching"}
@@ -29,7 +29,7 @@ def test_flags_say_what_lies_beside_across_and_beyond() -> None:
     assert (found.cluster_count, found.overlap_count, found.nucleus_count, found.debris_count) == (1, 1, 2, 1)
 
 
-def test_instances_are_trimmed_clipped_and_in_reading_order() -> None:
+def test_instances_are_clipped_and_sorted_from_the_upper_left() -> None:
     wide = ScoredRegion(Contour(np.pad(np.ones((6, 8), bool), 9), (-13, 20)), 0.9)
     found = finished(bar(50, 30, 5, 5), wide, bar(50, 10, 5, 5))
     assert [i.origin for i in found.instances] == [(49, 9), (-1, 28), (49, 29)]

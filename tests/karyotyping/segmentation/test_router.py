@@ -1,4 +1,4 @@
-"""The router's inputs, which training and runtime share, and the shipped router on shapes that anyone could tell."""
+"""The router's inputs, and the shipped router on unambiguous shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def router() -> OnnxEngine:
     return load_engine(resolve(ROUTER).path, "cpu", Placement(threads=1))
 
 
-def test_a_region_fills_its_square_and_keeps_its_size_as_numbers() -> None:
+def test_a_region_fills_its_square_and_keeps_its_size_in_the_geometry() -> None:
     mask = rod(60, 12, angle=0.0)
     appearance, geometry = describe(mask.astype(np.float32), mask, WIDTH, TYPICAL)
     assert appearance.shape == (2, SIDE, SIDE)
@@ -56,14 +56,14 @@ def test_a_region_fills_its_square_and_keeps_its_size_as_numbers() -> None:
     assert numbers["mean stain"] == 1
 
 
-def test_numbers_do_not_depend_on_the_scale_of_the_image() -> None:
+def test_geometry_does_not_depend_on_the_scale_of_the_image() -> None:
     small, large = rod(40, 10), cv2.resize(rod(40, 10).astype(np.uint8), None, fx=2, fy=2) > 0
     one = describe(small.astype(np.float32), small, WIDTH, TYPICAL)[1]
     other = describe(large.astype(np.float32), large, 2 * WIDTH, 4 * TYPICAL)[1]
     np.testing.assert_allclose(one, other, atol=0.12)
 
 
-def test_the_smallest_region_is_described() -> None:
+def test_inputs_of_the_smallest_region_are_finite() -> None:
     appearance, geometry = describe(
         np.ones((3, 3), np.float32), np.eye(3, dtype=bool) & (np.arange(3) == 1), 12.0, 500.0
     )

@@ -1,4 +1,4 @@
-"""Of candidates that contradict each other, those are chosen that explain the stain together."""
+"""Selection among rival candidates by the stain that they explain together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bar(x: int, y: int, w: int, h: int, score: float) -> Candidate:
 
 
 def depth_of(*items: Candidate) -> np.ndarray:
-    """How many of the items lie on each pixel."""
+    """How many of the items cover each pixel."""
     depth = np.zeros(SHAPE, np.float32)
     for item in items:
         depth[item.region.pixels(SHAPE)] += 1
@@ -31,44 +31,44 @@ def chosen(candidates: list[Candidate], depth: np.ndarray, **parameters: float) 
     return [next(c for c in candidates if c.region is item.region) for item in kept]
 
 
-def test_two_halves_lose_to_the_whole_that_they_are_halves_of() -> None:
+def test_the_whole_beats_its_two_halves() -> None:
     whole, left, right = bar(10, 10, 40, 8, 0.5), bar(10, 10, 20, 8, 0.6), bar(30, 10, 20, 8, 0.3)
     assert chosen([left, right, whole], depth_of(whole)) == [whole]
 
 
-def test_two_neighbours_win_against_both_in_one() -> None:
+def test_two_neighbours_beat_both_in_one() -> None:
     upper, lower, both = bar(10, 10, 40, 8, 0.5), bar(10, 18, 40, 8, 0.5), bar(10, 10, 40, 16, 0.2)
     assert set(map(id, chosen([both, upper, lower], depth_of(upper, lower)))) == {id(upper), id(lower)}
 
 
-def test_two_that_cross_are_both_chosen_where_the_stain_is_double() -> None:
-    lying, across = bar(10, 26, 40, 8, 0.5), bar(26, 10, 8, 40, 0.2)
-    assert len(chosen([lying, across], depth_of(lying, across))) == 2
+def test_crossing_candidates_are_both_selected_at_double_depth() -> None:
+    flat, across = bar(10, 26, 40, 8, 0.5), bar(26, 10, 8, 40, 0.2)
+    assert len(chosen([flat, across], depth_of(flat, across))) == 2
 
 
-def test_the_same_told_again_is_told_once() -> None:
+def test_duplicates_are_selected_once() -> None:
     first, again = bar(10, 10, 40, 8, 0.8), bar(11, 10, 40, 8, 0.7)
     assert chosen([again, first], depth_of(first)) == [first]
 
 
-def test_a_weak_candidate_counts_where_it_alone_explains_the_stain() -> None:
+def test_a_weak_candidate_is_selected_where_it_alone_explains_stain() -> None:
     weak, strong = bar(10, 10, 40, 8, 0.1), bar(10, 40, 40, 8, 0.9)
     assert chosen([weak, strong], depth_of(weak, strong)) == [strong, weak]
     assert chosen([weak, strong], depth_of(strong)) == [strong]
     assert chosen([weak, strong], depth_of(weak, strong), prior=-9.0) == []
 
 
-def test_scores_are_probabilities_that_others_lower() -> None:
-    sure, beside = bar(10, 10, 40, 8, 0.9), bar(10, 14, 40, 8, 0.85)
+def test_overlapping_members_lower_the_score() -> None:
+    sure, other = bar(10, 10, 40, 8, 0.9), bar(10, 14, 40, 8, 0.85)
     (alone,) = select([sure], depth_of(sure), SelectionParameters())
-    both = select([sure, beside], depth_of(sure) + 0.6 * (depth_of(beside) > 0), SelectionParameters())
+    both = select([sure, other], depth_of(sure) + 0.6 * (depth_of(other) > 0), SelectionParameters())
     assert 0.9 < alone.score < 1
     assert len(both) == 2
     assert both[0].score < alone.score
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_order_of_the_candidates_does_not_matter(seed: int) -> None:
+def test_selection_does_not_depend_on_the_order(seed: int) -> None:
     rng = np.random.default_rng(seed)
     items = [
         bar(*rng.integers(0, 30, 2).tolist(), *rng.integers(4, 30, 2).tolist(), rng.uniform(0.1, 0.9))
@@ -82,23 +82,23 @@ def test_the_order_of_the_candidates_does_not_matter(seed: int) -> None:
     assert select([], depth, SelectionParameters()) == []
 
 
-def test_where_more_are_told_than_cells_have_doubtful_pieces_go() -> None:
+def test_doubtful_candidates_are_dropped_above_the_normal_count() -> None:
     places = [(x, y) for y in range(2, 58, 7) for x in range(2, 76, 11)]
     sure = [bar(x, y, 8, 4, 0.9) for x, y in places[:46]]
     doubtful = [bar(x, y, 8, 4, 0.05) for x, y in places[46:]]
     everything = [*sure, *doubtful]
-    depth = 0.7 * depth_of(*everything)  # it is not clear whether anything is there
+    depth = 0.7 * depth_of(*everything)  # ambiguous
     assert len(everything) > 50
     assert len(chosen(everything, depth, explained=9.0)) == len(sure)
     assert len(chosen(everything, depth, explained=9.0, astray=0.0)) == len(everything)
     assert len(chosen(everything[-9:], depth, explained=9.0)) == 9
     few = [*sure[:9], *doubtful]
-    beside = select(few, 0.7 * depth_of(*few), SelectionParameters(explained=9.0), known_count=46 - 9)
-    assert len(beside) == 9
+    other = select(few, 0.7 * depth_of(*few), SelectionParameters(explained=9.0), known_count=46 - 9)
+    assert len(other) == 9
 
 
-def test_where_a_few_are_missing_one_is_rather_two() -> None:
+def test_two_candidates_replace_one_below_the_normal_count() -> None:
     upper, lower, both = bar(10, 10, 40, 8, 0.5), bar(10, 18, 40, 8, 0.5), bar(10, 10, 40, 16, 0.6)
     depth = depth_of(upper, lower)
-    told = {n: len(select([both, upper, lower], depth, SelectionParameters(), known_count=n)) for n in (0, 37, 45)}
-    assert told == {0: 1, 37: 2, 45: 1}
+    counts = {n: len(select([both, upper, lower], depth, SelectionParameters(), known_count=n)) for n in (0, 37, 45)}
+    assert counts == {0: 1, 37: 2, 45: 1}

@@ -1,4 +1,4 @@
-"""Clusters come apart where two chromosomes meet, and one chromosome, however bent, stays whole."""
+"""Clusters are split between chromosomes; a bent chromosome stays whole."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_one_chromosome_stays_whole(chromosome: Mask) -> None:
     ],
     ids=["T", "corner", "tips"],
 )
-def test_touching_chromosomes_come_apart(one: Mask, other: Mask) -> None:
+def test_touching_chromosomes_are_split(one: Mask, other: Mask) -> None:
     parts = parts_of(one, other)
     assert len(parts) == 2
     for truth in (one, other):
@@ -70,7 +70,7 @@ def test_parts_are_disjoint_and_complete() -> None:
     assert np.array_equal(np.sum(parts, axis=0), np.any(masks, axis=0).astype(int))
 
 
-def test_a_faultless_region_is_judged_better_than_a_cross_or_a_speck() -> None:
+def test_a_chromosome_has_higher_log_odds_than_a_cross_or_a_speck() -> None:
     parameters = SplitParameters()
     whole = whole_log_odds(strip((20, 60), (60, 60)), WIDTH, AREA, parameters)
     cross = whole_log_odds(strip((20, 60), (100, 60)) | strip((60, 20), (60, 100)), WIDTH, AREA, parameters)

@@ -1,4 +1,4 @@
-"""From a photograph to instances: simulated cells come out right, real ones well enough."""
+"""Segmentation of simulated cells, and accuracy on real ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def networks() -> Networks:
 
 
 @pytest.mark.parametrize("contrast", ["bright_field", "fluorescence"])
-def test_chromosomes_that_lie_apart_are_all_found(
+def test_all_separate_chromosomes_are_detected(
     contrast: Literal["bright_field", "fluorescence"], networks: Networks
 ) -> None:
     cell = simulate("46,XX", seed=0, contrast=contrast)
@@ -58,7 +58,7 @@ def test_a_chromosome_at_the_border_is_flagged() -> None:
 
 
 @pytest.mark.parametrize("kind", ["flat", "noise", "gradient"])
-def test_where_there_is_nothing_nothing_is_found(kind: str) -> None:
+def test_images_without_chromosomes_have_no_instances(kind: str) -> None:
     generator = np.random.default_rng(1)
     pixels = {
         "flat": np.full((200, 260), 90.0),
@@ -78,14 +78,14 @@ def test_growing_stops_at_the_neighbour_and_at_the_rim() -> None:
     assert grown[1][4, 10]
 
 
-def test_an_instance_is_placed_where_it_was() -> None:
+def test_the_full_mask_is_at_the_origin_of_the_instance() -> None:
     mask = np.ones((4, 5), bool)
     placed = Instance(mask, (-2, 3), 1.0).full_mask((10, 12))
     assert placed.sum() == 12
     assert placed[3:7, :3].all()
 
 
-def test_chromosomes_that_cross_are_whole_and_share_pixels(networks: Networks) -> None:
+def test_crossing_chromosomes_have_whole_overlapping_masks(networks: Networks) -> None:
     cell = simulate("46,XX", seed=7, contrast="fluorescence", overlapping=5, shape=(560, 680))
     found = segment(normalise(cell.pixels), networks, StreamParameters())
     masks = np.stack([instance.full_mask(cell.pixels.shape) for instance in found.instances])
@@ -103,7 +103,7 @@ def test_chromosomes_that_cross_are_whole_and_share_pixels(networks: Networks) -
 def test_real_metaphases_score_above_the_classical_baselines(
     network: bool, least: float, test_data: Path, networks: Networks, tmp_path: Path
 ) -> None:
-    """Eight cells of eight slides; all 82 are the benchmark's business."""
+    """Eight cells of eight slides; the benchmark measures all 82."""
     import json
 
     from karyotyping.model import encode_mask
@@ -138,17 +138,17 @@ def test_real_metaphases_score_above_the_classical_baselines(
     assert boxes["Acc"] > 0.6
 
 
-@pytest.mark.parametrize(("pairs", "parted"), [(23, False), (24, True)])
-def test_chromatids_that_stand_apart_are_more_than_a_cell_has(pairs: int, parted: bool) -> None:
+@pytest.mark.parametrize(("pairs", "chromatids"), [(23, False), (24, True)])
+def test_twins_above_the_normal_count_are_chromatids(pairs: int, chromatids: bool) -> None:
     bar = np.pad(np.ones((6, 24), bool), 1)
     corners = [(40 * (k % 8), 30 * (k // 8) + below) for k in range(pairs) for below in (0, 7)]
-    told = tuple(Instance(bar, corner, 0.95) for corner in corners)
-    found = Segmentation(told, nucleus_count=0, debris_count=0, cluster_count=0, overlap_count=0)
-    assert sister_share([item.region() for item in told]) == 1.0
-    assert _shows_chromatids(found, StreamParameters()) is parted
+    instances = tuple(Instance(bar, corner, 0.95) for corner in corners)
+    found = Segmentation(instances, nucleus_count=0, debris_count=0, cluster_count=0, overlap_count=0)
+    assert sister_share([item.region() for item in instances]) == 1.0
+    assert _shows_chromatids(found, StreamParameters()) is chromatids
 
 
-def test_what_was_taken_for_wider_than_it_is_is_looked_at_again(networks: Networks) -> None:
+def test_a_wrong_scale_is_corrected(networks: Networks) -> None:
     cell = simulate("46,XY", seed=5, touching=8, shape=(500, 640))
     image = normalise(cell.pixels)
     wrong = replace(image, scale=2.5 * image.scale)
