@@ -13,7 +13,8 @@ from cli.options import AsJson, ImagesArgument, Lab
 from db import pipelines
 from ingest.batch import IngestSummary
 from ingest.batch import ingest as ingest_source
-from ingest.sources import open_source, read_labels
+from ingest.sources.labels import read_labels
+from ingest.sources.location import open_source
 from karyotyping.image.decode import Limits
 
 
@@ -45,7 +46,7 @@ def describe(summary: IngestSummary) -> str:
 def ingest_with_progress(
     services: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
 ) -> IngestSummary:
-    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.open_source`."""
+    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.location.open_source`."""
     settings = services.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     labels = read_labels({"case": case or "", "lab": lab or ""})

@@ -14,7 +14,7 @@ Lab = Annotated[
 
 
 def _existing(location: str) -> str:
-    from ingest.sources import is_url  # noqa: PLC0415 - brings every source
+    from ingest.sources.location import is_url  # noqa: PLC0415 - brings every source
 
     if not is_url(location) and not Path(location).exists():
         raise typer.BadParameter(f"Path {location!r} does not exist.")

@@ -93,7 +93,7 @@ def process(
 
     Args:
         services: open connections.
-        location: see :func:`ingest.sources.open_source`.
+        location: see :func:`ingest.sources.location.open_source`.
         case: accession number of all images; default: per sub-folder.
         out: folder of the report.
         lab: laboratory of all images.

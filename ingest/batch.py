@@ -7,20 +7,20 @@ batch that was interrupted is resumed by running it again.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sized
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import select
 
+from concurrency import map_ahead
 from db.engine import SessionFactory
 from db.schema import Image
 from ingest.rejections import Rejected
 from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult
-from ingest.sources import Item, Source
+from ingest.sources.base import Item, Source
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import ObjectStore, key_of, sha256_of
 
@@ -30,9 +30,6 @@ Progress = Callable[[int, int | None, str], None]
 IMAGES_PER_TRANSACTION = 32
 ITEMS_PER_READER = 4  # items that are submitted to the pool for each of its threads
 DEFAULT_LIMITS = Limits()
-
-_Item = TypeVar("_Item")
-_Outcome = TypeVar("_Outcome")
 
 
 @dataclass(slots=True)
@@ -62,7 +59,7 @@ class IngestSummary:
         }
 
     def add(self, outcome: StoredImage | Rejected, result: WriteResult) -> str:
-        """Count one file and return its event: ``"new a.tif"``, ``"duplicate a.tif"`` or ``"rejected a.tif"``."""
+        """Count one file and return its event, which starts with new, duplicate or rejected."""
         if isinstance(outcome, Rejected):
             self.rejected.append(outcome)
             return f"rejected {outcome.name}"
@@ -91,7 +88,7 @@ def ingest(
     Args:
         sessions: Sessions on the database.
         store: Where the bytes of images go.
-        source: Where images come from; see :func:`ingest.sources.open_source`.
+        source: Where images come from; see :func:`ingest.sources.location.open_source`.
         pipeline_id: Pipeline that analyses the images.
         limits: Bounds that hold before an image is read or decoded.
         progress: Callback after each file.
@@ -109,7 +106,8 @@ def ingest(
     def prepare(item: Item | Rejected) -> StoredImage | Rejected:
         return item if isinstance(item, Rejected) else _store(item, sessions, store, limits)
 
-    outcomes = _ahead(prepare, items, readers)
+    threads = ThreadPoolExecutor(readers, thread_name_prefix="ingest")
+    outcomes = map_ahead(threads, prepare, items, ahead=ITEMS_PER_READER * readers)
     done = 0
     while transaction := list(islice(outcomes, IMAGES_PER_TRANSACTION)):
         result = batch.write(transaction)
@@ -124,7 +122,7 @@ def ingest(
 
 
 def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Limits) -> StoredImage | Rejected:
-    """Read and check one file, and put its bytes into the store unless an image row shows that they are there."""
+    """Read and check one file, and store its bytes unless an image row has them."""
     data = item.read(limits.max_bytes)
     if isinstance(data, Rejected):
         return data
@@ -140,19 +138,3 @@ def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Lim
     store.put(data, key)
     facts = ImageFacts(image.format, len(data), image.width, image.height, image.bit_depth)
     return StoredImage(item.name, item.labels, key, facts)
-
-
-def _ahead(work: Callable[[_Item], _Outcome], items: Iterable[_Item], threads: int) -> Iterator[_Outcome]:
-    """Yield ``map(work, items)``, computed by ``threads`` threads a bounded number of items ahead."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(threads, thread_name_prefix="ingest") as pool:
-        running: deque[Future[_Outcome]] = deque(
-            pool.submit(work, item) for item in islice(remaining, ITEMS_PER_READER * threads)
-        )
-        try:
-            while running:
-                outcome = running.popleft().result()
-                running.extend(pool.submit(work, item) for item in islice(remaining, 1))
-                yield outcome
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What ingest writes to the database: one batch row, and for each file an image with its analysis, or a rejection."""
+"""Rows that ingest writes: a batch, and for each file an image with its analysis, or a rejection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from db import queue
 from db.engine import SessionFactory
 from db.schema import Case, Image, IngestBatch, Priority, Rejection
 from ingest.rejections import Rejected
-from ingest.sources import Labels, Source
+from ingest.sources.base import Source
+from ingest.sources.labels import Labels
 from storage import sha256_of
 
 
@@ -74,7 +75,7 @@ class Batch:
             return cls(row.id, sessions, pipeline_id)
 
     def write(self, outcomes: Sequence[StoredImage | Rejected]) -> WriteResult:
-        """Record ``outcomes`` in one transaction: cases, images, missing analyses, rejections, counts."""
+        """Record ``outcomes`` with their cases, missing analyses and counts in one transaction."""
         stored = [outcome for outcome in outcomes if isinstance(outcome, StoredImage)]
         rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
         result = WriteResult()

@@ -40,8 +40,9 @@ from db.engine import SessionFactory
 from db.schema import ACTIVE, Analysis, CaseResult, Chromosome, QcMetrics
 from db.schema import Image as Photo
 from embedded import EmbeddedStack
-from ingest import ingest
-from ingest.sources import FolderSource, Labels
+from ingest.batch import ingest
+from ingest.sources.folder import FolderSource
+from ingest.sources.labels import Labels
 from training.simulation import simulate
 
 TIMINGS = {"KARYO_LEASE_SECONDS": "5", "KARYO_QUEUED_TIMEOUT_SECONDS": "10", "KARYO_POLL_SECONDS": "0.5"}

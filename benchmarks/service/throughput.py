@@ -31,9 +31,9 @@ from cli.shipped_pipeline import promote_shipped_pipeline
 from db import pipelines, queue
 from db.schema import ACTIVE, Analysis
 from embedded import EmbeddedStack
-from ingest import ingest
-from ingest.sources import FolderSource, Labels
-from ingest.sources.folder import image_files
+from ingest.batch import ingest
+from ingest.sources.folder import FolderSource, image_files
+from ingest.sources.labels import Labels
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline

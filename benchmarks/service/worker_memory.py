@@ -25,8 +25,9 @@ from benchmarks.service.chaos import TELL_SECONDS, case_done, ended, simulated
 from cli.connections import connect
 from cli.shipped_pipeline import promote_shipped_pipeline
 from embedded import EmbeddedStack
-from ingest import ingest
-from ingest.sources import FolderSource, Labels
+from ingest.batch import ingest
+from ingest.sources.folder import FolderSource
+from ingest.sources.labels import Labels
 
 PARTS = 10
 BAR = 0.05

@@ -4,10 +4,10 @@ States and kinds are text with CHECK constraints. Times are UTC. Every constrain
 migration can drop it and an operator can find it.
 """
 
+from db.enums import ACTIVE, ENDED, BatchKind, Priority, State
 from db.schema.audit import ApiKey, AuditEvent, Review
 from db.schema.base import SCHEMA, Base, PriorityType, StateType
 from db.schema.campaigns import Campaign, Schedule
-from db.schema.enums import ACTIVE, ENDED, BatchKind, Priority, State
 from db.schema.images import Case, Image, IngestBatch, Rejection
 from db.schema.pipelines import Model, Pipeline, PipelineAlias
 from db.schema.queue import Analysis, Lane, Queue, Worker

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from db.schema.enums import Priority, State
+from db.enums import Priority, State
 
 SCHEMA = "karyo"
 

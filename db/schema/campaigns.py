@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.enums import Priority
 from db.schema.base import Base, created, identity
-from db.schema.enums import Priority
 
 
 class Schedule(Base):

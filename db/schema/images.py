@@ -8,8 +8,8 @@ from typing import get_args
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.enums import BatchKind
 from db.schema.base import Base, created, identity, one_of
-from db.schema.enums import BatchKind
 
 
 class Case(Base):

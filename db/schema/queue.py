@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from db.enums import ENDED, Priority, State
 from db.schema.base import Base, created, identity, one_of
-from db.schema.enums import ENDED, Priority, State
 
 
 class Queue(Base):

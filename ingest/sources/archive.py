@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import IngestError, Rejected, printable, rejected
 from ingest.sources.base import NamedFiles, is_hidden, is_image_name, natural, path_problem
 from ingest.sources.labels import NO_LABELS, Labels
@@ -24,7 +24,7 @@ _UTF8_NAME, _ENCRYPTED = 0x800, 0x1
 
 
 class ArchiveSource(NamedFiles):
-    """Images in an open zip archive: those that can be taken in natural order, then the rejected ones."""
+    """Images in an open zip archive, in natural order, then the rejected ones."""
 
     kind: ClassVar[BatchKind] = "archive"
 
@@ -88,7 +88,10 @@ def open_archive(path: Path, defaults: Labels = NO_LABELS) -> Iterator[ArchiveSo
 
 
 def _name(entry: zipfile.ZipInfo) -> str:
-    """Return the name of ``entry``. Many programs write UTF-8 without its flag; zipfile then reads code page 437."""
+    """Return the name of ``entry``.
+
+    Many programs write UTF-8 without its flag, and zipfile then decodes code page 437.
+    """
     if entry.flag_bits & _UTF8_NAME:
         return entry.filename
     try:

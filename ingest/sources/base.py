@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import Rejected, is_printable, rejected
 from ingest.sources.labels import Labels
 
@@ -44,7 +44,9 @@ class Source(ABC):
 
     @abstractmethod
     def items(self) -> Iterable[Item | Rejected]:
-        """Return every file that may be an image, or why it is not taken. Sized, unless listing takes long.
+        """Return every file that may be an image, or why it is not taken.
+
+        The result is sized, unless the listing takes long.
 
         Raises:
             IngestError: The source itself cannot be read. It is raised by this call, before the first item.
@@ -68,7 +70,10 @@ class NamedFiles(Source):
 
     @abstractmethod
     def names(self) -> Iterable[str | Rejected]:
-        """Return the paths that are named like an image, or why they are not taken; hidden files are passed over."""
+        """Return the paths that are named like an image, or why they are not taken.
+
+        Hidden files are passed over.
+        """
 
     @abstractmethod
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
@@ -96,7 +101,7 @@ def is_image_name(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file, or a folder above it, is hidden or an archive's copy of macOS attributes.
+    """Return whether a file or a folder above it is hidden, or holds attributes of macOS.
 
     >>> is_hidden("A/.DS_Store"), is_hidden("__MACOSX/a.png"), is_hidden("../a.png")
     (True, True, False)

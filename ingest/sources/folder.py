@@ -1,4 +1,4 @@
-"""Images in a folder. Discovery does not leave the folder and does not block on anything in it."""
+"""Images in a folder. Discovery neither leaves the folder nor blocks on anything in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import IngestError, Rejected, is_printable, rejected
 from ingest.sources.base import NamedFiles, is_image_name, natural
 from ingest.sources.labels import NO_LABELS, Labels
@@ -18,7 +18,7 @@ from ingest.sources.labels import NO_LABELS, Labels
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A regular file that is named like an image: ``name`` within its folder, ``path`` free of links."""
+    """A regular file named like an image: ``name`` in its folder, ``path`` free of links."""
 
     name: str
     path: Path
@@ -65,9 +65,9 @@ class FolderSource(NamedFiles):
 
 
 def discover(folder: Path) -> list[ImageFile | Rejected]:
-    """Return every file under ``folder`` that is named like an image, in natural order, or why it is not taken.
+    """Return every file under ``folder`` that is named like an image, or why it is not taken.
 
-    Hidden files and files with other suffixes are passed over.
+    The order is natural. Hidden files and files with other suffixes are passed over.
 
     Raises:
         IngestError: ``folder_not_found``.
@@ -87,7 +87,7 @@ def discover(folder: Path) -> list[ImageFile | Rejected]:
 
 
 def image_files(path: Path) -> list[ImageFile]:
-    """Return ``path`` itself if it is a file, else the images of the folder ``path`` that can be opened.
+    """Return the file ``path``, or the images of the folder ``path`` that can be opened.
 
     Raises:
         IngestError: ``folder_not_found``.
@@ -98,7 +98,9 @@ def image_files(path: Path) -> list[ImageFile]:
 
 
 def examine(path: Path, name: str, root: Path) -> Path | Rejected | None:
-    """Return the file behind ``path``, or why it is not taken, or None for a link to a folder inside ``root``.
+    """Return the file behind ``path``, or why it is not taken.
+
+    None is returned for a link to a folder inside ``root``.
 
     Args:
         path: Path that may be a link.
@@ -159,7 +161,7 @@ def _existing_folder(folder: Path) -> Path:
 
 
 def _walk(folder: Path) -> Iterator[Path | OSError]:
-    """Yield paths named like an image under ``folder``, links to folders, and errors of unreadable folders.
+    """Yield paths named like an image, links to folders, and errors of unreadable folders.
 
     No link is followed.
     """

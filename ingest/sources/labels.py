@@ -1,4 +1,4 @@
-"""Labels of an image: what its laboratory knows of it. Text from outside becomes a label here and nowhere else."""
+"""Labels of an image. Text from outside becomes a label here and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from db.schema import Priority
+from db.enums import Priority
 from ingest.rejections import IngestError
 
 MAX_LABEL_LENGTH = 200  # characters
@@ -62,7 +62,7 @@ class LabelError(IngestError):
 
 
 def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labels:
-    """Return the labels that ``values`` holds as text; an empty or missing one is that of ``defaults``.
+    """Return the labels that ``values`` holds as text, completed by ``defaults``.
 
     Args:
         values: Text by column, of :data:`COLUMNS`; others are ignored. Blanks around it are removed.

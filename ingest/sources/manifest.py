@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import IngestError, Rejected, is_printable, rejected
 from ingest.sources.base import Item, Source
 from ingest.sources.folder import examine, read_file

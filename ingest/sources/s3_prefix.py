@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import IngestError, Rejected, printable, rejected
 from ingest.sources.base import NamedFiles, is_hidden, is_image_name, path_problem
 from ingest.sources.labels import NO_LABELS, Labels
@@ -21,10 +21,10 @@ _OBJECT_ERRORS = frozenset({"403", "404", "AccessDenied", "InvalidObjectState", 
 
 
 class S3PrefixSource(NamedFiles):
-    """Images under ``s3://bucket/prefix``, in the order of their keys; credentials are those of AWS tools.
+    """Images under ``s3://bucket/prefix``, in the order of their keys.
 
     A prefix is a folder: ``s3://bucket/monday`` does not include ``monday2/cell.tif``. The listing is read page by
-    page, so that a prefix may hold any number of objects.
+    page, so that a prefix may hold any number of objects. Credentials are those of AWS tools.
     """
 
     kind: ClassVar[BatchKind] = "prefix"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, ClassVar
 
-from db.schema import BatchKind
+from db.enums import BatchKind
 from ingest.rejections import Rejected, rejected
 from ingest.sources.base import Item, Source
 from ingest.sources.labels import Labels
@@ -50,7 +50,7 @@ class UploadSource(Source):
 
 
 def safe_name(name: str | None) -> str:
-    r"""Return the last part of a client's path, printable, not hidden, at most ``MAX_NAME_LENGTH`` long.
+    r"""Return the last part of a client's path: printable, not hidden, of bounded length.
 
     >>> safe_name("..\\..\\cell\n1.tif"), safe_name("../.png"), safe_name(None)
     ('cell_1.tif', '_.png', 'image')

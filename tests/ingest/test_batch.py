@@ -15,8 +15,11 @@ from sqlalchemy import delete, func, select
 from db import queue
 from db.engine import SessionFactory
 from db.schema import Analysis, Case, Image, IngestBatch, Priority
-from ingest import IngestError, IngestSummary, ingest
-from ingest.sources import FolderSource, Labels, ManifestSource
+from ingest.batch import IngestSummary, ingest
+from ingest.rejections import IngestError
+from ingest.sources.folder import FolderSource
+from ingest.sources.labels import Labels
+from ingest.sources.manifest import ManifestSource
 from storage import DirectoryStore, StoreUnavailable
 
 

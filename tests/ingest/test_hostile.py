@@ -21,9 +21,13 @@ from sqlalchemy import select
 
 from db import schema
 from db.engine import SessionFactory
-from ingest import ingest
+from ingest.batch import ingest
 from ingest.rejections import printable
-from ingest.sources import FolderSource, Labels, Source, UploadedFile, UploadSource, open_source
+from ingest.sources.base import Source
+from ingest.sources.folder import FolderSource
+from ingest.sources.labels import Labels
+from ingest.sources.location import open_source
+from ingest.sources.upload import UploadedFile, UploadSource
 from karyotyping.image.decode import ImageRejected, decode
 from storage import DirectoryStore, key_of
 

@@ -10,9 +10,9 @@ from starlette.datastructures import FormData, UploadFile
 
 from db.pipelines import production_pipeline
 from db.schema import Priority
-from ingest import IngestSummary, ingest
-from ingest.sources import LabelError, Labels, UploadedFile, UploadSource, read_labels
-from ingest.sources.labels import MAX_LABEL_LENGTH
+from ingest.batch import IngestSummary, ingest
+from ingest.sources.labels import MAX_LABEL_LENGTH, LabelError, Labels, read_labels
+from ingest.sources.upload import UploadedFile, UploadSource
 from karyotyping.image.decode import Limits
 from storage import StorageError
 from web.access import may_write
@@ -66,7 +66,7 @@ UPLOAD_SCHEMA: dict[str, Any] = {
     },
 )
 async def upload(context: InContext, request: Request) -> UploadSummary:
-    """Take in images of one case; new ones are enqueued for analysis, known ones are counted, bad ones are rejected."""
+    """Store images of one case and enqueue them; known ones are counted, bad ones rejected."""
     limit = context.settings.max_image_bytes
     _check_length(request, 2 * limit)
     async with request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS) as form:

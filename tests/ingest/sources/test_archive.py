@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from ingest.rejections import IngestError, Rejected
-from ingest.sources import Item, Labels, open_source
+from ingest.sources.base import Item
+from ingest.sources.labels import Labels
+from ingest.sources.location import open_source
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from db.schema import Priority
-from ingest.sources import LabelError, Labels, read_labels
-from ingest.sources.labels import MAX_LABEL_LENGTH
+from ingest.sources.labels import MAX_LABEL_LENGTH, LabelError, Labels, read_labels
 
 
 def test_text_becomes_labels_and_defaults_fill_the_rest() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from db.schema import Priority
 from ingest.rejections import IngestError, Rejected
-from ingest.sources import Item, Labels, ManifestSource
+from ingest.sources.base import Item
+from ingest.sources.labels import Labels
+from ingest.sources.manifest import ManifestSource
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.rejections import IngestError
-from ingest.sources import is_url, open_source
+from ingest.sources.location import is_url, open_source
 
 
 def test_the_location_decides_the_kind(tmp_path: Path, s3_endpoint: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ingest.rejections import IngestError, Rejected
-from ingest.sources import Item, S3PrefixSource
+from ingest.sources.base import Item
+from ingest.sources.s3_prefix import S3PrefixSource
 from storage import StoreUnavailable
 
 Open = Callable[..., S3PrefixSource]

@@ -7,8 +7,8 @@ import io
 import pytest
 
 from ingest.rejections import Rejected
-from ingest.sources import Labels, UploadedFile, UploadSource
-from ingest.sources.upload import MAX_NAME_LENGTH, safe_name
+from ingest.sources.labels import Labels
+from ingest.sources.upload import MAX_NAME_LENGTH, UploadedFile, UploadSource, safe_name
 
 
 def test_files_are_items_of_one_case_in_the_order_sent() -> None:
