@@ -52,7 +52,7 @@ class Rejected(NamedTuple):
 
 
 class IngestError(Exception):
-    """A batch that cannot be started: a ``reason`` of :data:`REASONS` and a ``sentence`` for people."""
+    """A batch that cannot be started: its ``reason`` and a ``sentence`` for people."""
 
     def __init__(self, reason: str, **facts: object) -> None:
         self.reason = reason

@@ -1,4 +1,4 @@
-"""Rows that ingest writes: a batch, and for each file an image with its analysis, or a rejection."""
+"""Rows that ingest writes: a batch, images with their analyses, and rejections."""
 
 from __future__ import annotations
 

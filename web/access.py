@@ -22,7 +22,7 @@ _bearer = HTTPBearer(auto_error=False, description="A key of karyo.api_keys; not
 
 
 def refuse_foreign_write(request: Request) -> Response | None:
-    """Return an answer to a write that a page of another site makes the browser send; None for other requests."""
+    """Return the refusal of a write from another site's page; None for other requests."""
     origin = request.headers.get("origin")
     if origin and request.method not in _READS and urlsplit(origin).netloc != request.headers.get("host"):
         return JSONResponse({"detail": f"A page of {origin} may not write here."}, 403)

@@ -1,4 +1,7 @@
-"""Artefacts of analyses. A request names an analysis and an artefact, so no other object of the store can be read."""
+"""Artefacts of analyses.
+
+A request names an analysis and an artefact, so no other object of the store can be read.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _SVG_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancesto
     },
 )
 def artefact(context: InContext, request: Request, analysis_id: int, name: str) -> Response:
-    """Return the artefact ``name`` (``karyogram``, ``karyogram_svg``, ``overlay``) of an analysis."""
+    """Return an artefact of an analysis: ``karyogram``, ``karyogram_svg`` or ``overlay``."""
     with context.sessions() as session:
         artefacts = session.scalar(select(Analysis.artefacts).where(Analysis.id == analysis_id))
     key = (artefacts or {}).get(name)

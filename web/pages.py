@@ -29,7 +29,7 @@ def index(context: InContext, request: Request, before: int | None = None) -> Re
 
 @router.get("/cases/{accession:path}")
 def one_case(context: InContext, request: Request, accession: str) -> Response:
-    """Return the page of one case: its karyotype, its counts, its cells with the best quality first."""
+    """Return the page of one case: karyotype, counts, cells with the best quality first."""
     with context.sessions() as session:
         case = queries.case_detail(session, accession)
     if case is None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Schema(BaseModel):
-    """Base of what the API returns; docstrings of attributes become descriptions in ``/openapi.json``."""
+    """Base of what the API returns; attributes' docstrings go into ``/openapi.json``."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True, use_attribute_docstrings=True)
 

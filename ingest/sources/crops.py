@@ -1,4 +1,7 @@
-"""Collections of single-chromosome crops: a folder or a zip, with an optional ``index.csv`` that names their cells."""
+"""Collections of single-chromosome crops in a folder or a zip.
+
+An optional ``index.csv`` names the cell of each crop.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ MAX_INDEX_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class ListedCrop:
-    """One file of a collection: ``name`` within it, and the ``cell`` that it is from, if that was asked for."""
+    """One file of a collection: ``name`` within it, and its ``cell`` if that was asked for."""
 
     name: str
     cell: str | None = None
@@ -36,7 +39,7 @@ class CropCollection:
         self._files = files
 
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
-        """Return the bytes of a crop, or why they cannot be read; see :attr:`ingest.sources.base.Item.read`."""
+        """Return the bytes of a crop; see :attr:`ingest.sources.base.Item.read`."""
         return self._files.read(name, max_bytes)
 
     def crops(self, by_cell: str | None = None) -> list[ListedCrop | Rejected]:
@@ -70,7 +73,7 @@ class CropCollection:
         return crops
 
     def _index(self, column: str | None) -> Iterator[tuple[int, str, str]]:
-        """Yield line number, file and value of ``column`` of each line; nothing without an index, if none is needed."""
+        """Yield number, file and ``column`` of each line; nothing if no index is there or needed."""
         path = self._index_path
         if self._files.holds(INDEX) is not True:
             if column is not None:

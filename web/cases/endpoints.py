@@ -18,7 +18,7 @@ router = APIRouter(prefix="/cases")
 def cases(
     context: InContext, limit: Annotated[int, Query(ge=1, le=1000)] = 100, before: int | None = None
 ) -> list[CaseListEntry]:
-    """Return cases, the latest first; ``before`` takes the ``id`` of the last one of the previous page."""
+    """Return cases, the latest first; ``before`` is the last ``id`` of the previous page."""
     with context.sessions() as session:
         return queries.list_cases(session, limit, before)
 

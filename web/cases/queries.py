@@ -14,7 +14,9 @@ from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultVi
 
 
 def list_cases(session: Session, limit: int, before: int | None = None) -> list[CaseListEntry]:
-    """Return cases, the latest first, each with the result of the production pipeline, else of the latest one.
+    """Return cases, the latest first, each with its result.
+
+    The result is that of the production pipeline, else of the latest one.
 
     Args:
         session: An open session.
@@ -48,7 +50,7 @@ def list_cases(session: Session, limit: int, before: int | None = None) -> list[
 
 
 def case_detail(session: Session, accession: str) -> CaseDetail | None:
-    """Return a case with its result and its images in order of quality; None if there is no such case."""
+    """Return a case with its images, the best quality first; None if there is no such case."""
     found = session.scalar(select(Case).where(Case.accession == accession))
     if found is None:
         return None
@@ -67,7 +69,7 @@ def case_detail(session: Session, accession: str) -> CaseDetail | None:
 
 
 def _result_of_case() -> Select[Any]:
-    """Return the query for the result of a case that is shown; the caller restricts it to one case."""
+    """Return the query for the result to show; the caller restricts it to one case."""
     production = production_pipeline().scalar_subquery()
     return (
         select(

@@ -45,7 +45,7 @@ class CloneCount(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class SummaryDocument(TypedDict, total=False):
-    """The summary of a case as its pipeline wrote it; see ``karyotyping.case_summary.CaseSummary``."""
+    """Summary of a case as its pipeline wrote it; see ``CaseSummary`` in ``karyotyping``."""
 
     cell_count: int
     modal_count: int | None

@@ -30,6 +30,6 @@ class UploadSummary(Schema):
 
 
 class UploadRefused(Schema):
-    """Answer to an upload of which no file was taken: the summary, or what is wrong with the request."""
+    """Answer to an upload of which no file was taken: its summary, or what is wrong."""
 
     detail: UploadSummary | str
