@@ -1,14 +1,13 @@
-"""Pictures of single chromosomes, classified: by cells, or all together if nobody knows their cells.
+"""Classification of crops of single chromosomes, by cell or as one population.
 
-Reading and straightening, which is most of the work, is shared out to processes; the network runs in this one.
+Worker processes decode and straighten the crops, which is most of the work; the network runs in the calling process.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from concurrency import map_ahead
 from karyotyping.chromosome.crop import Crop, measure_crops, segment_crop, typical_stain
 from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.assignment import Assignment
@@ -32,104 +32,114 @@ Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 LIMITS = Limits(max_bytes=16 * 2**20, max_pixels=1_000_000, min_side=4)
-"""What a picture of one chromosome may be."""
+"""Limits of a crop's file and image."""
 _NOTHING = "Nothing in this picture stands out of its background; is it a chromosome?"
-_CHUNK = 128
-"""Pictures that a process works on at a time when there are no cells."""
-_AHEAD = 3
-"""Jobs that wait for each process; more would only take memory."""
-_FLAT = 0.25
-"""Height over length below which a chromosome lies flat, and "up" means nothing."""
+_CHUNK = 128  # crops of one job without cells
+_JOBS_AHEAD = 3  # jobs submitted for each process; more would only use memory
+_MIN_UPRIGHT = 0.25  # height over length; below it a chromosome is horizontal and has no upper end
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedCrop:
-    """A picture that cannot be classified: a named ``reason`` and a ``sentence`` for people."""
+    """A crop that cannot be classified: a named ``reason`` and a ``sentence`` for people."""
 
     reason: str
     sentence: str
 
 
 CropFile = bytes | RejectedCrop
-"""The content of a file, or why there is none."""
+"""Content of a file, or the reason of its rejection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedCrop:
-    """What one picture shows."""
+    """The chromosome of one crop."""
 
     measured: Measurement
-    classified: Prediction
-    assigned: Assignment | None
-    """What its cell says, if its cell is known."""
+    prediction: Prediction
+    assignment: Assignment | None
+    """Class given its cell; None without a known cell."""
 
     @property
     def score(self) -> float:
-        """Probability that this is a whole chromosome, and of its likeliest class."""
-        return (1.0 - self.classified.unknown) * self.classified.top5[0][1]
+        """Probability that this is a whole chromosome of its most probable class, 0..1."""
+        return (1.0 - self.prediction.unknown) * self.prediction.top5[0][1]
 
     @property
     def p_up(self) -> float | None:
-        """Probability that the p arm is at the upper end of the picture; None if the chromosome lies flat."""
+        """Probability that the p arm is at the upper end of the crop; None for a horizontal chromosome."""
         _, down = self.measured.axis[-1] - self.measured.axis[0]
-        if abs(down) < _FLAT * self.measured.length:
+        if abs(down) < _MIN_UPRIGHT * self.measured.length:
             return None
-        p_up = self.classified.p_up(None if self.assigned is None else self.assigned.class_id)
+        p_up = self.prediction.p_up(None if self.assignment is None else self.assignment.class_id)
         return p_up if down > 0 else 1.0 - p_up
 
 
-def assemble_cell(answers: Sequence[ClassifiedCrop]) -> CellAnalysis:
-    """The cell that cut-out chromosomes make. It has no photograph: each is outlined by its straightened picture."""
-    measured = [answer.measured for answer in answers]
-    outlined = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
-    chromosomes = identify(outlined, measured, [answer.classified for answer in answers])
+def assemble_cell(crops: Sequence[ClassifiedCrop]) -> CellAnalysis:
+    """Return the cell of ``crops``; without a metaphase image, each mask covers the straightened chromosome."""
+    measured = [crop.measured for crop in crops]
+    detections = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
+    chromosomes = identify(detections, measured, [crop.prediction for crop in crops])
     return CellAnalysis((0, 0), chromosomes, measure_crop_quality(chromosomes), cell_iscn(chromosomes))
 
 
 def classify_cells(
     cells: Iterable[Sequence[CropFile]], embedder: Engine, jobs: int = 1
 ) -> Iterator[list[ClassifiedCrop | RejectedCrop]]:
-    """Classify the pictures of each cell, and assign them together; their order stays."""
-    for members in _shared(_measure_cell, cells, jobs):
-        found = [item for item in members if isinstance(item, Measurement)]
-        classified = classify(found, embedder)
-        answers = map(ClassifiedCrop, found, classified, assign_cell(classified))
-        yield [item if isinstance(item, RejectedCrop) else next(answers) for item in members]
+    """Classify the crops of each cell and assign them together.
+
+    Args:
+        cells: crops of each cell.
+        embedder: the network.
+        jobs: processes.
+
+    Yields:
+        Results of one cell, in the order of its crops.
+    """
+    for members in _map_ordered(_measure_cell, cells, jobs):
+        measured = [item for item in members if isinstance(item, Measurement)]
+        predictions = classify(measured, embedder)
+        classified = map(ClassifiedCrop, measured, predictions, assign_cell(predictions))
+        yield [item if isinstance(item, RejectedCrop) else next(classified) for item in members]
 
 
 def classify_population(
     files: Iterable[CropFile], embedder: Engine, jobs: int = 1, advance: Callable[[int], None] = lambda count: None
 ) -> list[ClassifiedCrop | RejectedCrop]:
-    """Classify pictures of unknown cells, whose scale and stain are taken to be those of one single cell.
+    """Classify crops of unknown cells with the scale and the stain of one common cell.
 
     Args:
-        files: what is classified; the order stays.
+        files: the crops.
         embedder: the network.
         jobs: processes.
-        advance: is told how many more pictures have been measured.
+        advance: progress callback; its argument is the number of crops measured since the last call.
+
+    Returns:
+        Results in the order of ``files``.
     """
-    crops = [item for chunk in _shared(_read_all, _chunks(files), jobs) for item in chunk]
+    crops = [item for chunk in _map_ordered(_segment_all, _chunks(files), jobs) for item in chunk]
     typical = typical_stain([item for item in crops if isinstance(item, Crop)])
     members: list[Measurement | RejectedCrop] = []
-    for chunk in _shared(partial(_measure_all, typical=typical), _chunks(crops), jobs):
+    for chunk in _map_ordered(partial(_measure_all, typical=typical), _chunks(crops), jobs):
         members += chunk
         advance(len(chunk))
-    found = [item for item in members if isinstance(item, Measurement)]
-    answers = map(ClassifiedCrop, found, _classified_in_parts(found, embedder), [None] * len(found))
-    return [item if isinstance(item, RejectedCrop) else next(answers) for item in members]
+    measured = [item for item in members if isinstance(item, Measurement)]
+    classified = map(ClassifiedCrop, measured, _predict_chunks(measured, embedder), [None] * len(measured))
+    return [item if isinstance(item, RejectedCrop) else next(classified) for item in members]
 
 
-def _classified_in_parts(found: Sequence[Measurement], embedder: Engine) -> tuple[Prediction, ...]:
-    if not found:
+def _predict_chunks(measured: Sequence[Measurement], embedder: Engine) -> tuple[Prediction, ...]:
+    """Predict chromosomes of one population, with canvases of one chunk at a time in memory."""
+    if not measured:
         return ()
-    scale, said = cell_scale(found), list[Prediction]()
-    for part in _chunks(found):
-        said += predict(np.stack([appearance(item, scale) for item in part]), embedder)
-    return apply_size_prior(said, [item.size for item in found])
+    scale, predictions = cell_scale(measured), list[Prediction]()
+    for chunk in _chunks(measured):
+        predictions += predict(np.stack([appearance(item, scale) for item in chunk]), embedder)
+    return apply_size_prior(predictions, [item.size for item in measured])
 
 
 def _measure_cell(files: Sequence[CropFile]) -> list[Measurement | RejectedCrop]:
-    crops = _read_all(files)
+    crops = _segment_all(files)
     return _measure_all(crops, typical_stain([item for item in crops if isinstance(item, Crop)]))
 
 
@@ -138,11 +148,11 @@ def _measure_all(crops: Sequence[Crop | RejectedCrop], typical: float) -> list[M
     return [item if isinstance(item, RejectedCrop) else next(measured) for item in crops]
 
 
-def _read_all(files: Sequence[CropFile]) -> list[Crop | RejectedCrop]:
-    return [_read(data) for data in files]
+def _segment_all(files: Sequence[CropFile]) -> list[Crop | RejectedCrop]:
+    return [_segment(data) for data in files]
 
 
-def _read(data: CropFile) -> Crop | RejectedCrop:
+def _segment(data: CropFile) -> Crop | RejectedCrop:
     if isinstance(data, RejectedCrop):
         return data
     try:
@@ -153,20 +163,13 @@ def _read(data: CropFile) -> Crop | RejectedCrop:
         return RejectedCrop("nothing_in_it", _NOTHING)
 
 
-def _shared(work: Callable[[Job], Done], todo: Iterable[Job], jobs: int) -> Iterator[Done]:
-    """``map`` over ``jobs`` processes: in order, and never far ahead of what is taken."""
+def _map_ordered(work: Callable[[Job], Done], todo: Iterable[Job], jobs: int) -> Iterator[Done]:
+    """Return the results of ``work`` in order, computed by ``jobs`` processes, or here if ``jobs`` is 1."""
     if jobs == 1:
-        yield from map(work, todo)
-        return
-    waiting: deque[Future[Done]] = deque()
-    # Forked processes would inherit the engine's threads in whatever state they are.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        for job in todo:
-            waiting.append(pool.submit(work, job))
-            if len(waiting) > _AHEAD * jobs:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        return map(work, todo)
+    # A fork would copy the locks of the engine's threads in an undefined state.
+    processes = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    return map_ahead(processes, work, todo, ahead=_JOBS_AHEAD * jobs)
 
 
 def _chunks(items: Iterable[Job]) -> Iterator[list[Job]]:

@@ -6,10 +6,9 @@ microscope is simulated (KaryoXpert, Chen et al. 2024, section 3.2.3).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain, count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from concurrency import map_ahead
 from karyotyping.segmentation.instance_decoding import TRAINING_TILE_SIDE
 from training.segmenter.render import render_sample
 from training.segmenter.sample import Sample, orient
@@ -74,20 +74,13 @@ class SimulatedSamples:
             number, first = number + 1, 0
 
     def _rendered(self, first: int) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-        """Yield the samples of the seeds from ``first`` on without masks, and their packed masks."""
+        """Return the samples of the seeds from ``first`` on without masks, and their packed masks."""
         # Spawned: a process with threads of torch must not be forked.
-        with ProcessPoolExecutor(
+        processes = ProcessPoolExecutor(
             self._workers, get_context("spawn"), initializer=_prepare, initargs=self._source
-        ) as pool:
-            jobs: deque[Future[list[tuple[Sample, NDArray[np.uint8]]]]] = deque()
-            try:
-                while True:
-                    while len(jobs) < _JOBS_AHEAD * self._workers:
-                        jobs.append(pool.submit(_render, first))
-                        first += _JOB_SIZE
-                    yield from jobs.popleft().result()
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        )
+        jobs = map_ahead(processes, _render, count(first, _JOB_SIZE), ahead=_JOBS_AHEAD * self._workers)
+        return chain.from_iterable(jobs)
 
 
 _sources: list[ChromosomeSource] = []
