@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 from db import pipelines, queue
 from db.engine import SessionFactory, make_engine, make_sessions
 from db.schema import Analysis, Case, CaseResult, Chromosome, Image, QcMetrics
+from embedded.redis import RedisServer
 from models.registry import digest
 from scheduler import run
 from settings import Settings
@@ -227,10 +228,10 @@ def laboratory(postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[La
 
 @pytest.fixture(scope="module")
 def standing_laboratory(
-    module_postgres_url: str, redis_server: str, tmp_path_factory: pytest.TempPathFactory
+    module_postgres_url: str, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Laboratory]:
     """Laboratory that the tests of a module share, without processes."""
     # A Redis database of its own: its worker takes no message of a test with a laboratory of its own.
-    broker = f"{redis_server.removesuffix('/0')}/1"
+    broker = f"{redis_server.url.removesuffix('/0')}/1"
     with open_laboratory(module_postgres_url, broker, tmp_path_factory.mktemp("laboratory")) as opened:
         yield opened
