@@ -57,6 +57,18 @@ def markdown_row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def print_row(*cells: object) -> None:
+    """Print a row of a Markdown table that grows while a benchmark runs."""
+    print(markdown_row(cells), flush=True)
+
+
+def print_header(*columns: object) -> None:
+    """Print a blank line and the header of a Markdown table."""
+    print()
+    print_row(*columns)
+    print_row(*["---"] * len(columns))
+
+
 def spread(values: Floats, digits: int) -> str:
     """Return median, smallest and largest value.
 

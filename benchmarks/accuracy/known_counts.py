@@ -1,4 +1,4 @@
-"""Upper bound of assignment: class accuracy if the number of chromosomes of each class is known.
+"""Class accuracy of assignment if the number of chromosomes of each class is known.
 
     python -m benchmarks.accuracy.known_counts FOLD.npz ...
 

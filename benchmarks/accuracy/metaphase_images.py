@@ -1,4 +1,4 @@
-"""Class accuracy on whole metaphase images, by networks that were not trained on their slides.
+"""Class accuracy on metaphase images, by networks that were not trained on their slides.
 
     python -m benchmarks.accuracy.metaphase_images FOLD ... [--images DIR]
 

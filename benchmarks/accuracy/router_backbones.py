@@ -33,7 +33,7 @@ QUESTIONS = {
 
 
 def select_regions(samples: Samples, answers: list[list[int]]) -> tuple[Bools, Samples]:
-    """Return (N,) the regions of a question, and these regions with their answer, 0 or 1, as route."""
+    """Return (N,) the regions of a question, and these with their answer, 0 or 1, as route."""
     chosen = np.isin(samples.route, np.concatenate(answers))
     route = np.isin(samples.route, answers[1]).astype(np.int64)[chosen]
     return chosen, Samples(samples.appearance[chosen], samples.geometry[chosen], route)

@@ -46,7 +46,7 @@ def has_noise(tile: Sample) -> bool:
 
 
 def filter_stream(stream: Stream, wanted: Callable[[Sample], bool]) -> Stream:
-    """Return the wanted tiles of a stream; ``start`` counts them, as if every second tile were wanted."""
+    """Return the wanted tiles of a stream, of which every second one is supposed to be wanted."""
 
     def filtered(start: int) -> Iterator[Sample]:
         return filter(wanted, stream(2 * start))

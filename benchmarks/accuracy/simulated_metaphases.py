@@ -1,38 +1,40 @@
-"""Segmentation of simulated metaphases by how often chromosomes lie across each other, with exact masks.
+"""Segmentation of simulated metaphase images, by the number of crossing chromosomes.
 
     python -m benchmarks.accuracy.simulated_metaphases [--cells 5] [--seed 1] [--segmenter network|geometric]
         [--reports ZIP ...] [--keep DIR]
 
-Prints a Markdown table for each report (default: the G-band and the Q-band one of $KARYO_TEST_DATA). A metaphase is a
-whole cell of 46 that neither router nor segmenter saw in training: bent, turned, some chromosomes lying against
-another, some across one, under a microscope of their stain, with nuclei and debris. ``--cells`` are drawn for each of
-0, 1-3, 4-8 and 9-16 crossings, some of which hide nearly all of a small chromosome. Layout and optics are not those of
-the segmenter's training, which composes tiles. ``--keep`` leaves images, truth and results, which
-``karyo evaluate coco`` makes pictures of.
+Measures the pipeline against exact masks. An image shows a whole cell of 46 that neither router nor segmenter was
+trained on. Its chromosomes are bent and rotated; some touch, and some cross. Nuclei, debris and the microscope of the
+stain are simulated. ``--cells`` are drawn for each of 0, 1-3, 4-8 and 9-16 crossings, some of which hide nearly all of
+a small chromosome. Layout and optics differ from the segmenter's training, which composes tiles. ``--keep`` leaves
+images, truth and results, for the figures of ``karyo evaluate coco``.
+
+Output: a Markdown table for each report (default: the G-band and the Q-band one of $KARYO_TEST_DATA).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.arrays import Floats
+from benchmarks.figures import data_folder, print_header, print_row
+from karyotyping.arrays import Bools, Floats
 from karyotyping.model import AnalysisError, encode_mask
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.pipeline import Pipeline, Segmenter
 from training.evaluation.instances.by_domain import domain_table
+from training.evaluation.instances.matching import CocoItem
 from training.evaluation.instances.report import evaluate
+from training.evaluation.instances.schema import InstanceReport
 from training.segmenter.sources import ChromosomeSource
 from training.simulation.appearance import Contrast, Optics, draw_values
 from training.simulation.background import add_debris, add_nuclei
@@ -41,27 +43,25 @@ from training.simulation.deform import deform_chromosome
 from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
-OVERLAPS = {"0": (0, 0), "1-3": (1, 3), "4-8": (4, 8), "> 8": (9, 16)}
-"""Crossings of a metaphase: name, least and most."""
-TOUCHING = (2, 12)
-WIDTH = (9.0, 15.0)
-"""Of chromosomes, pixels."""
-SIDES = (52, 66)
-"""Of the photograph, in widths of its chromosomes."""
+CROSSINGS = {"0": (0, 0), "1-3": (1, 3), "4-8": (4, 8), "> 8": (9, 16)}
+"""Least and most crossings of an image, by the name of the row."""
+TOUCHING = (2, 12)  # chromosomes that touch another
+WIDTH = (9.0, 15.0)  # px, of a chromosome
+SIDES = (52, 66)  # height and width of the image, in widths of its chromosomes
 LIGHT: dict[Contrast, tuple[float, float]] = {"bright_field": (0.5, 1.3), "fluorescence": (0.3, 0.7)}
 """Stain of most of a chromosome: absorbance, or brightness."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metaphase:
-    """A photograph (H, W) and the masks (N, H, W) of its chromosomes."""
+    """An image (H, W) and the masks (N, H, W) of its chromosomes."""
 
     pixels: NDArray[np.uint8]
-    masks: NDArray[np.bool_]
+    masks: Bools
 
 
 def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.random.Generator) -> Metaphase:
-    """Lay the chromosomes of a cell of the first report into a metaphase with so many crossings."""
+    """Compose an image of a cell of the first report with ``overlapping`` crossings."""
     contrast = reports.domains[0][cell].contrast
     width = float(rng.uniform(*WIDTH))
     scale = width / reports.width(0, cell)
@@ -69,20 +69,22 @@ def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.rand
     bends, light = rng.uniform(0.0, 0.5), float(rng.uniform(*LIGHT[contrast]))
     items = [item for number in range(NORMAL_COUNT) if (item := reports.chromosome(0, cell, number)) is not None]
 
-    def one(index: int) -> Patch:
+    def patch(index: int) -> Patch:
         item = items[index]
         turn = float(np.clip((item.length / item.width - 1.5) / 5, 0, 1) * bends * rng.normal(0, 1.5))
 
         def course(u: Floats) -> Floats:
             return turn * (u - 0.5)
 
-        laid = deform_chromosome(item, scale=scale, angle=float(rng.uniform(0, 2 * np.pi)), course=course, halo=halo)
-        return Patch(0, light * laid.stain, laid.mask, laid.axis, len(laid.axis) // 2)
+        deformed = deform_chromosome(
+            item, scale=scale, angle=float(rng.uniform(0, 2 * np.pi)), course=course, halo=halo
+        )
+        return Patch(0, light * deformed.stain, deformed.mask, deformed.axis, len(deformed.axis) // 2)
 
     shape = round(SIDES[0] * width), round(SIDES[1] * width)
     canvas = Canvas(shape)
     placed = arrange(
-        one, len(items), canvas, rng, touching=int(rng.integers(*TOUCHING, endpoint=True)), overlapping=overlapping
+        patch, len(items), canvas, rng, touching=int(rng.integers(*TOUCHING, endpoint=True)), overlapping=overlapping
     )
     stain, masks = np.zeros(shape, np.float32), np.zeros((len(placed), *shape), bool)
     for mask, item in zip(masks, placed, strict=True):
@@ -97,18 +99,18 @@ def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.rand
 
 
 def metaphases(report: Path, cells: int, seed: int) -> Iterator[tuple[str, Metaphase]]:
-    """``cells`` metaphases for each number of crossings, of whole cells held out, and that number."""
+    """Yield the row's name and an image, ``cells`` for each row, of whole cells held out."""
     reports = ChromosomeSource([report], held_out=True, drawn=0)
     whole = [number for number, cell in enumerate(reports.domains[0]) if len(cell) == NORMAL_COUNT]
-    for stratum, (name, (least, most)) in enumerate(OVERLAPS.items()):
+    for stratum, (name, (least, most)) in enumerate(CROSSINGS.items()):
         for number in range(cells):
             rng = np.random.default_rng((seed, zlib.crc32(report.stem.encode()), stratum, number))
             chosen = whole[(stratum * cells + number) % len(whole)]
             yield name, compose(reports, chosen, int(rng.integers(least, most, endpoint=True)), rng)
 
 
-def truth_of(masks: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
-    """COCO annotations, without ids."""
+def coco_annotations(masks: Bools) -> Iterator[CocoItem]:
+    """Yield the COCO annotations of (N, H, W) masks, without ids."""
     crossed = masks.sum(axis=0) > 1
     for mask in masks:
         box = cv2.boundingRect(mask.astype(np.uint8))
@@ -116,8 +118,8 @@ def truth_of(masks: NDArray[np.bool_]) -> Iterator[dict[str, Any]]:
         yield {"category_id": 1, "bbox": list(box), "segmentation": encode_mask(mask), "overlap": shared}
 
 
-def found_in(pipeline: Pipeline, pixels: NDArray[np.uint8]) -> list[dict[str, Any]]:
-    """COCO results of the pipeline, without an image."""
+def coco_results(pipeline: Pipeline, pixels: NDArray[np.uint8]) -> list[CocoItem]:
+    """Return the COCO results of the pipeline, without the id of an image."""
     try:
         cell = pipeline.analyse(pixels)
     except AnalysisError:
@@ -128,31 +130,31 @@ def found_in(pipeline: Pipeline, pixels: NDArray[np.uint8]) -> list[dict[str, An
     ]
 
 
-def measure(report: Path, arguments: argparse.Namespace, pipeline: Pipeline, folder: Path) -> dict[str, Any]:
-    """Write images, truth and results, and compare."""
+def measure(report: Path, arguments: argparse.Namespace, pipeline: Pipeline, folder: Path) -> InstanceReport:
+    """Write images, truth and results into ``folder``, and evaluate them."""
     folder.mkdir(parents=True, exist_ok=True)
-    images: list[dict[str, Any]] = []
-    truth: list[dict[str, Any]] = []
-    results: list[dict[str, Any]] = []
+    images: list[CocoItem] = []
+    truth: list[CocoItem] = []
+    results: list[CocoItem] = []
     for number, (overlaps, metaphase) in enumerate(metaphases(report, arguments.cells, arguments.seed)):
         name, (height, width) = f"{number:03d}.png", metaphase.pixels.shape
         cv2.imwrite(str(folder / name), metaphase.pixels)
         images.append({"id": number, "file_name": name, "width": width, "height": height, "overlaps": overlaps})
         truth += [
-            {**item, "id": len(truth) + k, "image_id": number} for k, item in enumerate(truth_of(metaphase.masks))
+            {**item, "id": len(truth) + k, "image_id": number}
+            for k, item in enumerate(coco_annotations(metaphase.masks))
         ]
-        results += [{**item, "image_id": number} for item in found_in(pipeline, metaphase.pixels)]
+        results += [{**item, "image_id": number} for item in coco_results(pipeline, metaphase.pixels)]
     (folder / "truth.json").write_text(json.dumps({"images": images, "annotations": truth, "categories": []}), "utf-8")
     (folder / "results.json").write_text(json.dumps(results), "utf-8")
     return evaluate(folder / "truth.json", folder / "results.json", resamples=200, by="overlaps")
 
 
 def main() -> None:
-    """Draw, segment, and print."""
+    """Simulate, segment, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("KARYO_TEST_DATA", "../shared/data"))
-    usual = [data / "pki3_gband.zip", data / "padova_qband.zip"]
-    parser.add_argument("--reports", type=Path, nargs="+", default=usual, metavar="ZIP")
+    default = [data_folder() / name for name in ("pki3_gband.zip", "padova_qband.zip")]
+    parser.add_argument("--reports", type=Path, nargs="+", default=default, metavar="ZIP")
     parser.add_argument("--cells", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--segmenter", choices=list(Segmenter), type=Segmenter)
@@ -163,14 +165,10 @@ def main() -> None:
         for report in arguments.reports:
             folder = (arguments.keep or Path(scratch)) / report.stem
             headings, rows = domain_table(measure(report, arguments, pipeline, folder), "overlaps")
-            print(f"{report.stem}, pipeline {pipeline.document['name']}\n")
-            print("| " + " | ".join(headings) + " |")
-            print("| --- " * len(headings) + "|")
+            print(f"{report.stem}, pipeline {pipeline.document['name']}")
+            print_header(*headings)
             for row in rows:
-                print(
-                    "| " + " | ".join(cell.replace("\n", " (") + ")" * ("\n" in cell) for cell in row) + " |",
-                    flush=True,
-                )
+                print_row(*(cell.replace("\n", " (") + ")" * ("\n" in cell) for cell in row))
             print()
 
 

@@ -1,4 +1,4 @@
-"""The benchmark on simulated metaphases: what is laid across is counted, and the table says it."""
+"""The benchmark on simulated metaphase images: crossings and the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.simulation.chromosome import draw_chromosome
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    """A report of five cells, the last with pictures: it is the one held out."""
+    """A report of five cells; the last, which is held out, has images."""
     rng = np.random.default_rng(0)
     rows = ["file,cell", *(f"{cell}/0.png,{cell}" for cell in "abcd")]
     with zipfile.ZipFile(tmp_path / "report.zip", "w") as archive:
@@ -34,15 +34,15 @@ def report(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("crossings", [0, 7])
-def test_a_metaphase_has_as_many_crossings_as_asked_for(report: Path, crossings: int) -> None:
+def test_image_has_the_requested_number_of_crossings(report: Path, crossings: int) -> None:
     reports = ChromosomeSource([report], held_out=True, drawn=0)
     cell = simulated_metaphases.compose(reports, 0, crossings, np.random.default_rng(3))
     assert len(cell.masks) == 46
     shared = [bool((one & other).any()) for one, other in combinations(cell.masks, 2)]
     assert sum(shared) == crossings
     body = cell.masks.any(axis=0)
-    assert np.median(cell.pixels[body]) < np.median(cell.pixels[~body]) - 30  # photographed as its report is: dark
-    marked = [item["overlap"] for item in simulated_metaphases.truth_of(cell.masks)]
+    assert np.median(cell.pixels[body]) < np.median(cell.pixels[~body]) - 30  # dark on light, as in its report
+    marked = [item["overlap"] for item in simulated_metaphases.coco_annotations(cell.masks)]
     assert (sum(marked) > 0) == (crossings > 0)
     again = simulated_metaphases.compose(reports, 0, crossings, np.random.default_rng(3))
     assert np.array_equal(cell.pixels, again.pixels)
@@ -54,7 +54,7 @@ def test_the_table_has_a_row_for_each_number_of_crossings(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(simulated_metaphases, "OVERLAPS", {"0": (0, 0), "4-8": (4, 8)})
+    monkeypatch.setattr(simulated_metaphases, "CROSSINGS", {"0": (0, 0), "4-8": (4, 8)})
     monkeypatch.setattr(
         sys,
         "argv",
