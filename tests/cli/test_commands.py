@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,9 @@ from xml.etree import ElementTree
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.s3 import bucket, moto_url, s3_client, s3_endpoint
+
+__all__ = ["bucket", "moto_url", "s3_client", "s3_endpoint"]
 pytestmark = pytest.mark.stack
 
 Karyo = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,6 +76,30 @@ def test_second_run_ingests_nothing_new(karyo: Karyo, images: Path, report: Path
     again = karyo("run", images, "--out", tmp_path)
     assert "0 new, 2 known, 1 rejected; 2 done" in again.stderr
     assert (tmp_path / "coco.json").read_text() == (report / "coco.json").read_text()
+
+
+@pytest.mark.usefixtures("report")
+def test_archives_and_prefixes_are_ingested_too(
+    karyo: Karyo,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    endpoint, bucket = request.getfixturevalue("s3_endpoint"), request.getfixturevalue("bucket")
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for path in images.rglob("*.png"):
+            name = path.relative_to(images).as_posix()
+            archive.write(path, name)
+            request.getfixturevalue("s3_client").put_object(Bucket=bucket, Key=f"in/{name}", Body=path.read_bytes())
+    monkeypatch.setenv("KARYO_S3_ENDPOINT_URL", endpoint)
+    for location in (tmp_path / "images.zip", f"s3://{bucket}/in"):
+        summary = json.loads(karyo("ingest", location, "--json").stdout)
+        assert (summary["new"], summary["duplicate"], summary["enqueued"]) == (0, 2, 0)
+        assert [(item["name"], item["reason"]) for item in summary["rejected"]] == [("SIM-001/broken.png", "truncated")]
+    assert "does not exist" in karyo("ingest", tmp_path / "absent.zip", code=2).stderr
+    assert "holds no objects" in karyo("ingest", f"s3://{bucket}/empty", code=1).stderr
+    assert "case holds control characters" in karyo("ingest", images, "--case", "a\nb", code=1).stderr
 
 
 def test_analyse_gives_the_same_results_without_services(
