@@ -14,7 +14,7 @@ from ingest.sources.folder import image_files
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Classifier, Pipeline, Segmenter
-from karyotyping.rows import CELL_COLUMNS, CocoResult, cell_row, chromosome_rows, coco_results, quality_row
+from karyotyping.rows import CELL_COLUMNS, CellRow, CocoResult, cell_row, chromosome_rows, coco_results, quality_row
 from reports.tables import write_csv
 from settings import EngineChoice, Settings
 
@@ -39,7 +39,7 @@ def analyse(
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     pipeline = Pipeline.default(engine or settings.engine, classifier, segmenter)
     items: list[CocoResult] = []
-    rows: list[dict[str, object]] = []
+    rows: list[CellRow] = []
     with progress_bar() as progress:
         task = progress.add_task("analysing", total=len(files), note="")
         for image_id, file in enumerate(files, start=1):

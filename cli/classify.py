@@ -152,15 +152,15 @@ def _read(collection: CropCollection, crop: ListedCrop) -> CropFile:
 
 
 def _row(name: str, crop: ClassifiedCrop) -> dict[str, Any]:
-    top5 = crop.classified.top5
-    p_up, assigned = crop.p_up, crop.assigned
+    top5 = crop.prediction.top5
+    p_up, assigned = crop.p_up, crop.assignment
     row = {
         "file": name,
         "class": class_name(top5[0][0]),
         "score": round(crop.score, 6),
         "top5": " ".join(class_name(class_id) for class_id, _ in top5),
         "p_up": None if p_up is None else round(p_up, 6),
-        "p_unknown": round(crop.classified.unknown, 6),
+        "p_unknown": round(crop.prediction.unknown, 6),
     }
     if assigned is not None:
         row |= {"assigned_class": class_name(assigned.class_id), "assigned_score": round(assigned.score, 6)}

@@ -1,9 +1,9 @@
-"""What the cells of a case say together: modal count, consensus karyotype, which cells to look at first.
+"""Summary of the cells of a case: modal count, consensus karyotype, ranking of the cells.
 
-Cells disagree for dull reasons: chromosomes are lost when a cell bursts on the slide, overlaps hide some, look-alikes
-are mistaken for each other. So the count is the mode, the copies of every class are voted on by the cells that have the
-modal count, and each vote weighs as much as the quality of its cell. What recurs beside the consensus is shown, not
-hidden.
+Most differences between cells are artefacts. Chromosomes are lost when a cell bursts on the slide, overlaps hide some,
+and similar classes are confused. The count of the case is therefore the mode. Cells with the modal count vote on the
+copies of each class, weighted by their quality. Karyotypes that recur besides the consensus are reported as a mosaic
+hint.
 """
 
 from __future__ import annotations
@@ -11,33 +11,32 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, TypedDict
 
 from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
 from karyotyping.nomenclature.iscn import format_iscn
 
-_LEAST_WEIGHT = 0.05
-_CLONE_WITH_GAIN = 2
-_CLONE_WITH_LOSS = 3
-"""Cells that make a clone: two with the same gain, three with the same loss (ISCN 2020, chapter 11.1)."""
+_MIN_WEIGHT = 0.05  # of a cell's vote, 0..1
+_MIN_CELLS_WITH_GAIN = 2  # cells with the same gain that make a clone (ISCN 2020, chapter 11.1)
+_MIN_CELLS_WITH_LOSS = 3  # cells with the same loss that make a clone (ISCN 2020, chapter 11.1)
 
 
 @dataclass(frozen=True, slots=True)
 class CellSummary:
-    """What a case needs to know of one analysed image."""
+    """Counts and quality of one analysed image."""
 
     analysis_id: int
     class_counts: Mapping[int, int]
     """Copies by class id."""
     chromosome_count: int
-    """With those that fit no class."""
+    """Includes chromosomes without a class."""
     quality_score: float
     """0..1."""
 
     @classmethod
     def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
-        """The summary of ``cell``."""
+        """Return the summary of ``cell``."""
         return cls(analysis_id, cell.class_counts, len(cell.chromosomes), cell.quality.score)
 
     @property
@@ -48,34 +47,54 @@ class CellSummary:
 
 @dataclass(frozen=True, slots=True)
 class Clone:
-    """A karyotype other than the consensus that enough cells share to be more than chance."""
+    """A karyotype besides the consensus in at least the number of cells that make a clone."""
 
     iscn: str
     cells: int
 
 
-@dataclass(frozen=True, slots=True)
-class CaseSummary:
-    """What the cells of a case say together."""
+class CloneDocument(TypedDict):
+    """A ``Clone`` as JSON."""
+
+    iscn: str
+    cells: int
+
+
+class CaseSummaryDocument(TypedDict):
+    """A ``CaseSummary`` as JSON; numeric keys are text."""
 
     cell_count: int
     modal_count: int | None
-    """The commonest chromosome count; None without cells."""
+    iscn: str | None
+    count_distribution: dict[str, int]
+    consensus: dict[str, int]
+    agreement: dict[str, float]
+    ranking: list[int]
+    mosaic_hint: list[CloneDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSummary:
+    """Counts, consensus karyotype and ranking of the cells of a case."""
+
+    cell_count: int
+    modal_count: int | None
+    """The most frequent chromosome count, weighted by quality; None without cells."""
     iscn: str | None
     """Karyotype of the consensus; None without cells."""
     count_distribution: dict[int, int]
-    """Cells by chromosome count, in order of the count."""
+    """Number of cells by chromosome count, in increasing order of the count."""
     consensus: dict[int, int]
     """Copies by class id, 1..24."""
     agreement: dict[int, float]
-    """Share of the voting weight that stands behind the consensus of each class, 0..1."""
+    """Share of the votes for the consensus, by class id, 0..1."""
     ranking: tuple[int, ...]
     """Analysis ids, best quality first."""
     mosaic_hint: tuple[Clone, ...]
-    """Minority karyotypes that recur, commonest first: a question to the cytogeneticist, not a finding."""
+    """Recurring minority karyotypes, most frequent first: a question to the cytogeneticist."""
 
-    def to_json(self) -> dict[str, Any]:
-        """As JSON has it: text keys, lists."""
+    def to_json(self) -> CaseSummaryDocument:
+        """Return the summary as a JSON document."""
         return {
             "cell_count": self.cell_count,
             "modal_count": self.modal_count,
@@ -88,8 +107,12 @@ class CaseSummary:
         }
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`. ``KeyError`` if a field is missing."""
+    def from_json(cls, document: CaseSummaryDocument) -> Self:
+        """Return the summary of a document from :meth:`to_json`.
+
+        Raises:
+            KeyError: a field is missing.
+        """
         return cls(
             cell_count=document["cell_count"],
             modal_count=document["modal_count"],
@@ -103,7 +126,7 @@ class CaseSummary:
 
 
 def summarise(cells: Iterable[CellSummary]) -> CaseSummary:
-    """The summary of a case from those of its images, in any order."""
+    """Return the summary of a case from those of its images, in any order."""
     cells = sorted(cells, key=lambda cell: (-cell.quality_score, cell.analysis_id))
     if not cells:
         return CaseSummary(0, None, None, {}, {}, {}, (), ())
@@ -125,11 +148,11 @@ def summarise(cells: Iterable[CellSummary]) -> CaseSummary:
 
 
 def _weight(cell: CellSummary) -> float:
-    return max(cell.quality_score, _LEAST_WEIGHT)
+    return max(cell.quality_score, _MIN_WEIGHT)
 
 
 def _modal_count(cells: Sequence[CellSummary]) -> int:
-    """The count of most weight; of equals the higher, as chromosomes are lost on the slide more often than gained."""
+    """Return the count of the largest weight; of equals the higher, as losses are artefacts."""
     weight: defaultdict[int, float] = defaultdict(float)
     for cell in cells:
         weight[cell.chromosome_count] += _weight(cell)
@@ -137,7 +160,7 @@ def _modal_count(cells: Sequence[CellSummary]) -> int:
 
 
 def _vote(class_id: int, voters: Sequence[CellSummary]) -> tuple[int, float]:
-    """The copies that most weight stands behind, and its share; of equals the one nearest to two."""
+    """Return the copies of the largest weight, of equals nearest to 2, and their share."""
     weight: defaultdict[int, float] = defaultdict(float)
     for cell in voters:
         weight[cell.class_counts.get(class_id, 0)] += _weight(cell)
@@ -146,13 +169,13 @@ def _vote(class_id: int, voters: Sequence[CellSummary]) -> tuple[int, float]:
 
 
 def _clones(cells: Sequence[CellSummary], consensus: str) -> tuple[Clone, ...]:
-    shared = Counter(cell.iscn for cell in cells)
-    size_of = {cell.iscn: cell.chromosome_count for cell in cells}
+    cells_by_iscn = Counter(cell.iscn for cell in cells)
+    count_by_iscn = {cell.iscn: cell.chromosome_count for cell in cells}
     clones = [
         Clone(iscn, count)
-        for iscn, count in shared.most_common()
+        for iscn, count in cells_by_iscn.most_common()
         if iscn != consensus
         and not iscn.endswith("inc")
-        and count >= (_CLONE_WITH_GAIN if size_of[iscn] > NORMAL_COUNT else _CLONE_WITH_LOSS)
+        and count >= (_MIN_CELLS_WITH_GAIN if count_by_iscn[iscn] > NORMAL_COUNT else _MIN_CELLS_WITH_LOSS)
     ]
     return tuple(clones)

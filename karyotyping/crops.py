@@ -33,7 +33,7 @@ Done = TypeVar("Done")
 
 LIMITS = Limits(max_bytes=16 * 2**20, max_pixels=1_000_000, min_side=4)
 """Limits of a crop's file and image."""
-_NOTHING = "Nothing in this picture stands out of its background; is it a chromosome?"
+_EMPTY_CROP = "Nothing in this picture stands out of its background; is it a chromosome?"
 _CHUNK = 128  # crops of one job without cells
 _JOBS_AHEAD = 3  # jobs submitted for each process; more would only use memory
 _MIN_UPRIGHT = 0.25  # height over length; below it a chromosome is horizontal and has no upper end
@@ -67,7 +67,7 @@ class ClassifiedCrop:
 
     @property
     def p_up(self) -> float | None:
-        """Probability that the p arm is at the upper end of the crop; None for a horizontal chromosome."""
+        """Probability that the p arm is the upper one in the crop; None if it is horizontal."""
         _, down = self.measured.axis[-1] - self.measured.axis[0]
         if abs(down) < _MIN_UPRIGHT * self.measured.length:
             return None
@@ -76,7 +76,7 @@ class ClassifiedCrop:
 
 
 def assemble_cell(crops: Sequence[ClassifiedCrop]) -> CellAnalysis:
-    """Return the cell of ``crops``; without a metaphase image, each mask covers the straightened chromosome."""
+    """Return the cell of ``crops``; each mask covers its whole straightened chromosome."""
     measured = [crop.measured for crop in crops]
     detections = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
     chromosomes = identify(detections, measured, [crop.prediction for crop in crops])
@@ -160,16 +160,16 @@ def _segment(data: CropFile) -> Crop | RejectedCrop:
     except ImageRejected as problem:
         return RejectedCrop(problem.reason, problem.sentence)
     except ValueError:
-        return RejectedCrop("nothing_in_it", _NOTHING)
+        return RejectedCrop("nothing_in_it", _EMPTY_CROP)
 
 
-def _map_ordered(work: Callable[[Job], Done], todo: Iterable[Job], jobs: int) -> Iterator[Done]:
-    """Return the results of ``work`` in order, computed by ``jobs`` processes, or here if ``jobs`` is 1."""
+def _map_ordered(work: Callable[[Job], Done], items: Iterable[Job], jobs: int) -> Iterator[Done]:
+    """Return the results of ``work`` in order, from ``jobs`` processes or from this one if 1."""
     if jobs == 1:
-        return map(work, todo)
+        return map(work, items)
     # A fork would copy the locks of the engine's threads in an undefined state.
     processes = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-    return map_ahead(processes, work, todo, ahead=_JOBS_AHEAD * jobs)
+    return map_ahead(processes, work, items, ahead=_JOBS_AHEAD * jobs)
 
 
 def _chunks(items: Iterable[Job]) -> Iterator[list[Job]]:

@@ -1,4 +1,4 @@
-"""The whole road from a photograph to a karyotype, as one immutable, citable version."""
+"""Pipeline from a metaphase image to a karyotype, as one immutable version."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from dataclasses import asdict, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, Self, TypeVar, get_type_hints
+from typing import Any, NotRequired, Self, TypedDict, TypeVar, cast, get_type_hints
 
-import numpy as np
-from numpy.typing import NDArray
-
-from karyotyping.arrays import Pixels
+from karyotyping.arrays import Grey, Mask, Pixels
 from karyotyping.chromosome.crop import trim_halo
 from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.classification import band_matching, embedder
@@ -37,34 +34,50 @@ T = TypeVar("T")
 
 
 class Classifier(StrEnum):
-    """What names the chromosomes of a pipeline, and the pipeline itself."""
+    """Classifier of chromosomes; its name is the name of the pipeline."""
 
     EMBEDDING = "embedding"
-    """The embedding network, learned from karyotype reports."""
+    """The embedding network, trained on karyotype reports."""
     GEOMETRIC = "geometric"
-    """Bands and shape compared with the ideograms; nothing is learned."""
+    """Bands and shape compared with the ideograms, without a network."""
 
 
 class Segmenter(StrEnum):
-    """What tells the chromosomes of a cluster apart."""
+    """Segmenter of clusters into chromosomes."""
 
     NETWORK = "network"
-    """The segmenter network, learned from simulated metaphases; its masks may overlap."""
+    """The segmenter network, trained on simulated metaphases; its masks may overlap."""
     GEOMETRIC = "geometric"
-    """Cuts along which both parts look like chromosomes; nothing but the contour router is learned."""
+    """Cuts that leave chromosome-like parts; only the contour router is a network."""
+
+
+class PipelineParameters(TypedDict):
+    """Parameters of a pipeline version."""
+
+    stream: dict[str, Any]  # StreamParameters as JSON
+    classifier: NotRequired[str]  # a Classifier; absent in documents older than the embedding network
+    segmenter: NotRequired[str]  # a Segmenter; absent in documents older than the segmenter network
+
+
+class PipelineDocument(TypedDict):
+    """JSON document of a pipeline version; its digest identifies the version."""
+
+    name: str
+    code_version: str
+    models: dict[str, str]  # SHA-256 of the weights by name of the network
+    parameters: PipelineParameters
 
 
 class Pipeline:
-    """One pipeline version: what it consists of, and what it does to an image.
+    """One pipeline version: its document, its engines and the analysis of images.
 
-    Engines are opened at the first image, so that a pipeline may be made before a process forks.
+    Engines are opened at the first image, so that a pipeline can be created before a process forks.
     """
 
-    def __init__(self, document: Mapping[str, Any], engine: str = "auto") -> None:
-        self.document = dict(document)
+    def __init__(self, document: PipelineDocument, engine: str = "auto") -> None:
+        self.document = document.copy()
         self._engine = engine
         self._stream = from_dict(StreamParameters, document["parameters"]["stream"])
-        # Documents from before there was an embedding network do not name a classifier.
         self._classifier = Classifier(document["parameters"].get("classifier", Classifier.GEOMETRIC))
 
     @classmethod
@@ -74,29 +87,33 @@ class Pipeline:
         classifier: Classifier = Classifier.EMBEDDING,
         segmenter: Segmenter = Segmenter.NETWORK,
     ) -> Self:
-        """The pipeline that this version of karyoflow ships, with either classifier and either segmenter.
+        """Return the pipeline of this version of karyoflow.
+
+        Args:
+            engine: ``auto``, ``tensorrt``, ``cuda`` or ``cpu``.
+            classifier: classifier of chromosomes.
+            segmenter: segmenter of clusters.
 
         Raises:
-            models.registry.ModelUnavailable: weights are missing from the installation.
+            models.registry.ModelUnavailable: the installation lacks weights.
         """
         networks = [ROUTER]
         networks += [SEGMENTER] * (segmenter == Segmenter.NETWORK) + [EMBEDDER] * (classifier == Classifier.EMBEDDING)
-        parameters = {
-            "stream": asdict(StreamParameters()), "classifier": classifier.value, "segmenter": segmenter.value
-        }  # fmt: skip
-        # Named after what differs from the usual.
-        other = "" if segmenter == Segmenter.NETWORK else "-geometric-segmenter"
-        document = {
-            "name": classifier.value + other,
-            "code_version": version("karyoflow"),
-            "models": {name: registry.resolve(name).sha256 for name in networks},
-            "parameters": json.loads(json.dumps(parameters)),
-        }
+        document = PipelineDocument(
+            name=classifier.value + ("" if segmenter == Segmenter.NETWORK else "-geometric-segmenter"),
+            code_version=version("karyoflow"),
+            models={name: registry.resolve(name).sha256 for name in networks},
+            parameters=PipelineParameters(
+                stream=json.loads(json.dumps(asdict(StreamParameters()))),
+                classifier=classifier.value,
+                segmenter=segmenter.value,
+            ),
+        )
         return cls(document, engine)
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], engine: str = "auto") -> Self:
-        """The pipeline that ``document`` describes.
+        """Return the pipeline of ``document``, a ``PipelineDocument`` from the database.
 
         Raises:
             models.registry.ModelUnavailable: this installation lacks the weights, or has another code version.
@@ -108,10 +125,10 @@ class Pipeline:
             )
         for sha256 in document["models"].values():
             registry.by_digest(sha256)
-        return cls(document, engine)
+        return cls(cast("PipelineDocument", document), engine)
 
     def open(self) -> Self:
-        """Open its engines now instead of at the first image; itself.
+        """Open the engines now instead of at the first image, and return the pipeline.
 
         Raises:
             models.errors.EngineUnavailable: this machine lacks the engine.
@@ -126,7 +143,6 @@ class Pipeline:
 
     @cached_property
     def _networks(self) -> Networks:
-        # Documents from before there was a segmenter network do not name one.
         segmenter = self._load(SEGMENTER) if SEGMENTER in self.document["models"] else None
         return Networks(self._load(ROUTER), segmenter)
 
@@ -141,18 +157,24 @@ class Pipeline:
         """Karyotype one (H, W) grey metaphase image.
 
         Raises:
-            AnalysisError: ``no_chromosomes``: nothing in the image looks like one.
+            AnalysisError: ``no_chromosomes`` if none is detected.
         """
-        answer = self.analyse_batch([pixels])[0]
-        if isinstance(answer, AnalysisError):
-            raise answer
-        return answer
+        result = self.analyse_batch([pixels])[0]
+        if isinstance(result, AnalysisError):
+            raise result
+        return result
 
     def analyse_batch(self, images: Sequence[Pixels]) -> list[CellAnalysis | AnalysisError]:
-        """Karyotype several images, stage by stage, so that they share the batches of every network.
+        """Karyotype several images stage by stage, in common batches of every network.
 
-        One that cannot be karyotyped stops nobody else. The results are those of ``analyse`` to within the rounding of
-        sums, and the memory needed grows with the pixels of all images together.
+        An image without a karyotype does not affect the others. The results equal those of ``analyse`` up to rounding.
+        Memory grows with the total number of pixels.
+
+        Args:
+            images: (H, W) grey metaphase images.
+
+        Returns:
+            For each image the analysis, or the error that ``analyse`` would raise.
         """
         if not images:
             return []
@@ -162,14 +184,14 @@ class Pipeline:
         with _timed(seconds, "segment", len(images)):
             segmented = segment_batch(normalised, self._networks, self._stream)
         with _timed(seconds, "measure", len(images)):
-            measured = [_measure(image, found) for image, found in zip(normalised, segmented, strict=True)]
+            measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
         with _timed(seconds, "classify", len(images)):
-            classified = self._classify(measured, normalised)
-            cells = [_cell(*parts) for parts in zip(normalised, segmented, measured, classified, strict=True)]
+            predictions = self._classify(measured, normalised)
+            cells = [_assemble_cell(*parts) for parts in zip(normalised, segmented, measured, predictions, strict=True)]
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
 
     def measure(self, pixels: Pixels) -> list[Measurement]:
-        """The chromosomes of one (H, W) grey metaphase image, before they are named; none if it shows none."""
+        """Return the measured chromosomes of one (H, W) grey metaphase image."""
         image = normalise(pixels)
         return _measure(image, segment_batch([image], self._networks, self._stream)[0])
 
@@ -183,32 +205,33 @@ class Pipeline:
 
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str, images: int) -> Iterator[None]:
-    """Note how long ``stage`` took for each of its images, on average."""
+    """Store the mean wall time of ``stage`` for an image in ``seconds``."""
     began = time.perf_counter()
     yield
     seconds[stage] = (time.perf_counter() - began) / images
 
 
 def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measurement]:
-    return measure_cell([_outlined(instance, normalised) for instance in segmentation.instances])
+    return measure_cell([_crop(instance, normalised) for instance in segmentation.instances])
 
 
-def _outlined(instance: Instance, normalised: Normalised) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _crop(instance: Instance, normalised: Normalised) -> tuple[Grey, Mask]:
+    """Return the stain (h, w) and the mask (h, w) of an instance without its halo."""
     stain = Contour(instance.mask, instance.origin).crop(normalised.stain)
     return stain, trim_halo(stain, instance.mask)
 
 
-def _cell(
+def _assemble_cell(
     normalised: Normalised,
     segmentation: Segmentation,
     measured: Sequence[Measurement],
-    classified: Sequence[Prediction],
+    predictions: Sequence[Prediction],
 ) -> CellAnalysis | AnalysisError:
     if not segmentation.instances:
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
-    outlined = [Detection(i.full_mask(shape), i.score, i.flags) for i in segmentation.instances]
-    chromosomes = identify(outlined, measured, classified)
+    detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
+    chromosomes = identify(detections, measured, predictions)
     return CellAnalysis(
         shape=shape,
         chromosomes=chromosomes,
@@ -218,20 +241,24 @@ def _cell(
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The dataclass, nested ones included, that ``dataclasses.asdict`` turned into ``values``.
+    """Return the inverse of ``dataclasses.asdict``, including nested dataclasses.
+
+    Args:
+        kind: the dataclass.
+        values: its fields as JSON; lists become tuples.
 
     Raises:
-        TypeError: a name that ``kind`` does not know.
+        TypeError: ``values`` has a name that is not a field of ``kind``.
     """
     kinds = get_type_hints(kind)
     return kind(
         **{
-            name: from_dict(kinds[name], value) if isinstance(value, Mapping) else _frozen(value)
+            name: from_dict(kinds[name], value) if isinstance(value, Mapping) else _as_tuples(value)
             for name, value in values.items()
         }
     )
 
 
-def _frozen(value: Any) -> Any:
-    """JSON has no tuples: its lists become what the frozen parameters hold."""
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _as_tuples(value: Any) -> Any:
+    """Return ``value`` with its lists, nested ones included, as tuples."""
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value

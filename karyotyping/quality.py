@@ -1,4 +1,4 @@
-"""QC metrics: how suitable a metaphase image is for karyotyping, and what keeps it from being better."""
+"""QC metrics of a metaphase image: suitability for karyotyping, and defects as flags."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ from karyotyping.model import Chromosome, Quality, QualityFlag
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.result import Segmentation
 
-_COUNT_TOLERANCE = 6.0
-"""Chromosomes too many or too few that lower the score to 1/e."""
-_SHARP = 0.12
-"""Focus beyond which an image is no better for being sharper."""
-_OUT_OF_FOCUS, _LOW_CONTRAST, _UNSURE = 0.03, 0.08, 0.35
-_FEWEST, _MOST = 35, 60
-_CROWDED = 2.0
-"""Hull area over chromosome area below which chromosomes lie too close to be told apart."""
+_COUNT_TOLERANCE = 6.0  # chromosomes; a deviation from the normal count by this lowers the score to 1/e
+_SHARP_FOCUS = 0.12  # focus above which the score does not increase
+_MIN_FOCUS = 0.03  # below it: ``out_of_focus``
+_MIN_CONTRAST = 0.08  # below it: ``low_contrast``
+_MIN_CONFIDENCE = 0.35  # median class score 0..1, below it: ``unsure_classes``
+_MIN_COUNT, _MAX_COUNT = 35, 60  # chromosomes, outside of it: ``too_few``, ``too_many``
+_MIN_SPREAD = 2.0  # hull area over chromosome area, below it: ``crowded``
 
 
 def measure_quality(normalised: Normalised, segmentation: Segmentation, chromosomes: Sequence[Chromosome]) -> Quality:
-    """QC metrics of one image.
+    """Return the QC metrics of one image.
 
     Args:
         normalised: the image at its original scale.
-        segmentation: what was found in it.
-        chromosomes: the same, measured and classified.
+        segmentation: its detected instances and counts.
+        chromosomes: the same instances, measured and classified.
     """
-    covered = _covered(normalised.stain.shape, segmentation)
-    count = len(chromosomes)
-    focus, spread = _focus(normalised.stain, covered), _spread(covered)
+    foreground = _foreground(normalised.stain.shape, segmentation)
+    focus, spread = _focus(normalised.stain, foreground), _spread(foreground)
     edge_contacts = sum("cut_by_border" in c.flags for c in chromosomes)
     raised: dict[QualityFlag, bool] = {
-        "out_of_focus": focus < _OUT_OF_FOCUS,
-        "low_contrast": normalised.contrast < _LOW_CONTRAST,
-        "crowded": spread < _CROWDED,
+        "out_of_focus": focus < _MIN_FOCUS,
+        "low_contrast": normalised.contrast < _MIN_CONTRAST,
+        "crowded": spread < _MIN_SPREAD,
         "cut_by_border": edge_contacts > 0,
     }
-    readable = measure_crop_quality(chromosomes)
+    crop_quality = measure_crop_quality(chromosomes)
     return Quality(
-        chromosome_count=count,
+        chromosome_count=crop_quality.chromosome_count,
         contrast_polarity=normalised.polarity,
         focus=focus,
         contrast=normalised.contrast,
@@ -56,21 +54,21 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         nucleus_count=segmentation.nucleus_count,
         debris_count=segmentation.debris_count,
         edge_contact_count=edge_contacts,
-        class_confidence=readable.class_confidence,
-        score=readable.score * min(1.0, focus / _SHARP) ** 0.5,
-        flags=readable.flags | {flag for flag, is_raised in raised.items() if is_raised},
+        class_confidence=crop_quality.class_confidence,
+        score=crop_quality.score * min(1.0, focus / _SHARP_FOCUS) ** 0.5,
+        flags=crop_quality.flags | {flag for flag, is_raised in raised.items() if is_raised},
     )
 
 
 def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
-    """QC metrics of a cell of which there are only chromosomes, cut out: what belongs to a photograph is 0."""
+    """Return the QC metrics of a cell of crops; metrics of the metaphase image are 0."""
     count = len(chromosomes)
     confidence = float(np.median([c.class_score for c in chromosomes])) if count else 0.0
     whole = float(np.mean([c.score for c in chromosomes])) if count else 0.0
     raised: dict[QualityFlag, bool] = {
-        "too_few": count < _FEWEST,
-        "too_many": count > _MOST,
-        "unsure_classes": confidence < _UNSURE,
+        "too_few": count < _MIN_COUNT,
+        "too_many": count > _MAX_COUNT,
+        "unsure_classes": confidence < _MIN_CONFIDENCE,
     }
     complete = float(np.exp(-abs(count - NORMAL_COUNT) / _COUNT_TOLERANCE))
     return Quality(
@@ -93,24 +91,26 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
     )
 
 
-def _covered(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:
-    covered = np.zeros(shape[:2], bool)
+def _foreground(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:
+    """Return the union (H, W) of all instances."""
+    foreground = np.zeros(shape[:2], bool)
     for instance in segmentation.instances:
-        covered[instance.region().pixels(shape)] = True
-    return covered
+        foreground[instance.region().pixels(shape)] = True
+    return foreground
 
 
-def _focus(stain: Grey, covered: Mask) -> float:
-    """Mean squared gradient of the stain on and just around the chromosomes; stain is relative to their contrast."""
-    if not covered.any():
+def _focus(stain: Grey, foreground: Mask) -> float:
+    """Return the mean squared gradient of the normalised stain on and around chromosomes."""
+    if not foreground.any():
         return 0.0
-    around = cv2.dilate(covered.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    around = cv2.dilate(foreground.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     dx, dy = (cv2.Scharr(stain, cv2.CV_32F, i, 1 - i, scale=1 / 32) for i in (1, 0))
     return float(np.mean(dx[around] ** 2 + dy[around] ** 2)) * 4.0
 
 
-def _spread(covered: Mask) -> float:
-    if not covered.any():
+def _spread(foreground: Mask) -> float:
+    """Return the convex hull area of the chromosomes over their area; 0 without any."""
+    if not foreground.any():
         return 0.0
-    points = cv2.findNonZero(covered.astype(np.uint8))
-    return float(cv2.contourArea(cv2.convexHull(points)) / covered.sum())
+    points = cv2.findNonZero(foreground.astype(np.uint8))
+    return float(cv2.contourArea(cv2.convexHull(points)) / foreground.sum())

@@ -1,26 +1,12 @@
-"""Rows of a cell's analysis: for the tables of the database, for COCO results and for CSV."""
+"""Rows of a cell's analysis for the tables of the database, for COCO results and for CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
-from karyotyping.model import CellAnalysis, Chromosome
-
-CELL_COLUMNS = (
-    "file_name", "count", "iscn", "quality", "focus", "contrast", "noise", "spread", "chromosome_width", "clusters",
-    "overlaps", "nuclei", "debris", "edge_contacts", "class_confidence", "flags", "rejected",
-)  # fmt: skip
-_RENAMED = {
-    "clusters": "cluster_count",
-    "overlaps": "overlap_count",
-    "nuclei": "nucleus_count",
-    "debris": "debris_count",
-    "edge_contacts": "edge_contact_count",
-}
-"""Columns of a cell's CSV row by the QC metric that they hold."""
-_ROUNDED = ("focus", "contrast", "noise", "spread", "chromosome_width", "class_confidence")
+from karyotyping.model import CellAnalysis, Chromosome, RunLengths
 
 
 class ChromosomeRow(TypedDict):
@@ -42,6 +28,27 @@ class ChromosomeRow(TypedDict):
     flags: list[str]
 
 
+class QualityRow(TypedDict):
+    """One row of table ``qc_metrics`` without its ``analysis_id``."""
+
+    chromosome_count: int
+    contrast_polarity: str
+    focus: float
+    contrast: float
+    noise: float
+    background_unevenness: float
+    spread: float
+    chromosome_width: float
+    cluster_count: int
+    overlap_count: int
+    nucleus_count: int
+    debris_count: int
+    edge_contact_count: int
+    class_confidence: float
+    score: float
+    flags: list[str]
+
+
 class CocoResult(TypedDict):
     """One item of a COCO results list."""
 
@@ -49,9 +56,35 @@ class CocoResult(TypedDict):
     image_id: int
     category_id: int
     bbox: list[int]
-    segmentation: dict[str, Any]
+    segmentation: RunLengths
     score: float
     class_score: float
+
+
+class CellRow(TypedDict):
+    """One row of ``cells.csv``; metrics are None for an image without an analysis."""
+
+    file_name: str
+    count: int | None
+    iscn: str | None
+    quality: float | None
+    focus: float | None
+    contrast: float | None
+    noise: float | None
+    spread: float | None
+    chromosome_width: float | None
+    clusters: int | None
+    overlaps: int | None
+    nuclei: int | None
+    debris: int | None
+    edge_contacts: int | None
+    class_confidence: float | None
+    flags: str | None
+    rejected: str | None
+
+
+CELL_COLUMNS = tuple(CellRow.__annotations__)
+"""Columns of ``cells.csv`` in order."""
 
 
 def chromosome_rows(cell: CellAnalysis) -> list[ChromosomeRow]:
@@ -59,10 +92,11 @@ def chromosome_rows(cell: CellAnalysis) -> list[ChromosomeRow]:
     return [_chromosome_row(chromosome) for chromosome in cell.chromosomes]
 
 
-def quality_row(cell: CellAnalysis) -> dict[str, Any]:
-    """Return the quality of ``cell`` as a row of table ``qc_metrics``, without its ``analysis_id``."""
+def quality_row(cell: CellAnalysis) -> QualityRow:
+    """Return the quality of ``cell`` as a row of table ``qc_metrics``."""
     quality = cell.quality
-    return {column.name: getattr(quality, column.name) for column in fields(quality)} | {"flags": sorted(quality.flags)}
+    row = {column.name: getattr(quality, column.name) for column in fields(quality)}
+    return cast("QualityRow", row | {"flags": sorted(quality.flags)})
 
 
 def coco_results(
@@ -70,7 +104,7 @@ def coco_results(
 ) -> list[CocoResult]:
     """Return the COCO results of one image.
 
-    A chromosome that fits no class is reported under the likeliest one, as COCO knows no unknown category.
+    COCO has no unknown category, so a chromosome without a class has its most probable one.
 
     Args:
         file_name: name of the image, as its truth gives it.
@@ -94,15 +128,41 @@ def coco_results(
 
 def cell_row(
     file_name: str, *, iscn: str | None = None, qc: Mapping[str, Any] | None = None, reason: str | None = None
-) -> dict[str, Any]:
-    """Return one image as a row of ``CELL_COLUMNS``; ``qc`` is a row of table ``qc_metrics``."""
-    row: dict[str, Any] = dict.fromkeys(CELL_COLUMNS) | {"file_name": file_name, "iscn": iscn, "rejected": reason}
-    if qc is not None:
-        row |= {"count": qc["chromosome_count"], "quality": round(qc["score"], 4)}
-        row |= {column: qc[metric] for column, metric in _RENAMED.items()}
-        row |= {column: round(qc[column], 4) for column in _ROUNDED}
-        row["flags"] = " ".join(sorted(qc["flags"]))
-    return row
+) -> CellRow:
+    """Return one image as a row of ``cells.csv``.
+
+    Args:
+        file_name: name of the image.
+        iscn: its karyotype.
+        qc: its row of table ``qc_metrics``.
+        reason: reason of its rejection.
+    """
+
+    def metric(column: str) -> Any:
+        return None if qc is None else qc[column]
+
+    def rounded(column: str) -> float | None:
+        return None if qc is None else round(qc[column], 4)
+
+    return {
+        "file_name": file_name,
+        "count": metric("chromosome_count"),
+        "iscn": iscn,
+        "quality": rounded("score"),
+        "focus": rounded("focus"),
+        "contrast": rounded("contrast"),
+        "noise": rounded("noise"),
+        "spread": rounded("spread"),
+        "chromosome_width": rounded("chromosome_width"),
+        "clusters": metric("cluster_count"),
+        "overlaps": metric("overlap_count"),
+        "nuclei": metric("nucleus_count"),
+        "debris": metric("debris_count"),
+        "edge_contacts": metric("edge_contact_count"),
+        "class_confidence": rounded("class_confidence"),
+        "flags": None if qc is None else " ".join(sorted(qc["flags"])),
+        "rejected": reason,
+    }
 
 
 def _chromosome_row(chromosome: Chromosome) -> ChromosomeRow:

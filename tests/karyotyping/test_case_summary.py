@@ -1,4 +1,4 @@
-"""A case's cells agree on what most of the good ones say, and what recurs beside it is shown."""
+"""The consensus of a case follows most good cells, and recurring minorities are reported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cell(analysis_id: int, karyotype: str, quality: float = 0.8, unidentified: i
 
 
 @pytest.mark.parametrize("karyotype", ["46,XX", "46,XY", "47,XY,+21", "45,X", "48,XXY,+18"])
-def test_scattered_mistakes_do_not_reach_the_consensus(karyotype: str) -> None:
+def test_scattered_errors_do_not_change_the_consensus(karyotype: str) -> None:
     counts = parse_iscn(karyotype)
     swapped = {**counts, 21: counts[21] - 1, 22: counts[22] + 1}
     cells = [
@@ -39,13 +39,13 @@ def test_quality_decides_between_few_cells() -> None:
     assert summary.ranking == (2, 3, 1)
 
 
-def test_equal_counts_go_to_the_higher_one() -> None:
+def test_the_higher_of_equally_frequent_counts_is_modal() -> None:
     summary = summarise([cell(1, "45,XX,-5"), cell(2, "46,XX")])
     assert summary.modal_count == 46
     assert summary.count_distribution == {45: 1, 46: 1}
 
 
-def test_a_recurring_minority_is_hinted_at() -> None:
+def test_a_recurring_minority_is_a_mosaic_hint() -> None:
     cells = [*(cell(n, "46,XX") for n in range(6)), *(cell(n, "45,X") for n in range(6, 9))]
     assert summarise(cells).mosaic_hint == (Clone("45,X", 3),)
     assert summarise(cells[:-1]).mosaic_hint == ()
@@ -53,7 +53,7 @@ def test_a_recurring_minority_is_hinted_at() -> None:
     assert summarise(gained).mosaic_hint == (Clone("47,XX,+8", 2),)
 
 
-def test_unidentified_chromosomes_count_and_make_no_clone() -> None:
+def test_unidentified_chromosomes_are_counted_and_make_no_clone() -> None:
     cells = [*(cell(n, "46,XX") for n in range(4)), *(cell(n, "45,X", unidentified=1) for n in range(4, 7))]
     summary = summarise(cells)
     assert cells[-1].iscn == "46,X,inc"
@@ -61,11 +61,11 @@ def test_unidentified_chromosomes_count_and_make_no_clone() -> None:
     assert summary.mosaic_hint == ()
 
 
-def test_a_case_without_cells() -> None:
+def test_a_case_without_cells_has_no_count_and_no_karyotype() -> None:
     summary = summarise([])
     assert (summary.cell_count, summary.modal_count, summary.iscn) == (0, None, None)
 
 
-def test_survives_json() -> None:
+def test_a_summary_survives_json() -> None:
     summary = summarise([*(cell(n, "46,XX") for n in range(4)), cell(8, "47,XX,+8"), cell(9, "47,XX,+8")])
     assert CaseSummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary

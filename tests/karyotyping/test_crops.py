@@ -1,4 +1,4 @@
-"""Pictures of single chromosomes: any way up, either contrast, in processes or not, the bad beside the good."""
+"""Classification of crops: any orientation and polarity, processes, invalid crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models import registry
 from models.engine import Engine, load_engine
 from training.simulation import simulate
 
-TURNS = ("as it is", "upside down", "on its side", "inverted", "16 bit")
+VARIANTS = ("original", "rotated by 180", "rotated by 90", "inverted", "16 bit")
 
 
 @pytest.fixture(scope="module")
@@ -25,76 +25,76 @@ def embedder() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[NDArray[np.uint8]]:
-    """Half the chromosomes of a simulated cell, longest first, cut out along their outlines."""
+def crops() -> list[NDArray[np.uint8]]:
+    """Return every second chromosome of a simulated cell, longest first, as crops."""
     cell = simulate("46,XY", seed=12, nuclei=0, debris=0)
-    cut = [
+    crops = [
         np.where(mask, cell.pixels, 255)[y : y + height, x : x + width]
         for (x, y, width, height), mask in zip(cell.boxes, cell.masks, strict=True)
     ]
-    return sorted(cut, key=lambda picture: -int((picture < 255).sum()))[::2]
+    return sorted(crops, key=lambda crop: -int((crop < 255).sum()))[::2]
 
 
-def png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     target = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(target, "PNG")
     return target.getvalue()
 
 
-def turned(pixels: NDArray[np.uint8], how: str) -> bytes:
-    match how:
-        case "upside down":
-            return png(np.rot90(pixels, 2))
-        case "on its side":
-            return png(np.rot90(pixels))
+def variant(pixels: NDArray[np.uint8], name: str) -> bytes:
+    match name:
+        case "rotated by 180":
+            return encode_png(np.rot90(pixels, 2))
+        case "rotated by 90":
+            return encode_png(np.rot90(pixels))
         case "inverted":
-            return png(255 - pixels)
+            return encode_png(255 - pixels)
         case "16 bit":
-            return png(pixels.astype(np.uint16) * 257)
+            return encode_png(pixels.astype(np.uint16) * 257)
         case _:
-            return png(pixels)
+            return encode_png(pixels)
 
 
-def answers(items: Sequence[ClassifiedCrop | RejectedCrop]) -> list[ClassifiedCrop]:
+def classified(items: Sequence[ClassifiedCrop | RejectedCrop]) -> list[ClassifiedCrop]:
     assert all(isinstance(item, ClassifiedCrop) for item in items)
     return [item for item in items if isinstance(item, ClassifiedCrop)]
 
 
-def test_posture_contrast_and_depth_change_little(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
-    cells = [[turned(picture, how) for picture in pictures] for how in TURNS]
-    together = dict(zip(TURNS, map(answers, classify_cells(cells, embedder)), strict=True))
-    alone = {
-        how: np.array([np.exp(item.classified.log_probabilities) for item in items]) for how, items in together.items()
+def test_orientation_polarity_and_bit_depth_change_little(embedder: Engine, crops: list[NDArray[np.uint8]]) -> None:
+    cells = [[variant(crop, name) for crop in crops] for name in VARIANTS]
+    results = dict(zip(VARIANTS, map(classified, classify_cells(cells, embedder)), strict=True))
+    probabilities = {
+        name: np.array([np.exp(item.prediction.log_probabilities) for item in items]) for name, items in results.items()
     }
-    for how in TURNS[1:]:
-        assert np.median(np.abs(alone[how] - alone["as it is"]).max(axis=1)) < 0.05, how
-        assert (alone[how].argmax(axis=1) == alone["as it is"].argmax(axis=1)).mean() > 0.85, how
-    upright, upside_down = (
-        np.array([np.nan if item.p_up is None else item.p_up for item in together[how]]) for how in TURNS[:2]
+    for name in VARIANTS[1:]:
+        assert np.median(np.abs(probabilities[name] - probabilities["original"]).max(axis=1)) < 0.05, name
+        assert (probabilities[name].argmax(axis=1) == probabilities["original"].argmax(axis=1)).mean() > 0.85, name
+    upright, rotated = (
+        np.array([np.nan if item.p_up is None else item.p_up for item in results[name]]) for name in VARIANTS[:2]
     )
     known = ~np.isnan(upright)
     assert known.mean() > 0.5
-    assert np.nanmedian(np.abs(upright + upside_down - 1)[known]) < 0.05
+    assert np.nanmedian(np.abs(upright + rotated - 1)[known]) < 0.05
 
 
-def test_the_bad_are_refused_in_their_place_and_change_nothing(
-    embedder: Engine, pictures: list[NDArray[np.uint8]]
+def test_invalid_crops_are_rejected_in_place_without_effect_on_others(
+    embedder: Engine, crops: list[NDArray[np.uint8]]
 ) -> None:
-    good: list[CropFile] = [png(picture) for picture in pictures[:12]]
-    bad: list[CropFile] = [
+    valid: list[CropFile] = [encode_png(crop) for crop in crops[:12]]
+    invalid: list[CropFile] = [
         b"",
-        b"no picture",
-        png(np.full((30, 20), 77, np.uint8)),
-        png(np.zeros((3, 50), np.uint8)),
-        png(np.zeros((1001, 1000), np.uint8)),
-        png(np.dstack([pictures[0]] * 3 + [np.where(pictures[0] < 255, 255, 0).astype(np.uint8)])),
-        good[0][:60] if isinstance(good[0], bytes) else good[0],
+        b"no image",
+        encode_png(np.full((30, 20), 77, np.uint8)),
+        encode_png(np.zeros((3, 50), np.uint8)),
+        encode_png(np.zeros((1001, 1000), np.uint8)),
+        encode_png(np.dstack([crops[0]] * 3 + [np.where(crops[0] < 255, 255, 0).astype(np.uint8)])),
+        valid[0][:60] if isinstance(valid[0], bytes) else valid[0],
         RejectedCrop("locked", "The file is locked."),
     ]
-    mixed = [*good[:3], *bad, *good[3:]]
-    (with_bad,), (without,) = classify_cells([mixed], embedder), classify_cells([good], embedder)
-    refused = with_bad[3 : 3 + len(bad)]
-    assert [item.reason for item in refused if isinstance(item, RejectedCrop)] == [
+    mixed = [*valid[:3], *invalid, *valid[3:]]
+    (with_invalid,), (without,) = classify_cells([mixed], embedder), classify_cells([valid], embedder)
+    rejected = with_invalid[3 : 3 + len(invalid)]
+    assert [item.reason for item in rejected if isinstance(item, RejectedCrop)] == [
         "empty_file",
         "not_an_image",
         "nothing_in_it",
@@ -104,42 +104,42 @@ def test_the_bad_are_refused_in_their_place_and_change_nothing(
         "truncated",
         "locked",
     ]
-    kept = answers([*with_bad[:3], *with_bad[3 + len(bad) :]])
-    assert [item.score for item in kept] == [item.score for item in answers(without)]
-    assert list(classify_cells([bad, []], embedder)) == [refused, []]
+    kept = classified([*with_invalid[:3], *with_invalid[3 + len(invalid) :]])
+    assert [item.score for item in kept] == [item.score for item in classified(without)]
+    assert list(classify_cells([invalid, []], embedder)) == [rejected, []]
 
 
-def test_colour_is_read_as_grey(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
-    grey, colour = classify_population([png(pictures[0]), png(np.dstack([pictures[0]] * 3))], embedder)
+def test_colour_is_decoded_as_grey(embedder: Engine, crops: list[NDArray[np.uint8]]) -> None:
+    grey, colour = classify_population([encode_png(crops[0]), encode_png(np.dstack([crops[0]] * 3))], embedder)
     assert isinstance(grey, ClassifiedCrop)
     assert isinstance(colour, ClassifiedCrop)
-    assert grey.classified.top5 == colour.classified.top5
+    assert grey.prediction.top5 == colour.prediction.top5
 
 
-def test_a_population_is_one_cell_of_any_size_without_an_assignment(
-    embedder: Engine, pictures: list[NDArray[np.uint8]]
+def test_a_population_is_classified_as_one_cell_without_assignment(
+    embedder: Engine, crops: list[NDArray[np.uint8]]
 ) -> None:
-    files: list[CropFile] = [png(picture) for picture in pictures]
+    files: list[CropFile] = [encode_png(crop) for crop in crops]
     measured: list[int] = []
-    population = answers(classify_population([*files, *files, *files], embedder, advance=measured.append))
+    population = classified(classify_population([*files, *files, *files], embedder, advance=measured.append))
     (cell,) = classify_cells([files], embedder)
     assert sum(measured) == len(population) == 3 * len(files)
-    assert {item.assigned for item in population} == {None}
+    assert {item.assignment for item in population} == {None}
     for one, other in zip(population, [*cell, *cell, *cell], strict=True):
         assert isinstance(other, ClassifiedCrop)
-        np.testing.assert_allclose(np.exp(one.classified.joint), np.exp(other.classified.joint), atol=0.01)
+        np.testing.assert_allclose(np.exp(one.prediction.joint), np.exp(other.prediction.joint), atol=0.01)
 
 
-def test_processes_change_nothing(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
-    files: list[CropFile] = [png(picture) for picture in pictures[:20]]
+def test_processes_do_not_change_the_result(embedder: Engine, crops: list[NDArray[np.uint8]]) -> None:
+    files: list[CropFile] = [encode_png(crop) for crop in crops[:20]]
     cells = [files[:10], [b""], files[10:]]
     for one, other in zip(classify_cells(cells, embedder), classify_cells(iter(cells), embedder, jobs=2), strict=True):
         assert [str(item) for item in one] == [str(item) for item in other]
 
 
-def test_a_chromosome_that_lies_flat_has_no_upper_end(embedder: Engine, pictures: list[NDArray[np.uint8]]) -> None:
+def test_a_horizontal_chromosome_has_no_upper_end(embedder: Engine, crops: list[NDArray[np.uint8]]) -> None:
     bar = np.full((60, 20), 255, np.uint8)
     bar[6:54, 5:15] = 90
-    standing, flat = answers(classify_population([png(bar), png(bar.T)], embedder))
-    assert standing.p_up is not None
-    assert flat.p_up is None
+    upright, horizontal = classified(classify_population([encode_png(bar), encode_png(bar.T)], embedder))
+    assert upright.p_up is not None
+    assert horizontal.p_up is None

@@ -1,4 +1,4 @@
-"""The pipeline is deterministic, described by its document, and names what it cannot do."""
+"""The pipeline is deterministic, defined by its document, and its errors have named reasons."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def cell(pipeline: Pipeline) -> CellAnalysis:
     return pipeline.analyse(simulate("46,XX", seed=0).pixels)
 
 
-def test_a_simulated_cell_is_analysed_whole(cell: CellAnalysis) -> None:
+def test_a_simulated_cell_is_analysed_completely(cell: CellAnalysis) -> None:
     assert len(cell.chromosomes) in range(45, 49)
     lengths = [c.length for c in cell.chromosomes]
     assert lengths == sorted(lengths, reverse=True)
@@ -34,13 +34,13 @@ def test_a_simulated_cell_is_analysed_whole(cell: CellAnalysis) -> None:
     assert set(cell.seconds) >= {"normalise", "segment", "measure", "classify"}
 
 
-def test_what_is_measured_is_what_is_analysed(pipeline: Pipeline, cell: CellAnalysis) -> None:
+def test_measure_returns_the_chromosomes_of_analyse(pipeline: Pipeline, cell: CellAnalysis) -> None:
     measured = pipeline.measure(simulate("46,XX", seed=0).pixels)
     assert sorted((item.length for item in measured), reverse=True) == [c.length for c in cell.chromosomes]
     assert pipeline.measure(np.full((300, 300), 240, np.uint8)) == []
 
 
-def test_boxes_are_those_of_the_masks(cell: CellAnalysis) -> None:
+def test_boxes_bound_the_masks(cell: CellAnalysis) -> None:
     for chromosome in cell.chromosomes:
         rows, columns = np.nonzero(decode_mask(chromosome.mask))
         x, y, w, h = chromosome.box
@@ -53,11 +53,11 @@ def test_the_document_survives_json_and_makes_the_same_pipeline(pipeline: Pipeli
     assert document == pipeline.document
     again = Pipeline.from_document(document, "cpu")
     assert digest(again.document) == digest(pipeline.document)
-    same = again.analyse(simulate("46,XX", seed=0).pixels)
-    assert [(c.mask, c.score, c.class_id) for c in same.chromosomes] == [
+    repeated = again.analyse(simulate("46,XX", seed=0).pixels)
+    assert [(c.mask, c.score, c.class_id) for c in repeated.chromosomes] == [
         (c.mask, c.score, c.class_id) for c in cell.chromosomes
     ]
-    assert replace(same.quality, score=0.0) == replace(cell.quality, score=0.0)
+    assert replace(repeated.quality, score=0.0) == replace(cell.quality, score=0.0)
 
 
 def test_the_document_names_its_parts_and_its_networks() -> None:
@@ -72,12 +72,12 @@ def test_the_document_names_its_parts_and_its_networks() -> None:
     assert len({digest(document) for document in documents}) == 4
 
 
-def test_the_network_gives_every_chromosome_its_place_among_the_others(cell: CellAnalysis) -> None:
-    places = np.array([c.embedding for c in cell.chromosomes])
-    np.testing.assert_allclose(np.linalg.norm(places, axis=1), 1, atol=1e-4)
-    alike = places @ places.T
+def test_embeddings_of_one_class_are_more_similar_than_others(cell: CellAnalysis) -> None:
+    embeddings = np.array([c.embedding for c in cell.chromosomes])
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)
+    similarity = embeddings @ embeddings.T
     same = np.equal.outer([c.class_id for c in cell.chromosomes], [c.class_id for c in cell.chromosomes])
-    assert alike[same].mean() > alike[~same].mean() + 0.5
+    assert similarity[same].mean() > similarity[~same].mean() + 0.5
 
 
 def test_a_document_from_before_the_networks_is_geometric(pipeline: Pipeline) -> None:
@@ -87,29 +87,31 @@ def test_a_document_from_before_the_networks_is_geometric(pipeline: Pipeline) ->
         "models": {"router": pipeline.document["models"]["router"]},
         "parameters": {"stream": pipeline.document["parameters"]["stream"]},
     }
-    found = Pipeline.from_document(old, "cpu").analyse(simulate("46,XX", seed=0).pixels)
-    again = Pipeline.default("cpu", Classifier.GEOMETRIC, Segmenter.GEOMETRIC).analyse(simulate("46,XX", seed=0).pixels)
-    assert [(c.class_id, c.class_score) for c in found.chromosomes] == [
-        (c.class_id, c.class_score) for c in again.chromosomes
+    analysis = Pipeline.from_document(old, "cpu").analyse(simulate("46,XX", seed=0).pixels)
+    geometric = Pipeline.default("cpu", Classifier.GEOMETRIC, Segmenter.GEOMETRIC).analyse(
+        simulate("46,XX", seed=0).pixels
+    )
+    assert [(c.class_id, c.class_score) for c in analysis.chromosomes] == [
+        (c.class_id, c.class_score) for c in geometric.chromosomes
     ]
-    assert {c.embedding for c in found.chromosomes} == {None}
+    assert {c.embedding for c in analysis.chromosomes} == {None}
 
 
-def test_parameters_of_the_document_are_obeyed(pipeline: Pipeline) -> None:
+def test_parameters_of_the_document_are_applied(pipeline: Pipeline) -> None:
     document = json.loads(json.dumps(pipeline.document))
     document["parameters"]["stream"]["least_score"] = 1.1
     with pytest.raises(AnalysisError, match="chromosome"):
         Pipeline.from_document(document, "cpu").analyse(simulate("46,XX", seed=0).pixels)
 
 
-def test_nothing_like_a_chromosome_is_a_named_reason(pipeline: Pipeline) -> None:
+def test_an_image_without_chromosomes_has_a_named_reason(pipeline: Pipeline) -> None:
     with pytest.raises(AnalysisError) as raised:
         pipeline.analyse(np.full((120, 160), 200, np.uint8))
     assert raised.value.reason == "no_chromosomes"
     assert raised.value.sentence
 
 
-def test_images_analysed_together_end_as_they_would_alone(pipeline: Pipeline, cell: CellAnalysis) -> None:
+def test_a_batch_gives_the_results_of_single_images(pipeline: Pipeline, cell: CellAnalysis) -> None:
     images = [
         np.zeros((100, 100), np.uint8),
         simulate("46,XX", seed=0).pixels,
@@ -125,20 +127,20 @@ def test_images_analysed_together_end_as_they_would_alone(pipeline: Pipeline, ce
     assert isinstance(black, AnalysisError)
     assert isinstance(first, CellAnalysis)
     assert isinstance(second, CellAnalysis)
-    for together, alone in ((first, cell), (second, pipeline.analyse(images[2]))):
-        assert (together.iscn, together.shape) == (alone.iscn, alone.shape)
-        for one, other in zip(together.chromosomes, alone.chromosomes, strict=True):
+    for batched, single in ((first, cell), (second, pipeline.analyse(images[2]))):
+        assert (batched.iscn, batched.shape) == (single.iscn, single.shape)
+        for one, other in zip(batched.chromosomes, single.chromosomes, strict=True):
             assert (one.mask, one.class_id, one.orientation) == (other.mask, other.class_id, other.orientation)
             assert (one.score, one.class_score) == pytest.approx((other.score, other.class_score), abs=1e-4)
             np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-4)
-    found = len(first.chromosomes) + len(second.chromosomes)
-    assert calls[-1] == found  # the embedder saw all chromosomes of both cells at once, the other way up
-    assert len(calls) == 3  # the router once, as neither is looked at again, the embedder both ways up
+    count = len(first.chromosomes) + len(second.chromosomes)
+    assert calls[-1] == count  # the flipped canvases of both cells in one call
+    assert len(calls) == 3  # the router once, the embedder in both orientations
     assert counted.analyse_batch([]) == []
 
 
 class _Counting:
-    """An engine that notes how much it is given at a time."""
+    """An engine that records its batch sizes."""
 
     def __init__(self, engine: Any, calls: list[int]) -> None:
         self._engine, self._calls = engine, calls
@@ -148,7 +150,7 @@ class _Counting:
         return self._engine.infer(inputs)
 
 
-def test_another_version_or_missing_weights_are_refused(pipeline: Pipeline) -> None:
+def test_another_code_version_or_missing_weights_raise(pipeline: Pipeline) -> None:
     with pytest.raises(ModelUnavailable, match=r"0\.0\.0-other"):
         Pipeline.from_document({**pipeline.document, "code_version": "0.0.0-other"})
     with pytest.raises(ModelUnavailable):

@@ -1,4 +1,4 @@
-"""QC metrics move the way that a cytogeneticist expects."""
+"""QC metrics change in the direction that a cytogeneticist expects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def sharp(pixels: NDArray[np.uint8]) -> CellAnalysis:
     return Pipeline.default("cpu").analyse(pixels)
 
 
-def test_a_good_cell_is_called_good(sharp: CellAnalysis) -> None:
+def test_a_good_cell_has_no_flags_of_defects(sharp: CellAnalysis) -> None:
     quality = sharp.quality
     assert quality.contrast_polarity == "light_on_dark"
     assert quality.chromosome_count == len(sharp.chromosomes)
@@ -39,13 +39,13 @@ def test_blur_lowers_focus_and_score(pixels: NDArray[np.uint8], sharp: CellAnaly
     assert quality.score < sharp.quality.score
 
 
-def test_half_a_cell_has_too_few(pixels: NDArray[np.uint8], sharp: CellAnalysis) -> None:
+def test_half_a_cell_is_flagged_too_few(pixels: NDArray[np.uint8], sharp: CellAnalysis) -> None:
     quality = Pipeline.default("cpu").analyse(pixels[:, : pixels.shape[1] // 2]).quality
     assert "too_few" in quality.flags
     assert quality.score < sharp.quality.score
 
 
-def test_cut_out_chromosomes_are_judged_by_number_wholeness_and_classes_alone(sharp: CellAnalysis) -> None:
+def test_crop_quality_depends_on_count_wholeness_and_classes(sharp: CellAnalysis) -> None:
     quality = measure_crop_quality(sharp.chromosomes)
     assert quality.class_confidence == sharp.quality.class_confidence
     assert quality.score >= sharp.quality.score

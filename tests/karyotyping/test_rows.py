@@ -1,4 +1,4 @@
-"""What a pipeline found, as rows; each fits its table."""
+"""Rows of an analysis fit their tables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from db.schema import Chromosome, QcMetrics
 from karyotyping.model import CellAnalysis, Quality
-from karyotyping.model import Chromosome as Found
+from karyotyping.model import Chromosome as AnalysedChromosome
 from karyotyping.rows import chromosome_rows, quality_row
 
 
 def test_rows_have_every_column_and_no_other() -> None:
-    found = Found(
+    chromosome = AnalysedChromosome(
         ordinal=0,
         box=(1, 2, 3, 4),
         mask={"size": [9, 9], "counts": "abc"},
@@ -29,7 +29,7 @@ def test_rows_have_every_column_and_no_other() -> None:
         flags=frozenset({"touching", "bent"}),
     )
     quality = Quality(1, "light_on_dark", 1, 0.5, 0.1, 0.1, 2, 3, 0, 0, 0, 0, 0, 0.5, 0.5, frozenset({"too_few"}))
-    cell = CellAnalysis((9, 9), (found,), quality, "46,XX")
+    cell = CellAnalysis((9, 9), (chromosome,), quality, "46,XX")
     (row,) = chromosome_rows(cell)
     assert set(row) == {column.key for column in Chromosome.__table__.columns} - {"analysis_id"}
     assert set(quality_row(cell)) == {column.key for column in QcMetrics.__table__.columns} - {"analysis_id"}

@@ -32,7 +32,7 @@ KARYOTYPES = [
 
 
 def evidence(classes: list[int], margin: float, seed: int = 0) -> NDArray[np.float64]:
-    """Return log-probabilities (N, 24) that favour the true class by ``margin`` nats, with noise of item nat."""
+    """Return log-probabilities (N, 24) that favour the true class by ``margin`` nats, with noise of 1 nat."""
     scores = np.random.default_rng(seed).normal(0, 1, (len(classes), 24))
     scores[np.arange(len(classes)), np.array(classes) - 1] += margin
     return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -110,7 +110,7 @@ def test_scores_equal_those_of_an_exhaustive_search() -> None:
     assigned = assign(log_probabilities, prior=prior)
     assert [item.class_id for item in assigned] == (best.argmin(axis=1) + 1).tolist()
     for item, shares in zip(assigned, expected, strict=True):
-        assert item.score == pytest.approx(shares.max(), abs=1e-3)  # no class has a small probability too
+        assert item.score == pytest.approx(shares.max(), abs=1e-3)  # the option of no class has a small probability too
 
 
 @pytest.mark.parametrize("missing", [0, 5, 10, 20])
