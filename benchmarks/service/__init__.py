@@ -1,1 +1,1 @@
-"""Throughput, latency and failures of the whole service."""
+"""Benchmarks of the whole service: throughput, latency, memory and failures."""

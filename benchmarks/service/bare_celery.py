@@ -1,4 +1,4 @@
-"""What one would write without karyoflow: one Celery task per image, its result in Redis."""
+"""Celery without karyoflow, for comparison: one task per image, its result in Redis."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 
-from benchmarks.service.null_worker import NullPipeline, alone
+from benchmarks.service.null_worker import NullPipeline, analyse_one
 from storage import open_store
 
 app = Celery("bare", broker=os.environ["KARYO_BROKER_URL"], backend=os.environ["KARYO_BROKER_URL"])
@@ -18,5 +18,5 @@ pipeline = NullPipeline()
 
 @app.task(name="bare.analyse")
 def analyse(key: str, title: str) -> dict[str, Any]:
-    """One image."""
-    return alone(store, pipeline, key, title)
+    """Analyse one image."""
+    return analyse_one(store, pipeline, key, title)

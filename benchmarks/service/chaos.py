@@ -1,12 +1,12 @@
-"""Kill everything that may be killed while images are analysed, then audit: each image done, each once.
+"""Kill parts of the service at random during analyses, and audit the results.
 
     python -m benchmarks.service.chaos [FOLDER] --images 1000 --every 5
 
-The full embedded stack. About every ``--every`` seconds, but not before another image has ended, one of these, drawn at
-random: ``kill -9`` of the worker, of a pool process, of the scheduler, of Redis, or ``FLUSHALL``; and PostgreSQL is
-restarted once, when half of the images have ended. Without FOLDER the images are windows of simulated metaphases, small
-so that there are many of them. Prints the verdict as JSON; the exit status is 0 only if nothing was lost, repeated or
-left behind.
+The full embedded stack runs. About every ``--every`` seconds, and only after another image has ended, one fault is
+drawn at random: ``kill -9`` of the worker, of a pool process, of the scheduler, of Redis, or ``FLUSHALL``. When half of
+the images have ended, PostgreSQL is restarted. Without FOLDER the images are small windows of simulated metaphases.
+
+Prints the verdict as JSON. The exit status is 0 only if nothing was lost, repeated or left over.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from cli.connections import Services, connect
 from cli.shipped_pipeline import promote_shipped_pipeline
 from db.engine import SessionFactory
 from db.schema import ACTIVE, Analysis, CaseResult, Chromosome, QcMetrics
-from db.schema import Image as Photo
+from db.schema import Image as ImageRow
 from embedded import EmbeddedStack
 from ingest.batch import ingest
 from ingest.sources.folder import FolderSource
@@ -47,17 +47,16 @@ from training.simulation import simulate
 
 TIMINGS = {"KARYO_LEASE_SECONDS": "5", "KARYO_QUEUED_TIMEOUT_SECONDS": "10", "KARYO_POLL_SECONDS": "0.5"}
 CHUNK_SIZE = "8"
-PATIENCE = 20.0
-"""Seconds for an image, disasters included; ten minutes besides."""
-TELL_SECONDS = 15.0
+SECONDS_PER_IMAGE = 20.0  # s, for an image with its share of the faults; the run has ten minutes more
+PROGRESS_SECONDS = 15.0  # s, between two lines of progress
 
 
 def main() -> int:
-    """Run, audit, print; 0 if every image is done, each once."""
+    """Run, audit and print; return 0 if every image is done once."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", nargs="?", type=Path, help="images to analyse; simulated if not given")
     parser.add_argument("--images", type=int, default=300, help="how many to simulate")
-    parser.add_argument("--every", type=float, default=5, help="seconds between disasters, on average")
+    parser.add_argument("--every", type=float, default=5, help="seconds between faults, on average")
     parser.add_argument("--workers", type=int, default=2, help="pool processes")
     parser.add_argument("--timeout", type=float, help="seconds after which the run is a failure")
     parser.add_argument("--home", type=Path, help="keep the stack's state and logs here")
@@ -73,7 +72,7 @@ def main() -> int:
 
 
 def simulated(folder: Path, images: int) -> Path:
-    """A folder with that many windows of simulated metaphases, of one case, each with some chromosomes."""
+    """Write windows of simulated metaphases, of three or more chromosomes, to ``folder``."""
     folder.mkdir()
     rng = np.random.default_rng(1)
     for number in count():
@@ -91,14 +90,14 @@ def simulated(folder: Path, images: int) -> Path:
 
 
 def run(folder: Path, home: Path, workers: int, every: float, timeout: float | None) -> dict[str, Any]:
-    """Analyse ``folder`` while parts die; the audit."""
+    """Analyse ``folder`` while parts die; return the audit."""
     with EmbeddedStack(home, workers=workers, scheduler=True) as stack:
         found = connect(stack.settings)
         pipeline_id = promote_shipped_pipeline(found.sessions)
         taken = ingest(found.sessions, found.store, FolderSource(folder, Labels("CHAOS")), pipeline_id=pipeline_id)
         started = time.monotonic()
-        patience = timeout or PATIENCE * len(taken.image_ids) + 600
-        events = Disturber(stack, found.sessions, len(taken.image_ids), every).disturb(started + patience)
+        limit = timeout or SECONDS_PER_IMAGE * len(taken.image_ids) + 600
+        events = FaultInjector(stack, found.sessions, len(taken.image_ids), every).run(started + limit)
         seconds = time.monotonic() - started
         log = "".join(path.read_text() for path in sorted((home / "logs").glob("worker.log*")))
         return {
@@ -110,13 +109,13 @@ def run(folder: Path, home: Path, workers: int, every: float, timeout: float | N
         }
 
 
-class Disturber:
-    """Kills and flushes at random until every image has ended and the case is summarised."""
+class FaultInjector:
+    """Injects random faults until every image has ended and the case is summarised."""
 
     def __init__(self, stack: EmbeddedStack, sessions: SessionFactory, images: int, every: float) -> None:
         self._stack, self._sessions, self._images, self._every = stack, sessions, images, every
         self._rng = random.Random(1)
-        self._acts: dict[str, Callable[[], None]] = {
+        self._faults: dict[str, Callable[[], None]] = {
             "kill -9 worker": lambda: self._signal("worker", signal.SIGKILL),
             "kill -9 pool process": self._kill_pool_process,
             "kill -9 scheduler": lambda: self._signal("scheduler", signal.SIGKILL),
@@ -124,26 +123,26 @@ class Disturber:
             "FLUSHALL": self._flush,
         }
 
-    def disturb(self, deadline: float) -> Counter[str]:
-        """How often each thing was done; ``TimeoutError`` at ``deadline``."""
+    def run(self, deadline: float) -> Counter[str]:
+        """Return how often each fault was injected; raise ``TimeoutError`` at ``deadline``."""
         events: Counter[str] = Counter()
         due, seen, tell_at = 0.0, 0, time.monotonic()
-        while not self._look(case_done):
+        while not self._query(case_done):
             if time.monotonic() > deadline:
                 raise TimeoutError("the images did not end in time")
             time.sleep(0.2)
-            now_ended = self._look(ended)
+            now_ended = self._query(ended)
             if time.monotonic() > tell_at:
-                log_progress(f"{now_ended} of {self._images} images, {events.total()} disasters")
-                tell_at += TELL_SECONDS
+                log_progress(f"{now_ended} of {self._images} images, {events.total()} faults")
+                tell_at += PROGRESS_SECONDS
             if not events["restart postgres"] and now_ended >= self._images / 2:
                 self._signal("postgres", signal.SIGINT)
                 events["restart postgres"] += 1
             if time.monotonic() < due or now_ended <= seen:
                 continue
-            act = self._rng.choice(list(self._acts))
-            self._acts[act]()
-            events[act] += 1
+            fault = self._rng.choice(list(self._faults))
+            self._faults[fault]()
+            events[fault] += 1
             due, seen = time.monotonic() + self._every * self._rng.uniform(0.5, 1.5), now_ended
         return events
 
@@ -161,8 +160,8 @@ class Disturber:
         with suppress(redis.ConnectionError), redis.Redis.from_url(str(self._stack.settings.broker_url)) as broker:
             broker.flushall()
 
-    def _look(self, question: Callable[[SessionFactory], int]) -> int:
-        """An answer of the database, which may just be restarting."""
+    def _query(self, question: Callable[[SessionFactory], int]) -> int:
+        """Return an answer of the database, or 0 while it restarts."""
         try:
             return question(self._sessions)
         except OperationalError:
@@ -170,13 +169,13 @@ class Disturber:
 
 
 def ended(sessions: SessionFactory) -> int:
-    """Analyses that have ended."""
+    """Return the number of ended analyses."""
     with sessions() as session:
         return session.scalars(select(func.count()).where(Analysis.state.not_in(ACTIVE))).one()
 
 
 def case_done(sessions: SessionFactory) -> bool:
-    """Whether every analysis has ended and every case is summarised."""
+    """Return whether every analysis has ended and every case is summarised."""
     with sessions() as session:
         active = session.scalars(select(func.count()).where(Analysis.state.in_(ACTIVE))).one()
         states = session.scalars(select(CaseResult.state)).all()
@@ -184,19 +183,19 @@ def case_done(sessions: SessionFactory) -> bool:
 
 
 def audit(found: Services, worker_log: str, images: int) -> dict[str, Any]:
-    """What is left: how every image ended, its attempts, its rows, its reports, its objects."""
+    """Check how every image ended, with its attempts, rows, log lines and objects."""
     with found.sessions() as session:
         analyses = session.execute(
             select(Analysis.id, Analysis.image_id, Analysis.state, Analysis.attempts, Analysis.reason, Analysis.error)
         ).all()
-        stored = session.scalars(select(func.count()).select_from(Photo)).one()
+        stored = session.scalars(select(func.count()).select_from(ImageRow)).one()
         per_analysis = select(Chromosome.analysis_id, func.count()).group_by(Chromosome.analysis_id)
         rows = dict(session.execute(per_analysis).all())
         counted = dict(session.execute(select(QcMetrics.analysis_id, QcMetrics.chromosome_count)).all())
         leases = session.scalars(select(func.count()).where(Analysis.lease_token.is_not(None))).one()
         artefacts = session.scalars(select(Analysis.artefacts).where(Analysis.artefacts.is_not(None))).all()
         referenced = {key for named in artefacts for key in named.values()}
-        referenced |= set(session.scalars(select(Photo.object_key)))
+        referenced |= set(session.scalars(select(ImageRow.object_key)))
         case = session.execute(select(CaseResult.state, CaseResult.image_count, CaseResult.cell_count)).one()
     done = {row.id for row in analyses if row.state == "done"}
     reports = Counter(
@@ -210,7 +209,7 @@ def audit(found: Services, worker_log: str, images: int) -> dict[str, Any]:
         "as many chromosomes as counted": all(rows.get(key, 0) == counted[key] for key in done & set(counted)),
         "no result reported twice": max(reports.values(), default=0) == 1,
         "no lease is left": leases == 0,
-        "every object is there, and none besides": stored_keys == referenced,
+        "every object is there, and no other": stored_keys == referenced,
         "case summarised from all": tuple(case) == ("done", images, len(done)),
     }
     return {
@@ -224,7 +223,7 @@ def audit(found: Services, worker_log: str, images: int) -> dict[str, Any]:
 
 
 def parsed(line: str) -> dict[str, Any]:
-    """A log line, empty if it is none of ours or was cut by a kill."""
+    """Return the fields of a log line; none if a kill cut it or another program wrote it."""
     try:
         found = json.loads(line)
     except ValueError:

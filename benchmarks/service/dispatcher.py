@@ -1,10 +1,10 @@
-"""Time to pick the next chunk when 10^3, 10^5 or 10^6 images wait, beside the same without the index made for it.
+"""Measure a claim of the next chunk with 10^3, 10^5 or 10^6 pending images.
 
     python -m benchmarks.service.dispatcher [--depths 1000 100000 1000000] [--claims 100] [--json FILE] [--plot FILE]
 
-Prints a Markdown table. Every claim takes the 8 images that are due next, as the dispatcher does, and commits; what it
-took has ended before the next one, untimed, so that the table ages as in life. One round claims once at every depth, in
-turn, so that whatever else the machine does hits all alike. CPU is that of our process and of PostgreSQL's for it.
+Prints a Markdown table. Every claim takes the 8 images that are due next, as the dispatcher does, and commits. Its
+images end before the next claim, untimed, so that the table ages as in production. One round claims once at every
+depth, so that other load of the machine affects all depths. CPU is that of this process and of its PostgreSQL backend.
 "Without" is one claim after the index is dropped.
 """
 
@@ -21,21 +21,20 @@ import psutil
 from sqlalchemy import make_url, text, update
 
 from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
-from benchmarks.service.filling import LABS, fill
+from benchmarks.service.filling import LABS, add_pending
 from db import migrate, pipelines, queue
 from db.engine import make_engine, make_sessions
 from db.schema import Analysis, Priority
 from embedded import EmbeddedStack
 from settings import Settings
 
-CHUNK = 8
-BAR = 2.0
-"""How much dearer the deepest queue may be."""
+CHUNK = 8  # images
+LARGEST_RATIO = 2.0  # CPU of the most over the least expensive depth
 BACKLOG = Priority.BACKLOG
 
 
 class Depth:
-    """A database with that many images waiting, and what claims from it took."""
+    """Database with a number of pending images, and the durations of its claims."""
 
     def __init__(self, settings: Settings, images: int) -> None:
         url = make_url(str(settings.database_url))
@@ -50,14 +49,14 @@ class Depth:
         self._engine = make_engine(address, pool_size=1, statement_timeout_seconds=900)
         self._sessions = make_sessions(self._engine)
         with self._sessions.begin() as session:
-            fill(session, images, pipelines.register(session, {"name": "null"}, "0" * 64), BACKLOG)
+            add_pending(session, images, pipelines.register(session, {"name": "null"}, "0" * 64), BACKLOG)
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
         self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
 
     def claim(self) -> None:
-        """Claim a chunk, timed, and end it, untimed."""
+        """Claim a chunk, timed, and end its images, untimed."""
         with self._sessions() as session:
             server = psutil.Process(session.scalars(text("SELECT pg_backend_pid()")).one())
         cpu, began = _cpu(server), time.perf_counter()
@@ -71,12 +70,12 @@ class Depth:
             session.execute(ended.values(state="failed", reason="bench", finished_at=text("now()")))
 
     def drop_index(self) -> None:
-        """Let PostgreSQL find what is due by itself."""
+        """Drop the index of pending images."""
         with self._sessions.begin() as session:
             session.execute(text("DROP INDEX karyo.ix_analyses_ready"))
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._engine.dispose()
 
 
@@ -86,7 +85,7 @@ def _cpu(server: psutil.Process) -> float:
 
 
 def main() -> None:
-    """Fill, measure, print."""
+    """Fill the databases, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--depths", type=int, nargs="+", default=[10**3, 10**5, 10**6])
     parser.add_argument("--claims", type=int, default=100)
@@ -114,11 +113,11 @@ def main() -> None:
             print(f"| {depth.images:,} | {' | '.join(cells)} |", flush=True)
             measured.append({"images": depth.images, "median": median, "CPU": cpu, "without": depth.seconds[-1]})
     flat = max(one["CPU"] for one in measured) / min(one["CPU"] for one in measured)
-    print(f"\nThe dearest depth costs {flat:.2f} times the CPU of the cheapest (bar: {BAR:g})")
+    print(f"\nThe most expensive depth costs {flat:.2f} times the CPU of the least expensive (bar: {LARGEST_RATIO:g})")
     write_json(options.json, {"claims": options.claims, "depths": measured, "dearest over cheapest": flat})
     if options.plot:
         lines = {name: [(one["images"], 1000 * one[name]) for one in measured] for name in ("median", "CPU")}
-        draw_lines(options.plot, "Picking the next chunk", "images that wait", "ms", lines)
+        draw_lines(options.plot, "Claim of the next chunk", "images that wait", "ms", lines)
 
 
 if __name__ == "__main__":

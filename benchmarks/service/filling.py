@@ -1,4 +1,4 @@
-"""Images that wait, by the million, for benchmarks: rows that PostgreSQL makes itself."""
+"""Pending images by the million, for benchmarks: PostgreSQL generates the rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ IMAGES_PER_CASE = 50
 LABS = 20
 
 
-def fill(session: Session, images: int, pipeline_id: int, priority: int, object_key: str = "none") -> None:
-    """Add so many images, all of the same bytes, and make them pending; cases of 50, of 20 laboratories in turn."""
+def add_pending(session: Session, images: int, pipeline_id: int, priority: int, object_key: str = "none") -> None:
+    """Add pending analyses of new images with the same bytes.
+
+    Args:
+        session: an open transaction.
+        images: number of images, in cases of 50, of 20 laboratories in turn.
+        pipeline_id: that analyses them.
+        priority: of ``db.schema.Priority``.
+        object_key: of their bytes.
+    """
     session.execute(text("SET LOCAL statement_timeout = 0"))
     before = session.scalars(text("SELECT coalesce(max(id), 0) FROM karyo.images")).one()
     values = {"images": images, "per_case": IMAGES_PER_CASE, "labs": LABS, "key": object_key, "before": before}

@@ -1,7 +1,7 @@
-"""A worker whose science costs nothing: every image holds 46 chromosomes, and its pictures are a few bytes.
+"""Worker without science, for benchmarks of everything else: every image has 46 chromosomes.
 
-For benchmarks of everything else. What is stored is as much as for a real image: rows of 46 chromosomes with their
-embeddings, quality metrics, three objects of its own. ``seconds`` of the pipeline's document is what an image takes.
+It stores as much as for a real image: rows of 46 chromosomes with their embeddings, quality metrics and three small
+objects. ``seconds`` of the pipeline's document is the duration of one analysis.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-import worker.writer
 from karyotyping.image.decode import decode
 from karyotyping.model import CellAnalysis, Chromosome, Quality, encode_mask
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.rows import chromosome_rows, quality_row
 from settings import Settings
 from storage import ObjectStore
+from worker.chunk import writer
 from worker.main import main
 
-SIDE = 64
+SIDE = 64  # px
 
 
 def _chromosome(ordinal: int) -> Chromosome:
@@ -57,26 +57,26 @@ CELL = CellAnalysis(
 
 
 class NullPipeline:
-    """Answers at once, or after ``seconds``."""
+    """Pipeline that returns the same cell after ``seconds`` per image."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self._seconds = seconds
 
     def analyse_batch(self, images: Sequence[NDArray[Any]]) -> list[CellAnalysis]:
-        """The same cell for every image."""
+        """Return the same cell for every image."""
         time.sleep(self._seconds * len(images))
         return [CELL] * len(images)
 
 
-def picture() -> bytes:
-    """An image to analyse."""
+def encode_image() -> bytes:
+    """Return a PNG to analyse."""
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (SIDE, SIDE), np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def alone(store: ObjectStore, pipeline: NullPipeline, key: str, title: str) -> dict[str, Any]:
-    """What a loop does with one image, from its bytes to a row and three objects."""
+def analyse_one(store: ObjectStore, pipeline: NullPipeline, key: str, title: str) -> dict[str, Any]:
+    """Analyse one image without karyoflow's queue, from its bytes to a row and three objects."""
     (cell,) = pipeline.analyse_batch([decode(store.get(key)).pixels])
     artefacts = {name: store.put(f"{name} {title}".encode()) for name in ("karyogram", "karyogram_svg", "overlay")}
     found = len(chromosome_rows(cell))
@@ -84,18 +84,18 @@ def alone(store: ObjectStore, pipeline: NullPipeline, key: str, title: str) -> d
 
 
 def load(document: Mapping[str, Any], engine: str) -> NullPipeline:
-    """The pipeline of a document; every engine is as good."""
+    """Return the pipeline of a document; the engine does not matter."""
     return NullPipeline(document.get("seconds", 0.0))
 
 
-def _null_pictures() -> None:
-    """Let drawing cost nothing: it belongs to the science."""
-    worker.writer.draw_karyogram = lambda cell, title: f"karyogram {title}"  # type: ignore[assignment]
-    worker.writer.karyogram_svg = lambda cell, title: f"karyogram_svg {title}"
-    worker.writer.draw_overlay = lambda pixels, cell: f"overlay {time.time_ns()}"  # type: ignore[assignment]
-    worker.writer.png = lambda words: words.encode()  # type: ignore[assignment]
+def _replace_drawing() -> None:
+    """Replace the drawing, which belongs to the science, by short texts."""
+    writer.draw_karyogram = lambda cell, title: f"karyogram {title}"  # type: ignore[assignment]
+    writer.karyogram_svg = lambda cell, title: f"karyogram_svg {title}"
+    writer.draw_overlay = lambda pixels, cell: f"overlay {time.time_ns()}"  # type: ignore[assignment]
+    writer.encode_png = lambda text: text.encode()  # type: ignore[assignment]
 
 
 if __name__ == "__main__":
-    _null_pictures()
+    _replace_drawing()
     main(Settings(), load=load)

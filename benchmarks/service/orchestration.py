@@ -1,13 +1,14 @@
-"""What one image costs beside its science, beside a plain loop and bare Celery with a result backend.
+"""Measure the orchestration cost of one image, next to a plain loop and to plain Celery.
 
     python -m benchmarks.service.orchestration [--images 10000] [--rounds 1] [--json FILE] [--plot FILE]
 
-The engine is null (``null_worker.py``): every contender reads, decodes, stores three objects and has 46 chromosomes to
-record per image. The loop keeps its results in memory; Celery keeps counts in Redis, one task per image; karyoflow
-runs one scheduler and one worker process and keeps everything in PostgreSQL. Contenders take turns, so that whatever
-else the machine does hits all alike. Prints a Markdown table, wall and CPU milliseconds per image, the CPU of all
-processes together and of each part, and a verdict. ``TMPDIR=/dev/shm`` takes the disk, which every contender waits for
-most of the time, out of the comparison.
+The pipeline is null (``null_worker.py``): every contender reads, decodes, stores three objects and records 46
+chromosomes per image. The loop keeps its results in memory. Celery keeps counts in Redis, one task per image. karyoflow
+runs one scheduler and one worker process and keeps everything in PostgreSQL. Contenders take turns, so that other load
+of the machine affects all of them.
+
+Prints a Markdown table of wall and CPU milliseconds per image, in total and of each part, and a verdict.
+``TMPDIR=/dev/shm`` removes the disk, on which every contender waits most of the time, from the comparison.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ import psutil
 from sqlalchemy import func, select
 
 from benchmarks.figures import add_output_options, draw_bars, log_progress, machine, markdown, write_json
-from benchmarks.service.filling import fill
-from benchmarks.service.null_worker import NullPipeline, alone, picture
+from benchmarks.service.filling import add_pending
+from benchmarks.service.null_worker import NullPipeline, analyse_one, encode_image
 from cli.connections import Services, connect
 from db import pipelines
 from db.schema import ACTIVE, Analysis, Priority
@@ -40,9 +41,8 @@ from embedded import EmbeddedStack
 from models.registry import digest
 
 HERE = Path(__file__).parent
-BAR = 5.0
-"""Milliseconds per image that orchestration may cost."""
-TELL_SECONDS = 15.0
+LARGEST_COST = 5.0  # ms of orchestration per image
+PROGRESS_SECONDS = 15.0  # s, between two lines of progress
 PARTS = {
     "null_worker.py": "worker",
     "bare_celery": "worker",
@@ -50,11 +50,11 @@ PARTS = {
     "cli.main scheduler": "scheduler",
     "redis": "Redis",
 }
-"""Whose a process is, by a word of its command line."""
+"""Part of the service, by a word of a process's command line."""
 
 
 class Spent(NamedTuple):
-    """What a contender took."""
+    """Time that a contender took."""
 
     wall: float
     """Seconds."""
@@ -63,7 +63,7 @@ class Spent(NamedTuple):
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
@@ -82,17 +82,17 @@ def main() -> None:
     columns = ("ms per image", "wall", "CPU", *(f"CPU, {part}" for part in parts))
     rows = [(name, *(f"{took.get(key, 0):.2f}" for key in ("wall", "CPU", *parts))) for name, took in report.items()]
     print(markdown(columns, rows))
-    beside = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
-    clock, processor = (f"{beside[key]:+.2f} ms" for key in ("wall", "CPU"))
-    print(f"\nBeside the loop: {clock} of the clock, {processor} of the processor (bar: {BAR:g})")
-    write_json(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": beside})
+    overhead = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
+    clock, processor = (f"{overhead[key]:+.2f} ms" for key in ("wall", "CPU"))
+    print(f"\nMore than the loop: {clock} wall, {processor} CPU (bar: {LARGEST_COST:g})")
+    write_json(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": overhead})
     if options.plot:
         bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
-        draw_bars(options.plot, "One image beside its science", "CPU ms", bars)
+        draw_bars(options.plot, "Orchestration of one image", "CPU ms", bars)
 
 
 def per_image(rounds: list[Spent], images: int) -> dict[str, float]:
-    """Median milliseconds per image: ``wall``, ``CPU``, and the CPU of each part."""
+    """Return median milliseconds per image: ``wall``, ``CPU``, and the CPU of each part."""
     parts = sorted({part for spent in rounds for part in spent.cpu})
     found = {part: [spent.cpu[part] for spent in rounds] for part in parts}
     found = {"wall": [spent.wall for spent in rounds], "CPU": [spent.cpu.total() for spent in rounds], **found}
@@ -101,27 +101,37 @@ def per_image(rounds: list[Spent], images: int) -> dict[str, float]:
 
 @contextmanager
 def stack_in(home: Path) -> Iterator[Services]:
-    """Database, broker and object store, and nobody who works."""
+    """Run database, broker and object store, without workers and schedulers."""
     with EmbeddedStack(home, workers=0, scheduler=False) as stack:
         yield connect(stack.settings)
 
 
 def loop(found: Services, images: int, number: int) -> Spent:
-    """A plain Python loop."""
-    pipeline, key = NullPipeline(), found.store.put(picture())
+    """Analyse images in a plain Python loop."""
+    pipeline, key = NullPipeline(), found.store.put(encode_image())
     with timed() as spent:
-        results = [alone(found.store, pipeline, key, f"loop {number} {image}") for image in range(images)]
+        results = [analyse_one(found.store, pipeline, key, f"loop {number} {image}") for image in range(images)]
     assert len(json.dumps(results)) > images
     return spent()
 
 
 def bare_celery(found: Services, images: int, number: int) -> Spent:
-    """One task per image, one process, results in Redis."""
+    """Analyse images with Celery: one task per image, one process, results in Redis."""
     os.environ.update(addresses(found))
     from benchmarks.service.bare_celery import analyse, app  # noqa: PLC0415 - it reads the addresses
 
-    key = found.store.put(picture())
-    words = ["-m", "celery", "-A", "benchmarks.service.bare_celery", "worker", "--concurrency=1", "-Q", "bare", "--loglevel=WARNING"]
+    key = found.store.put(encode_image())
+    words = [
+        "-m",
+        "celery",
+        "-A",
+        "benchmarks.service.bare_celery",
+        "worker",
+        "--concurrency=1",
+        "-Q",
+        "bare",
+        "--loglevel=WARNING",
+    ]
     with running(found, words, cwd=HERE.parents[1]):
         analyse.delay(key, f"warm-up {number}").get(timeout=60)
         with timed() as spent:
@@ -133,27 +143,27 @@ def bare_celery(found: Services, images: int, number: int) -> Spent:
 
 
 def karyoflow(found: Services, images: int, number: int) -> Spent:
-    """A scheduler and a worker of one process."""
-    key = found.store.put(picture())
+    """Analyse images with a scheduler and a worker of one process."""
+    key = found.store.put(encode_image())
     document = {"name": "null", "round": number}
     with found.sessions.begin() as session:
         pipeline_id = pipelines.register(session, document, digest(document))
-        fill(session, 8, pipeline_id, Priority.ROUTINE, key)
+        add_pending(session, 8, pipeline_id, Priority.ROUTINE, key)
     with running(found, [str(HERE / "null_worker.py")]), running(found, ["-m", "cli.main", "scheduler"]):
         wait(found, pipeline_id)
         with timed() as spent:
             with found.sessions.begin() as session:
-                fill(session, images, pipeline_id, Priority.ROUTINE, key)
+                add_pending(session, images, pipeline_id, Priority.ROUTINE, key)
             wait(found, pipeline_id)
         return spent()
 
 
 def wait(found: Services, pipeline_id: int) -> None:
-    """Until every analysis has ended; all must be done."""
+    """Return when every analysis has ended; all must be done."""
     of_pipeline = Analysis.pipeline_id == pipeline_id
     active = select(of_pipeline).where(of_pipeline, Analysis.state.in_(ACTIVE)).limit(1)
     states = select(Analysis.state, func.count()).where(of_pipeline).group_by(Analysis.state)
-    due = time.monotonic() + TELL_SECONDS
+    due = time.monotonic() + PROGRESS_SECONDS
     while True:
         with found.sessions() as session:
             if not session.scalar(active):
@@ -162,19 +172,19 @@ def wait(found: Services, pipeline_id: int) -> None:
                 return
             if time.monotonic() > due:
                 log_progress(f"  {dict(session.execute(states).all())}")
-                due += TELL_SECONDS
+                due += PROGRESS_SECONDS
         time.sleep(0.1)
 
 
 def addresses(found: Services) -> dict[str, str]:
-    """The environment of a process of the stack."""
+    """Return the environment of a process of the stack."""
     names = ("database_url", "broker_url", "object_store", "home")
     return {f"KARYO_{name.upper()}": str(getattr(found.settings, name)) for name in names} | {"KARYO_EMBEDDED": "1"}
 
 
 @contextmanager
 def running(found: Services, words: list[str], cwd: Path | None = None) -> Iterator[None]:
-    """A Python process of the stack, stopped at the end."""
+    """Run a Python process of the stack during the block."""
     environment = os.environ | addresses(found)
     process = subprocess.Popen(
         [sys.executable, *words], env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -188,7 +198,7 @@ def running(found: Services, words: list[str], cwd: Path | None = None) -> Itera
 
 @contextmanager
 def timed() -> Iterator[Callable[[], Spent]]:
-    """What the block took of the clock, and of the processor by part."""
+    """Measure the block: wall time, and CPU time by part."""
     began, before = time.perf_counter(), _cpu()
     spent = Spent(0.0, Counter())
     yield lambda: spent
@@ -196,7 +206,7 @@ def timed() -> Iterator[Callable[[], Spent]]:
 
 
 def _cpu() -> Counter[str]:
-    """CPU seconds so far of this process and all below it, by part."""
+    """Return the CPU seconds so far of this process and its descendants, by part."""
     total: Counter[str] = Counter()
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         with suppress(psutil.NoSuchProcess):

@@ -1,11 +1,11 @@
-"""How long an urgent image waits behind 10^5 of the backlog, in chunks.
+"""Measure how long an urgent image waits behind a backlog of 10^5 images, in chunks.
 
     python -m benchmarks.service.stat_wait [--backlog 100000] [--urgent 12] [--seconds 0.1] [--json FILE] [--plot FILE]
 
-One scheduler, one worker process, an engine that takes ``--seconds`` per image. While the backlog is worked through,
-``stat`` images come in one at a time, at random moments. Their wait goes from the commit of the request to the begin of
-the work, by the database's clock; a chunk's length is what the backlog needed for that many images meanwhile. Prints a
-Markdown table.
+One scheduler and one worker process with a pipeline of ``--seconds`` per image. ``stat`` images arrive one at a time,
+at random times, while the backlog is analysed. Their wait is from the commit of the request to the begin of the
+analysis, by the database's clock. The duration of a chunk is that of as many images of the backlog. Prints a Markdown
+table.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
-from benchmarks.service.filling import fill
-from benchmarks.service.null_worker import picture
+from benchmarks.service.filling import add_pending
+from benchmarks.service.null_worker import encode_image
 from benchmarks.service.orchestration import HERE, running, stack_in
 from cli.connections import Services
 from db import pipelines
 from db.schema import Analysis, Priority
 
-WARM = 48
-BAR = 2.0
-"""Chunks that an urgent image may wait."""
+WARM_UP_IMAGES = 48
+LONGEST_WAIT = 2.0  # chunks
 
 
 def main() -> None:
-    """Measure, print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--backlog", type=int, default=10**5)
     parser.add_argument("--urgent", type=int, default=12)
@@ -41,12 +40,12 @@ def main() -> None:
     add_output_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home, stack_in(Path(home)) as found:
-        key = found.store.put(picture())
+        key = found.store.put(encode_image())
         with found.sessions.begin() as session:
             pipeline_id = pipelines.register(session, {"name": "null", "seconds": options.seconds}, "0" * 64)
-            fill(session, options.backlog, pipeline_id, Priority.BACKLOG, key)
+            add_pending(session, options.backlog, pipeline_id, Priority.BACKLOG, key)
         with running(found, [str(HERE / "null_worker.py")]), running(found, ["-m", "cli.main", "scheduler"]):
-            while ended(found) < WARM:
+            while ended(found) < WARM_UP_IMAGES:
                 time.sleep(0.1)
             before, began = ended(found), time.perf_counter()
             waits = []
@@ -60,25 +59,25 @@ def main() -> None:
     print("| wait | s | chunks |\n| --- | ---: | ---: |")
     for name, seconds in (("median", statistics.median(waits)), ("longest", max(waits))):
         print(f"| {name} of {options.urgent} | {seconds:.2f} | {seconds / chunk:.2f} |")
-    print(f"\nThe longest wait took {max(waits) / chunk:.2f} chunks (bar: under {BAR:g})")
+    print(f"\nThe longest wait took {max(waits) / chunk:.2f} chunks (bar: under {LONGEST_WAIT:g})")
     write_json(options.json, {"backlog": options.backlog, "chunk seconds": chunk, "waits": waits})
     if options.plot:
         line = [(number, seconds / chunk) for number, seconds in enumerate(sorted(waits), 1)]
-        draw_lines(options.plot, "What urgent images wait", "images, by their wait", "chunks", {"wait": line})
+        draw_lines(options.plot, "Wait of urgent images", "images, by their wait", "chunks", {"wait": line})
 
 
 def ended(found: Services) -> int:
-    """Images that have ended."""
+    """Return the number of ended analyses."""
     with found.sessions() as session:
         return session.scalars(select(func.count()).where(Analysis.finished_at.is_not(None))).one()
 
 
 def wait(found: Services, pipeline_id: int, key: str) -> float:
-    """Ask for one urgent image; seconds until its work began."""
+    """Request one urgent image; return the seconds until its analysis began."""
     waited = func.extract("epoch", Analysis.started_at - Analysis.created_at)
     urgent = select(Analysis.state, waited).where(Analysis.priority == Priority.STAT).order_by(Analysis.id.desc())
     with found.sessions.begin() as session:
-        fill(session, 1, pipeline_id, Priority.STAT, key)
+        add_pending(session, 1, pipeline_id, Priority.STAT, key)
     while True:
         with found.sessions() as session:
             state, seconds = session.execute(urgent.limit(1)).one()

@@ -1,7 +1,9 @@
-"""What metrics, log ids and steps cost of each image: ``python -m benchmarks.service.telemetry_cost [IMAGES]``.
+"""Measure the cost of telemetry per image.
 
-The calls that a worker makes for one image, with the values in files, as the pool processes of a watched worker keep
-them; beside the same with traces handed to OpenTelemetry, if the extra `traces` is installed.
+    python -m benchmarks.service.telemetry_cost [IMAGES]
+
+One row has the calls that a worker makes for one image, with the values in files as in a pool process. The other adds
+traces of OpenTelemetry, if the extra `traces` is installed. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ ENGINE_CALLS = 7
 
 
 def one_image(number: int) -> None:
-    """What a worker tells of one image."""
+    """Make the telemetry calls of one image."""
     with traces.span("image", analysis=number, image=number, pipeline=1, attempt=1, file="cell.tif"):
         for stage in STAGES:
             with traces.stage(stage):
@@ -33,7 +35,7 @@ def one_image(number: int) -> None:
 
 
 def cost(images: int) -> str:
-    """CPU milliseconds of one image."""
+    """Return the CPU milliseconds of one image."""
     one_image(0)
     began = time.process_time()
     for number in range(images):
@@ -42,18 +44,18 @@ def cost(images: int) -> str:
 
 
 def main(images: int) -> None:
-    """Measure, and print a table."""
+    """Measure and print a table."""
     with metrics.multiprocess_registry():
         rows = [("metrics and log ids", cost(images))]
         if importlib.util.find_spec("opentelemetry.sdk"):
-            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"  # nobody: sending costs another thread
+            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1"  # no collector: another thread sends
             os.environ["OTEL_BSP_SCHEDULE_DELAY"] = "3600000"
             logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
             traces.enable("karyo-benchmark")
             rows.append(("the same, and traces", cost(images)))
     print(f"{machine()}, {images} images\n")
     print(markdown(("what", "CPU ms an image"), rows), flush=True)
-    os._exit(0)  # without waiting for spans that nobody takes
+    os._exit(0)  # without waiting for spans that no collector takes
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
-"""Images per second of the whole stack with one worker, beside `karyo analyse` looping over the same images.
+"""Measure the throughput of the whole stack and of a loop like `karyo analyse`.
 
     python -m benchmarks.service.throughput [FOLDER] [--images 300] [--rounds 2] [--processes N]
         [--json FILE] [--plot FILE]
 
-FOLDER defaults to the metaphases of $KARYO_TEST_DATA. In each round the loop and the stack take turns over all images,
-so that whatever else the machine does hits both; both are warm. The loop does what `karyo analyse` does: read, decode,
-analyse, rows. The stack starts with rows in PostgreSQL and ends with rows in PostgreSQL, and besides the analysis it
-fetches, draws three pictures, stores them, and keeps leases; its time runs from the first attempt to the last commit.
-CPU seconds are those of all processes of the stack, PostgreSQL and Redis included. Prints a Markdown table and a
-verdict.
+FOLDER defaults to the metaphase images of $KARYO_TEST_DATA. In each round the loop and the stack analyse all images in
+turn, after a warm-up, so that other load of the machine affects both. The loop reads, decodes, analyses and makes rows.
+The stack also fetches, draws and stores three artefacts, and renews leases. Its time is from the first attempt to the
+last commit. CPU seconds are those of all processes of the stack. Prints a Markdown table and a verdict.
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ from models.providers import default_processes
 from models.registry import digest
 
 WAYS = ("loop", "stack")
-BAR = 0.9
-"""Share of the loop's images per second."""
+SMALLEST_SHARE = 0.9  # images per second of the stack, relative to the loop
 
 
 def main() -> None:
@@ -65,17 +62,17 @@ def main() -> None:
         with EmbeddedStack(options.home or Path(scratch) / "home", workers=options.processes, scheduler=True) as stack:
             rounds = measure(connect(stack.settings), folder, options.rounds)
     share = statistics.median(one["stack"] / one["loop"] for one in rounds)
-    print(f"\nThe stack does {share:.0%} of the loop's images (bar: {BAR:.0%})")
+    print(f"\nThe stack does {share:.0%} of the loop's images (bar: {SMALLEST_SHARE:.0%})")
     write_json(options.json, {"images": options.images, "rounds": rounds, "share": share})
     if options.plot:
         bars = {
             f"round {number}, {way}": {"images/s": one[way]} for number, one in enumerate(rounds, 1) for way in WAYS
         }
-        draw_bars(options.plot, "The whole stack beside a loop", "images/s", bars)
+        draw_bars(options.plot, "Throughput of the stack and of a loop", "images/s", bars)
 
 
 def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]]:
-    """Let the loop and the stack take turns, print what each needed, and return it, round by round."""
+    """Measure loop and stack in turn; print and return the figures of every round."""
     measured = []
     shipped = promote_shipped_pipeline(found.sessions)
     image_ids = ingest(
@@ -105,7 +102,7 @@ def measure(found: Services, folder: Path, rounds: int) -> list[dict[str, float]
 
 
 def warm_up(found: Services) -> None:
-    """Let the worker analyse something, and forget the rest of what waits."""
+    """Let the worker analyse an image, and delete the other pending analyses."""
     while not count(found, Analysis.state == "done"):
         time.sleep(0.1)
     with found.sessions.begin() as session:
@@ -115,13 +112,13 @@ def warm_up(found: Services) -> None:
 
 
 def count(found: Services, *where: Any) -> int:
-    """Analyses that meet conditions."""
+    """Return the number of analyses that meet conditions."""
     with found.sessions() as session:
         return session.scalars(select(func.count()).select_from(Analysis).where(*where)).one()
 
 
 def analyse(pipeline: Pipeline, files: list[Path]) -> None:
-    """The loop of `karyo analyse`."""
+    """Analyse files in a loop, like `karyo analyse`."""
     for file in files:
         try:
             cell = pipeline.analyse(decode(file.read_bytes()).pixels)
@@ -131,7 +128,7 @@ def analyse(pipeline: Pipeline, files: list[Path]) -> None:
 
 
 def through_the_stack(found: Services, image_ids: list[int], pipeline: Pipeline, number: int) -> float:
-    """Seconds from the first attempt to the last commit, by a pipeline version of this round's own."""
+    """Return the seconds from the first attempt to the last commit of a new pipeline version."""
     document = {**pipeline.document, "round": number}
     with found.sessions.begin() as session:
         pipeline_id = pipelines.register(session, document, digest(document))
@@ -149,13 +146,13 @@ def through_the_stack(found: Services, image_ids: list[int], pipeline: Pipeline,
 
 
 def own_cpu() -> float:
-    """CPU seconds of this process."""
+    """Return the CPU seconds of this process."""
     times = psutil.Process().cpu_times()
     return times.user + times.system
 
 
 def stack_cpu() -> float:
-    """CPU seconds of the processes below this one, of the ended ones too."""
+    """Return the CPU seconds of all descendants of this process, ended ones included."""
     total = 0.0
     for child in psutil.Process().children(recursive=True):
         times = child.cpu_times()

@@ -1,4 +1,4 @@
-"""Peak memory of a worker's pool process over many images: does the second half need more than the first?
+"""Measure the peak memory of a worker's pool process over many images, to detect a leak.
 
     python -m benchmarks.service.worker_memory [FOLDER] --images 2000 [--json FILE] [--plot FILE]
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import add_output_options, draw_lines, log_progress, write_json
-from benchmarks.service.chaos import TELL_SECONDS, case_done, ended, simulated
+from benchmarks.service.chaos import PROGRESS_SECONDS, case_done, ended, simulated
 from cli.connections import connect
 from cli.shipped_pipeline import promote_shipped_pipeline
 from embedded import EmbeddedStack
@@ -30,12 +30,11 @@ from ingest.sources.folder import FolderSource
 from ingest.sources.labels import Labels
 
 PARTS = 10
-BAR = 0.05
-"""How much more the second half may need."""
+LARGEST_GROWTH = 0.05  # of the peak, from the first to the second half of the images
 
 
 def main() -> int:
-    """Measure and print; 0 if memory is flat."""
+    """Measure and print; return 0 if memory does not grow."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", nargs="?", type=Path, help="images to analyse; simulated if not given")
     parser.add_argument("--images", type=int, default=2000, help="how many to simulate")
@@ -51,16 +50,16 @@ def main() -> int:
     for (first, last), most in zip(pairwise(edges), peaks, strict=True):
         print(f"| {first}..{last} | {most:.0f} |")
     growth = peak(samples, images // 2, images) / peak(samples, images // PARTS, images // 2) - 1
-    print(f"\nSecond half over first: {growth:+.1%} (bar: under {BAR:.0%})")
+    print(f"\nSecond half over first: {growth:+.1%} (bar: under {LARGEST_GROWTH:.0%})")
     write_json(options.json, {"images": images, "growth": growth, "samples": samples})
     if options.plot:
         line = list(zip(edges[1:], peaks, strict=True))
         draw_lines(options.plot, "Memory of a pool process", "images analysed", "peak MiB", {"resident": line})
-    return 0 if growth < BAR else 1
+    return 0 if growth < LARGEST_GROWTH else 1
 
 
 def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
-    """(images ended, MiB of the pool process), twice a second until all have ended."""
+    """Sample (ended images, MiB of the pool process) twice a second until all have ended."""
     samples = []
     with EmbeddedStack(home, workers=1, scheduler=True) as stack:
         found = connect(stack.settings)
@@ -74,13 +73,13 @@ def sampled(folder: Path, home: Path) -> list[tuple[int, float]]:
                 samples.append((ended(found.sessions), max((one.memory_info().rss for one in pool), default=0) / 2**20))
             if samples and time.monotonic() > due:
                 log_progress(f"{samples[-1][0]} images, {samples[-1][1]:.0f} MiB")
-                due += TELL_SECONDS
+                due += PROGRESS_SECONDS
             time.sleep(0.5)
     return samples
 
 
 def peak(samples: list[tuple[int, float]], first: int, last: int) -> float:
-    """Most MiB while from ``first`` to ``last`` images had ended."""
+    """Return the peak MiB while ``first`` to ``last`` images had ended."""
     return max((memory for done, memory in samples if first <= done <= last), default=float("nan"))
 
 

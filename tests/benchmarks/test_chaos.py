@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.stack
-def test_images_survive_one_disaster_after_the_other() -> None:
+def test_every_image_ends_done_under_random_faults() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.service.chaos", "--images", "12", "--every", "10", "--timeout", "240"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -1,4 +1,4 @@
-"""The benchmark of what watching costs."""
+"""The benchmark of the cost of telemetry prints positive costs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def test_watching_is_priced() -> None:
+def test_the_cost_of_telemetry_is_measured() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.service.telemetry_cost", "20"], capture_output=True, text=True, check=False
     )
