@@ -94,7 +94,7 @@ def machine() -> str:
 
 
 def peak_mib() -> float:
-    """Return the peak resident memory of this process since it started its program, MiB; NaN outside Linux.
+    """Return the peak resident memory of this process's program, MiB; NaN outside Linux.
 
     ``ru_maxrss`` would count the memory of its parent at the fork.
     """

@@ -40,6 +40,7 @@ from training.simulation.appearance import Contrast, Optics, draw_values
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch
 from training.simulation.deform import deform_chromosome
+from training.simulation.metaphase import combine
 from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
@@ -86,12 +87,7 @@ def compose(reports: ChromosomeSource, cell: int, overlapping: int, rng: np.rand
     placed = arrange(
         patch, len(items), canvas, rng, touching=int(rng.integers(*TOUCHING, endpoint=True)), overlapping=overlapping
     )
-    stain, masks = np.zeros(shape, np.float32), np.zeros((len(placed), *shape), bool)
-    for mask, item in zip(masks, placed, strict=True):
-        h, w = item.patch.mask.shape
-        window = np.s_[item.y : item.y + h, item.x : item.x + w]
-        stain[window] += item.patch.stain
-        mask[window] = item.patch.mask
+    stain, masks = combine(placed, shape)
     taken = canvas.near.copy()
     add_nuclei(stain, taken, int(rng.integers(3)), chromosome_length=8 * width, contrast=contrast, rng=rng)
     add_debris(stain, taken, int(rng.integers(10)), width, rng)

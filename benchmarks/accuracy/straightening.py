@@ -28,7 +28,8 @@ from karyotyping.chromosome.crop import Crop, segment_crop
 from karyotyping.chromosome.measure import PROFILE_SAMPLES, Measurement, measure
 from karyotyping.chromosome.medial_axis import Path, arc_length, cross_sections, resample
 from training.simulation.appearance import Appearance, draw_values
-from training.simulation.chromosome import Course, Patch, draw_chromosome
+from training.simulation.axis import Course
+from training.simulation.chromosome import Patch, draw_chromosome
 
 _FRAME = 8  # px around the chromosome
 _BLUR = 1.0  # px, of the microscope

@@ -1,12 +1,17 @@
-"""Chromosomes classified per second on this machine, beside ResNet-50 on the same runtime, threads and batch.
+"""Chromosomes classified per second, compared with ResNet-50 on the same runtime.
 
     python -m benchmarks.speed.classification_speed [--embedder ONNX] [--report ZIP] [--rounds 9] [--threads N]
 
-Prints Markdown tables. One round times each contender once on a cell of 46 chromosomes, in turn, so that whatever else
-the machine does hits all alike; ratios are those of one round. The whole way goes from the pixels of crops to classes
-assigned over the cell, with cells of ``ZIP`` (default: the G-band report of $KARYO_TEST_DATA); it is left out without.
-The network sees every chromosome both ways up: "one pass" is half of what classification does. ResNet-50 sees each
-once, at 224 x 224, and gets its input for nothing. Peak memory is that of a process of its own, with its libraries.
+One round runs each contender once on a cell of 46 chromosomes, with the same threads, so that other load on the
+machine affects all of them; ratios are those of one round. The contenders are:
+
+* "network, one pass": the embedder once, half of what classification needs;
+* "network, both ways up": the embedder on both orientations;
+* "whole way": from the pixels of crops to assigned classes, with cells of ``ZIP`` (default: the G-band report of
+  $KARYO_TEST_DATA); without it this row is left out;
+* "ResNet-50": one orientation at 224 x 224, without the cost of its input.
+
+Output: Markdown tables with speed, CPU time, size, and the peak memory of a separate process with its libraries.
 """
 
 from __future__ import annotations
@@ -14,7 +19,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +32,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.figures import data_folder, peak_mib, print_header, print_row, spread
 from karyotyping.chromosome.crop import measure_crops, segment_crop
 from karyotyping.classification.assignment import assign
 from karyotyping.classification.embedder import COLUMNS, EMBEDDER, ROWS, appearance, cell_scale, predict
@@ -35,17 +40,18 @@ from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
 from models.engine import Engine, Placement, load_engine
 from models.registry import resolve
 
-REPORTS = 100
+REPORTS = 100  # of 46 chromosomes, in the table's third column
 NETWORK, BOTH_WAYS, WHOLE_WAY, RESNET = "network, one pass", "network, both ways up", "whole way", "ResNet-50"
 BASELINE = "libraries alone"
+TABLE = ("", "chromosomes/s", "times ResNet-50", "s per 100 reports of 46", "CPU ms each", "file, MB", "peak MiB")
 
 Crops = list[NDArray[np.uint8]]
 Contender = Callable[[int], object]
-"""Classifies the chromosomes of one cell; takes the number of the round."""
+"""A function that classifies the chromosomes of one cell, given the number of the round."""
 
 
 def cells(report: Path, count: int) -> list[Crops]:
-    """Crops of ``count`` cells of 46, evenly from a report."""
+    """Return the crops of ``count`` cells of 46, evenly from a report."""
     with zipfile.ZipFile(report) as archive:
         by_cell: dict[str, list[str]] = defaultdict(list)
         for row in csv.DictReader(io.TextIOWrapper(archive.open("index.csv"), "utf-8")):
@@ -60,28 +66,28 @@ def _decode(encoded: bytes) -> NDArray[np.uint8]:
 
 
 def whole_way(crops: Crops, embedder: Engine) -> dict[str, float]:
-    """Classify a cell from its pixels; seconds by stage."""
+    """Classify a cell from its pixels, and return the seconds by stage."""
     clock = [time.perf_counter()]
 
     def lap() -> None:
         clock.append(time.perf_counter())
 
-    found = [segment_crop(pixels) for pixels in crops]
+    segmented = [segment_crop(pixels) for pixels in crops]
     lap()
-    measured = measure_crops(found)
+    measured = measure_crops(segmented)
     lap()
     scale = cell_scale(measured)
-    seen = np.stack([appearance(item, scale) for item in measured])
+    appearances = np.stack([appearance(item, scale) for item in measured])
     lap()
-    classified = predict(seen, embedder)
+    predictions = predict(appearances, embedder)
     lap()
-    assign([item.log_probabilities for item in classified], [1 - item.unknown for item in classified])
+    assign([item.log_probabilities for item in predictions], [1 - item.unknown for item in predictions])
     lap()
     return dict(zip(("crop", "measure", "canvas", "network", "assign"), np.diff(clock).tolist(), strict=True))
 
 
 def contender(name: str, embedder: Path, resnet: Path, crops: Sequence[Crops], threads: int) -> Contender:
-    """What is timed under ``name``."""
+    """Return the contender called ``name``."""
     placement = Placement(threads=threads)
     if name == RESNET:
         network = load_engine(resnet, "cpu", placement)
@@ -91,14 +97,14 @@ def contender(name: str, embedder: Path, resnet: Path, crops: Sequence[Crops], t
     engine = load_engine(embedder, "cpu", placement)
     if name == WHOLE_WAY:
         return lambda turn: whole_way(crops[turn % len(crops)], engine)
-    seen = np.random.default_rng(0).random((NORMAL_COUNT, ROWS, COLUMNS), np.float32)
+    appearances = np.random.default_rng(0).random((NORMAL_COUNT, ROWS, COLUMNS), np.float32)
     if name == NETWORK:
-        return lambda _: engine.infer({"appearance": seen[:, None]})
-    return lambda _: predict(seen, engine)
+        return lambda _: engine.infer({"appearance": appearances[:, None]})
+    return lambda _: predict(appearances, engine)
 
 
-def peak_mib(name: str, arguments: argparse.Namespace, resnet: Path) -> str:
-    """Peak memory of a process that does nothing else, as it says itself."""
+def peak_of_process(name: str, arguments: argparse.Namespace, resnet: Path) -> str:
+    """Return the peak memory, MiB, of a process that runs one contender once."""
     command = [
         sys.executable,
         "-m",
@@ -114,23 +120,11 @@ def peak_mib(name: str, arguments: argparse.Namespace, resnet: Path) -> str:
     return done.stdout.strip()
 
 
-def own_peak_mib() -> str:
-    """Peak resident memory since this program started; ru_maxrss would count what its parent held when it forked."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.is_file() else []
-    return next((f"{int(line.split()[1]) / 1024:.0f}" for line in lines if line.startswith("VmHWM")), "-")
-
-
-def spread(values: NDArray[np.float64], digits: int) -> str:
-    """Median, and the smallest and the largest."""
-    return f"{np.median(values):.{digits}f} ({values.min():.{digits}f} to {values.max():.{digits}f})"
-
-
 def main() -> None:
     """Time every contender and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = Path(os.environ.get("KARYO_TEST_DATA", "../shared/data")) / "pki3_gband.zip"
-    parser.add_argument("--embedder", type=Path, help="ONNX file; default: the weights that karyoflow comes with")
+    data = data_folder() / "pki3_gband.zip"
+    parser.add_argument("--embedder", type=Path, help="ONNX file; default: the shipped weights")
     parser.add_argument("--report", type=Path, default=data if data.is_file() else None)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=Placement().cpu_threads)
@@ -143,7 +137,7 @@ def main() -> None:
     if arguments.peak_of:
         if arguments.peak_of != BASELINE:
             contender(arguments.peak_of, arguments.embedder, arguments.resnet, crops, arguments.threads)(0)
-        print(own_peak_mib())
+        print(f"{peak_mib():.0f}")
         return
     with tempfile.TemporaryDirectory() as folder:
         resnet = arguments.resnet
@@ -155,7 +149,7 @@ def main() -> None:
 
 
 def compare(arguments: argparse.Namespace, resnet: Path, crops: list[Crops]) -> None:
-    """Time in rounds, and print."""
+    """Run the rounds, and print the tables."""
     names = [NETWORK, BOTH_WAYS, *([WHOLE_WAY] if crops else []), RESNET]
     runs = {name: contender(name, arguments.embedder, resnet, crops, arguments.threads) for name in names}
     wall, processor = {name: np.zeros(arguments.rounds) for name in names}, dict.fromkeys(names, 0.0)
@@ -172,10 +166,9 @@ def compare(arguments: argparse.Namespace, resnet: Path, crops: list[Crops]) -> 
                 stages.append(result)
     print(
         f"{arguments.threads} threads, {arguments.rounds} rounds, batches of {NORMAL_COUNT}; "
-        "median (smallest to largest)\n"
+        "median (smallest to largest)"
     )
-    print("| | chromosomes/s | times ResNet-50 | s per 100 reports of 46 | CPU ms each | file, MB | peak MiB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print_header(*TABLE)
     for name in names:
         size = (resnet if name == RESNET else arguments.embedder).stat().st_size / 1e6
         cells_of_row = (
@@ -185,10 +178,10 @@ def compare(arguments: argparse.Namespace, resnet: Path, crops: list[Crops]) -> 
             spread(REPORTS * wall[name], 1),
             f"{1000 * processor[name] / NORMAL_COUNT / arguments.rounds:.2f}",
             f"{size:.1f}",
-            peak_mib(name, arguments, resnet),
+            peak_of_process(name, arguments, resnet),
         )
-        print("| " + " | ".join(cells_of_row) + " |", flush=True)
-    print(f"\n{BASELINE}: {peak_mib(BASELINE, arguments, resnet)} MiB")
+        print_row(*cells_of_row)
+    print(f"\n{BASELINE}: {peak_of_process(BASELINE, arguments, resnet)} MiB")
     if stages:
         total = sum(sum(stage.values()) for stage in stages)
         shares = [f"{name} {sum(stage[name] for stage in stages) / total:.0%}" for name in stages[0]]

@@ -1,9 +1,11 @@
-"""Latency and throughput of every shipped network against batch size, on every engine that works here.
+"""Latency, throughput and memory of every shipped network, by engine and batch size.
 
     python -m benchmarks.speed.engine_latency --plot engines.png
 
-Batch sizes take turns within a round, so that whatever else the machine does falls on all of them alike. Inputs are
-random: none of the networks branches on what it sees. Memory is that of a process of its own for each row.
+Each round measures every batch size once, so that other load on the machine affects all of them. Inputs are random: no
+network branches on its input. Peak memory is that of a separate process for each row.
+
+Output: a Markdown table, and with ``--plot`` a PNG of throughput against batch size.
 """
 
 from __future__ import annotations
@@ -34,18 +36,19 @@ class Row(NamedTuple):
     engine: str
     batch: int
     fastest: float
-    """Milliseconds of a call."""
+    """ms of a call."""
     median: float
+    """ms of a call."""
     throughput: float
-    """Items per second of the fastest call: what the engine can do when nobody else wants the cores."""
+    """Items per second of the fastest call, which other load on the machine affects least."""
     processor: float
-    """CPU milliseconds of an item."""
+    """CPU ms of an item."""
     memory: float
     """Peak MiB of a process that loads the engine and makes a call."""
 
 
-def opened(network: str, engine: str, threads: int) -> OnnxEngine:
-    """An engine that takes every batch in one call."""
+def load_for_all_batches(network: str, engine: str, threads: int) -> OnnxEngine:
+    """Load an engine that takes every batch in one call."""
     placement = Placement(
         threads=threads,
         profile=Profile(max_batch=max(BATCHES), image_batches=(1, 4, max(BATCHES))),
@@ -54,25 +57,25 @@ def opened(network: str, engine: str, threads: int) -> OnnxEngine:
     return load_engine(registry.resolve(network).path, engine, placement)
 
 
-def batch_of(engine: OnnxEngine, size: int) -> dict[str, np.ndarray]:
-    """Random inputs; pictures of the usual sides."""
-    random, usual = np.random.default_rng(0), Profile().image_sides[1]
-    shapes = {t.name: (size, *(side or usual for side in t.shape)) for t in engine.inputs}
+def random_batch(engine: OnnxEngine, size: int) -> dict[str, np.ndarray]:
+    """Return random inputs; images have the usual sides."""
+    random, side = np.random.default_rng(0), Profile().image_sides[1]
+    shapes = {t.name: (size, *(known or side for known in t.shape)) for t in engine.inputs}
     return {t.name: random.random(shapes[t.name], np.float32).astype(t.dtype) for t in engine.inputs}
 
 
 def measure(network: str, engine: str, batches: list[int], rounds: int, threads: int) -> list[Row]:
-    """One row per batch size."""
-    runs = opened(network, engine, threads)
-    inputs = {size: batch_of(runs, size) for size in batches}
+    """Return a row per batch size."""
+    loaded = load_for_all_batches(network, engine, threads)
+    inputs = {size: random_batch(loaded, size) for size in batches}
     wall = np.zeros((len(batches), rounds))
     processor = np.zeros(len(batches))
     for size in batches:
-        runs.infer(inputs[size])
+        loaded.infer(inputs[size])
     for turn in range(rounds):
         for k, size in enumerate(batches):
             began, worked = time.perf_counter(), time.process_time()
-            runs.infer(inputs[size])
+            loaded.infer(inputs[size])
             wall[k, turn] = 1000 * (time.perf_counter() - began)
             processor[k] += 1000 * (time.process_time() - worked)
     return [
@@ -84,14 +87,14 @@ def measure(network: str, engine: str, batches: list[int], rounds: int, threads:
             median=float(np.median(wall[k])),
             throughput=float(1000 * size / wall[k].min()),
             processor=float(processor[k] / size / rounds),
-            memory=peak_of(network, engine, size, threads),
+            memory=peak_of_process(network, engine, size, threads),
         )
         for k, size in enumerate(batches)
     ]
 
 
-def peak_of(network: str, engine: str, batch: int, threads: int) -> float:
-    """Peak memory of a process that does nothing else."""
+def peak_of_process(network: str, engine: str, batch: int, threads: int) -> float:
+    """Return the peak memory, MiB, of a process that makes one call."""
     options = ["--networks", network, "--engines", engine, "--batches", str(batch), "--threads", str(threads)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.speed.engine_latency", *options, "--peak"],
@@ -103,7 +106,7 @@ def peak_of(network: str, engine: str, batch: int, threads: int) -> float:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     offered = [kind for kind, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
     parser.add_argument("--networks", nargs="+", default=registry.available())
@@ -115,8 +118,8 @@ def main() -> None:
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
-        engine = opened(arguments.networks[0], arguments.engines[0], arguments.threads)
-        engine.infer(batch_of(engine, arguments.batches[0]))
+        engine = load_for_all_batches(arguments.networks[0], arguments.engines[0], arguments.threads)
+        engine.infer(random_batch(engine, arguments.batches[0]))
         print(peak_mib())
         return
     rows: list[Row] = []

@@ -1,11 +1,13 @@
-"""torchvision's Mask R-CNN R50-FPN as a process that is asked by lines on stdin; needs torch and torchvision alone.
+"""torchvision's Mask R-CNN R50-FPN as a process that answers requests on stdin.
 
-    python -m benchmarks.speed.mask_rcnn THREADS
+    python benchmarks/speed/mask_rcnn.py THREADS
 
-Untrained, so the 46 highest scores of an image are taken for its chromosomes; the size of its input and all else are
-torchvision's defaults. Each line is the path of an image (.npy, grey, 8 bit) and is answered by seconds, seconds of
-the processor, and masks. The
-line ``cost`` is answered by parameters, floating-point operations for the last image, and peak MiB.
+It needs torch and torchvision alone, and runs in an environment of its own for ``benchmarks.speed.segmentation_speed``.
+The network is untrained, so its 46 highest scores count as chromosomes; all else is torchvision's default.
+
+Output: a line of JSON for each line of stdin. The path of an image (.npy, grey, 8 bit) is answered by seconds, CPU
+seconds and the number of masks. ``cost`` is answered by parameters, floating-point operations for the last image, and
+peak MiB.
 """
 
 from __future__ import annotations
@@ -20,15 +22,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
-from karyotyping.nomenclature.classes import NORMAL_COUNT
+CHROMOSOMES = 46  # of a normal cell; karyoflow cannot be imported here
 
 
 def main(threads: int) -> None:
-    """Serve until stdin ends."""
+    """Answer requests until stdin ends."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     network = maskrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, box_score_thresh=0.0, box_detections_per_img=NORMAL_COUNT
+        weights=None, weights_backbone=None, box_score_thresh=0.0, box_detections_per_img=CHROMOSOMES
     ).eval()
     picture = torch.zeros(3, 64, 64)
     for line in sys.stdin:

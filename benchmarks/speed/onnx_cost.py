@@ -1,4 +1,4 @@
-"""Parameters and floating-point operations of an ONNX file, counted while ONNX Runtime runs it unoptimised."""
+"""Parameters and operations of an ONNX file, for ``benchmarks.speed.segmentation_speed``."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ import numpy as np
 from models.runtime import ort
 
 COUNTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Operators whose multiplications and additions count; all others are small beside them."""
+"""Operators whose multiplications and additions count; the cost of the others is small."""
 WEIGHTED = COUNTED | {"BatchNormalization", "PRelu"}
 """Operators whose constants are parameters."""
-_SIDE = 256
+_SIDE = 256  # px, of inputs with open sides
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one item of a batch."""
+    """Cost of one item of a batch."""
 
     parameters: int
     flops: int
     """A multiplication and an addition are two."""
     values: int
-    """Of its inputs: where sides are open, operations grow with them."""
+    """Number of input values; with open sides, operations are proportional to it."""
 
 
 def cost(path: Path) -> Cost:
-    """Run a network with float inputs once, on zeros, and count; sides that are open get ``_SIDE`` pixels."""
+    """Count the cost of a network with float inputs, by running it once on zeros.
+
+    ONNX Runtime runs it without optimisation; open sides are ``_SIDE`` px.
+    """
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.disable_prepacking", "1")  # packed weights are not in the profile
@@ -59,7 +62,7 @@ def cost(path: Path) -> Cost:
 
 
 def flops(operator: str, inputs: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]]) -> int:
-    """Of one call of an operator; 0 of one that does not count.
+    """Return the operations of one call of an operator; 0 if it does not count.
 
     >>> flops("Conv", [[1, 8, 32, 32], [16, 8, 3, 3]], [[1, 16, 32, 32]]) == 2 * 16 * 32 * 32 * 8 * 9
     True

@@ -1,16 +1,17 @@
 """Speed and accuracy of 8-bit integer networks on the CPU.
 
-    python -m benchmarks.speed.quantisation [IMAGES]
+    python -m benchmarks.speed.quantisation [IMAGES] [--limit 24]
 
-Every shipped network as exported (FP32), as the CPU engine runs it, and quantised after training in three ways, on what
-the images of a folder (default: the real DAPI metaphases, or simulated ones) show to it. Half of the images calibrate,
-the other half are judged. Needs the extra `train` (onnx).
+Measures every shipped network as exported (FP32), in the CPU engine, and quantised after training in three ways. Half
+of the images (default: the real DAPI metaphase images, or simulated ones) calibrate; the other half are compared. It
+needs the extra `train` (onnx).
+
+Output: the BF16 kernels of ONNX Runtime, and a Markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from benchmarks.figures import machine, markdown
+from benchmarks.figures import data_folder, machine, markdown
 from ingest.sources.folder import image_files
 from karyotyping.arrays import Pixels
 from karyotyping.engine_validation import EXACT, record_inputs
@@ -34,26 +35,25 @@ from models.providers import Placement
 from models.runtime import ort
 from training.simulation import simulate
 
-CALIBRATED = 64
-"""Items of one batch of calibration; ONNX Runtime wants all batches alike."""
+CALIBRATION_BATCH = 64  # items; ONNX Runtime needs batches of one size
 ROUNDS = 5
 
 
-class Shown(CalibrationDataReader):  # type: ignore[misc]
-    """Batches of what a network was shown."""
+class CalibrationBatches(CalibrationDataReader):  # type: ignore[misc]
+    """Batches of a network's recorded inputs."""
 
-    def __init__(self, seen: Arrays) -> None:
-        size = min(CALIBRATED, _items(seen))
-        starts = range(0, _items(seen) // size * size, size)
-        self._batches = iter([{name: array[k : k + size] for name, array in seen.items()} for k in starts])
+    def __init__(self, inputs: Arrays) -> None:
+        size = min(CALIBRATION_BATCH, _items(inputs))
+        starts = range(0, _items(inputs) // size * size, size)
+        self._batches = iter([{name: array[k : k + size] for name, array in inputs.items()} for k in starts])
 
     def get_next(self) -> Arrays | None:
-        """The next batch, or None."""
+        """Return the next batch, or None."""
         return next(self._batches, None)
 
 
-def together(batches: Sequence[Arrays]) -> Arrays:
-    """One batch of all; pictures become as large as the largest, with nothing beyond their borders."""
+def join_batches(batches: Sequence[Arrays]) -> Arrays:
+    """Return all batches as one; images are padded with zeros to the largest."""
     result = {}
     for name in batches[0]:
         arrays = [batch[name] for batch in batches]
@@ -67,8 +67,8 @@ def _items(batch: Arrays) -> int:
     return len(next(iter(batch.values())))
 
 
-def photos(folder: Path | None, limit: int) -> Iterator[Pixels]:
-    """Images, spread over a folder."""
+def read_images(folder: Path | None, limit: int) -> Iterator[Pixels]:
+    """Yield images, evenly from a folder, or simulated ones."""
     if folder is None:
         for seed in range(limit):
             contrast = ("bright_field", "fluorescence")[seed % 2]
@@ -79,8 +79,8 @@ def photos(folder: Path | None, limit: int) -> Iterator[Pixels]:
         yield decode(file.path.read_bytes()).pixels
 
 
-def quantised(path: Path, seen: Sequence[Arrays], folder: Path) -> Iterator[tuple[str, Path]]:
-    """The network of ``path`` in 8 bits, by the names of the ways."""
+def quantise(path: Path, inputs: Sequence[Arrays], folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and file of each 8-bit network made from ``path``."""
     plain = folder / "plain.onnx"
     quant_pre_process(str(path), str(plain), skip_symbolic_shape=True)
     convolutions = [node.name for node in onnx.load(plain).graph.node if node.op_type == "Conv"]
@@ -96,43 +96,50 @@ def quantised(path: Path, seen: Sequence[Arrays], folder: Path) -> Iterator[tupl
     types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8, "per_channel": True}
     for number, (way, options) in enumerate(ways.items()):
         out = folder / f"{number}.onnx"
-        quantize_static(str(plain), str(out), Shown(together(seen)), quant_format=QuantFormat.QDQ, **types, **options)
+        quantize_static(
+            str(plain),
+            str(out),
+            CalibrationBatches(join_batches(inputs)),
+            quant_format=QuantFormat.QDQ,
+            **types,
+            **options,
+        )
         yield way, out
 
 
-def processor_ms(engine: OnnxEngine, seen: Sequence[Arrays]) -> float:
-    """CPU milliseconds of one item, the least of a few rounds."""
+def processor_ms(engine: OnnxEngine, inputs: Sequence[Arrays]) -> float:
+    """Return the CPU ms of one item, the smallest of a few rounds."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.process_time()
-        for batch in seen:
+        for batch in inputs:
             engine.infer(batch)
         rounds.append(time.process_time() - began)
-    return 1000 * min(rounds) / sum(map(_items, seen))
+    return 1000 * min(rounds) / sum(map(_items, inputs))
 
 
-def rows(name: str, calibration: Sequence[Arrays], judged: Sequence[Arrays]) -> Iterator[tuple[str, ...]]:
-    """A row for each way to run the network ``name``."""
+def rows(name: str, calibration: Sequence[Arrays], compared: Sequence[Arrays]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each way to run the network ``name``."""
     path = registry.resolve(name).path
     exact = load_engine(path, "cpu", EXACT)
-    reference = [exact.infer(batch) for batch in judged]
+    reference = [exact.infer(batch) for batch in compared]
     with tempfile.TemporaryDirectory() as folder:
         ways = [("FP32, as exported", exact), ("FP32, CPU engine", load_engine(path, "cpu", Placement(threads=1)))]
-        for way, file in quantised(path, calibration, Path(folder)):
+        for way, file in quantise(path, calibration, Path(folder)):
             ways.append((way, load_engine(file, "cpu", Placement(threads=1))))
         for way, engine in ways:
-            outputs = [engine.infer(batch) for batch in judged]
-            wanted, said = (
+            outputs = [engine.infer(batch) for batch in compared]
+            expected, actual = (
                 {output: gather_rows(parts, output) for output in parts[0]} for parts in (reference, outputs)
             )
-            furthest = max(deviation(wanted[output], said[output]) for output in wanted)
-            ranked = [same_answer(wanted[output], said[output]) for output in wanted if output in RANKING]
+            furthest = max(deviation(expected[output], actual[output]) for output in expected)
+            ranked = [same_answer(expected[output], actual[output]) for output in expected if output in RANKING]
             same = f"{min(ranked):.2%}" if ranked else "-"
-            yield name, way, f"{processor_ms(engine, judged):.3f}", f"{furthest:.4f}", same
+            yield name, way, f"{processor_ms(engine, compared):.3f}", f"{furthest:.4f}", same
 
 
 def bfloat16(operator: str, shape: tuple[int, ...]) -> str:
-    """What ONNX Runtime's CPU provider says to one operator in BF16."""
+    """Return whether ONNX Runtime's CPU provider has a BF16 kernel of an operator."""
     helper, kind = onnx.helper, onnx.TensorProto.BFLOAT16
     tensors = [helper.make_tensor_value_info(name, kind, shape) for name in ("x", "w")]
     result = helper.make_tensor_value_info("y", kind, None)
@@ -148,15 +155,15 @@ def bfloat16(operator: str, shape: tuple[int, ...]) -> str:
 
 
 def main() -> None:
-    """Quantise, compare, and print a table."""
+    """Quantise, compare, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    real = Path(os.environ.get("KARYO_TEST_DATA", "../shared/data")) / "adir" / "images"
+    real = data_folder() / "adir" / "images"
     parser.add_argument("images", type=Path, nargs="?", default=real if real.is_dir() else None)
-    parser.add_argument("--limit", type=int, default=24, help="images to look at")
+    parser.add_argument("--limit", type=int, default=24, help="number of images")
     arguments = parser.parse_args()
-    images = list(photos(arguments.images, arguments.limit))
-    calibration, judged = record_inputs(images[::2]), record_inputs(images[1::2])
-    table = [row for name in calibration for row in rows(name, calibration[name], judged[name])]
+    images = list(read_images(arguments.images, arguments.limit))
+    calibration, compared = record_inputs(images[::2]), record_inputs(images[1::2])
+    table = [row for name in calibration for row in rows(name, calibration[name], compared[name])]
     print(f"{machine()}; ONNX Runtime {ort.__version__}, 1 thread, {len(images)} images")
     for operator, shape in {"Conv": (4, 4, 3, 3), "Gemm": (4, 4), "MatMul": (4, 4)}.items():
         print(f"BF16 {operator}: {bfloat16(operator, shape)}")

@@ -1,4 +1,4 @@
-"""The benchmark of aneuploidies, on cells whose answers are known."""
+"""The benchmark of aneuploidies, on cells with a known outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOST_21 = np.delete(FEMALE, 41)
 
 
 def tables(folder: Path, evidence: np.ndarray, cells: list[np.ndarray]) -> str:
-    """What the benchmark prints of ``cells`` (class indices), each chromosome with its class's row of ``evidence``."""
+    """The benchmark's output for ``cells`` (class indices), with the row of ``evidence`` of each class."""
     sizes = [len(cell) for cell in cells]
     true = np.concatenate(cells)
     names = np.repeat([f"cell{k}" for k in range(len(cells))], sizes)
@@ -44,24 +44,24 @@ def shares(printed: str, kind: str, strength: str) -> list[float]:
 
 
 @pytest.fixture(scope="module")
-def sure(tmp_path_factory: pytest.TempPathFactory) -> str:
+def certain(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Tables of a classifier that is right and certain: 12 nats."""
     evidence = np.where(np.eye(24, dtype=bool), 0.0, -12.0)
-    return tables(tmp_path_factory.mktemp("sure"), evidence, [FEMALE, FEMALE, LOST_21])
+    return tables(tmp_path_factory.mktemp("certain"), evidence, [FEMALE, FEMALE, LOST_21])
 
 
 @pytest.mark.parametrize("kind", ["normal", "loss", "gain", "gain and loss", "abnormal in truth"])
-def test_a_certain_classifier_is_believed(sure: str, kind: str) -> None:
-    assert shares(sure, kind, "2.5") == [100, 0, 0]
+def test_certain_classifier_is_right_for_every_kind(certain: str, kind: str) -> None:
+    assert shares(certain, kind, "2.5") == [100, 0, 0]
 
 
-def test_a_prior_that_is_too_strong_hides_what_keeps_the_count(sure: str) -> None:
-    right, false_normal, _ = shares(sure, "gain and loss", "10.0")
+def test_too_strong_prior_hides_a_gain_and_loss(certain: str) -> None:
+    right, false_normal, _ = shares(certain, "gain and loss", "10.0")
     assert right < 5
     assert false_normal > 95
 
 
-def test_evidence_that_says_nothing_leaves_every_cell_normal(tmp_path: Path) -> None:
+def test_uniform_evidence_makes_every_cell_normal(tmp_path: Path) -> None:
     blind = tables(tmp_path, np.zeros((24, 24)), [FEMALE, FEMALE])
     assert shares(blind, "normal", "2.5")[1] == 0  # false abnormal
     assert shares(blind, "gain and loss", "2.5")[1] == 100  # false normal

@@ -1,4 +1,4 @@
-"""The benchmark of speed, on networks of two operators and a cell of sticks."""
+"""The benchmark of classification speed, on small networks and a cell of sticks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_report(path: Path) -> Path:
     return path
 
 
-def test_every_contender_gets_a_row(tmp_path: Path) -> None:
+def test_every_contender_has_a_row(tmp_path: Path) -> None:
     embedder = write_network(
         tmp_path / "embedder.onnx", "appearance", (1, ROWS, COLUMNS), {"scores": 52, "embedding": 128}
     )

@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_batch_size_gets_a_row_and_the_plot_a_line(tmp_path: Path) -> None:
+def test_every_batch_size_has_a_row_and_the_plot_a_line(tmp_path: Path) -> None:
     plot = tmp_path / "engines.png"
     options = ["--networks", "router", "--engines", "cpu", "--batches", "1", "64", "--rounds", "3", "--threads", "1"]
     run = subprocess.run(
@@ -26,9 +26,9 @@ def test_every_batch_size_gets_a_row_and_the_plot_a_line(tmp_path: Path) -> None
     assert run.returncode == 0, run.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines() if "|" in line][2:]
     assert [row[:3] for row in rows] == [["router", "cpu", "1"], ["router", "cpu", "64"]]
-    alone, together = ([float(cell) for cell in row[3:]] for row in rows)
-    assert together[0] > alone[0]
-    for fastest, median, throughput, processor, memory in (alone, together):
+    smallest, largest = ([float(cell) for cell in row[3:]] for row in rows)
+    assert largest[0] > smallest[0]
+    for fastest, median, throughput, processor, memory in (smallest, largest):
         assert median >= fastest > 0
         assert throughput > 0 < processor
         assert 30 < memory < 2000

@@ -1,4 +1,4 @@
-"""Held-out answers on their way to ``karyo evaluate classes``."""
+"""Held-out predictions as files of ``karyo evaluate classes``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CELL = np.repeat(np.arange(23), 2)
 
 
 def write_fold(path: Path, cell: str, report: str = "a") -> Path:
-    """A cell of 46,XX and a piece of debris. The last X is taken for a 7 at first sight, and one 3 for upside down."""
+    """Write a cell of 46,XX and debris; alone, the last X is predicted as 7, and one 3 upside down."""
     true = np.append(CELL, -1)
     joint = np.where(np.arange(24) == true[:, None], 0.0, -9.0)[..., None] + np.log([0.9, 0.1])
     joint[45, [22, 6]] += [[0.0], [9.7]]
@@ -55,7 +55,7 @@ def test_two_folds_are_evaluated_as_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = evaluate_classes(tmp_path / "out" / "truth.csv", tmp_path / "out" / "predictions.csv", resamples=0)
     assert (found["chromosomes"], found["cells"], found["missing"]) == (94, 2, 0)
-    assert found["accuracy_top1"] == pytest.approx(45 / 47)  # seen alone, debris is given a class, and little score
+    assert found["accuracy_top1"] == pytest.approx(45 / 47)  # alone, debris gets a class with a low score
     assert found["confusion"]["X"] == {"X": 2, "7": 2}
     assert found["accuracy_assigned"] == 1
     assert found["no_class"]["isolated"]["auroc"] == 1
@@ -63,14 +63,14 @@ def test_two_folds_are_evaluated_as_one(tmp_path: Path) -> None:
     assert found["polarity"]["wrong_per_class"] == {"3": 2}
 
 
-def test_a_chromosome_belongs_to_one_fold(tmp_path: Path) -> None:
+def test_chromosome_in_two_folds_is_rejected(tmp_path: Path) -> None:
     fold = write_fold(tmp_path / "1.npz", "c")
     done = convert(tmp_path, fold, fold)
     assert done.returncode != 0
     assert "47 chromosomes are in two folds" in done.stderr
 
 
-def test_reports_keep_their_files_apart(tmp_path: Path) -> None:
+def test_files_of_several_reports_start_with_the_report(tmp_path: Path) -> None:
     folds = write_fold(tmp_path / "1.npz", "c", "a"), write_fold(tmp_path / "2.npz", "c", "b")
     assert convert(tmp_path, *folds).returncode == 0
     found = evaluate_classes(tmp_path / "out" / "truth.csv", tmp_path / "out" / "predictions.csv", resamples=0)
@@ -78,11 +78,11 @@ def test_reports_keep_their_files_apart(tmp_path: Path) -> None:
     assert found["by"]["report"]["b"]["chromosomes"] == 47
 
 
-def test_with_counts_known_what_a_cell_cannot_have_is_ruled_out(tmp_path: Path) -> None:
+def test_known_counts_exclude_a_class_that_the_cell_lacks(tmp_path: Path) -> None:
     write_fold(tmp_path / "fold.npz", "a/1")
     with np.load(tmp_path / "fold.npz") as stored:
         real = {name: stored[name][:46] for name in stored.files}  # without the debris
-    real["joint"][45, [22, 6]] += [[-7.0], [0.0]]  # so sure of a 7 that only the counts speak against it
+    real["joint"][45, [22, 6]] += [[-7.0], [0.0]]  # only the counts contradict a 7
     np.savez(tmp_path / "fold.npz", **real)
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.accuracy.known_counts", tmp_path / "fold.npz"],

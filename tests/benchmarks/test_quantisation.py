@@ -1,4 +1,4 @@
-"""The benchmark of eight bits, on two simulated metaphases."""
+"""The benchmark of 8-bit networks, on two simulated metaphase images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytest.importorskip("onnx", reason="the extra `train` brings onnx")
 ROOT = Path(__file__).parents[2]
 
 
-def test_eight_bits_answer_otherwise_than_the_cpu_engine(tmp_path: Path) -> None:
+def test_8_bit_networks_deviate_more_than_the_cpu_engine(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "benchmarks.speed.quantisation", "--limit", "2"],
         env=os.environ | {"KARYO_TEST_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"},

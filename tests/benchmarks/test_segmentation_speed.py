@@ -1,4 +1,4 @@
-"""The benchmark of segmentation's speed, beside a program that answers as Mask R-CNN's does, and its counting."""
+"""The benchmark of segmentation speed, with a program that answers like Mask R-CNN's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.simulation import simulate
 ROOT = Path(__file__).parents[2]
 
 
-def test_operations_and_parameters_are_those_of_the_layers() -> None:
+def test_operations_and_parameters_equal_those_of_the_layers() -> None:
     layers = [(16, 32, 2 * 25), (32, 32, 16 * 9), (64, 16, 32 * 9), (80, 8, 64 * 9)]  # channels, side, inputs of each
     linear = [(8, 32), (112, 64), (64, 5)]
     found = cost(resolve("router").path)
@@ -26,7 +26,7 @@ def test_operations_and_parameters_are_those_of_the_layers() -> None:
     assert weights < found.parameters < 1.02 * weights  # those of the normalisations
 
 
-def test_both_are_asked_for_every_image(tmp_path: Path) -> None:
+def test_both_programs_get_every_image(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for seed in range(2):
         cell = simulate({21: 2, 1: 2}, seed=seed, contrast="fluorescence", nuclei=0, debris=0, shape=(180, 220))
