@@ -1,4 +1,4 @@
-"""A worker dies at every step of an image: nothing is lost, repeated or blamed on another image."""
+"""A worker dies at every step of an image, and nothing is lost or repeated."""
 
 from __future__ import annotations
 

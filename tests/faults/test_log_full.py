@@ -1,4 +1,4 @@
-"""PostgreSQL has no room for its write-ahead log: it ends until there is room, and then the work goes on."""
+"""PostgreSQL ends while its write-ahead log has no room, and then the work goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis crash, drop connections and answer late while a worker analyses images."""
+"""PostgreSQL and Redis crash, drop connections and answer late under a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image that kills its process, by a segmentation fault or for lack of memory, is quarantined alone."""
+"""An image that kills its process is quarantined, and the others end done."""
 
 from __future__ import annotations
 

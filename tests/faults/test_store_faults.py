@@ -1,4 +1,4 @@
-"""The object store is slow, refuses, breaks off, returns wrong bytes or is full while a worker uses it."""
+"""The object store is slow, refuses, breaks off, returns wrong bytes or is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failpoint kills at its step, for its subject, and only once if asked."""
+"""A failpoint kills at its step, for its subject, and only once on request."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_it_kills_at_its_step_and_for_its_subject(armed: str, dies: bool) -> Non
     assert status(KARYO_FAILPOINT=armed) == (-signal.SIGKILL if dies else 0)
 
 
-def test_a_file_named_after_a_step_buys_one_death_there(tmp_path: Path) -> None:
+def test_a_file_named_after_a_step_causes_one_death_there(tmp_path: Path) -> None:
     (tmp_path / "begun").touch()
     (tmp_path / "stored").touch()
     assert [status(KARYO_FAILPOINTS=str(tmp_path)) for _ in range(2)] == [-signal.SIGKILL, 0]
     assert [file.name for file in tmp_path.iterdir()] == ["stored"]
 
 
-def test_a_file_buys_one_death(tmp_path: Path) -> None:
+def test_a_file_causes_one_death(tmp_path: Path) -> None:
     once = tmp_path / "once"
     once.touch()
     environment = {"KARYO_FAILPOINT": "begun", "KARYO_FAILPOINT_ONCE": str(once)}

@@ -1,4 +1,4 @@
-"""What every object store promises, asked of a directory and of S3 over HTTP."""
+"""Contract of every object store, tested on a directory and on S3 over HTTP."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         real.delete(key)
 
 
-def test_gives_back_what_was_put(store: ObjectStore) -> None:
+def test_get_returns_the_bytes_of_put(store: ObjectStore) -> None:
     key = store.put(b"metaphase")
     digest = hashlib.sha256(b"metaphase").hexdigest()
     assert key == f"sha256/{digest[:2]}/{digest[2:]}"
@@ -54,10 +54,10 @@ def test_putting_again_changes_nothing(store: ObjectStore) -> None:
 
 
 def test_many_threads_may_put_the_same_bytes(store: ObjectStore) -> None:
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     def put(_: int) -> str:
-        together.wait()
+        barrier.wait()
         return store.put(b"everybody's")
 
     with ThreadPoolExecutor(4) as threads:
@@ -65,7 +65,7 @@ def test_many_threads_may_put_the_same_bytes(store: ObjectStore) -> None:
     assert store.get(key_of(b"everybody's")) == b"everybody's"
 
 
-def test_missing_is_said(store: ObjectStore) -> None:
+def test_a_missing_object_is_reported(store: ObjectStore) -> None:
     assert not store.has(ABSENT)
     with pytest.raises(ObjectMissing, match=ABSENT):
         store.get(ABSENT)
@@ -92,7 +92,7 @@ def test_a_usable_store_passes_its_check(store: ObjectStore) -> None:
 @pytest.mark.parametrize(
     "key", ["", "../../etc/passwd", "sha256/ab/../../x", "/etc/passwd", ABSENT.upper(), ABSENT + "\n"]
 )
-def test_only_keys_are_looked_up(store: ObjectStore, key: str) -> None:
+def test_other_strings_than_keys_are_refused(store: ObjectStore, key: str) -> None:
     for method in (store.get, store.has, store.delete):
         with pytest.raises(ValueError, match="not an object key"):
             method(key)

@@ -1,4 +1,4 @@
-"""What a store says when it is down, full or misnamed, and that it leaves nothing half-written."""
+"""A store that is down, full or misnamed says so, and leaves no partial object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from storage import DirectoryStore, S3Store, StoreUnavailable, key_of, open_store
 
 
-def test_a_store_that_is_down_says_so_soon(s3_endpoint: str) -> None:
+def test_an_outage_is_raised_within_seconds(s3_endpoint: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         store = S3Store("bucket", endpoint_url=f"http://127.0.0.1:{free.getsockname()[1]}")
@@ -38,7 +38,7 @@ def test_a_bucket_that_does_not_exist_is_not_a_missing_object(s3_endpoint: str) 
             use()
 
 
-def test_large_objects_travel_in_parts(s3_client: Any, s3_endpoint: str, bucket: str) -> None:
+def test_large_objects_are_uploaded_in_parts(s3_client: Any, s3_endpoint: str, bucket: str) -> None:
     store = S3Store(bucket, endpoint_url=s3_endpoint, multipart_bytes=6 * 2**20)
     data = os.urandom(11 * 2**20)
     assert store.put(data) == store.put(data)
@@ -64,7 +64,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-def test_a_full_disk_keeps_no_half_object(tiny_disk: Path) -> None:
+def test_a_full_disk_keeps_no_partial_object(tiny_disk: Path) -> None:
     store = DirectoryStore(tiny_disk)
     small = store.put(b"small")
     with pytest.raises(StoreUnavailable, match=os.strerror(errno.ENOSPC)):
@@ -85,7 +85,7 @@ except StoreUnavailable as error:
 """
 
 
-def test_a_write_cut_short_keeps_no_half_object(tmp_path: Path) -> None:
+def test_an_interrupted_write_keeps_no_partial_object(tmp_path: Path) -> None:
     def allow_small_files_only() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -110,7 +110,7 @@ def test_a_directory_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
             use()
 
 
-def test_what_a_killed_process_has_half_written_is_no_object_and_goes_after_some_hours(tmp_path: Path) -> None:
+def test_a_part_of_a_killed_process_is_no_object_and_is_removed_after_hours(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
@@ -131,7 +131,7 @@ DirectoryStore(Path(sys.argv[1])).put(b"half")
     assert list((tmp_path / "parts").iterdir()) == []
 
 
-def test_a_damaged_object_of_another_size_is_mended_by_putting_it_again(tmp_path: Path) -> None:
+def test_putting_a_damaged_object_of_another_size_again_repairs_it(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     key = store.put(b"metaphase")
     (tmp_path / key).chmod(0o644)

@@ -1,4 +1,4 @@
-"""Laboratory of the worker tests: images in a store and a database, worker processes, a scheduler in a thread."""
+"""Laboratory of the worker tests: images, worker processes and a scheduler thread."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Laboratory:
 
     @staticmethod
     def wait_for_exit(process: subprocess.Popen[bytes], seconds: float) -> int:
-        """Return the exit status of a process; raise ``TimeoutError`` if it still runs after ``seconds``."""
+        """Return the exit status of a process, or raise ``TimeoutError`` after ``seconds``."""
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Real worker whose pipeline finds two chromosomes in every image, for tests of everything but the science."""
+"""Real worker whose pipeline detects two chromosomes in every image, without science."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FAULTS = {
 
 
 class NullPipeline:
-    """Pipeline with the parameters ``seconds``, of one image, and ``fault``, a name of ``FAULTS``."""
+    """Pipeline with the parameters ``seconds`` per image and ``fault``, a name of ``FAULTS``."""
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters

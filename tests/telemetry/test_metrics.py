@@ -1,4 +1,4 @@
-"""Values of forked processes are added up, and the dead have nothing in hand."""
+"""Values of forked processes are added up, and killed processes do not count as busy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_counts_of_forked_processes_are_added_up() -> None:
     assert values.ValueClass is values.MutexValue
 
 
-def test_what_a_killed_process_had_in_hand_is_in_nobodys_hand() -> None:
+def test_a_killed_process_is_not_busy() -> None:
     def work() -> None:
         with metrics.track_task("karyo.analyse_chunk"):
             ready.touch()
@@ -55,7 +55,7 @@ def test_folders_of_killed_processes_are_removed() -> None:
         assert not left.exists()
 
 
-def test_the_memory_of_every_child_is_told() -> None:
+def test_the_memory_of_every_child_is_exported() -> None:
     pid = fork(lambda: time.sleep(60))
     try:
         with metrics.multiprocess_registry() as registry:
@@ -67,7 +67,7 @@ def test_the_memory_of_every_child_is_told() -> None:
         os.waitpid(pid, 0)
 
 
-def test_names_are_those_that_prometheus_shows() -> None:
+def test_names_of_metrics_are_those_of_prometheus() -> None:
     names = set(metrics.metric_labels())
     assert {"karyo_images_total", "karyo_stage_seconds_bucket", "karyo_queue_oldest_seconds"} <= names
     assert "karyo_images" not in names

@@ -1,4 +1,4 @@
-"""Probes and metrics over HTTP, and what a forked process must let go of."""
+"""Probes and metrics over HTTP, and a sidecar that ends with its process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def broken() -> None:
 
 
 def fine() -> None:
-    """All is well."""
+    """Pass the check."""
 
 
 def test_each_probe_answers_for_its_checks_and_metrics_for_the_registry() -> None:
@@ -46,7 +46,7 @@ def test_each_probe_answers_for_its_checks_and_metrics_for_the_registry() -> Non
         ask(server.address, "/healthz")
 
 
-def test_a_check_of_ours_says_what_it_found() -> None:
+def test_the_message_of_a_failed_check_is_shown() -> None:
     def silent() -> None:
         raise CheckFailed("silent for 301 s")
 
@@ -63,7 +63,7 @@ def test_a_pulse_fails_when_it_stops() -> None:
     pulse.check()
 
 
-def test_a_taken_address_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_taken_address_stops_no_process(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with serve_probes(address, CollectorRegistry(), alive={}, ready={}) as server:
@@ -71,7 +71,7 @@ def test_a_taken_address_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
     assert "probes.unavailable" in caplog.text
 
 
-def test_the_process_beside_ends_with_a_killed_one_and_frees_the_port() -> None:
+def test_the_sidecar_ends_with_a_killed_process_and_frees_the_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     pid = os.fork()

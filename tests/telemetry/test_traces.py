@@ -1,4 +1,4 @@
-"""Log lines carry the ids of what is being done; with the extra, spans reach a collector."""
+"""Log lines carry the ids of their span; with the extra, spans reach a collector."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def test_lines_within_a_span_carry_its_ids_and_one_trace() -> None:
         assert line()["trace"] != outer
 
 
-def test_a_stage_is_timed_if_it_ends_well() -> None:
+def test_a_stage_that_raises_is_not_counted() -> None:
     def count() -> float:
-        return REGISTRY.get_sample_value("karyo_stage_seconds_count", {"stage": "dream"}) or 0
+        return REGISTRY.get_sample_value("karyo_stage_seconds_count", {"stage": "measure"}) or 0
 
     before = count()
-    with stage("dream"):
+    with stage("measure"):
         pass
-    with pytest.raises(ArithmeticError), stage("dream"):
+    with pytest.raises(ArithmeticError), stage("measure"):
         raise ArithmeticError
     assert count() == before + 1
 
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[Any]]]:
-    """A collector of OpenTelemetry on a free port: its address, and the spans that reached it."""
+    """Run a collector of OpenTelemetry; yield its address and the spans that reach it."""
     received: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Fleets of real workers on real PostgreSQL and Redis: every image is analysed once, whatever is killed."""
+"""Fleets of real workers analyse every image once, whatever is killed."""
 
 from __future__ import annotations
 

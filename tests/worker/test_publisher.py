@@ -1,4 +1,4 @@
-"""Messages carry ids only, urgent ones come first, and an outage of the broker is a ``ConnectionError``."""
+"""Messages carry ids only, urgent ones come first, and an outage is a ``ConnectionError``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger bounds pixels and images in memory, and knows which leases are valid, unwritten or exclusive."""
+"""The ledger bounds memory, and knows which leases are valid, unwritten or exclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leases are renewed while there is work; lost ones are noticed; a process without progress is reported."""
+"""Leases are renewed, lost ones are noticed, and a process without progress is reported."""
 
 from __future__ import annotations
 

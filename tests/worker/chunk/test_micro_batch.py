@@ -1,4 +1,4 @@
-"""Items that arrive within a moment are one batch, none is left behind, and draining does not wait."""
+"""Items that arrive within the delay are one batch, and draining does not wait."""
 
 from __future__ import annotations
 
