@@ -1,1 +1,1 @@
-"""Code that every training uses: checkpoints, optimiser, ONNX export and restore, model cards."""
+"""Code that every training uses: checkpoint, optimiser, ONNX export and restore, card."""

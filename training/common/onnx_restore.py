@@ -63,7 +63,7 @@ def read_weights(exported: Path) -> dict[str, Tensor]:
 
 
 def _normalised_layers(network: nn.Module) -> Iterator[tuple[str, Any, nn.Module]]:
-    """Yield name, layer and batch normalisation of each layer that a batch normalisation follows."""
+    """Yield name, layer and batch normalisation of each layer with one after it."""
     for name, part in network.named_modules():
         if isinstance(part, nn.Sequential):
             for place, (layer, following) in enumerate(zip(part, list(part)[1:], strict=False)):

@@ -1,4 +1,4 @@
-"""Optimisation of a network: AdamW, one cycle of the learning rate, averaged weights, checkpoints."""
+"""Optimisation of a network: AdamW, learning rate cycle, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from training.common.checkpoint import Checkpoint
 
 
 class Optimiser:
-    """AdamW with one cycle of the learning rate, and an exponential moving average of the weights.
+    """AdamW with one cycle of the learning rate, and a moving average of the weights.
 
     Args:
         network: network to train; it is moved to the channels-last memory format.

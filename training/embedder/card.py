@@ -26,7 +26,7 @@ _INTERFACE = {
 
 
 def write_embedder_card(weights: Path, config: EmbedderConfig, reports: Sequence[str], chromosomes: int) -> None:
-    """Write the card of a trained network, with the accuracies of the folds of the same configuration.
+    """Write the card of a trained network, with the accuracies of its cross-validation.
 
     Args:
         weights: ONNX file; the folders of the folds are next to its folder.

@@ -1,4 +1,4 @@
-"""Training data of the embedding network: straightened chromosomes of karyotype reports on canvases."""
+"""Training data of the embedding network: straightened chromosomes on canvases."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Chromosomes:
 
     @property
     def centromere(self) -> NDArray[np.float32]:
-        """(N,) row of the centromere on the canvas, by the ideogram; NaN where the polarity is unknown."""
+        """(N,) row of the centromere, by the ideogram; NaN where the polarity is unknown."""
         body = self.canvas.max(axis=2) > _MIN_BODY_LEVEL
         first, last = body.argmax(axis=1), body.shape[1] - body[:, ::-1].argmax(axis=1)
         share = np.array([centromere_index(k + 1) for k in range(len(CLASS_NAMES))])[self.class_index]

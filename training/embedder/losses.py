@@ -42,9 +42,9 @@ def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Te
 
 
 def margin_softmax(cosine: Tensor, right: Tensor, scale: float = 16.0, margin: float = 0.2) -> Tensor:
-    """Return the cross entropy of scaled cosines with a margin (CosFace, Wang et al. 2018, Eq. 4).
+    """Return the cross entropy of scaled cosines with a margin.
 
-    The probability of several right prototypes is their sum.
+    After CosFace (Wang et al. 2018, Eq. 4). The probability of several right prototypes is their sum.
 
     Args:
         cosine: (N, PROTOTYPES).
@@ -60,9 +60,9 @@ def margin_softmax(cosine: Tensor, right: Tensor, scale: float = 16.0, margin: f
 
 
 def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) -> Tensor:
-    """Return the triplet loss over the semi-hard triplets of a batch (KaryoXpert, Chen et al. 2024, Eq. 3).
+    """Return the triplet loss over the semi-hard triplets of a batch.
 
-    Distances are cosines, and polarity is ignored.
+    After KaryoXpert (Chen et al. 2024, Eq. 3). Distances are cosines, and polarity is ignored.
 
     Args:
         embedding: (N, D) unit vectors.
@@ -78,7 +78,7 @@ def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) ->
 
 
 def polarity_loss(logit: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
-    """Return the mean binary cross entropy of the polarity over chromosomes where it is known; 0 without any.
+    """Return the mean cross entropy of known polarities; 0 if none is known.
 
     Args:
         logit: (N,) log-odds that the p arm is up.

@@ -1,4 +1,4 @@
-"""Objects without a class, made of chromosomes: merged pairs, markers of two halves, pieces, debris."""
+"""Objects without a class: merged pairs, markers of two halves, pieces, debris."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _between(low: float, high: float, random: torch.Generator) -> float:
 
 
 def merged_pair(one: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
-    """Return two chromosomes end to end, or side by side, overlapping as far as the canvas requires."""
+    """Return two chromosomes end to end or side by side; they overlap to fit the canvas."""
     height, width = one.shape[1:]
     if _between(0, 1, random) < 0.5:
         apart = round(_between(0.15, 0.3, random) * height)

@@ -1,4 +1,6 @@
-"""Adaptation of the embedding network to the unlabelled metaphase images of a laboratory (self-training).
+"""Adaptation of the embedding network to a laboratory by self-training.
+
+The metaphase images of the laboratory have no labels.
 
 The assignment of a whole cell is more reliable than the prediction of one chromosome: each class occurs about twice.
 The assigned classes are the labels from which the network learns (pseudo-labels, Lee 2013). The rest of each batch are
@@ -43,15 +45,13 @@ _HELD_OUT_EVERY = 5  # cells; every fifth is held out to measure the agreement
 _MIN_GAIN = 0.05  # rise of the agreement, 0..1; without a gain in accuracy it rose by 0.038 at most
 
 
-def adapt(
-    config: Path | None, out: Path, photographs: Sequence[Path], log: Log = print, start: Path | None = None
-) -> Path:
+def adapt(config: Path | None, out: Path, images: Sequence[Path], log: Log = print, start: Path | None = None) -> Path:
     """Adapt the network to metaphase images: see ``adapt_to``.
 
     Args:
         config: TOML file; None for ``training/configs/adaptation.toml``.
         out: folder of the chromosomes read, with one folder for each configuration's result.
-        photographs: image files; files that are no image, or show no chromosomes, are skipped and logged.
+        images: image files; files that are no image, or show no chromosomes, are skipped and logged.
         log: receives lines of progress.
         start: exported network to start from; None for the one that karyoflow ships.
 
@@ -63,7 +63,7 @@ def adapt(
     """
     settings = read_adaptation_config(config)
     out.mkdir(parents=True, exist_ok=True)
-    unlabelled = read_images(photographs, out, log)
+    unlabelled = read_images(images, out, log)
     return adapt_to(unlabelled, settings, out, log, start or resolve(EMBEDDER).path)
 
 
@@ -185,7 +185,7 @@ def pseudo_label(weights: Path, unlabelled: Chromosomes) -> Chromosomes:
 
 
 def agreement(weights: Path, unlabelled: Chromosomes) -> float:
-    """Return the share of chromosomes, 0..1, whose own prediction agrees with their cell's assignment."""
+    """Return the share of chromosomes, 0..1, whose prediction is the assigned class."""
     pairs = _predict_and_assign(weights, unlabelled)
     return round(float(np.mean([prediction.top5[0][0] == assignment.class_id for prediction, assignment in pairs])), 4)
 

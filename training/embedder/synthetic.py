@@ -1,4 +1,4 @@
-"""Simulated chromosomes as training data: every class drawn from its ideogram in three stains, p arm up."""
+"""Simulated chromosomes as training data: all classes in three stains, p arm up."""
 
 from __future__ import annotations
 

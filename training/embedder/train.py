@@ -24,7 +24,7 @@ from training.embedder.validate import measure_held_out
 def train(
     config: Path | None, out: Path, log: Log = print, *, fold: int | None = None, without: str | None = None
 ) -> Path:
-    """Read the reports, train, export ``embedder.onnx``, and validate it on held-out chromosomes if there are any.
+    """Train, export ``embedder.onnx``, and validate it on held-out chromosomes if there are any.
 
     An interrupted training continues from its last checkpoint.
 
@@ -88,7 +88,7 @@ def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
 
 
 def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without: str | None) -> NDArray[np.bool_]:
-    """Return which chromosomes to hold out: whole cases, or a whole report, and never simulated ones.
+    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated ones.
 
     Args:
         chromosomes: all N chromosomes.

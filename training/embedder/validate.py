@@ -1,4 +1,4 @@
-"""Validation of the exported embedding network on held-out chromosomes, by the code of the pipeline."""
+"""Validation of the exported embedding network by the code of the pipeline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELD_OUT = "held-out.npz"
 
 
 def measure_held_out(weights: Path, chromosomes: Chromosomes, folder: Path) -> dict[str, dict[str, float]]:
-    """Classify chromosomes; write the predictions to ``HELD_OUT`` and the accuracies to ``metrics.json``.
+    """Classify chromosomes; write ``HELD_OUT`` (predictions) and ``metrics.json``.
 
     Args:
         weights: exported network.

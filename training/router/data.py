@@ -1,4 +1,4 @@
-"""Labelled regions of simulated metaphases, cut out by the contour separation of the pipeline."""
+"""Labelled regions of simulated metaphases, separated as in the pipeline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.simulation.appearance import Appearance, Contrast, Optics, default
 from training.simulation.background import add_debris, add_nuclei
 from training.simulation.chromosome import Patch, draw_chromosome
 from training.simulation.karyotype_reports import ReportCell, read_cells
-from training.simulation.metaphase import add_stain
+from training.simulation.metaphase import combine
 from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, arrange
 
@@ -116,12 +116,7 @@ def compose_metaphase(rng: np.random.Generator, cell: ReportCell | None) -> tupl
     canvas = Canvas(_SHAPE)
     touching, overlapping = int(rng.integers(4, 14)), int(rng.integers(2, 10))
     placed = arrange(draw_one, NORMAL_COUNT, canvas, rng, touching=touching, overlapping=overlapping)
-    stain = np.zeros(_SHAPE, np.float32)
-    truth = np.zeros((len(placed), *_SHAPE), bool)
-    for mask, item in zip(truth, placed, strict=True):
-        add_stain(stain, item)
-        h, w = item.patch.mask.shape
-        mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
+    stain, truth = combine(placed, _SHAPE)
     apart = rng.random() < 0.4
     taken = canvas.near.copy() if apart else np.zeros(_SHAPE, bool)
     for size, most, kind in ((1.0, 3, contrast), (0.4, 2 if apart else 6, contrast), (0.14, 40, "fluorescence")):
@@ -217,7 +212,7 @@ def classify_content(shares: NDArray[np.float64], covered: float) -> int | None:
 
 
 def split_region(region: Contour, rng: np.random.Generator) -> list[Contour]:
-    """Return the pieces of a region on both sides of a cut across its longest extent, without tiny ones."""
+    """Return both pieces of a region cut across its longest extent, unless they are tiny."""
     rows, columns = np.nonzero(region.mask)
     points = np.column_stack([columns, rows]) - (columns.mean(), rows.mean())
     direction = np.linalg.svd(points, full_matrices=False)[2][0]

@@ -28,7 +28,7 @@ _VERIFIED_REGIONS = 300
 
 
 def train(config: Path | None, out: Path, log: Log = print) -> Path:
-    """Simulate the data, train, validate on held-out regions, and export ``router.onnx`` with its card.
+    """Simulate regions, train, validate, and export ``router.onnx`` with its card.
 
     An interrupted training continues after its last completed epoch. It uses one thread, so that a seed gives the same
     weights on the same machine.

@@ -1,4 +1,4 @@
-"""Training samples of the segmenter: tiles of simulated metaphases, composed of single chromosomes.
+"""Training samples of the segmenter: tiles composed of single chromosomes.
 
 Masks need no annotator: single chromosomes of karyotype reports are placed apart, touching and overlapping, and the
 microscope is simulated (KaryoXpert, Chen et al. 2024, section 3.2.3).

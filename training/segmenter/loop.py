@@ -29,7 +29,7 @@ _RESTORE_BATCHES = 4  # batches on which an exported network's batch normalisati
 
 
 def build_segmenter(widths: Sequence[int]) -> Segmenter:
-    """Return an untrained network whose maps ``karyotyping.segmentation.instance_decoding`` decodes.
+    """Return an untrained network with the maps of the pipeline's segmenter.
 
     Args:
         widths: channels at a half, a quarter, an eighth and a sixteenth of the resolution.
@@ -172,5 +172,5 @@ class LossLog:
 
 
 def _average_decay(averaging: float, steps: float) -> float:
-    """Return the decay of the moving average; it rises with the steps, so that short trainings forget their start."""
+    """Return the decay of the average; it rises, so that short trainings forget their start."""
     return min(averaging, (1 + steps) / (10 + steps))

@@ -149,7 +149,7 @@ def accept_consensus(consensus: Sequence[Consensus], image: Normalised) -> Label
 
 
 def _axis(region: Contour, zoom: float) -> NDArray[np.float32] | None:
-    """Return the medial axis (AXIS_POINTS, 2), computed at canonical scale; None if the region is too small.
+    """Return the medial axis (AXIS_POINTS, 2); None if the region is too small.
 
     Args:
         region: region in the image.
@@ -187,7 +187,7 @@ def interleave(simulated: Stream, labelled: Sequence[LabelledImage], seed: int) 
 
 
 def cut_sample(labelled: LabelledImage, rng: np.random.Generator) -> Sample:
-    """Cut a tile near a labelled chromosome out of an image, with random zoom, exposure and orientation."""
+    """Cut out a tile near a labelled chromosome, at random zoom, exposure and orientation."""
     image, size = labelled.image, (TRAINING_TILE_SIDE, TRAINING_TILE_SIDE)
     max_zoom = _SMALL_ZOOM if rng.random() < 0.5 else _LARGE_ZOOM
     zoom = float(np.exp(rng.uniform(-max_zoom, max_zoom))) / image.scale

@@ -1,6 +1,8 @@
-"""How a tile of a metaphase is simulated: single chromosomes are laid down, and a microscope looks at them."""
+"""Simulation of a tile of a metaphase: clusters of chromosomes, and a microscope."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -19,161 +21,211 @@ from training.simulation.deform import DeformedChromosome, SingleChromosome, def
 from training.simulation.microscope import capture, illumination
 from training.simulation.noise import blur, smooth_noise
 
-_MARGIN = 16
-"""Pixels that the photograph goes on beyond the tile, so that blur has no border."""
-_SIDE = TRAINING_TILE_SIDE + 2 * _MARGIN
-_ZOOM = (0.65, 1.4)
-_CONDENSED = (0.6, 1.7)
-"""How long the chromosomes of a cell are beside those of its report, their width being the same."""
-_UNEVEN = 0.45
-"""Largest standard deviation of the log of the brightness of a cell's chromosomes; real stains are that uneven."""
-_PATCHY, _PATCH = 0.3, 8.0
-"""Share of fields whose stain rises and falls across the spread, and over how many widths."""
-_ANOTHER_STAIN = 0.2
-"""Share of fields whose chromosomes are photographed as if they were stained the other way."""
-_SPOTTED, _SPOTS = 0.4, (0.15, 0.7)
-"""Share of cells with bright heterochromatin, and share of their chromosomes that have it: it is no crossing, not even
-where a chromosome is bent."""
-_RELATIONS = (0.9, 0.7, 1.0, 0.7, 0.4, 0.7, 0.35)
-"""How common ``RELATIONS`` are, on average: ends lie across ends more rarely than a chromosome is bent."""
-_NUCLEI = (0.5, 0.3, 0.13, 0.07)
-"""Shares of fields with none, one, ... nuclei."""
-_PARTED = 0.2
-"""Share of cells whose chromatids stand apart."""
-_BORDERED = 0.15
-"""Share of fields that the border of the photograph cuts."""
+_MARGIN = 16  # px around the tile, so that blur has no border
+_SIDE = TRAINING_TILE_SIDE + 2 * _MARGIN  # px of the simulated area
+_ZOOM = (0.65, 1.4)  # width of the chromosomes in canonical widths
+_STRETCH = (0.6, 1.7)  # length of a cell's chromosomes in lengths of its report, at the same width
+_MAX_BRIGHTNESS_SIGMA = 0.45  # standard deviation of the log brightness within a cell; real stains reach it
+_UNEVEN_SHARE = 0.3  # share of tiles, 0..1, whose stain varies across the spread
+_UNEVEN_SCALE = 8.0  # chromosome widths over which it varies
+_SWAPPED_CONTRAST_SHARE = 0.2  # share of tiles, 0..1, with the contrast that their report does not have
+_SPOTTED_SHARE = 0.4  # share of cells, 0..1, with bright heterochromatin: a bright spot is not always an overlap
+_SPOTTED_CHROMOSOMES = (0.15, 0.7)  # share of their chromosomes, 0..1, that have it
+_RELATION_WEIGHTS = (0.9, 0.7, 1.0, 0.7, 0.4, 0.7, 0.35)
+"""Mean frequencies of ``RELATIONS``: ends overlap ends less often than a chromosome is bent."""
+_NUCLEUS_COUNTS = (0.5, 0.3, 0.13, 0.07)
+"""Shares of tiles with 0, 1, 2 and 3 nuclei."""
+_SPLIT_SHARE = 0.2  # share of cells, 0..1, with separate chromatids
+_BORDER_SHARE = 0.15  # share of tiles, 0..1, with a border of the image
+_MIN_AREA = 0.5  # squared chromosome widths, of a chromosome's part in the tile
 
 
-def render_sample(seed: int, reports: ChromosomeSource) -> Sample:
-    """The field of a seed: a few or a few dozen chromosomes of one cell, wherever the tile lies in its metaphase."""
+def render_sample(seed: int, source: ChromosomeSource) -> Sample:
+    """Simulate the tile of a seed: some chromosomes of one cell, anywhere in its metaphase."""
     rng = np.random.default_rng(seed)
-    domain = int(rng.integers(len(reports.domains)))
-    cell = int(rng.integers(len(reports.domains[domain])))
-    contrast = reports.domains[domain][cell].contrast
-    if rng.random() < _ANOTHER_STAIN:
+    domain = int(rng.integers(len(source.domains)))
+    cell = int(rng.integers(len(source.domains[domain])))
+    contrast = source.domains[domain][cell].contrast
+    if rng.random() < _SWAPPED_CONTRAST_SHARE:
         contrast = "bright_field" if contrast == "fluorescence" else "fluorescence"
     width = CANONICAL_WIDTH * float(np.exp(rng.uniform(*np.log(_ZOOM))))
-    crowd = _gather(reports, (domain, cell), width, contrast, rng)
-    masks, axes, stain = masks_and_stain(crowd, least=0.5 * width**2)
-    light = float(rng.uniform(0.35, 1.6) if contrast == "bright_field" else rng.uniform(0.2, 0.75))
-    if rng.random() < _PATCHY:
-        stain *= np.exp(rng.uniform(0, 0.6) * smooth_noise(stain.shape, _PATCH * width, rng))
-    _surround(stain, crowd.covers > 0, width, contrast, rng)
-    seen = _normalised(light * stain, np.asarray(masks.any(axis=0)), contrast, rng)
+    cluster = _compose(source, (domain, cell), width, contrast, rng)
+    masks, axes, stain = masks_and_stain(cluster, min_area=_MIN_AREA * width**2)
+    brightness = float(rng.uniform(0.35, 1.6) if contrast == "bright_field" else rng.uniform(0.2, 0.75))
+    if rng.random() < _UNEVEN_SHARE:
+        stain *= np.exp(rng.uniform(0, 0.6) * smooth_noise(stain.shape, _UNEVEN_SCALE * width, rng))
+    _add_background(stain, cluster.covers > 0, width, contrast, rng)
+    normalised = _normalised(brightness * stain, np.asarray(masks.any(axis=0)), contrast, rng)
     inside = np.zeros((_SIDE, _SIDE), bool)
     inside[_MARGIN : _MARGIN + TRAINING_TILE_SIDE, _MARGIN : _MARGIN + TRAINING_TILE_SIDE] = True
-    if rng.random() < _BORDERED:
-        _cut(inside, rng)
-    seen[~inside] = 0
+    if rng.random() < _BORDER_SHARE:
+        _cut_border(inside, rng)
+    normalised[~inside] = 0
     masks &= inside
-    kept = masks.sum(axis=(1, 2)) >= 0.5 * width**2
+    kept = masks.sum(axis=(1, 2)) >= _MIN_AREA * width**2
     tile = np.s_[_MARGIN : _MARGIN + TRAINING_TILE_SIDE, _MARGIN : _MARGIN + TRAINING_TILE_SIDE]
     kept_axes = [_resampled(axis) - _MARGIN for axis, k in zip(axes, kept, strict=True) if k]
     return Sample(
-        np.ascontiguousarray(seen[tile]),
+        np.ascontiguousarray(normalised[tile]),
         np.ascontiguousarray(masks[kept][:, *tile]),
         np.array(kept_axes, np.float32).reshape(-1, AXIS_POINTS, 2),
     )
 
 
-def _gather(
-    reports: ChromosomeSource, which: tuple[int, int], width: float, contrast: Contrast, rng: np.random.Generator
-) -> Cluster:
-    """Lay chromosomes of a cell into a round spread, tangled or loose, until enough of it is covered."""
-    domain, cell = which
-    scale = width / reports.width(domain, cell)
+@dataclass(frozen=True, slots=True)
+class _CellStyle:
+    """What the chromosomes of one cell have in common."""
+
+    scale: float
+    """Pixels of the tile per pixel of the report."""
+    width: float
+    """Width of the chromosomes, pixels of the tile."""
+    halo: float
+    """Distance outside of the outline at which the stain has faded to 1 / e, pixels."""
+    tone: float
+    """Exponent of the stain."""
+    flatness: float
+    """Share of the stain without bands, 0..1."""
+    bends: float
+    """Standard deviation of the bends, radians."""
+    brightness_sigma: float
+    """Standard deviation of the log brightness of chromosomes."""
+    spotted: float
+    """Share of chromosomes with bright heterochromatin, 0..1."""
+    split: float
+    """Depth of the groove between the chromatids, 0..1."""
+    stretch: float
+    """Length in lengths of the report."""
+
+
+def _draw_style(scale: float, width: float, contrast: Contrast, rng: np.random.Generator) -> _CellStyle:
     sharp = contrast == "bright_field"
     halo = width * float(rng.uniform(0.04, 0.13) if sharp else rng.uniform(0.08, 0.24))
-    tone, flat = float(np.exp(rng.normal(0, 0.25))), float(rng.choice((0.0, rng.uniform(0, 0.9))))
-    bends, uneven = rng.uniform(0.0, 0.9), rng.uniform(0.0, _UNEVEN)
-    spotted = rng.uniform(*_SPOTS) if rng.random() < _SPOTTED else 0.0
-    parted = rng.uniform(0.2, 0.9) if rng.random() < _PARTED else 0.0
-    condensed = float(np.exp(rng.uniform(*np.log(_CONDENSED))))
-    size = len(reports.domains[domain][cell])
+    tone, flatness = float(np.exp(rng.normal(0, 0.25))), float(rng.choice((0.0, rng.uniform(0, 0.9))))
+    bends, brightness_sigma = rng.uniform(0.0, 0.9), rng.uniform(0.0, _MAX_BRIGHTNESS_SIGMA)
+    spotted = rng.uniform(*_SPOTTED_CHROMOSOMES) if rng.random() < _SPOTTED_SHARE else 0.0
+    split = rng.uniform(0.2, 0.9) if rng.random() < _SPLIT_SHARE else 0.0
+    stretch = float(np.exp(rng.uniform(*np.log(_STRETCH))))
+    return _CellStyle(scale, width, halo, tone, flatness, bends, brightness_sigma, spotted, split, stretch)
 
-    def lay(heading: float | None, place: float) -> DeformedChromosome | None:
-        item = reports.chromosome(domain, cell, int(rng.integers(size)))
-        if item is None:
-            return None
-        course, kink = _winding(item, bends, rng)
-        mirrored = bool(rng.random() < 0.5)
-        turn = 0.0 if heading is None else _heading(item, course, mirrored, place)
-        angle = float(rng.uniform(0, 2 * np.pi)) if heading is None else heading - turn
-        stretch = condensed * float(np.exp(rng.normal(0, 0.06)))
-        laid = deform_chromosome(
-            item, scale=scale, angle=angle, course=course, halo=halo, stretch=stretch, mirrored=mirrored
-        )
-        body = laid.stain**tone
-        if rng.random() < spotted:
-            body = body * (1 + _spot(laid, kink if rng.random() < 0.5 else rng.uniform(0.1, 0.9), width, rng))
-        if parted:
-            body = body * _groove(laid, width, parted * rng.uniform(0.5, 1.0), rng)
-        bright = np.float32(np.exp(rng.normal(0, uneven)))
-        return DeformedChromosome(
-            bright * ((1 - flat) * body + flat * np.minimum(1, 1.6 * laid.stain)), laid.mask, laid.axis
-        )
 
-    crowd = Cluster(
+def _deform(
+    item: SingleChromosome, style: _CellStyle, heading: float | None, place: float, rng: np.random.Generator
+) -> DeformedChromosome:
+    """Bend and stain a chromosome at random.
+
+    Args:
+        item: chromosome of a report.
+        style: style of its cell.
+        heading: direction of its axis at ``place``, radians; any if None.
+        place: place along its axis, 0..1.
+        rng: source of randomness.
+    """
+    course, kink = _winding(item, style.bends, rng)
+    mirrored = bool(rng.random() < 0.5)
+    turn = 0.0 if heading is None else _heading(item, course, mirrored, place)
+    angle = float(rng.uniform(0, 2 * np.pi)) if heading is None else heading - turn
+    stretch = style.stretch * float(np.exp(rng.normal(0, 0.06)))
+    deformed = deform_chromosome(
+        item, scale=style.scale, angle=angle, course=course, halo=style.halo, stretch=stretch, mirrored=mirrored
+    )
+    body = deformed.stain**style.tone
+    if rng.random() < style.spotted:
+        body = body * (1 + _spot(deformed, kink if rng.random() < 0.5 else rng.uniform(0.1, 0.9), style.width, rng))
+    if style.split:
+        body = body * _groove(deformed, style.width, style.split * rng.uniform(0.5, 1.0), rng)
+    brightness = np.float32(np.exp(rng.normal(0, style.brightness_sigma)))
+    flat = np.minimum(1, 1.6 * deformed.stain)
+    stain = brightness * ((1 - style.flatness) * body + style.flatness * flat)
+    return DeformedChromosome(stain, deformed.mask, deformed.axis)
+
+
+def _compose(
+    source: ChromosomeSource, which: tuple[int, int], width: float, contrast: Contrast, rng: np.random.Generator
+) -> Cluster:
+    """Place chromosomes of a cell in a round spread until enough of it is covered.
+
+    Args:
+        source: source of the chromosomes.
+        which: domain and cell.
+        width: width of the chromosomes, pixels.
+        contrast: contrast of the tile.
+        rng: source of randomness.
+    """
+    domain, cell = which
+    style = _draw_style(width / source.width(domain, cell), width, contrast, rng)
+    size = len(source.domains[domain][cell])
+
+    def make(heading: float | None, place: float) -> DeformedChromosome | None:
+        item = source.chromosome(domain, cell, int(rng.integers(size)))
+        return None if item is None else _deform(item, style, heading, place, rng)
+
+    cluster = Cluster(
         (_SIDE, _SIDE),
         gap=float(rng.uniform(0.05, 0.6)) * width,
-        most_covered=float(rng.uniform(0.3, 0.6)),
-        most_members=int(rng.integers(2, 10)),
+        max_covered=float(rng.uniform(0.3, 0.6)),
+        max_members=int(rng.integers(2, 10)),
     )
     centre, radius = rng.uniform(0, _SIDE, 2), rng.uniform(6, 20) * width
-    clear = rng.uniform(0, 1, 2) * _SIDE  # where the spread lies open: some tiles show its edge
+    fallback = rng.uniform(0, 1, 2) * _SIDE  # for positions outside: some tiles show the edge of the spread
 
-    def somewhere() -> tuple[float, float]:
+    def draw_position() -> tuple[float, float]:
         angle, distance = rng.uniform(0, 2 * np.pi), radius * np.sqrt(rng.uniform())
         x, y = centre + distance * np.array((np.cos(angle), np.sin(angle)))
-        return (
-            (float(x), float(y))
-            if -30 < x < _SIDE + 30 and -30 < y < _SIDE + 30
-            else tuple(clear + rng.normal(0, 60, 2))
-        )
+        if -30 < x < _SIDE + 30 and -30 < y < _SIDE + 30:
+            return float(x), float(y)
+        x, y = fallback + rng.normal(0, 60, 2)
+        return float(x), float(y)
 
-    wanted = float(rng.uniform(0.08, 0.45))
-    weights = 0.2 * np.eye(len(RELATIONS))[0] + 0.8 * rng.dirichlet(_RELATIONS)
+    density = float(rng.uniform(0.08, 0.45))
+    weights = 0.2 * np.eye(len(RELATIONS))[0] + 0.8 * rng.dirichlet(_RELATION_WEIGHTS)
     covered, failed = 0, 0
-    reached = np.pi * radius**2
-    while failed < 20 and len(crowd.members) < 60 and covered < wanted * min(reached, _SIDE**2):
-        relation = RELATIONS[int(rng.choice(len(RELATIONS), p=weights))] if crowd.members else "apart"
+    spread_area = np.pi * radius**2
+    while failed < 20 and len(cluster.members) < 60 and covered < density * min(spread_area, _SIDE**2):
+        relation = RELATIONS[int(rng.choice(len(RELATIONS), p=weights))] if cluster.members else "apart"
         if relation == "apart":
-            laid = lay(None, 0.5)
-            done = laid is not None and crowd.apart(laid, somewhere)
+            item = make(None, 0.5)
+            done = item is not None and cluster.place_apart(item, draw_position)
         else:
-            done = crowd.join(relation, lay, width, rng)
+            done = cluster.place_on_another(relation, make, width, rng)
         failed = 0 if done else failed + 1
-        covered = int(np.count_nonzero(crowd.covers))
-    return crowd
+        covered = int(np.count_nonzero(cluster.covers))
+    return cluster
 
 
-def _spot(laid: DeformedChromosome, place: float, width: float, rng: np.random.Generator) -> Grey:
-    """How much brighter heterochromatin makes a chromosome about some place along it."""
-    x, y = laid.axis[int(place * len(laid.axis))]
-    rows, columns = laid.stain.shape
-    away = (np.arange(rows)[:, None] - y) ** 2 + (np.arange(columns) - x) ** 2
-    spot: Grey = (rng.uniform(0.4, 2.5) * np.exp(-away / (2 * (rng.uniform(0.2, 0.6) * width) ** 2))).astype(np.float32)
+def _spot(deformed: DeformedChromosome, place: float, width: float, rng: np.random.Generator) -> Grey:
+    """Return the relative brightness (h, w) that heterochromatin adds at a place, 0..1."""
+    x, y = deformed.axis[int(place * len(deformed.axis))]
+    rows, columns = deformed.stain.shape
+    squared_distance = (np.arange(rows)[:, None] - y) ** 2 + (np.arange(columns) - x) ** 2
+    spot: Grey = (
+        rng.uniform(0.4, 2.5) * np.exp(-squared_distance / (2 * (rng.uniform(0.2, 0.6) * width) ** 2))
+    ).astype(np.float32)
     return spot
 
 
-def _groove(laid: DeformedChromosome, width: float, deep: float, rng: np.random.Generator) -> Grey:
-    """What is left of the stain where the chromatids of a chromosome part: all but at the centromere, less and less
-    towards the ends."""
-    rows, columns = laid.stain.shape
-    sides = np.zeros((rows, columns), np.uint8)
-    cv2.polylines(sides, [np.round(laid.axis).astype(np.int32)[:, None]], isClosed=False, color=1)
-    away = cv2.distanceTransform(1 - sides, cv2.DIST_L2, 3)
-    x, y = laid.axis[int(rng.uniform(0.05, 0.95) * len(laid.axis))]
+def _groove(deformed: DeformedChromosome, width: float, depth: float, rng: np.random.Generator) -> Grey:
+    """Return the factor (h, w) of the stain between separate chromatids.
+
+    The groove is deepest at the ends and vanishes at the centromere.
+    """
+    rows, columns = deformed.stain.shape
+    line = np.zeros((rows, columns), np.uint8)
+    cv2.polylines(line, [np.round(deformed.axis).astype(np.int32)[:, None]], isClosed=False, color=1)
+    distance = cv2.distanceTransform(1 - line, cv2.DIST_L2, 3)
+    x, y = deformed.axis[int(rng.uniform(0.05, 0.95) * len(deformed.axis))]
     from_centromere = np.hypot(np.arange(rows)[:, None] - y, np.arange(columns) - x)
-    apart = np.clip(from_centromere / (rng.uniform(0.6, 2.0) * width), 0, 1)
-    left: Grey = (1 - deep * apart * np.exp(-((away / (rng.uniform(0.1, 0.22) * width)) ** 2))).astype(np.float32)
-    return left
+    separation = np.clip(from_centromere / (rng.uniform(0.6, 2.0) * width), 0, 1)
+    factor: Grey = (1 - depth * separation * np.exp(-((distance / (rng.uniform(0.1, 0.22) * width)) ** 2))).astype(
+        np.float32
+    )
+    return factor
 
 
 def _winding(item: SingleChromosome, bends: float, rng: np.random.Generator) -> tuple[Course, float]:
-    """How a chromosome winds beyond its own bends, and where it would be kinked.
+    """Return a random course of the axis beyond its own bends, and the place of a kink, 0..1.
 
-    It winds a little mostly, strongly or in a hard kink now and then.
+    Most courses are nearly straight; 12 % turn strongly, 18 % have a kink.
     """
     slender = item.length / item.width
     freedom = float(np.clip((slender - 1.5) / 5, 0, 1))
@@ -194,25 +246,25 @@ def _winding(item: SingleChromosome, bends: float, rng: np.random.Generator) -> 
 
 
 def _heading(item: SingleChromosome, course: Course, mirrored: bool, place: float) -> float:
-    """Of an axis laid about 0 by ``course``, at a place along it."""
+    """Return the heading of a chromosome bent by ``course``, at a place along its axis, radians."""
     steps = np.gradient(item.axis, axis=0)
     own = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
     own = (own - own.mean()) * (-1 if mirrored else 1)
     return float(own[round(place * (len(own) - 1))] + course(np.array([place]))[0])
 
 
-def _surround(
+def _add_background(
     stain: Grey, chromosomes: NDArray[np.bool_], width: float, contrast: Contrast, rng: np.random.Generator
 ) -> None:
-    """Add nuclei and debris, mostly beside the chromosomes."""
+    """Add nuclei and debris, mostly clear of the chromosomes."""
     taken = chromosomes.copy() if rng.random() < 0.7 else np.zeros_like(chromosomes)
-    for _ in range(int(rng.choice(len(_NUCLEI), p=_NUCLEI))):
+    for _ in range(int(rng.choice(len(_NUCLEUS_COUNTS), p=_NUCLEUS_COUNTS))):
         nucleus = np.zeros_like(stain)
         size = width * float(np.exp(rng.uniform(*np.log((1.6, 8.0)))))
         add_nuclei(nucleus, taken.copy(), 1, chromosome_length=size, contrast=contrast, rng=rng)
         if rng.random() < 0.4:  # out of focus
             nucleus = blur(nucleus, size * float(rng.uniform(0.03, 0.2)))
-        if contrast == "fluorescence":  # many times as bright as chromosomes, until the camera is full
+        if contrast == "fluorescence":  # up to four times as bright; the camera saturates
             nucleus *= np.float32(np.exp(rng.uniform(*np.log((0.6, 4.0)))))
         stain += nucleus
     if rng.random() < 0.6:
@@ -220,9 +272,16 @@ def _surround(
 
 
 def _normalised(stain: Grey, body: NDArray[np.bool_], contrast: Contrast, rng: np.random.Generator) -> Grey:
-    """What ``normalise`` makes of a photograph of the stain, but for the background, which is known but for an error.
+    """Return the image of a stain as ``karyotyping.image.normalise`` would normalise it.
 
-    The camera may have had fewer pixels than the canonical scale.
+    The background is not estimated: it is the true one with a random error. The camera has at most as many pixels as
+    the canonical scale.
+
+    Args:
+        stain: (H, W) stain.
+        body: (H, W) pixels of chromosomes.
+        contrast: contrast of the image.
+        rng: source of randomness.
     """
     optics = draw_values(Optics.for_contrast(contrast), rng)
     optics["blur"] *= rng.uniform(0.6, 1.3)
@@ -235,16 +294,18 @@ def _normalised(stain: Grey, body: NDArray[np.bool_], contrast: Contrast, rng: n
     signal: Grey = (grey - empty if contrast == "fluorescence" else light * empty - grey) / np.float32(255)
     signal = blur(signal, 0.6)
     signal -= float(rng.uniform(0.3, 1.0)) * float(np.quantile(signal[::4, ::4], 0.12))
-    slight = illumination(small.shape, {"vignetting": rng.normal(0, 0.04), "slope": rng.normal(0, 0.04)}, rng) - 1
+    background_error = (
+        illumination(small.shape, {"vignetting": rng.normal(0, 0.04), "slope": rng.normal(0, 0.04)}, rng) - 1
+    )
     signal = np.asarray(cv2.resize(signal, stain.shape, interpolation=cv2.INTER_LINEAR), np.float32)
     level = float(np.median(signal[body])) if body.any() else 0.5
     level = max(level, 0.02) * float(np.exp(rng.normal(0, 0.1)))
-    error = cv2.resize(slight, stain.shape, interpolation=cv2.INTER_LINEAR)
+    error = cv2.resize(background_error, stain.shape, interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(signal / level + error, 0, 2), np.float32)
 
 
-def _cut(inside: NDArray[np.bool_], rng: np.random.Generator) -> None:
-    """Let the photograph end in the tile, on one side."""
+def _cut_border(inside: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Set pixels beyond a border of the image, on one side of the tile, to False."""
     place = int(rng.integers(_MARGIN, _SIDE - _MARGIN))
     inside = inside.T if rng.random() < 0.5 else inside
     if place < _SIDE // 2:
@@ -254,6 +315,6 @@ def _cut(inside: NDArray[np.bool_], rng: np.random.Generator) -> None:
 
 
 def _resampled(axis: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``POINTS`` points, evenly along an axis (K, 2)."""
+    """Return ``AXIS_POINTS`` points, evenly along an axis (K, 2)."""
     places = np.linspace(0, len(axis) - 1, AXIS_POINTS)
     return np.stack([np.interp(places, np.arange(len(axis)), axis[:, i]) for i in (0, 1)], axis=1).astype(np.float32)

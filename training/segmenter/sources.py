@@ -1,4 +1,4 @@
-"""Single chromosomes that samples are composed of, from karyotype reports or drawn from ideograms."""
+"""Single chromosomes to compose samples of, from reports or drawn from ideograms."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Midpoints:
     """(N,) direction of the axis there, radians, 0 <= direction < pi."""
 
     def visible_in(self, sample: Sample) -> NDArray[np.bool_]:
-        """Return (N,) whether each midpoint is in the tile, and on the visible part of its chromosome."""
+        """Return (N,) whether each midpoint is on the visible part of its chromosome."""
         side = len(sample.stain)
         x, y = np.floor(self.x).astype(int), np.floor(self.y).astype(int)
         inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
@@ -116,7 +116,7 @@ def make_batch(samples: Sequence[Sample], random: np.random.Generator, max_masks
 def sample_masks(
     sample: Sample, midpoints: Midpoints, random: np.random.Generator, max_masks: int
 ) -> tuple[NDArray[np.int64], Floats32]:
-    """Choose chromosomes with a visible midpoint, and return places near the midpoints and masks.
+    """Choose chromosomes; return places near their midpoints, and their masks.
 
     Args:
         sample: sample with N chromosomes.
@@ -161,10 +161,10 @@ def find_midpoints(axes: Floats32) -> Midpoints:
 
 
 def centre_map(midpoints: Midpoints, visible: NDArray[np.bool_], side: int) -> Floats32:
-    """Return Gaussians at midpoints, over position and direction (CenterNet, Zhou et al. 2019, section 3).
+    """Return Gaussians at midpoints, over position and direction.
 
-    The map is 1 in the pixel and the bin of a visible midpoint alone. Around midpoints just outside of the tile it is
-    below 1: there the network is neither rewarded nor punished much.
+    After CenterNet (Zhou et al. 2019, section 3). The map is 1 only in the pixel and the bin of a visible midpoint. At
+    midpoints just outside of the tile it is below 1: the loss there is small whatever the network predicts.
 
     Args:
         midpoints: midpoints of N axes.

@@ -40,9 +40,9 @@ def train(
     log: Log = print,
     *,
     start: Path | None = None,
-    photographs: Sequence[Path] = (),
+    images: Sequence[Path] = (),
 ) -> Path:
-    """Train on tiles simulated from karyotype reports, and on unlabelled metaphase images: see ``train_on``.
+    """Train on simulated tiles, and on unlabelled metaphase images: see ``train_on``.
 
     Args:
         config: TOML file; None for ``training/configs/segmenter.toml``, with images ``photographs.toml``. Reports that
@@ -50,7 +50,7 @@ def train(
         out: folder with one folder for each configuration's checkpoint, log, network and metrics.
         log: receives lines of progress.
         start: checkpoint of an earlier training, whose averaged weights this one starts from, or its exported file.
-        photographs: unlabelled metaphase images; half of the tiles are cut out of them. The network in ``start``, or
+        images: unlabelled metaphase images; half of the tiles are cut out of them. The network in ``start``, or
             the one that karyoflow ships, labels their chromosomes, and the training starts from it.
 
     Returns:
@@ -61,24 +61,24 @@ def train(
             images gets a label.
         training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
-    settings = read_segmenter_config(config, shipped="photographs.toml" if photographs else "segmenter.toml")
+    settings = read_segmenter_config(config, shipped="photographs.toml" if images else "segmenter.toml")
     reports = available_reports(settings.reports)
     if not reports:
         missing = (
             f"none of {', '.join(settings.reports)} is in {data_folder().resolve()}: "
             "set KARYO_TEST_DATA to their folder"
         )
-        if not photographs:
+        if not images:
             raise ValueError(missing)
         log(f"{missing}; chromosomes are drawn from ideograms alone")
-    if photographs and start is None:
+    if images and start is None:
         start = resolve(SEGMENTER).path
     names = [report.name for report in reports]
     inputs: dict[str, object] = {"found": names}
     if start is not None:
         inputs["start"] = file_sha256(start)
-    if photographs:
-        inputs["photographs"] = [file_sha256(file) for file in photographs]
+    if images:
+        inputs["photographs"] = [file_sha256(file) for file in images]
     folder = out / digest({**asdict(settings), **inputs})[:8]
     training, validation = (
         SimulatedSamples(
@@ -92,16 +92,16 @@ def train(
         for held_out in (False, True)
     )
     labelled: list[LabelledImage] = []
-    if photographs:
+    if images:
         folder.mkdir(parents=True, exist_ok=True)
-        labelled = label_images(photographs, _labelling_networks(start), folder / PSEUDO_LABELS, log)
+        labelled = label_images(images, _labelling_networks(start), folder / PSEUDO_LABELS, log)
         if not labelled:
             raise ValueError("in none of the images is a chromosome detected in most orientations: nothing to learn")
     return train_on(training, validation, settings, folder, log, reports=names, start=start, labelled=labelled)
 
 
 def _labelling_networks(start: Path | None) -> Networks:
-    """Return the router, and the segmenter in ``start`` if that is an exported file, else the shipped one."""
+    """Return the router, and the segmenter in ``start`` if exported, else the shipped one."""
     exported = start if start is not None and start.suffix == ".onnx" else resolve(SEGMENTER).path
     return Networks(load_engine(resolve(ROUTER).path), load_engine(exported))
 

@@ -1,4 +1,4 @@
-"""Metaphases drawn from ideograms, with exact truth. Needs NumPy, SciPy and OpenCV, never torch."""
+"""Simulation of metaphases from ideograms, with exact truth; it never imports torch."""
 
 from training.simulation.appearance import Appearance, Optics
 from training.simulation.dataset import simulate_case, write_dataset

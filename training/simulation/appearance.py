@@ -1,7 +1,6 @@
-"""What varies from cell to cell: how chromosomes look and what the microscope makes of them.
+"""Ranges of what varies between cells: appearance of chromosomes, and microscope.
 
-Every field is a range; one draw from each range makes one cell, so that the chromosomes of a cell agree with each
-other as those of a real one do, and cells differ as those of different slides do.
+One value from each range makes one cell: its chromosomes resemble each other, and cells differ like different slides.
 """
 
 from __future__ import annotations
@@ -15,51 +14,55 @@ from karyotyping.nomenclature.ideogram import RESOLUTIONS, Banding, Resolution
 
 Contrast = Literal["bright_field", "fluorescence"]
 Range = tuple[float, float]
+"""Least and largest value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """Ranges of the biology and the staining. Lengths in pixels, angles in radians, stain in absorbance units."""
+    """Ranges of biology and staining: lengths in pixels, angles in radians, stain in absorbance."""
 
     first_length: Range = (88, 112)
-    """Length of a chromosome 1 of this cell: its condensation."""
+    """Length of chromosome 1, which depends on the condensation of the cell."""
     width: Range = (12.0, 15.0)
+    """Width of chromosome 1."""
     length_jitter: Range = (0.03, 0.06)
-    """Relative standard deviation of length between chromosomes, beyond their classes."""
+    """Standard deviation of the log length within a class."""
     width_jitter: Range = (0.03, 0.07)
+    """Standard deviation of the log width."""
     small_narrow: Range = (0.02, 0.1)
-    """How much narrower the shortest chromosome is than the longest."""
+    """Share by which the shortest chromosome is narrower than the longest."""
     waist: Range = (0.2, 0.42)
-    """Share of the width that is missing at the centromere."""
+    """Share of the width that the centromere lacks."""
     waist_extent: Range = (0.22, 0.4)
     """Standard deviation of the waist along the axis, in widths."""
     gap: Range = (0.0, 1.0)
-    """How far the two chromatids lie apart, in chromatid half-widths; 0 fuses them."""
+    """Distance of the chromatids, in chromatid half-widths; 0 fuses them."""
     splay: Range = (0.0, 0.3)
-    """How much further apart they lie at the telomeres."""
+    """Additional distance of the chromatids at the telomeres, in the same unit."""
     bend: Range = (0.1, 0.6)
-    """Standard deviation of the turn between both ends of a chromosome 1; shorter ones bend less."""
+    """Standard deviation of the turn between both ends of chromosome 1; shorter ones bend less."""
     kink: Range = (0.0, 0.35)
     """Standard deviation of the angle between the arms at the centromere."""
     stain: Range = (1.3, 2.1)
     """Stain of the darkest band (absorbance in bright field; brightness over exposure in fluorescence)."""
     light_stain: Range = (0.15, 0.35)
-    """Stain of an unstained band as a share of the darkest."""
+    """Stain of the palest band as a share of the darkest."""
     stain_jitter: Range = (0.03, 0.1)
+    """Standard deviation of the log stain between chromosomes."""
     band_blur: Range = (0.008, 0.016)
     """Standard deviation of the blur of bands along the axis, as a share of chromosome 1's length."""
     band_warp: Range = (0.005, 0.02)
-    """Local differences of condensation: how far bands shift, as a share of the length."""
+    """Standard deviation of the shift of bands by uneven condensation, as a share of the length."""
     skew: Range = (0.0, 1.0)
     """Standard deviation of the shift between the bands of both chromatids, in pixels."""
     heterochromatin: Range = (0.7, 1.4)
-    """Variable size and brightness of the heterochromatin of a chromosome (polymorphism between homologs)."""
+    """Factor of size and stain of heterochromatin (polymorphism between homologs)."""
     granularity: Range = (0.04, 0.12)
-    """Relative standard deviation of the fine texture."""
+    """Standard deviation of the fine texture, relative to the stain."""
 
     @classmethod
     def for_contrast(cls, contrast: Contrast) -> Appearance:
-        """Typical chromosomes: G-banded for bright field; slender, bent, and DAPI-stained for fluorescence."""
+        """Return the usual ranges: G-banded, or slender, bent and DAPI-stained chromosomes."""
         if contrast == "bright_field":
             return cls()
         return cls(
@@ -75,17 +78,18 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optics:
-    """Ranges of the microscope and the camera. Grey levels are those of an 8-bit image."""
+    """Ranges of microscope and camera, in grey levels of an 8-bit image."""
 
     background: Range = (228, 242)
+    """Grey level of the background."""
     full_scale: Range = (255, 255)
-    """Brightness above background that a fluorescence stain of 1 gives; without effect in bright field."""
+    """Grey levels above the background of a fluorescence stain of 1; unused in bright field."""
     blur: Range = (0.8, 1.3)
     """Standard deviation of the point spread function, pixels."""
     vignetting: Range = (0.0, 0.05)
-    """Loss of light in the corners."""
+    """Share of light that the corners lack."""
     slope: Range = (0.0, 0.04)
-    """Difference of illumination across the field."""
+    """Difference of illumination across the image, as a share."""
     haze: Range = (0.0, 0.03)
     """Share of the light that is scattered far (out-of-focus light in fluorescence)."""
     sharpening: Range = (0.0, 0.6)
@@ -97,7 +101,7 @@ class Optics:
 
     @classmethod
     def for_contrast(cls, contrast: Contrast) -> Optics:
-        """A clean bright-field camera, or a cooled fluorescence camera with out-of-focus light."""
+        """Return the usual ranges: a clean bright-field or a hazy fluorescence camera."""
         if contrast == "bright_field":
             return cls()
         return cls(
@@ -114,15 +118,15 @@ class Optics:
 
 
 def draw_values(ranges: Appearance | Optics, rng: np.random.Generator) -> dict[str, float]:
-    """One value of each range, by the name of its field."""
+    """Draw one value of each range; return them by the names of the fields."""
     return {item.name: float(rng.uniform(*getattr(ranges, item.name))) for item in fields(ranges)}
 
 
 def draw_resolution(rng: np.random.Generator) -> Resolution:
-    """A band level: mostly the middle one, as in routine preparations."""
+    """Draw a band level; the middle one is the most frequent, as in routine preparations."""
     return RESOLUTIONS[rng.choice(len(RESOLUTIONS), p=(0.35, 0.5, 0.15))]
 
 
 def default_banding(contrast: Contrast) -> Banding:
-    """G-banding in bright field, DAPI in fluorescence."""
+    """Return the usual banding: G in bright field, DAPI in fluorescence."""
     return "G" if contrast == "bright_field" else "DAPI"

@@ -1,4 +1,4 @@
-"""How the axis of a chromosome winds through the plane, and where the pixels about it lie along and across it."""
+"""Axis of a chromosome in the plane, and coordinates of pixels along and across it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 from karyotyping.arrays import Floats, Floats32
 
 Course = Callable[[Floats], Floats]
-"""Angle of the axis to its mean direction at places 0 (first end, the p telomere where it is known) .. 1 along it,
-in radians."""
+"""Function from places along the axis, 0 (p telomere, where known) to 1, to angles to its mean direction, radians."""
 
 
 def integrate_headings(headings: Floats, length: float) -> Floats:
-    """(K, 2) evenly spaced points of an axis of a ``length``: the integral of its (K,) headings, from the origin."""
+    """Return an axis from the origin by its headings.
+
+    Args:
+        headings: (K,) angles of the axis, radians.
+        length: length of the axis, pixels.
+
+    Returns:
+        (K, 2) x, y of evenly spaced points.
+
+    >>> integrate_headings(np.zeros(3), 10.0).tolist()
+    [[0.0, 0.0], [5.0, 0.0], [10.0, 0.0]]
+    """
     steps = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / (len(headings) - 1))
     points: Floats = np.concatenate([[[0.0, 0.0]], np.cumsum(steps[1:], axis=0)])
     return points
@@ -25,14 +35,24 @@ def integrate_headings(headings: Floats, length: float) -> Floats:
 def axis_coordinates(
     axis: Floats, shape: tuple[int, int], reach: float
 ) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], Floats32, Floats32]:
-    """Rows and columns of the n pixels within about ``reach`` of an axis of evenly spaced points, and their places
-    along and across it, (n,) each. Beyond its ends the axis goes on straight."""
+    """Return the pixels near an axis, and their coordinates along and across it.
+
+    Beyond its ends the axis continues straight.
+
+    Args:
+        axis: (K, 2) x, y of evenly spaced points.
+        shape: (H, W) of the plane.
+        reach: distance from the axis up to which pixels are returned, about, pixels.
+
+    Returns:
+        Rows and columns (n,) of the pixels; (n,) along the axis from its first point; (n,) across it; pixels.
+    """
     near = np.zeros(shape, np.uint8)
     line = np.round(axis).astype(np.int32)[:, None]
     cv2.polylines(near, [line], isClosed=False, color=1, thickness=2 * int(np.ceil(reach)) + 1)
     rows, columns = np.nonzero(near)
     points = np.column_stack([columns, rows]).astype(np.float32)
-    nodes = axis[:: max(1, len(axis) // 32)].astype(np.float32)  # no bend is so tight that more would tell
+    nodes = axis[:: max(1, len(axis) // 32)].astype(np.float32)  # enough for the tightest bends
     # The nearest node, by |p - a|² = |p|² - 2 p·a + |a|², whose first term is the same for all.
     foot = ((nodes**2).sum(axis=1) - points @ (2 * nodes).T).argmin(axis=1)
     tangent = np.gradient(nodes, axis=0)

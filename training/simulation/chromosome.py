@@ -1,8 +1,8 @@
 """One chromosome, drawn from its ideogram.
 
-The drawing is a function of two coordinates: ``s`` along the axis, from the p telomere (0) to the q telomere
-(length), and ``t`` across it. A random smooth axis is laid into the plane, every pixel near it is given its
-``(s, t)``, and the two chromatids are evaluated there; so a bent chromosome is drawn without resampling a straight one.
+The stain is a function of two coordinates: ``s`` along the axis, from the p telomere (0) to the q telomere (length),
+and ``t`` across it. Every pixel near a random smooth axis gets its ``(s, t)``, at which the two chromatids are
+evaluated. A bent chromosome is drawn without resampling a straight one.
 """
 
 from __future__ import annotations
@@ -21,29 +21,32 @@ from training.simulation.appearance import Appearance, draw_values
 from training.simulation.axis import Course, axis_coordinates, integrate_headings
 from training.simulation.noise import smooth_noise
 
-_STEP = 0.5
-"""Distance of samples along the axis, pixels."""
-_EDGE = 0.45
-"""Width of a chromatid's soft edge before the optics, pixels."""
+_STEP = 0.5  # px between samples along the axis
+_EDGE = 0.45  # px, width of a chromatid's soft edge before the optics
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A chromosome alone, on nothing."""
+    """One chromosome on an empty background."""
 
     class_id: int
+    """1..24; 0 if unknown."""
     stain: Floats32
     """(h, w) absorbance, or brightness in fluorescence; 0 outside."""
     mask: NDArray[np.bool_]
-    """(h, w) its body, whatever its bands."""
+    """(h, w) body of the chromosome, whatever its bands."""
     axis: Floats32
-    """(K, 2) x, y of the medial axis in the patch, from the p telomere to the q telomere."""
+    """(K, 2) x, y of the medial axis in the patch, from the p to the q telomere."""
     centromere: int
-    """Index into ``axis``."""
+    """Index of the centromere in ``axis``."""
 
 
 def chromosome_length(class_id: int, first_length: float) -> float:
-    """Mean length of a class in a cell whose chromosome 1 measures ``first_length``."""
+    """Return the mean length of a class, given the length of chromosome 1, in the same unit.
+
+    >>> chromosome_length(1, 100.0)
+    100.0
+    """
     return first_length * relative_length(class_id) / relative_length(1)
 
 
@@ -60,9 +63,13 @@ def draw_chromosome(
     """Draw a chromosome of a class.
 
     Args:
-        cell: one value of every range of :class:`Look`, shared by the chromosomes of a cell; drawn if None.
-        angle: mean direction from the p telomere to the q telomere in radians (0 = right, pi/2 = down); any if None.
-        course: how the axis winds, where the usual bends of ``cell`` are not wanted.
+        class_id: 1..24.
+        rng: source of randomness.
+        cell: one value of each range of ``Appearance``, shared by the chromosomes of a cell; drawn if None.
+        angle: mean direction from the p to the q telomere, radians (0 right, pi / 2 down); any if None.
+        course: course of the axis instead of the usual bends of ``cell``.
+        resolution: band level of the ideogram.
+        banding: banding of the stain.
     """
     cell = draw_values(Appearance(), rng) if cell is None else cell
     angle = float(rng.uniform(0, 2 * np.pi)) if angle is None else angle
@@ -90,10 +97,10 @@ def draw_chromosome(
     radius = np.interp(s, grid, half)
     beyond = np.maximum(0, np.maximum(-s, s - length))
     for side in (-1, 1):
-        across = np.hypot(t - side * inner, beyond)  # ends are round: beyond the axis only distance counts
+        across = np.hypot(t - side * inner, beyond)  # round ends: beyond the axis only the distance counts
         cover = 1 / (1 + np.exp(np.clip((across - radius) / _EDGE, -30, 30)))
         thickness = np.sqrt(np.clip(1.15 - (across / np.maximum(radius, 0.5)) ** 2, 0.15, 1))
-        # Where the chromatids lie on each other they are one body, not twice as dark.
+        # Overlapping chromatids are one body, not twice as dark.
         stain = np.maximum(stain, cover * thickness * np.interp(s + side * shift, grid, profile))
         body = np.maximum(body, cover)
     stain, body = (_plane(values, pixels, (rows, columns)) for values in (stain, body))
@@ -117,7 +124,7 @@ def draw_chromosome(
 def _usual_course(
     *, length: float, width: float, centromere: float, cell: Mapping[str, float], rng: np.random.Generator
 ) -> Course:
-    """A smooth turn, sharper at the centromere."""
+    """Return a random smooth course, with a kink at the centromere."""
     freedom = np.clip((length / width - 1.5) / 6, 0, 1)  # short and thick chromosomes are stiff
     turn = np.clip(rng.normal(0, cell["bend"]), -2.4, 2.4) * freedom
     wave = rng.normal(0, 0.35 * cell["bend"]) * freedom
@@ -141,7 +148,7 @@ def _plane(values: Floats32, pixels: tuple[NDArray[np.intp], NDArray[np.intp]], 
 def _outline(
     class_id: int, resolution: Resolution, *, length: float, width: float, cell: Mapping[str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Half-width of a chromatid and the distance of its axis from the chromosome's, at each sample along the axis."""
+    """Return (n,) half-width of a chromatid and distance of its axis from the chromosome's."""
     n = max(8, int(2 * length))
     u = np.linspace(0, 1, n)
     distance = (u - centromere_index(class_id, resolution)) * length
@@ -152,10 +159,10 @@ def _outline(
             half *= 1 - 0.35 * np.exp(-0.5 * ((u - (band.start + band.stop) / 2) * length / (0.2 * width)) ** 2)
     end = np.clip(np.minimum(u, 1 - u) * length / (0.5 * width), 0, 1)
     half *= 0.8 + 0.2 * np.sqrt(1 - (1 - end) ** 2)
-    # At the centromere both chromatids are one body of the whole width; away from it each takes its side.
+    # At the centromere both chromatids are one body of the whole width; elsewhere each has its side.
     apart = np.tanh((distance / (0.6 * width)) ** 2)
-    beside = np.clip(0.3 + 0.5 * cell["gap"] + cell["splay"] * np.abs(distance) / length, 0, 1) * apart
-    chromatid = half * (1 - 0.5 * beside)
+    separation = np.clip(0.3 + 0.5 * cell["gap"] + cell["splay"] * np.abs(distance) / length, 0, 1) * apart
+    chromatid = half * (1 - 0.5 * separation)
     gap = (half - chromatid) * (1 + 0.25 * cell["splay"])
     return chromatid, gap
 
@@ -169,7 +176,7 @@ def _stain_profile(
     cell: Mapping[str, float],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Stain along the axis, as many samples as :func:`_outline` has, with this homolog's own heterochromatin."""
+    """Return the stain (n,) along the axis, with the heterochromatin of this homolog."""
     n = max(8, int(2 * length))
     stripes = bands(class_id, resolution)
     sizes = np.array([band.stop - band.start for band in stripes])

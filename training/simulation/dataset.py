@@ -1,4 +1,4 @@
-"""Simulated cases on disk: images, the manifest that ingest reads, and the truth to compare with."""
+"""Simulated cases on disk: images, the manifest for ingest, and the truth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +21,19 @@ from training.simulation.metaphase import SimulatedMetaphase, simulate
 
 ImageFormat = Literal["png", "tiff"]
 MANIFEST = ("path", "case", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
+"""Columns of the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenDataset:
-    """What :func:`write_dataset` wrote: paths, and the image paths relative to ``folder``."""
+    """Files that ``write_dataset`` wrote."""
 
     folder: Path
     manifest: Path
     truth: Path
     coco: Path
-    images: tuple[str, ...] = field(default=())
+    images: tuple[str, ...] = ()
+    """Paths of the images relative to ``folder``."""
 
 
 def simulate_case(
@@ -45,11 +47,17 @@ def simulate_case(
     overlapping: tuple[int, int] = (0, 0),
     **options: Any,
 ) -> Iterator[SimulatedMetaphase]:
-    """The cells of one case, each with its own look; the cells of a case do not depend on what other cases there are.
+    """Yield the simulated cells of one case; they do not depend on other cases.
 
     Args:
-        touching, overlapping: least and most such chromosomes in a cell.
-        options: passed on to :func:`simulate`.
+        accession: accession number of the case.
+        karyotype: numerical karyotype.
+        cells: number of cells.
+        seed: seed of all cases.
+        contrast: contrast of the images.
+        touching: least and largest number of touching chromosomes in a cell.
+        overlapping: least and largest number of overlapping chromosomes in a cell.
+        **options: further arguments of ``simulate``.
     """
     for cell in range(cells):
         entropy = (seed, zlib.crc32(accession.encode()), cell)
@@ -75,15 +83,23 @@ def write_dataset(
     progress: Callable[[int, int, str], None] | None = None,
     **options: Any,
 ) -> WrittenDataset:
-    """Write ``folder/<case>/<case>_<cell>.png``, ``manifest.csv``, ``truth.csv`` and ``coco.json``.
+    """Write simulated cases.
+
+    Files are ``<case>/<case>_<cell>.png``, ``manifest.csv``, ``truth.csv`` and ``coco.json``.
 
     Args:
-        cases: karyotype by accession number; an accession names a folder, so it may hold no path separator.
-        progress: called after each image with the number of images done, the number of all, and the path.
-        options: passed on to :func:`simulate_case`.
+        folder: folder to write into.
+        cases: karyotype by accession number; an accession is the name of a folder.
+        cells_per_case: number of images of each case.
+        seed: seed of all cases.
+        contrast: contrast of the images.
+        image_format: format of the images.
+        progress: called after each image with the number of images written, the number of all, and the path.
+        **options: further arguments of ``simulate_case``.
 
     Raises:
-        ValueError: an accession that is no file name, or a karyotype that does not parse; before anything is written.
+        ValueError: an accession is no file name, or a karyotype is not valid; nothing is written then.
+        OSError: an image cannot be written.
     """
     for accession, karyotype in cases.items():
         if not accession or accession in {".", ".."} or Path(accession).name != accession:
@@ -137,7 +153,7 @@ def write_dataset(
 
 
 def coco_document(images: Sequence[dict[str, Any]], annotations: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A COCO ground truth over the 24 classes."""
+    """Return a COCO ground truth over the 24 classes."""
     categories = [
         {"id": class_id, "name": name, "supercategory": "chromosome"}
         for class_id, name in enumerate(CLASS_NAMES, start=1)
@@ -147,7 +163,7 @@ def coco_document(images: Sequence[dict[str, Any]], annotations: Sequence[dict[s
 
 
 def coco_image(metaphase: SimulatedMetaphase, image_id: int, file_name: str) -> dict[str, Any]:
-    """The COCO entry of an image, with its karyotype, copies by class name, and boxes of chromosomes without truth."""
+    """Return the COCO entry of an image, with karyotype and boxes of unlabelled chromosomes."""
     height, width = metaphase.pixels.shape
     counts = {name: metaphase.classes.count(class_id) for class_id, name in enumerate(CLASS_NAMES, start=1)}
     return {
@@ -163,12 +179,12 @@ def coco_image(metaphase: SimulatedMetaphase, image_id: int, file_name: str) -> 
 
 
 def coco_annotations(metaphase: SimulatedMetaphase, image_id: int, first_id: int) -> Iterator[dict[str, Any]]:
-    """The COCO entries of an image's chromosomes; ``overlap_px`` counts pixels shared with other chromosomes."""
-    taken = metaphase.masks.sum(axis=0, dtype=np.uint8)
+    """Yield the COCO entries of chromosomes; ``overlap_px`` counts pixels of overlaps."""
+    depth = metaphase.masks.sum(axis=0, dtype=np.uint8)
     for number, (mask, box, class_id) in enumerate(
         zip(metaphase.masks, metaphase.boxes, metaphase.classes, strict=True)
     ):
-        shared = int((taken[mask] > 1).sum())
+        shared = int((depth[mask] > 1).sum())
         yield {
             "id": first_id + number,
             "image_id": image_id,

@@ -1,4 +1,4 @@
-"""One metaphase of any numerical karyotype, with exact truth."""
+"""Simulation of one metaphase of any numerical karyotype, with exact truth."""
 
 from __future__ import annotations
 
@@ -17,36 +17,40 @@ from training.simulation.microscope import capture
 from training.simulation.spread import Canvas, Contact, Placed, arrange
 
 Box = tuple[int, int, int, int]
+"""x, y, width, height, pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMetaphase:
-    """An image and all that is true of it. N chromosomes; coordinates in pixels, x before y."""
+    """Image of N chromosomes with its truth; coordinates are x, y in pixels."""
 
     pixels: NDArray[np.uint8]
-    """(H, W)."""
+    """(H, W) grey levels."""
     masks: NDArray[np.bool_]
-    """(N, H, W) whole chromosomes, also where another one lies across them."""
+    """(N, H, W) whole chromosomes, with their overlapped parts."""
     boxes: tuple[Box, ...]
-    """Tight x, y, width, height of each mask."""
+    """Tight box of each mask."""
     classes: tuple[int, ...]
-    """Class ids 1..24."""
+    """Class of each chromosome, 1..24."""
     iscn: str
+    """Karyotype."""
     contrast: Contrast
     banding: Banding
     resolution: Resolution
     contacts: tuple[Contact, ...]
-    """Whether a chromosome was laid apart, beside or across one that lay there already."""
+    """Contact of each chromosome with those placed before it."""
     axes: tuple[NDArray[np.float32], ...]
-    """(K, 2) x, y of each medial axis, from the p telomere to the q telomere."""
+    """(K, 2) medial axis of each chromosome, from the p to the q telomere."""
     centromeres: tuple[tuple[float, float], ...]
-    """x, y."""
+    """Centromere of each chromosome."""
     stain: NDArray[np.float32]
-    """(H, W) absorbance (brightness in fluorescence) before light, lens and camera."""
+    """(H, W) absorbance, or brightness in fluorescence, before the microscope."""
     nuclei: tuple[Box, ...]
+    """Boxes of nuclei."""
     neighbours: tuple[Box, ...]
-    """Boxes of the visible parts of chromosomes of another cell at the border; they have no class here."""
+    """Boxes of the visible parts of another cell's chromosomes at the border."""
     debris: int
+    """Number of debris objects."""
 
 
 def simulate(
@@ -60,7 +64,7 @@ def simulate(
     debris: int = 8,
     neighbours: int = 0,
     shape: tuple[int, int] = (700, 900),
-    look: Appearance | None = None,
+    appearance: Appearance | None = None,
     optics: Optics | None = None,
     banding: Banding | None = None,
     resolution: Resolution | None = None,
@@ -68,24 +72,29 @@ def simulate(
     """Draw a metaphase; the same arguments give the same bytes.
 
     Args:
-        karyotype: a numerical karyotype such as ``"47,XY,+21"``, or copies by class id.
-        touching: how many chromosomes lie against one that was placed before them.
-        overlapping: how many lie across one; absorbances (bright field) or brightnesses (fluorescence) add.
-        nuclei, debris, neighbours: how many to try to find room for; neighbours are cut by the border.
-        shape: rows, columns.
-        look, optics: ranges to draw this cell from; what is usual for ``contrast`` if None.
-        banding: G in bright field, DAPI in fluorescence if None.
+        karyotype: numerical karyotype such as ``"47,XY,+21"``, or copies by class.
+        seed: seed of the metaphase.
+        contrast: contrast of the microscope.
+        touching: number of chromosomes that touch one placed before them.
+        overlapping: number of chromosomes that overlap one placed before them; their stains add.
+        nuclei: number of nuclei to try.
+        debris: number of debris objects to try.
+        neighbours: number of another cell's chromosomes to try; the border cuts them.
+        shape: rows and columns of the image, pixels.
+        appearance: ranges of the chromosomes; the usual ones of ``contrast`` if None.
+        optics: ranges of the microscope; the usual ones of ``contrast`` if None.
+        banding: banding; the usual one of ``contrast`` if None.
         resolution: band level; drawn if None.
 
     Raises:
-        ValueError: a karyotype that does not parse, or more chromosomes or contacts than fit.
+        ValueError: the karyotype is not valid, or there are more chromosomes or contacts than fit.
     """
     counts = parse_iscn(karyotype) if isinstance(karyotype, str) else dict(karyotype)
     classes = [class_id for class_id, copies in sorted(counts.items()) for _ in range(copies)]
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(5)]
-    for_look, for_chromosomes, for_layout, for_surroundings, for_optics = streams
-    cell = draw_values(look or Appearance.for_contrast(contrast), for_look)
-    resolution = resolution or draw_resolution(for_look)
+    for_appearance, for_chromosomes, for_layout, for_surroundings, for_optics = streams
+    cell = draw_values(appearance or Appearance.for_contrast(contrast), for_appearance)
+    resolution = resolution or draw_resolution(for_appearance)
     banding = banding or default_banding(contrast)
 
     def draw_one(class_id: int) -> Patch:
@@ -95,20 +104,15 @@ def simulate(
     placed = arrange(
         lambda i: draw_one(classes[i]), len(classes), canvas, for_layout, touching=touching, overlapping=overlapping
     )
-    strangers = _neighbours(neighbours, canvas, draw_one, for_surroundings)
-    stain = np.zeros(shape, dtype=np.float32)
-    masks = np.zeros((len(placed), *shape), dtype=bool)
-    for mask, item in zip(masks, placed, strict=True):
-        add_stain(stain, item)
-        h, w = item.patch.mask.shape
-        mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
-    for item in strangers:
+    neighbouring = _place_neighbours(neighbours, canvas, draw_one, for_surroundings)
+    stain, masks = combine(placed, shape)
+    for item in neighbouring:
         add_stain(stain, item)
     taken = canvas.near.copy()
     nucleus_boxes = add_nuclei(
         stain, taken, nuclei, chromosome_length=cell["first_length"], contrast=contrast, rng=for_surroundings
     )
-    specks = add_debris(stain, taken, debris, cell["width"], for_surroundings)
+    particles = add_debris(stain, taken, debris, cell["width"], for_surroundings)
     pixels = capture(stain, draw_values(optics or Optics.for_contrast(contrast), for_optics), contrast, for_optics)
     axes = tuple(item.patch.axis + np.array((item.x, item.y), np.float32) for item in placed)
     return SimulatedMetaphase(
@@ -128,19 +132,30 @@ def simulate(
         ),
         stain=stain,
         nuclei=tuple(nucleus_boxes),
-        neighbours=tuple(_box(item, shape) for item in strangers),
-        debris=specks,
+        neighbours=tuple(_box(item, shape) for item in neighbouring),
+        debris=particles,
     )
 
 
+def combine(placed: Sequence[Placed], shape: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return stain (H, W) and masks (N, H, W) of N chromosomes on a canvas (H, W)."""
+    stain = np.zeros(shape, dtype=np.float32)
+    masks = np.zeros((len(placed), *shape), dtype=bool)
+    for mask, item in zip(masks, placed, strict=True):
+        add_stain(stain, item)
+        h, w = item.patch.mask.shape
+        mask[item.y : item.y + h, item.x : item.x + w] = item.patch.mask
+    return stain, masks
+
+
 def add_stain(stain: NDArray[np.float32], item: Placed) -> None:
-    """Add a chromosome's stain where it lies; what lies outside the canvas is cut off."""
+    """Add the stain of a chromosome to a canvas (H, W), which may cut it off."""
     window, part = _visible(item, (stain.shape[0], stain.shape[1]))
     stain[window] += item.patch.stain[part]
 
 
 def _visible(item: Placed, shape: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The window of the canvas that a patch covers, and the same window in the patch."""
+    """Return the window of the canvas that a patch covers, and the same window in the patch."""
     h, w = item.patch.mask.shape
     top, left, bottom, right = max(0, item.y), max(0, item.x), min(shape[0], item.y + h), min(shape[1], item.x + w)
     window = (slice(top, max(top, bottom)), slice(left, max(left, right)))
@@ -155,10 +170,12 @@ def _box(item: Placed, shape: tuple[int, int]) -> Box:
     return window[1].start + x, window[0].start + y, int(columns.max()) - x + 1, int(rows.max()) - y + 1
 
 
-def _neighbours(count: int, canvas: Canvas, draw_one: Callable[[int], Patch], rng: np.random.Generator) -> list[Placed]:
-    """Up to ``count`` chromosomes of another cell that the border cuts, clear of those of this cell."""
+def _place_neighbours(
+    count: int, canvas: Canvas, draw_one: Callable[[int], Patch], rng: np.random.Generator
+) -> list[Placed]:
+    """Place up to ``count`` chromosomes of another cell at the border, clear of this cell."""
     rows, columns = canvas.shape
-    strangers: list[Placed] = []
+    neighbours: list[Placed] = []
     side = int(rng.integers(4))
     for _ in range(count):
         for _ in range(40):
@@ -174,9 +191,9 @@ def _neighbours(count: int, canvas: Canvas, draw_one: Callable[[int], Patch], rn
                 x, y = int(-w + depth * w), int((0.5 + along) * rows - h / 2)
             item = Placed(patch, x, y)
             window, part = _visible(item, canvas.shape)
-            seen = patch.mask[part]
-            if seen.any() and not (canvas.near[window] & seen).any():
+            visible = patch.mask[part]
+            if visible.any() and not (canvas.near[window] & visible).any():
                 canvas.add(item)
-                strangers.append(item)
+                neighbours.append(item)
                 break
-    return strangers
+    return neighbours

@@ -1,4 +1,4 @@
-"""From stain to grey levels: light, lens, camera."""
+"""Simulated microscope: from stain to grey levels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ def capture(
     rng: np.random.Generator,
     light: Grey | None = None,
 ) -> NDArray[np.uint8]:
-    """The 8-bit image of an (H, W) stain, under this ``light`` or under one drawn here.
+    """Return the image of a stain.
 
-    In bright field, absorbances add along the light's way (Beer and Lambert): ``I = I0 exp(-stain)``. Fluorescent light
-    simply adds: ``I = dark + scale * stain``. Blur acts on light, not on stain.
+    In bright field, absorbances add along the path of light (Beer-Lambert law): ``I = I0 exp(-stain)``. In
+    fluorescence, brightness adds: ``I = dark + scale * stain``. Blur acts on light, not on stain.
+
+    Args:
+        stain: (H, W) absorbance in bright field, brightness in fluorescence.
+        optics: one value of each range of ``Optics``.
+        contrast: contrast of the microscope.
+        rng: source of randomness.
+        light: (H, W) illumination, about 1; drawn if None.
+
+    Returns:
+        (H, W) uint8 grey levels.
     """
     light = illumination(stain.shape, optics, rng) if light is None else light
     if contrast == "bright_field":
@@ -40,7 +50,13 @@ def capture(
 
 
 def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.random.Generator) -> Grey:
-    """(H, W) about 1: darker in the corners, and on one side."""
+    """Return an illumination (H, W) of about 1: darker in the corners and on one side.
+
+    Args:
+        shape: (H, W).
+        optics: values of ``vignetting`` and ``slope``.
+        rng: source of randomness.
+    """
     rows, columns = shape
     y, x = np.linspace(-1, 1, rows, dtype=np.float32)[:, None], np.linspace(-1, 1, columns, dtype=np.float32)[None]
     angle = rng.uniform(0, 2 * np.pi)
@@ -49,7 +65,7 @@ def illumination(shape: tuple[int, ...], optics: Mapping[str, float], rng: np.ra
 
 
 def _scatter(image: Grey, share: float) -> Grey:
-    """Part of the light goes astray by up to some ten pixels; computed at a quarter of the size."""
+    """Scatter a share of the light by about ten pixels; computed at a quarter of the size."""
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     far = cv2.resize(blur(small, 4), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray((1 - share) * image + share * far, np.float32)

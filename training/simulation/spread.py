@@ -1,4 +1,4 @@
-"""Where the chromosomes of a spread lie: a round field of chromosomes apart, touching, or across each other."""
+"""Arrangement of chromosomes in a round spread: apart, touching or overlapping."""
 
 from __future__ import annotations
 
@@ -13,59 +13,66 @@ from numpy.typing import NDArray
 from training.simulation.chromosome import Patch
 
 Contact = Literal["apart", "touching", "overlapping"]
-_APART = 7
-"""Pixels that chromosomes lie apart at least, so that no blur joins them."""
-_TRIES = 80
+_MIN_GAP = 7  # px between chromosomes apart, so that blur does not join them
+_MAX_TRIES = 80  # patches tried for a chromosome, and positions tried for a patch
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A patch whose upper left pixel lies at ``x``, ``y`` of the canvas, and how it came to lie there."""
+    """Chromosome on a canvas."""
 
     patch: Patch
     x: int
+    """Column of the upper left pixel of the patch."""
     y: int
+    """Row of the upper left pixel of the patch."""
     contact: Contact = "apart"
+    """Contact with chromosomes placed before it."""
 
 
 class Canvas:
-    """Which pixels are taken, and by which chromosome."""
+    """Chromosomes placed so far, and the pixels near them.
+
+    Args:
+        shape: (H, W), pixels.
+        margin: distance of chromosomes from the border, pixels.
+    """
 
     def __init__(self, shape: tuple[int, int], margin: int = 10) -> None:
         self.shape = shape
         self.margin = margin
         self.near = np.zeros(shape, dtype=bool)
-        """Pixels within ``_APART`` of what has been placed."""
+        """(H, W) pixels within ``_MIN_GAP`` of a chromosome."""
         self.placed: list[Placed] = []
 
     def inside(self, patch: Patch, x: int, y: int) -> bool:
-        """Does the patch keep clear of the border?"""
+        """Return whether a patch at ``x``, ``y`` is clear of the border."""
         h, w = patch.mask.shape
         low, (bottom, right) = self.margin, (self.shape[0] - self.margin, self.shape[1] - self.margin)
         return low <= x and low <= y and x + w <= right and y + h <= bottom
 
     def free(self, mask: NDArray[np.bool_], x: int, y: int, near: NDArray[np.bool_] | None = None) -> bool:
-        """Does the mask keep its distance from everything (or from ``near``)?"""
+        """Return whether a mask at ``x``, ``y`` avoids ``near``, by default all chromosomes."""
         h, w = mask.shape
         near = self.near if near is None else near
         return not bool((near[y : y + h, x : x + w] & mask).any())
 
     def add(self, placed: Placed) -> None:
-        """Take the pixels of ``placed``."""
+        """Place a chromosome."""
         self.placed.append(placed)
         self.near |= self.around([placed])
 
     def around(self, placed: Sequence[Placed]) -> NDArray[np.bool_]:
-        """(H, W) pixels within ``_APART`` of some chromosomes."""
+        """Return (H, W) the pixels within ``_MIN_GAP`` of some chromosomes."""
         taken = np.zeros(self.shape, dtype=np.uint8)
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _APART + 1, 2 * _APART + 1))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _MIN_GAP + 1, 2 * _MIN_GAP + 1))
         for item in placed:
             h, w = item.patch.mask.shape
-            padded = np.asarray(cv2.dilate(np.pad(item.patch.mask, _APART).astype(np.uint8), disc), np.uint8)
-            top, left = max(0, item.y - _APART), max(0, item.x - _APART)
-            bottom, right = min(self.shape[0], item.y + h + _APART), min(self.shape[1], item.x + w + _APART)
+            padded = np.asarray(cv2.dilate(np.pad(item.patch.mask, _MIN_GAP).astype(np.uint8), disc), np.uint8)
+            top, left = max(0, item.y - _MIN_GAP), max(0, item.x - _MIN_GAP)
+            bottom, right = min(self.shape[0], item.y + h + _MIN_GAP), min(self.shape[1], item.x + w + _MIN_GAP)
             if bottom > top and right > left:
-                oy, ox = top - (item.y - _APART), left - (item.x - _APART)
+                oy, ox = top - (item.y - _MIN_GAP), left - (item.x - _MIN_GAP)
                 taken[top:bottom, left:right] |= padded[oy : oy + bottom - top, ox : ox + right - left]
         return taken > 0
 
@@ -79,24 +86,32 @@ def arrange(
     touching: int = 0,
     overlapping: int = 0,
 ) -> list[Placed]:
-    """Place ``count`` chromosomes, ``touching`` and ``overlapping`` of them on one that lies there already.
+    """Place chromosomes on a canvas.
 
     Args:
-        draw: draws the i-th chromosome; called again, with another turn and bend, where one does not fit.
+        draw: draws the i-th chromosome; it is called again, for another rotation and bend, if one does not fit.
+        count: number of chromosomes.
+        canvas: canvas to place them on.
+        rng: source of randomness.
+        touching: number of chromosomes that touch one placed before them.
+        overlapping: number of chromosomes that overlap one placed before them.
+
+    Returns:
+        The placed chromosomes, in the order of ``draw``.
 
     Raises:
-        ValueError: more contacts than ``count - 1``, or a canvas too small for so many chromosomes.
+        ValueError: there are more contacts than ``count`` - 1, or the canvas is too small.
     """
     if min(touching, overlapping) < 0 or touching + overlapping > max(0, count - 1):
         raise ValueError(
-            f"{touching} touching and {overlapping} overlapping chromosomes asked for, but only {max(0, count - 1)} of "
-            f"{count} can lie on another"
+            f"{touching} touching and {overlapping} overlapping chromosomes are too many: only {max(0, count - 1)} of "
+            f"{count} can be in contact with another"
         )
     contacts: list[Contact] = ["apart"] * count
     chosen = rng.permutation(np.arange(1, count))[: touching + overlapping]
     for k, i in enumerate(chosen):
         contacts[i] = "overlapping" if k < overlapping else "touching"
-    order = sorted(range(count), key=lambda i: contacts[i] != "apart")  # contacts need something to lie on
+    order = sorted(range(count), key=lambda i: contacts[i] != "apart")  # contacts need a chromosome placed before
     by_index: dict[int, Placed] = {}
     centre = np.array(canvas.shape[::-1]) / 2 + rng.normal(0, 0.02 * min(canvas.shape), 2)
     radius = 0.5 * min(canvas.shape) * rng.uniform(0.7, 0.85)
@@ -115,26 +130,26 @@ def _place(
     radius: float,
     rng: np.random.Generator,
 ) -> Placed:
-    for attempt in range(_TRIES):
+    for attempt in range(_MAX_TRIES):
         patch = draw()
         if contact == "apart":
             reach = radius * (1 + 0.02 * attempt)
-            found = _apart(patch, canvas, centre, reach, rng)
+            placed = _place_apart(patch, canvas, centre, reach, rng)
         else:
-            found = _on_another(patch, contact, canvas, rng)
-        if found is not None:
-            return found
+            placed = _place_on_another(patch, contact, canvas, rng)
+        if placed is not None:
+            return placed
     raise ValueError(
         f"no room for another {contact} chromosome on a canvas of {canvas.shape[1]} x {canvas.shape[0]} pixels: "
         "enlarge the canvas or ask for fewer chromosomes"
     )
 
 
-def _apart(
+def _place_apart(
     patch: Patch, canvas: Canvas, centre: NDArray[np.float64], radius: float, rng: np.random.Generator
 ) -> Placed | None:
     h, w = patch.mask.shape
-    for _ in range(_TRIES):
+    for _ in range(_MAX_TRIES):
         angle, distance = rng.uniform(0, 2 * np.pi), radius * np.sqrt(rng.uniform())
         x = int(centre[0] + distance * np.cos(angle) - w / 2)
         y = int(centre[1] + distance * np.sin(angle) - h / 2)
@@ -143,15 +158,15 @@ def _apart(
     return None
 
 
-def _on_another(patch: Patch, contact: Contact, canvas: Canvas, rng: np.random.Generator) -> Placed | None:
+def _place_on_another(patch: Patch, contact: Contact, canvas: Canvas, rng: np.random.Generator) -> Placed | None:
     host = canvas.placed[int(rng.integers(len(canvas.placed)))]
     others = canvas.around([item for item in canvas.placed if item is not host])
     host_mask = np.zeros(canvas.shape, dtype=bool)
     h, w = host.patch.mask.shape
     host_mask[host.y : host.y + h, host.x : host.x + w] = host.patch.mask
-    find = _across if contact == "overlapping" else _beside
-    for _ in range(_TRIES // 8):
-        x, y = find(patch, host, host_mask, rng)
+    draw_position = _overlapping_position if contact == "overlapping" else _touching_position
+    for _ in range(_MAX_TRIES // 8):
+        x, y = draw_position(patch, host, host_mask, rng)
         if canvas.inside(patch, x, y) and canvas.free(patch.mask, x, y, others):
             shared = int((host_mask[y : y + patch.mask.shape[0], x : x + patch.mask.shape[1]] & patch.mask).sum())
             if (shared > 0.03 * patch.mask.sum()) if contact == "overlapping" else shared == 0:
@@ -159,17 +174,21 @@ def _on_another(patch: Patch, contact: Contact, canvas: Canvas, rng: np.random.G
     return None
 
 
-def _across(patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
-    """A position at which a point of the axis lies on a point of the host's axis."""
-    ours = patch.axis[int(rng.uniform(0.1, 0.9) * (len(patch.axis) - 1))]
-    theirs = host.patch.axis[int(rng.uniform(0.1, 0.9) * (len(host.patch.axis) - 1))]
-    x, y = np.round(theirs - ours + np.array((host.x, host.y))).astype(int)
+def _overlapping_position(
+    patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return a position at which the axis crosses the host's axis."""
+    point = patch.axis[int(rng.uniform(0.1, 0.9) * (len(patch.axis) - 1))]
+    host_point = host.patch.axis[int(rng.uniform(0.1, 0.9) * (len(host.patch.axis) - 1))]
+    x, y = np.round(host_point - point + np.array((host.x, host.y))).astype(int)
     return int(x), int(y)
 
 
-def _beside(patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int]:
-    """The last position before the host when the patch slides towards a point of the host's axis."""
-    x, y = _across(patch, host, host_mask, rng)
+def _touching_position(
+    patch: Patch, host: Placed, host_mask: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return the nearest position to the host without overlap, in a random direction."""
+    x, y = _overlapping_position(patch, host, host_mask, rng)
     angle = rng.uniform(0, 2 * np.pi)
     h, w = patch.mask.shape
     for step in range(200):

@@ -48,8 +48,7 @@ def test_masks_cover_the_stain_and_some_overlap(drawn: list[Sample]) -> None:
     """Compare the brightness of background, chromosomes and overlaps over all samples."""
     deep = [sample.masks.sum(axis=0) for sample in drawn]
     none, one, more = (
-        np.mean(np.concatenate([s.stain[d == n] for s, d in zip(drawn, deep, strict=True)]))
-        for n in (0, 1, 2)
+        np.mean(np.concatenate([s.stain[d == n] for s, d in zip(drawn, deep, strict=True)])) for n in (0, 1, 2)
     )
     assert none < 0.4 * one
     assert more > 1.2 * one

@@ -173,13 +173,13 @@ def test_training_uses_unlabelled_images(toys: Stream, tmp_path: Path, monkeypat
     cv2.imwrite(str(metaphase), simulate("46,XX", seed=1, contrast="fluorescence").pixels)
     cv2.imwrite(str(empty), np.full((200, 200), 7, np.uint8))
     lines: list[str] = []
-    weights = train(config, tmp_path / "out", lines.append, photographs=[metaphase, empty])
+    weights = train(config, tmp_path / "out", lines.append, images=[metaphase, empty])
     assert "drawn from ideograms alone" in lines[0]
     card = resolve("segmenter", weights.parent).card
     assert "2 tiles of 1 unlabelled metaphase images" in card["data"]
     assert (weights.parent / "told.jsonl").read_text("utf-8").count("\n") == 2
     with pytest.raises(ValueError, match="in none of the images"):
-        train(config, tmp_path / "out", lines.append, photographs=[empty])
+        train(config, tmp_path / "out", lines.append, images=[empty])
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
