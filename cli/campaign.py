@@ -78,7 +78,7 @@ def list_campaigns(as_json: AsJson = False) -> None:
 
 
 def parse_filters(where: list[str] | None) -> dict[str, str]:
-    """Return the filters of ``--where`` by name; exit with status 2 if one is not ``name=value``."""
+    """Return the filters of ``--where`` by name; exit with 2 if one is not ``name=value``."""
     pairs = [item.partition("=") for item in where or []]
     for name, equals, value in pairs:
         if not (name and equals and value):

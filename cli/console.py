@@ -1,4 +1,4 @@
-"""Output of the command line: tables and progress for people on stderr, JSON and results on stdout."""
+"""Output of the command line: messages and progress on stderr, results on stdout."""
 
 from __future__ import annotations
 

@@ -21,9 +21,10 @@ def drain(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for the images in progress.")] = 1800.0,
     as_json: AsJson = False,
 ) -> None:
-    """Pause everything and wait until no worker holds an image: then anything may be stopped or upgraded.
+    """Pause every queue and wait until no worker holds an image.
 
-    Exits with 1 if workers still hold images after the timeout; the queues stay paused either way.
+    After that, any process may be stopped or upgraded. Exits with 1 if workers still hold images after the timeout;
+    the queues stay paused either way.
     """
     with open_services() as services:
         taken_back = pause_queues(services.sessions, list(Priority))

@@ -80,9 +80,10 @@ def classes(
         ),
     ] = None,
 ) -> None:
-    """Compare classes of single chromosomes (columns file,class,score,top5) with a truth (file,class).
+    """Compare predicted classes of single chromosomes with a truth.
 
-    The truth is a CSV, or a zip of crops with an index.csv.
+    Predictions are a CSV with the columns file,class,score,top5. The truth is a CSV with the columns file,class, or a
+    zip of crops with an index.csv.
     """
     if figures:
         _require_matplotlib()

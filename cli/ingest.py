@@ -46,7 +46,10 @@ def describe(summary: IngestSummary) -> str:
 def ingest_with_progress(
     services: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
 ) -> IngestSummary:
-    """Ingest the images at ``location`` and show the progress; see :func:`ingest.sources.location.open_source`."""
+    """Ingest the images at ``location`` and show the progress.
+
+    The kinds of locations are those of :func:`ingest.sources.location.open_source`.
+    """
     settings = services.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     labels = read_labels({"case": case or "", "lab": lab or ""})

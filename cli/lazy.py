@@ -1,4 +1,7 @@
-"""Commands that are imported when they are called: neither ``karyo --help`` nor a scheduler loads the science."""
+"""Commands that are imported when they are called.
+
+``karyo --help`` and a scheduler load no science this way.
+"""
 
 from __future__ import annotations
 

@@ -40,23 +40,23 @@ COMMANDS = {
     "status": Command(
         "cli.status:status",
         OPERATE,
-        "Show how much is waiting, running and done, how fast it goes, the workers, and the last errors.",
+        "Show the images by state, the speed, the workers and the last errors.",
     ),
     "pause": Command(
         "cli.pause:pause",
         OPERATE,
-        "Stop handing out images; workers finish the ones they hold, and the rest waits for `karyo resume`.",
+        "Stop handing out images until `karyo resume`; workers finish those that they hold.",
     ),
     "resume": Command("cli.resume:resume", OPERATE, "Continue after `karyo pause` or `karyo drain`."),
     "drain": Command(
         "cli.drain:drain",
         OPERATE,
-        "Pause everything and wait until no worker holds an image: then anything may be stopped or upgraded.",
+        "Pause every queue and wait until no worker holds an image.",
     ),
     "retry": Command(
         "cli.retry:retry",
         OPERATE,
-        "Put failed and quarantined analyses back into the queue, with their attempts counted from zero.",
+        "Put failed and quarantined analyses back into the queue, without their attempts.",
     ),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
@@ -66,12 +66,12 @@ COMMANDS = {
     "worker": Command(
         "cli.worker:worker",
         PROCESSES,
-        "Analyse images: take chunks from the broker until SIGTERM, which finishes the images in progress first.",
+        "Analyse images: take chunks from the broker until SIGTERM.",
     ),
     "scheduler": Command(
         "cli.scheduler:scheduler",
         PROCESSES,
-        "Dispatch images, recover lost work and start campaigns by the clock; any number may run at once.",
+        "Dispatch images, recover lost work and create campaigns by the clock.",
     ),
     "web": Command("cli.web:web", PROCESSES, "Serve the pages and the HTTP API."),
     "simulate": Command(
@@ -110,9 +110,10 @@ def main() -> None:
 
 
 def describe_problem(problem: Exception) -> tuple[str, int] | None:
-    """Return the sentence and the exit status for a problem that a user can solve; None for any other.
+    """Return the sentence and the exit status for a problem that a user can solve.
 
-    The rooms that raise such problems are imported here, so that no other call pays for them.
+    The result is None for any other problem. The rooms that raise such problems are imported here, so that no other
+    call pays for them.
     """
     from pydantic import ValidationError  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415

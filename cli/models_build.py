@@ -25,9 +25,10 @@ def build(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build every network's engine before the workers start: minutes for TensorRT, no time for the others.
+    """Build the engine of every network before the workers start.
 
-    Run it once per kind of GPU. Workers that share the folder, also read-only, load what was built.
+    An engine of TensorRT takes minutes, the others take no time. Run it once per kind of GPU. Workers that share
+    the folder, also read-only, load what was built.
     """
     rows = []
     with progress_bar() as progress:

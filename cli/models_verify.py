@@ -43,10 +43,10 @@ def verify(
     limit: Annotated[int, typer.Option(min=1, help="Most images to use.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Compare engines with the exported networks, run in FP32 on the CPU, on inputs taken from images.
+    """Compare engines with the exported networks on inputs taken from images.
 
-    Exits with 0 if every output of every network is within its tolerance, with 1 if one is not or an engine does not
-    work here.
+    The exported networks run in FP32 on the CPU. Exits with 0 if every output of every network is within its
+    tolerance, with 1 if one is not or an engine does not work here.
     """
     installed = [kind for kind, provider in PROVIDERS.items() if provider in ort.get_available_providers()]
     kinds = [choice.value for choice in engine or ()] or installed
@@ -82,7 +82,7 @@ def _row(parity: Parity) -> tuple[object, ...]:
 
 
 def _images(path: Path | None, limit: int, progress: Progress) -> Iterator[Pixels]:
-    """Yield at most ``limit`` images, spread evenly over the folder; simulated ones without a path."""
+    """Yield about ``limit`` images, spread over the folder; simulated ones without a path."""
     settings = Settings()
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     files = image_files(path) if path else []

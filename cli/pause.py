@@ -36,7 +36,7 @@ Priorities = Annotated[
 
 
 def pause(priority: Priorities = None, as_json: AsJson = False) -> None:
-    """Stop handing out images; workers finish the ones they hold, and the rest waits for `karyo resume`."""
+    """Stop handing out images until `karyo resume`; workers finish those that they hold."""
     priorities = priority or list(Priority)
     with open_services() as services:
         taken_back = pause_queues(services.sessions, priorities)

@@ -1,4 +1,4 @@
-"""``karyo run``: from a folder of metaphase images to karyotypes and a report, through every service."""
+"""``karyo run``: from a folder of metaphase images to karyotypes and a report."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def process(
     lab: str | None = None,
     pipeline_id: int | None = None,
 ) -> RunOutcome:
-    """Ingest the images at ``location``, wait for their analyses and write the report to ``out``.
+    """Ingest the images at ``location``, wait for their analyses and write the report.
 
     Args:
         services: open connections.

@@ -24,7 +24,10 @@ def add(
     where: Where = None,
     timezone: Annotated[str, typer.Option(help="Time zone of the cron expression.")] = "UTC",
 ) -> None:
-    """Create such a campaign by the clock; each due time counts once, however many schedulers run."""
+    """Create such a campaign by the clock.
+
+    Each due time creates one campaign, however many schedulers run.
+    """
     with open_services() as services, services.sessions.begin() as session:
         try:
             schedules.add(session, name, cron, pipeline=pipeline, filters=parse_filters(where), timezone=timezone)

@@ -8,6 +8,9 @@ from worker import make_publisher
 
 
 def scheduler() -> None:
-    """Dispatch images, recover lost work and start campaigns by the clock; any number may run at once."""
+    """Dispatch images, recover lost work and create campaigns by the clock.
+
+    Any number of schedulers may run at once.
+    """
     settings = configured_settings()
     main(settings, make_publisher(settings))

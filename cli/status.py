@@ -26,7 +26,7 @@ def status(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Refresh until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two refreshes, with --follow.")] = 2.0,
 ) -> None:
-    """Show how much is waiting, running and done, how fast it goes, the workers, and the last errors.
+    """Show the images by state, the speed, the workers and the last errors.
 
     With --follow and --json, every refresh is one line of JSON.
     """

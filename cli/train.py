@@ -1,4 +1,7 @@
-"""``karyo train``: training of the networks; torch is an extra, so each command imports its training."""
+"""``karyo train``: training of the networks.
+
+Torch is an extra, so each command imports its training itself.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def embedder(
         typer.Option(exists=True, help="ONNX file to adapt; default: the network that karyoflow ships."),
     ] = None,
 ) -> None:
-    """Train the embedding network on karyotype reports, or adapt it to the images of a laboratory.
+    """Train the embedder on karyotype reports, or adapt it to the images of a laboratory.
 
     The network predicts the class and the polarity of a single chromosome.
     """
@@ -90,11 +93,14 @@ def segmenter(
         typer.Option(exists=True, help="Train on the metaphase images in this folder too; they need no outlines."),
     ] = None,
 ) -> None:
-    """Train the segmenter (masks of chromosomes, overlapping ones too) on fields simulated from karyotype reports."""
+    """Train the segmenter on fields simulated from karyotype reports.
+
+    The network predicts the masks of chromosomes, also of overlapping ones.
+    """
     with _problems_as_sentences():
         from training.segmenter.train import train  # noqa: PLC0415
 
-        train(config, out, err.print, start=start, photographs=_images(photographs) if photographs else [])
+        train(config, out, err.print, start=start, images=_images(photographs) if photographs else [])
 
 
 @train_app.command()
@@ -102,7 +108,10 @@ def mean(
     exported: Annotated[list[Path], typer.Argument(exists=True, help="ONNX files, each with its card next to it.")],
     out: Annotated[Path, typer.Option(help="ONNX file to write.")] = Path("mean.onnx"),
 ) -> None:
-    """Average the weights of several trainings that started from the same weights: mostly better than each."""
+    """Average the weights of several trainings that started from the same weights.
+
+    The mean is mostly better than each of them.
+    """
     with _problems_as_sentences():
         from training.common.weight_averaging import write_mean  # noqa: PLC0415
 

@@ -13,5 +13,8 @@ from worker.main import main
 def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Worker processes: one per GPU, or per free core.")] = 1,
 ) -> None:
-    """Analyse images: take chunks from the broker until SIGTERM, which finishes the images in progress first."""
+    """Analyse images: take chunks from the broker until SIGTERM.
+
+    The images in progress are finished first.
+    """
     main(configured_settings(), concurrency=concurrency)

@@ -1,4 +1,4 @@
-"""The embedded stack: PostgreSQL, Redis, worker and scheduler as child processes on one machine."""
+"""The embedded stack: PostgreSQL, Redis, worker and scheduler on one machine."""
 
 from embedded.errors import StackError
 from embedded.stack import EmbeddedStack

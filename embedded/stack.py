@@ -1,4 +1,4 @@
-"""The embedded stack: PostgreSQL, Redis, objects, a worker and a scheduler in one folder of one machine.
+"""The embedded stack: PostgreSQL, Redis, objects, worker and scheduler in one folder.
 
 It runs the programs of production and the same code; only the addresses differ.
 """

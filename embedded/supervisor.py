@@ -1,4 +1,4 @@
-"""Supervisor of an embedded stack: keeps its processes running and stops them when its last user has left.
+"""Supervisor of an embedded stack: restarts its processes, and stops them after its last user.
 
 The supervisor reads process specifications, one JSON line each, from a pipe. Every user of the stack holds that pipe
 open. The kernel closes a pipe when its holder dies, so the end of the pipe covers an ordinary exit, Ctrl-C and
@@ -101,7 +101,10 @@ def membership_lock(run: Path) -> Iterator[None]:
 
 
 def die_with_parent(stop_signal: int) -> list[str]:
-    """Return a command prefix that sends ``stop_signal`` when the parent dies; empty without util-linux."""
+    """Return a command prefix that sends ``stop_signal`` when the parent dies.
+
+    It is empty without util-linux.
+    """
     for folder in ("/usr/bin", "/bin", "/usr/sbin"):
         if os.access(f"{folder}/setpriv", os.X_OK):
             return [f"{folder}/setpriv", f"--pdeathsig={signal.Signals(stop_signal).name.removeprefix('SIG')}"]
@@ -121,7 +124,9 @@ class Supervisor:
         self.stop_requested = False
 
     def serve(self, control: int) -> None:
-        """Supervise until the last user has closed the pipe or SIGTERM arrives; return without children.
+        """Supervise until the last user has closed the pipe or SIGTERM arrives.
+
+        When this returns, every child has stopped.
 
         Args:
             control: file descriptor of the pipe's reading end.
@@ -198,7 +203,7 @@ class Supervisor:
         log_line(f"{child.spec.name} ended with status {status}; restart in {delay:.1f} s")
 
     def reap(self) -> None:
-        """Collect ended processes and schedule restarts; the delay grows with the number of failures."""
+        """Collect ended processes and schedule restarts; the delay grows with each failure."""
         for pid, status in _ended_processes():
             for child in self.children.values():
                 if child.pid == pid:

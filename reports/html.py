@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render(template: str, **values: object) -> str:
-    """Return the page of ``template``, a file in ``reports/templates``, with every value escaped.
+    """Return the page of a file in ``reports/templates``, with every value escaped.
 
     Raises:
         jinja2.UndefinedError: the template uses a name that is not among ``values``.

@@ -22,7 +22,7 @@ run = CliRunner().invoke
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A zip of the chromosomes of a simulated cell, some of them upside down, and of four unusable files."""
+    """A zip of the crops of a simulated cell, some upside down, and of four unusable files."""
     cell = simulate("46,XY", seed=12, nuclei=0, debris=0)
     path = tmp_path_factory.mktemp("report") / "report.zip"
     lines = ["file,class,cell,upright", "gone.png,1,one,0"]
@@ -72,10 +72,10 @@ def test_a_report_is_classified_by_cell_and_evaluated(report: Path, tmp_path: Pa
         assert row["assigned_class"] in {*CLASS_NAMES, "?"}
         assert all(0 <= float(row[name] or 0) <= 1 for name in ("score", "assigned_score", "p_up", "p_unknown"))
     evaluated = run(app, ["evaluate", "classes", str(report), str(tmp_path / "predictions.csv"), "--resamples", "0"])
-    found = json.loads(evaluated.stdout)
-    assert found["chromosomes"] == 50
-    assert found["accuracy_assigned"] > 0.75
-    assert found["accuracy_polarity"] > 0.85
+    metrics = json.loads(evaluated.stdout)
+    assert metrics["chromosomes"] == 50
+    assert metrics["accuracy_assigned"] > 0.75
+    assert metrics["accuracy_polarity"] > 0.85
 
 
 def test_each_cell_gets_a_karyogram(report: Path, tmp_path: Path) -> None:

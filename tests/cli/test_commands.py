@@ -1,4 +1,4 @@
-"""The command line as its users type it: one small case through every service, then each command on it."""
+"""The command line as users type it: one case through every service, then each command."""
 
 from __future__ import annotations
 
