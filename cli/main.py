@@ -56,7 +56,7 @@ COMMANDS = {
     "retry": Command(
         "cli.retry:retry",
         OPERATE,
-        "Put failed and quarantined analyses back into the queue, without their attempts.",
+        "Put failed and quarantined analyses back into the queue, with zero attempts.",
     ),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),

@@ -17,7 +17,7 @@ def retry(
     case: Annotated[str | None, typer.Option(help="Only images of this case.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put failed and quarantined analyses back into the queue, without their attempts."""
+    """Put failed and quarantined analyses back into the queue, with zero attempts."""
     with open_services() as services, services.sessions.begin() as session:
         count = queue.retry(session, reason=reason, accession=case)
     if as_json:
