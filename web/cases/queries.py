@@ -51,20 +51,20 @@ def list_cases(session: Session, limit: int, before: int | None = None) -> list[
 
 def case_detail(session: Session, accession: str) -> CaseDetail | None:
     """Return a case with its images, the best quality first; None if there is no such case."""
-    found = session.scalar(select(Case).where(Case.accession == accession))
-    if found is None:
+    record = session.scalar(select(Case).where(Case.accession == accession))
+    if record is None:
         return None
-    result = session.execute(_result_of_case().where(CaseResult.case_id == found.id)).mappings().first()
+    result = session.execute(_result_of_case().where(CaseResult.case_id == record.id)).mappings().first()
     pipeline_id = result["pipeline_id"] if result else session.scalar(production_pipeline())
     pipeline = session.get(Pipeline, pipeline_id) if pipeline_id is not None else None
     return CaseDetail(
-        accession=found.accession,
-        lab=found.lab,
-        tissue=found.tissue,
-        created_at=found.created_at,
+        accession=record.accession,
+        lab=record.lab,
+        tissue=record.tissue,
+        created_at=record.created_at,
         pipeline=PipelineReference(name=pipeline.name, digest=pipeline.digest) if pipeline else None,
         result=_result_view(result) if result else None,
-        images=list(_images(session, found.id, pipeline_id)),
+        images=list(_images(session, record.id, pipeline_id)),
     )
 
 
