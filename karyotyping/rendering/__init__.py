@@ -1,1 +1,1 @@
-"""Pictures of a cell: outline overlays and karyograms."""
+"""Rendering of a cell: overlays of outlines, and karyograms."""

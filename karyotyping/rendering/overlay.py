@@ -1,4 +1,4 @@
-"""The image of a metaphase with what was found in it: outlines in a colour for each class, and the class names."""
+"""Overlay of a metaphase image: outlines coloured by class, and class names."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from karyotyping.arrays import Pixels
 from karyotyping.model import CellAnalysis, Chromosome, decode_mask
-from karyotyping.rendering.karyogram.legend import is_unsure
+from karyotyping.rendering.karyogram.legend import needs_check
 
 Colour = tuple[int, int, int]
 
-UNSURE = 0.5
-"""Below this score an outline is dashed; a class that is to be checked has a question mark."""
-
-_SMALLEST_SIDE = 1400
-"""Smaller images are enlarged by a whole factor until a label is legible."""
-_DASH = 6
+_MIN_SOLID_SCORE = 0.5  # 0..1; below it an outline is dashed
+_MIN_LONG_SIDE = 1400  # px; smaller images are enlarged by an integer factor, so that labels are legible
+_DASH = 6  # px
 _UNKNOWN: Colour = (128, 128, 128)
 _GOLDEN_RATIO = 0.618034
 
 
-def draw_overlay(pixels: NDArray[np.uint8] | NDArray[np.uint16], cell: CellAnalysis) -> NDArray[np.uint8]:
+def draw_overlay(pixels: Pixels, cell: CellAnalysis) -> NDArray[np.uint8]:
     """Draw ``cell`` over its image.
 
+    Outlines with a low score are dashed. Classes to be checked have a question mark.
+
     Args:
-        pixels: (H, W) grey, the image that was analysed.
-        cell: its chromosomes; those that are perhaps no single chromosome have a dashed outline.
+        pixels: (H, W) grey metaphase image.
+        cell: its analysis.
 
     Returns:
-        (k * H, k * W, 3) RGB, with k = 1 for large images and more for small ones.
+        (k * H, k * W, 3) RGB with an integer k >= 1, larger for small images.
 
     Raises:
         ValueError: ``cell`` is of an image of another shape.
     """
     if pixels.shape != cell.shape:
         raise ValueError(f"the analysis is of an image of {cell.shape} pixels, this one has {pixels.shape}")
-    factor = math.ceil(_SMALLEST_SIDE / max(pixels.shape))
+    factor = math.ceil(_MIN_LONG_SIDE / max(pixels.shape))
     enlarged = cv2.resize(_eight_bit(pixels), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     canvas = np.asarray(cv2.cvtColor(enlarged, cv2.COLOR_GRAY2RGB), np.uint8)
     for chromosome in cell.chromosomes:
@@ -50,7 +50,7 @@ def draw_overlay(pixels: NDArray[np.uint8] | NDArray[np.uint16], cell: CellAnaly
     font = ImageFont.load_default(16)
     for chromosome in cell.chromosomes:
         x, y, width, _ = (factor * side for side in chromosome.box)
-        label = chromosome.label + ("?" if is_unsure(chromosome) else "")
+        label = chromosome.label + ("?" if needs_check(chromosome) else "")
         place = (min(max(x + width / 2, 12), page.width - 12), max(y - 4, 18))
         pen.text(
             place, label, font=font, fill=_colour(chromosome), anchor="ms", stroke_width=2, stroke_fill=(255, 255, 255)
@@ -58,14 +58,14 @@ def draw_overlay(pixels: NDArray[np.uint8] | NDArray[np.uint16], cell: CellAnaly
     return np.array(page)
 
 
-def _eight_bit(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """``pixels`` with their range stretched over 0..255."""
+def _eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return ``pixels`` with their range stretched to 0..255."""
     low, high = float(pixels.min()), float(pixels.max())
     return np.round((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)
 
 
 def _colour(chromosome: Chromosome) -> Colour:
-    """Hues a golden ratio apart, so that classes next to each other differ most."""
+    """Return the colour of a class; hues a golden ratio apart separate consecutive classes."""
     if chromosome.class_id is None:
         return _UNKNOWN
     hue = chromosome.class_id * _GOLDEN_RATIO % 1.0
@@ -80,7 +80,7 @@ def _outline(canvas: NDArray[np.uint8], chromosome: Chromosome, factor: int) -> 
     contours, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for contour in contours:
         points = contour + np.array([(x - 1) * factor, (y - 1) * factor])
-        if chromosome.score >= UNSURE:
+        if chromosome.score >= _MIN_SOLID_SCORE:
             cv2.polylines(canvas, [points], True, _colour(chromosome), 2, cv2.LINE_AA)
         else:
             dashes = [points[i : i + _DASH] for i in range(0, len(points), 2 * _DASH)]

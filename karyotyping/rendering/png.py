@@ -1,4 +1,4 @@
-"""Pictures as files."""
+"""PNG files of rendered images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from PIL import Image
 
 
 def encode_png(rgb: NDArray[np.uint8]) -> bytes:
-    """An (H, W, 3) picture as PNG with a palette of 256 colours.
+    """Return an (H, W, 3) RGB image as PNG with a palette of 256 colours.
 
-    Grey levels with a few colours on them lose nothing that a person would see, and cost a tenth of the bytes.
+    Grey levels with a few colours lose no visible detail, and the file has a tenth of the size.
     """
     target = io.BytesIO()
     Image.fromarray(rgb).quantize(256, method=Image.Quantize.FASTOCTREE).save(target, "PNG")

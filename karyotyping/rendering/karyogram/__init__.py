@@ -1,8 +1,8 @@
-"""The karyogram of a cell: its chromosomes in the order, the groups and the posture that cytogeneticists read.
+"""Karyogram of a cell in the order, groups and orientation of cytogenetic practice.
 
-Groups A to G in four rows, homologs side by side by likeness, p arm up, the centromeres of a row on one line, what fits
-no class in rows of its own. ``layout`` decides where everything stands; ``painter`` and ``svg`` only draw it, so that
-both show the very same page.
+Groups A to G are in four rows, homologs in order of similarity, p arm up, the centromeres of a row on one line.
+Chromosomes without a class have rows of their own. ``layout`` computes all positions; ``raster`` and ``svg`` only draw
+them, so both show the same page.
 """
 
 from karyotyping.rendering.karyogram.raster import draw_karyogram

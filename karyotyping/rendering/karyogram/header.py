@@ -1,4 +1,4 @@
-"""What stands above the chromosomes of a karyogram, and the words below that explain its marks."""
+"""Header and footer of a karyogram page."""
 
 from __future__ import annotations
 
@@ -7,67 +7,68 @@ from dataclasses import dataclass
 
 from karyotyping.model import CellAnalysis
 from karyotyping.rendering.karyogram.page import Anchor, Marks, Stroke, Text, Tone
-from karyotyping.rendering.karyogram.text import wrapped
+from karyotyping.rendering.karyogram.text import wrap
 
-_TITLE, _ISCN, _FACT, _NOTE = 16, 26, 14, 12
-"""Sizes of type."""
-_FACTS_WIDTH = 230
-_MOST_TITLE_LINES = 2
-_TOP, _LOWEST = 44, 90
+_TITLE_SIZE, _ISCN_SIZE, _FACT_SIZE, _NOTE_SIZE = 16, 26, 14, 12  # px, font sizes
+_FACTS_WIDTH = 230  # px, column on the right
+_MAX_TITLE_LINES = 2
+_TOP, _MIN_BOTTOM = 44, 90  # px, first baseline and rule of the header
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of the page from edge to edge, and where it ends."""
+    """A part of the page over its full width."""
 
     marks: Marks
     bottom: int
+    """y where the next part begins."""
 
 
-def heading(cell: CellAnalysis, title: str, unsure: int, edges: tuple[int, int]) -> Block:
-    """Title and karyotype on the left; count, quality and what is to be checked on the right.
+def header(cell: CellAnalysis, title: str, to_check: int, edges: tuple[int, int]) -> Block:
+    """Return title and karyotype on the left, and count, quality and flags on the right.
 
     Args:
-        cell: what the karyogram shows.
-        title: name of the image or of the case; one of more than two lines is cut off.
-        unsure: how many chromosomes have an unsure class.
-        edges: x of the left and of the right end.
+        cell: the analysis.
+        title: name of the image or of the case; a third line is truncated.
+        to_check: chromosomes with an uncertain class.
+        edges: x of the left and the right edge.
     """
     left, right = edges
-    room = right - left - _FACTS_WIDTH - 24
-    titles = wrapped(title, _TITLE, room)
-    if len(titles) > _MOST_TITLE_LINES:
-        titles[_MOST_TITLE_LINES - 1 :] = [titles[_MOST_TITLE_LINES - 1][:-3] + "..."]
-    titled, y = _column(titles, (left, _TOP), _TITLE, "pale")
-    called, y = _column(wrapped(cell.iscn, _ISCN, room), (left, y + 12), _ISCN, "ink")
+    width = right - left - _FACTS_WIDTH - 24
+    titles = wrap(title, _TITLE_SIZE, width)
+    if len(titles) > _MAX_TITLE_LINES:
+        titles[_MAX_TITLE_LINES - 1 :] = [titles[_MAX_TITLE_LINES - 1][:-3] + "..."]
+    title_texts, y = _column(titles, (left, _TOP), _TITLE_SIZE, "secondary")
+    iscn_texts, y = _column(wrap(cell.iscn, _ISCN_SIZE, width), (left, y + 12), _ISCN_SIZE, "primary")
     facts = [f"{len(cell.chromosomes)} chromosomes", f"quality {cell.quality.score:.2f}"]
-    flaws = ", ".join(sorted(flag.replace("_", " ") for flag in cell.quality.flags))
-    beside: list[Text] = []
+    flags = ", ".join(sorted(flag.replace("_", " ") for flag in cell.quality.flags))
+    fact_texts: list[Text] = []
     facts_y = _TOP
     columns: list[tuple[list[str], Tone]] = [
-        (facts, "pale"),
-        ([f"{unsure} to check"] if unsure else [], "doubt"),
-        (wrapped(flaws, _FACT, _FACTS_WIDTH), "odd"),
+        (facts, "secondary"),
+        ([f"{to_check} to check"] if to_check else [], "uncertain"),
+        (wrap(flags, _FACT_SIZE, _FACTS_WIDTH), "abnormal"),
     ]
     for lines, tone in columns:
-        words, facts_y = _column(lines, (right, facts_y), _FACT, tone, "end")
-        beside += words
-    end = max(y - _ISCN + 14, facts_y - _FACT + 8, _LOWEST)
-    return Block(Marks((*titled, *called, *beside), (Stroke(((left, end), (right, end))),)), end + 26)
+        texts, facts_y = _column(lines, (right, facts_y), _FACT_SIZE, tone, "end")
+        fact_texts += texts
+    end = max(y - _ISCN_SIZE + 14, facts_y - _FACT_SIZE + 8, _MIN_BOTTOM)
+    return Block(Marks((*title_texts, *iscn_texts, *fact_texts), (Stroke(((left, end), (right, end))),)), end + 26)
 
 
-def foot(notes: Sequence[str], edges: tuple[int, int], top: int) -> Block:
-    """The ``notes`` on what stands on the page, between ``edges`` and below ``top``."""
+def footer(notes: Sequence[str], edges: tuple[int, int], top: int) -> Block:
+    """Return the legend ``notes`` between ``edges`` and below ``top``."""
     left, right = edges
-    words, y = _column(wrapped(" · ".join(notes), _NOTE, right - left), (left, top + 22), _NOTE, "pale")
-    return Block(Marks(words, (Stroke(((left, top), (right, top))),)), y + 8)
+    lines = wrap(" · ".join(notes), _NOTE_SIZE, right - left)
+    texts, y = _column(lines, (left, top + 22), _NOTE_SIZE, "secondary")
+    return Block(Marks(texts, (Stroke(((left, top), (right, top))),)), y + 8)
 
 
 def _column(
-    lines: Sequence[str], place: tuple[int, int], size: int, tone: Tone, anchor: Anchor = "start"
+    lines: Sequence[str], origin: tuple[int, int], size: int, tone: Tone, anchor: Anchor = "start"
 ) -> tuple[tuple[Text, ...], int]:
-    """``lines`` one below the other, the first on baseline ``place``; and the baseline after the last."""
-    x, y = place
+    """Return texts of ``lines``, the first at baseline ``origin``, and the next baseline."""
+    x, y = origin
     leading = round(1.35 * size)
-    words = tuple(Text(line, x, y + leading * number, size, tone, anchor) for number, line in enumerate(lines))
-    return words, y + leading * len(lines)
+    texts = tuple(Text(line, x, y + leading * number, size, tone, anchor) for number, line in enumerate(lines))
+    return texts, y + leading * len(lines)

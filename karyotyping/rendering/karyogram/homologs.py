@@ -1,4 +1,4 @@
-"""How alike chromosomes are, and the order in which the most alike stand side by side."""
+"""Similarity of homologs, and their order by similarity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from karyotyping.model import Chromosome
 
 
 def similarity(one: Chromosome, other: Chromosome) -> float:
-    """-1..1: cosine similarity of the embeddings if there are any, else correlation of the profiles p arm up."""
+    """Return the cosine of the embeddings, or without them the profiles' correlation, -1..1."""
     if one.embedding is not None and other.embedding is not None:
         return _cosine(one.embedding, other.embedding)
     a, b = _p_arm_first(one), _p_arm_first(other)
@@ -19,26 +19,26 @@ def similarity(one: Chromosome, other: Chromosome) -> float:
 
 
 def order_homologs(homologs: Sequence[Chromosome]) -> list[Chromosome]:
-    """``homologs`` in an order in which the most alike are neighbours.
+    """Return ``homologs`` in an order in which the most similar ones are neighbours.
 
-    It grows from the most alike two, at either end, by the one that is most like that end. Of two homologs the surer
-    one stands on the left.
+    The order starts with the most similar pair. The homolog most similar to either end is added there. Two homologs are
+    ordered by class score, the higher one first.
     """
     items = sorted(homologs, key=lambda item: (-item.class_score, item.ordinal))
     if len(items) < 3:
         return items
-    alike = np.array([[similarity(one, other) for other in items] for one in items])
-    np.fill_diagonal(alike, -np.inf)
-    row = list(np.unravel_index(alike.argmax(), alike.shape))
-    alike[:, row] = -np.inf
-    while len(row) < len(items):
-        left, right = alike[row[0]], alike[row[-1]]
+    similarities = np.array([[similarity(one, other) for other in items] for one in items])
+    np.fill_diagonal(similarities, -np.inf)
+    order = list(np.unravel_index(similarities.argmax(), similarities.shape))
+    similarities[:, order] = -np.inf
+    while len(order) < len(items):
+        left, right = similarities[order[0]], similarities[order[-1]]
         if right.max() >= left.max():
-            row.append(right.argmax())
+            order.append(right.argmax())
         else:
-            row.insert(0, left.argmax())
-        alike[:, row] = -np.inf
-    return [items[k] for k in row]
+            order.insert(0, left.argmax())
+        similarities[:, order] = -np.inf
+    return [items[k] for k in order]
 
 
 def _p_arm_first(chromosome: Chromosome) -> NDArray[np.float32]:

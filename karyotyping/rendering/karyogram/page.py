@@ -1,4 +1,4 @@
-"""What a page of a karyogram consists of. Units are pixels of the PNG; x from the left, y from the top."""
+"""Elements of a karyogram page, in pixels of the PNG; x from the left, y from the top."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 
 from karyotyping.model import Chromosome
 
-Tone = Literal["ink", "pale", "rule", "doubt", "odd"]
+Tone = Literal["primary", "secondary", "rule", "uncertain", "abnormal"]
 Anchor = Literal["start", "middle", "end"]
 
 COLOURS: dict[Tone, str] = {
-    "ink": "#20242c",
-    "pale": "#646b78",
+    "primary": "#20242c",
+    "secondary": "#646b78",
     "rule": "#bec2ca",
-    "doubt": "#a85d00",
-    "odd": "#be1e2d",
+    "uncertain": "#a85d00",
+    "abnormal": "#be1e2d",
 }
-"""``doubt`` is for what is unsure, ``odd`` for what is unusual; words of any tone but ``rule`` are legible on white."""
+"""Colours by tone; texts of any tone but ``rule`` are legible on white."""
 
-DASH = 4
-"""Length of a dash, and of the gap after it."""
+DASH = 4  # px, length of a dash and of a gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Text:
     x: float
     y: float
     size: int
-    tone: Tone = "ink"
+    tone: Tone = "primary"
     anchor: Anchor = "start"
 
 
@@ -50,19 +49,19 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is written and drawn in one place."""
+    """Texts and strokes of one element."""
 
-    words: tuple[Text, ...] = ()
+    texts: tuple[Text, ...] = ()
     strokes: tuple[Stroke, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedChromosome:
-    """A chromosome in its place."""
+    """A chromosome at its position on the page."""
 
     chromosome: Chromosome
     pixels: NDArray[np.uint8]
-    """(h, w) grey, p arm up as far as that is known, at the resolution of the photograph."""
+    """(h, w) grey at the resolution of the metaphase image, p arm up unless the orientation is unknown."""
     box: tuple[int, int, int, int]
     """x, y, width and height on the page."""
     marks: Marks
@@ -70,42 +69,42 @@ class PlacedChromosome:
 
 @dataclass(frozen=True, slots=True)
 class ClassSlot:
-    """The place of a class, or a row of chromosomes that fit none (``class_id`` None)."""
+    """The position of a class, or a row of chromosomes without a class (``class_id`` None)."""
 
     class_id: int | None
     placed: tuple[PlacedChromosome, ...]
-    usual_copies: int
+    normal_copies: int
     marks: Marks
 
     @property
     def missing(self) -> int:
-        """Copies fewer than usual."""
-        return max(0, self.usual_copies - len(self.placed))
+        """Number of missing copies."""
+        return max(0, self.normal_copies - len(self.placed))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page and all that stands on it."""
+    """A page with all its elements."""
 
     width: int
     height: int
     title: str
     summary: str
-    """The karyogram in a sentence, for those who cannot see it."""
+    """One sentence for screen readers."""
     slots: tuple[ClassSlot, ...]
     marks: Marks
 
 
 def box_stroke(box: tuple[float, float, float, float], tone: Tone, *, dashed: bool = False) -> Stroke:
-    """The outline of ``box``: x, y, width, height."""
+    """Return the outline of ``box``: x, y, width, height."""
     x, y, width, height = box
     right, bottom = x + width, y + height
     return Stroke(((x, y), (right, y), (right, bottom), (x, bottom), (x, y)), tone, dashed)
 
 
 def merge_marks(parts: Iterable[Marks]) -> Marks:
-    """All that is written and drawn in ``parts``."""
+    """Return all texts and strokes of ``parts``."""
     parts = list(parts)
     return Marks(
-        tuple(word for part in parts for word in part.words), tuple(stroke for part in parts for stroke in part.strokes)
+        tuple(text for part in parts for text in part.texts), tuple(stroke for part in parts for stroke in part.strokes)
     )

@@ -1,4 +1,4 @@
-"""A karyogram as pixels."""
+"""Karyogram as an RGB image."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 
 
 def draw_karyogram(cell: CellAnalysis, title: str = "") -> NDArray[np.uint8]:
-    """The karyogram of ``cell`` on a white page, (H, W, 3) RGB; ``title`` stands above it."""
+    """Return the karyogram of ``cell`` under ``title`` as (H, W, 3) RGB on white."""
     page = compose(cell, title)
     image = Image.new("RGB", (page.width, page.height), "white")
     pen = ImageDraw.Draw(image)
     for slot in page.slots:
         for placed in slot.placed:
             x, y, *size = placed.box
-            picture = Image.fromarray(placed.pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS)
-            image.paste(picture, (x, y))
-            _write(pen, placed.marks)
-        _write(pen, slot.marks)
-    _write(pen, page.marks)
+            chromosome = Image.fromarray(placed.pixels).resize((size[0], size[1]), Image.Resampling.LANCZOS)
+            image.paste(chromosome, (x, y))
+            _draw_marks(pen, placed.marks)
+        _draw_marks(pen, slot.marks)
+    _draw_marks(pen, page.marks)
     return np.array(image)
 
 
-def _write(pen: ImageDraw.ImageDraw, marks: Marks) -> None:
+def _draw_marks(pen: ImageDraw.ImageDraw, marks: Marks) -> None:
     for stroke in marks.strokes:
         for points in _dashes(stroke) if stroke.dashed else (stroke.points,):
             pen.line(points, fill=COLOURS[stroke.tone])
-    for word in marks.words:
-        text = _spelt(word.text)
-        pen.text((word.x, word.y), text, font=font(word.size), fill=COLOURS[word.tone], anchor=_ANCHORS[word.anchor])
+    for text in marks.texts:
+        anchor, colour = _ANCHORS[text.anchor], COLOURS[text.tone]
+        pen.text((text.x, text.y), _without_accents(text.text), font=font(text.size), fill=colour, anchor=anchor)
 
 
 def _dashes(stroke: Stroke) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
@@ -53,6 +53,10 @@ def _dashes(stroke: Stroke) -> Iterator[tuple[tuple[float, float], tuple[float, 
             yield begin, end
 
 
-def _spelt(text: str) -> str:
-    """``text`` without accents, which the typeface of the PNG lacks."""
+def _without_accents(text: str) -> str:
+    """Return ``text`` without accents, which the typeface of the PNG lacks.
+
+    >>> _without_accents("Präparat")
+    'Praparat'
+    """
     return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))

@@ -1,4 +1,4 @@
-"""A karyogram as a drawing that scales, can be searched, and tells each chromosome's story when it is pointed at."""
+"""Karyogram as SVG: scalable, searchable, with a description of each chromosome."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from PIL import Image
 from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram.layout import compose
-from karyotyping.rendering.karyogram.legend import spoken
+from karyotyping.rendering.karyogram.legend import description
 from karyotyping.rendering.karyogram.page import COLOURS, DASH, ClassSlot, Marks, PlacedChromosome
 
 _TYPEFACES = "Aileron, Helvetica, Arial, 'Liberation Sans', sans-serif"
 _CRISP = {"shape-rendering": "crispEdges"}
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 (section 2.2) cannot hold, not even escaped."""
 
 
 def karyogram_svg(cell: CellAnalysis, title: str = "") -> str:
-    """The karyogram of ``cell`` as a standalone SVG document; ``title`` stands above it.
+    """Return the karyogram of ``cell`` under ``title`` as a standalone SVG document.
 
-    It holds no script and refers to nothing outside. Each chromosome is a group ``chromosome-ORDINAL`` within the group
-    ``class-NAME``, with its class, its scores, its posture and its flags as ``data-`` attributes.
+    The document has no script and no external reference. Each chromosome is a group ``chromosome-ORDINAL`` within the
+    group ``class-NAME``, with class, scores, orientation and flags as ``data-`` attributes.
     """
     page = compose(cell, title)
     root = ET.Element(
@@ -42,25 +42,25 @@ def karyogram_svg(cell: CellAnalysis, title: str = "") -> str:
             "font-family": _TYPEFACES,
         },
     )
-    _say(root, "title", f"Karyogram {title}".strip(), id="title")
-    _say(root, "desc", page.summary, id="summary")
+    _add_text(root, "title", f"Karyogram {title}".strip(), id="title")
+    _add_text(root, "desc", page.summary, id="summary")
     ET.SubElement(root, "rect", {"width": "100%", "height": "100%", "fill": "white"})
     for number, slot in enumerate(page.slots):
-        _slot(root, slot, number)
-    _write(root, page.marks)
+        _add_slot(root, slot, number)
+    _add_marks(root, page.marks)
     return ET.tostring(root, encoding="unicode")
 
 
-def _slot(parent: ET.Element, slot: ClassSlot, number: int) -> None:
+def _add_slot(parent: ET.Element, slot: ClassSlot, number: int) -> None:
     name = class_name(slot.class_id) if slot.class_id is not None else f"unidentified-{number}"
-    copies = {"data-copies": str(len(slot.placed)), "data-usual-copies": str(slot.usual_copies)}
+    copies = {"data-copies": str(len(slot.placed)), "data-usual-copies": str(slot.normal_copies)}
     group = ET.SubElement(parent, "g", {"id": f"class-{name}", **copies})
     for placed in slot.placed:
-        _chromosome(group, placed)
-    _write(group, slot.marks)
+        _add_chromosome(group, placed)
+    _add_marks(group, slot.marks)
 
 
-def _chromosome(parent: ET.Element, placed: PlacedChromosome) -> None:
+def _add_chromosome(parent: ET.Element, placed: PlacedChromosome) -> None:
     item = placed.chromosome
     group = ET.SubElement(
         parent,
@@ -75,27 +75,27 @@ def _chromosome(parent: ET.Element, placed: PlacedChromosome) -> None:
             "data-flags": " ".join(sorted(item.flags)),
         },
     )
-    _say(group, "title", spoken(item))
+    _add_text(group, "title", description(item))
     x, y, width, height = map(str, placed.box)
-    place = {"x": x, "y": y, "width": width, "height": height, "preserveAspectRatio": "none"}
-    ET.SubElement(group, "image", {**place, "href": _data_uri(placed.pixels)})
-    _write(group, placed.marks)
+    attributes = {"x": x, "y": y, "width": width, "height": height, "preserveAspectRatio": "none"}
+    ET.SubElement(group, "image", {**attributes, "href": _data_uri(placed.pixels)})
+    _add_marks(group, placed.marks)
 
 
-def _write(parent: ET.Element, marks: Marks) -> None:
+def _add_marks(parent: ET.Element, marks: Marks) -> None:
     for stroke in marks.strokes:
         points = " ".join(f"{x:g},{y:g}" for x, y in stroke.points)
         dashes = {"stroke-dasharray": str(DASH)} if stroke.dashed else {}
         ET.SubElement(
             parent, "polyline", {"points": points, "fill": "none", "stroke": COLOURS[stroke.tone], **_CRISP, **dashes}
         )
-    for word in marks.words:
-        look = {"font-size": str(word.size), "fill": COLOURS[word.tone], "text-anchor": word.anchor}
-        _say(parent, "text", word.text, x=f"{word.x:g}", y=f"{word.y:g}", **look)
+    for text in marks.texts:
+        style = {"font-size": str(text.size), "fill": COLOURS[text.tone], "text-anchor": text.anchor}
+        _add_text(parent, "text", text.text, x=f"{text.x:g}", y=f"{text.y:g}", **style)
 
 
-def _say(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
-    ET.SubElement(parent, tag, attributes).text = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+def _add_text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
+    ET.SubElement(parent, tag, attributes).text = _INVALID_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _data_uri(pixels: NDArray[np.uint8]) -> str:

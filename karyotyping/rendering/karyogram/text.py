@@ -1,4 +1,4 @@
-"""The typeface of the pages, and what fits on a line of it."""
+"""Typeface of the pages, and line breaks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_WIDEST = 1.2
-"""Usual typefaces over this one, in width."""
+_WIDTH_RESERVE = 1.2  # width of the fallback typefaces of an SVG viewer over that of Pillow's
 _PIECE = re.compile("[^, ]*(?:, ?| |$)")
 
 
 @lru_cache
 def font(size: int) -> Font:
-    """The typeface that comes with Pillow, so that a page looks the same on every machine."""
+    """Return Pillow's own typeface, so that a page is the same on every machine."""
     return ImageFont.load_default(size)
 
 
-def wrapped(text: str, size: int, width: float) -> list[str]:
-    """``text`` in lines no wider than ``width`` pixels, broken after a comma or a space if there is one.
+def wrap(text: str, size: int, width: float) -> list[str]:
+    """Return ``text`` in lines of at most ``width`` pixels, broken after commas or spaces.
 
-    Some room is left at the end: whoever reads the SVG may have a wider typeface.
+    Lines end earlier than necessary, as an SVG viewer may use a wider typeface.
 
-    >>> wrapped("46,XY 47,XY", 12, 50)
+    >>> wrap("46,XY 47,XY", 12, 50)
     ['46,XY', '47,XY']
     """
     lines = [""]
@@ -41,10 +40,10 @@ def wrapped(text: str, size: int, width: float) -> list[str]:
 
 
 def _fits(text: str, size: int, width: float) -> bool:
-    return _width(text, size) * _WIDEST <= width
+    return _width(text, size) * _WIDTH_RESERVE <= width
 
 
 @lru_cache(4096)
 def _width(text: str, size: int) -> float:
-    """Pages of one cell, and of many, say much the same."""
+    """Return the width of ``text``, pixels; pages share most texts, so it is cached."""
     return float(font(size).getlength(text))

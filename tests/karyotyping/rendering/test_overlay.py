@@ -1,4 +1,4 @@
-"""Overlays show what was found, and where."""
+"""Overlays have outlines at the chromosomes, dashed for low scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHAPE = (120, 160)
 
 
 def chromosome(class_id: int | None, *, place: tuple[int, int] = (10, 10), score: float = 0.9) -> Chromosome:
-    """A chromosome of 40 by 12 pixels whose upper half is black and whose lower half is pale."""
+    """Return a chromosome of 40 by 12 pixels with a black upper half and a pale lower half."""
     x, y = place
     mask = np.zeros(SHAPE, dtype=np.bool_)
     mask[y : y + 40, x : x + 12] = True
@@ -60,11 +60,11 @@ def cell(chromosomes: Sequence[Chromosome]) -> CellAnalysis:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_outlines_lie_on_the_chromosomes(dtype: type[np.uint8 | np.uint16]) -> None:
+def test_outlines_are_at_the_chromosomes(dtype: type[np.uint8 | np.uint16]) -> None:
     pixels = np.full(SHAPE, 200, dtype=dtype)
     pixels[0, 0] = 0
-    found = cell([chromosome(3, place=(60, 50))])
-    overlay = draw_overlay(pixels, found)
+    analysis = cell([chromosome(3, place=(60, 50))])
+    overlay = draw_overlay(pixels, analysis)
     factor = overlay.shape[0] // SHAPE[0]
     coloured = np.ptp(overlay.astype(int), axis=2) > 60
     rows, columns = (np.unique(where // factor) for where in np.nonzero(coloured[48 * factor :]))
@@ -73,13 +73,13 @@ def test_outlines_lie_on_the_chromosomes(dtype: type[np.uint8 | np.uint16]) -> N
     assert not coloured[70 * factor, 62 * factor : 69 * factor].any()
 
 
-def test_doubtful_outlines_are_dashed() -> None:
+def test_outlines_of_low_score_are_dashed() -> None:
     pixels = np.full(SHAPE, 200, dtype=np.uint8)
-    sure, doubtful = (draw_overlay(pixels, cell([chromosome(3, place=(60, 50), score=score)])) for score in (0.9, 0.2))
-    coloured = [int((np.ptp(overlay.astype(int), axis=2) > 60).sum()) for overlay in (sure, doubtful)]
+    solid, dashed = (draw_overlay(pixels, cell([chromosome(3, place=(60, 50), score=score)])) for score in (0.9, 0.2))
+    coloured = [int((np.ptp(overlay.astype(int), axis=2) > 60).sum()) for overlay in (solid, dashed)]
     assert coloured[1] < 0.8 * coloured[0]
 
 
-def test_refuses_an_image_that_was_not_analysed() -> None:
+def test_an_image_of_another_shape_raises() -> None:
     with pytest.raises(ValueError, match="analysis is of an image"):
         draw_overlay(np.zeros((5, 5), dtype=np.uint8), cell([replace(chromosome(None), class_score=0.0)]))

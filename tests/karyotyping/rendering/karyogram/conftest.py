@@ -1,4 +1,4 @@
-"""Chromosomes and cells made by hand."""
+"""Factories of chromosomes and cells."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def _cell(chromosomes: Sequence[Chromosome], **changes: Any) -> CellAnalysis:
 
 @pytest.fixture
 def chromosome() -> MakeChromosome:
-    """Makes a chromosome of 40 by 12 pixels, 4 white ones on either side; its upper half is black, the lower pale."""
+    """Return a factory of chromosomes of 40 by 12 pixels in a white margin, black above and pale below."""
     return _chromosome
 
 
 @pytest.fixture
 def cell() -> MakeCell:
-    """Makes the cell of some chromosomes, numbered as they come."""
+    """Return a factory of cells from chromosomes, numbered in order."""
     return _cell
 
 
 @pytest.fixture
 def pairs() -> list[Chromosome]:
-    """Two of each autosome, and XX."""
+    """Return two of each autosome, and XX."""
     return [_chromosome(n) for n in range(1, 24) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The page as pixels."""
+"""The karyogram as an RGB image."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_every_chromosome_is_on_the_page(pairs: list[Chromosome], cell: MakeCell
     assert more / fewer == pytest.approx(46 / 45, rel=0.005)
 
 
-def test_p_arms_are_turned_up(chromosome: MakeChromosome, cell: MakeCell) -> None:
+def test_p_arms_are_rotated_up(chromosome: MakeChromosome, cell: MakeCell) -> None:
     up, down = (draw_karyogram(cell([chromosome(8, orientation=way)])) for way in ("p_up", "p_down"))
     rows_up, rows_down = (np.nonzero((page.max(axis=2) < 20).sum(axis=1) > 10)[0] for page in (up, down))
     assert rows_up.mean() < rows_down.mean()
     assert up.shape == down.shape
 
 
-def test_unusual_copies_are_red(pairs: list[Chromosome], chromosome: MakeChromosome, cell: MakeCell) -> None:
+def test_abnormal_copies_are_red(pairs: list[Chromosome], chromosome: MakeChromosome, cell: MakeCell) -> None:
     page = draw_karyogram(cell(pairs))
     assert page.dtype == np.uint8
     assert red_pixels(page) == 0
@@ -44,7 +44,7 @@ def test_unusual_copies_are_red(pairs: list[Chromosome], chromosome: MakeChromos
     assert 0 < gained < lost
 
 
-def test_letters_that_the_typeface_lacks_do_no_harm(pairs: list[Chromosome], cell: MakeCell) -> None:
+def test_characters_outside_the_typeface_are_drawn_without_accents(pairs: list[Chromosome], cell: MakeCell) -> None:
     plain, accented = (draw_karyogram(cell(pairs), title) for title in ("Praparat", "Präparat"))
     assert np.array_equal(plain, accented)
     assert draw_karyogram(cell(pairs), "\ud800\x00中\u202e").shape == plain.shape
