@@ -57,7 +57,9 @@ def _partitions(connection: Connection) -> set[str]:
 
 
 def _run() -> None:
-    engine = create_engine(parse_url(context.config.attributes["url"]), poolclass=NullPool)
+    # A role named like the schema has it in its search path; Alembic would then compare its tables as of no schema.
+    search_path = {"options": "-c search_path=public"}
+    engine = create_engine(parse_url(context.config.attributes["url"]), poolclass=NullPool, connect_args=search_path)
     with engine.connect() as connection, _sole_migrator(connection):
         # A migration that waits for a table lock blocks every later statement on that table, so it must fail soon.
         connection.execute(text("SET lock_timeout = '10s'"))
