@@ -17,7 +17,7 @@ LOST_21 = np.delete(FEMALE, 41)
 
 
 def tables(folder: Path, evidence: np.ndarray, cells: list[np.ndarray]) -> str:
-    """The benchmark's output for ``cells`` (class indices), with the row of ``evidence`` of each class."""
+    """The benchmark's output for ``cells`` of class indices, with ``evidence`` by class."""
     sizes = [len(cell) for cell in cells]
     true = np.concatenate(cells)
     names = np.repeat([f"cell{k}" for k in range(len(cells))], sizes)

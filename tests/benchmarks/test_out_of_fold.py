@@ -17,7 +17,7 @@ CELL = np.repeat(np.arange(23), 2)
 
 
 def write_fold(path: Path, cell: str, report: str = "a") -> Path:
-    """Write a cell of 46,XX and debris; alone, the last X is predicted as 7, and one 3 upside down."""
+    """Write a cell of 46,XX and debris; alone, an X is predicted as 7, a 3 upside down."""
     true = np.append(CELL, -1)
     joint = np.where(np.arange(24) == true[:, None], 0.0, -9.0)[..., None] + np.log([0.9, 0.1])
     joint[45, [22, 6]] += [[0.0], [9.7]]
