@@ -1,1 +1,1 @@
-"""The science of karyotyping on NumPy arrays. No database, queue or network; reaches networks through ``models``."""
+"""Karyotyping on NumPy arrays; no database, queue or network service."""

@@ -1,4 +1,4 @@
-"""Engines are built once however many ask, again after damage or death, and only read when they are whole."""
+"""Engines are built once for concurrent processes, rebuilt after damage, and only read if complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def optimise(folder: Path) -> None:
-    """A real build, as ONNX Runtime does it on the CPU: the router's graph, optimised; each is put on record."""
+    """Optimise the router's graph with ONNX Runtime on the CPU, and record the build."""
     with (folder.parent / "builds").open("a") as record:
         record.write(f"{os.getpid()}\n")
     options = ort.SessionOptions()
@@ -42,7 +42,7 @@ def start(work: Callable[[], object]) -> multiprocessing.process.BaseProcess:
     return process
 
 
-def test_ten_processes_that_start_together_build_once(tmp_path: Path) -> None:
+def test_ten_concurrent_processes_build_once(tmp_path: Path) -> None:
     folder = tmp_path / "engine"
     gate = FORK.Event()
 
@@ -58,7 +58,7 @@ def test_ten_processes_that_start_together_build_once(tmp_path: Path) -> None:
     assert builds(tmp_path) == 1
 
 
-def test_the_death_of_the_builder_lets_another_one_build(tmp_path: Path) -> None:
+def test_another_process_builds_after_the_death_of_the_builder(tmp_path: Path) -> None:
     folder = tmp_path / "engine"
 
     def hang(inside: Path) -> None:
@@ -80,21 +80,21 @@ def test_the_death_of_the_builder_lets_another_one_build(tmp_path: Path) -> None
     assert not (folder / "half.engine").exists()
 
 
-def cut(folder: Path) -> None:
+def truncate(folder: Path) -> None:
     engine = folder / "router.engine"
     engine.write_bytes(engine.read_bytes()[:-1])
 
 
-def add(folder: Path) -> None:
+def add_file(folder: Path) -> None:
     (folder / "other.engine").touch()
 
 
-def lose(folder: Path) -> None:
+def delete_manifest(folder: Path) -> None:
     (folder / MANIFEST).unlink()
 
 
-@pytest.mark.parametrize("damage", [cut, add, lose])
-def test_what_is_damaged_is_built_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("damage", [truncate, add_file, delete_manifest])
+def test_a_damaged_engine_is_rebuilt(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     folder = ensure_built(tmp_path / "engine", KEY, optimise)
     damage(folder)
     ensure_built(folder, KEY, optimise)
@@ -102,14 +102,14 @@ def test_what_is_damaged_is_built_anew(tmp_path: Path, damage: Callable[[Path], 
     assert is_complete(folder, KEY)
 
 
-def test_another_key_is_another_engine(tmp_path: Path) -> None:
+def test_another_key_gives_another_engine(tmp_path: Path) -> None:
     folder = ensure_built(tmp_path / "engine", KEY, optimise)
     ensure_built(folder, {**KEY, "architecture": "sm89"}, optimise)
     assert builds(tmp_path) == 2
     assert json.loads((folder / MANIFEST).read_text())["key"]["architecture"] == "sm89"
 
 
-def test_what_is_whole_is_only_read(tmp_path: Path) -> None:
+def test_a_complete_engine_is_only_read(tmp_path: Path) -> None:
     folder = ensure_built(tmp_path / "engine", KEY, optimise)
     (folder / "kernels.timing").write_bytes(b"TensorRT adds to its timings")
     Path(f"{folder}.lock").unlink(missing_ok=True)
@@ -118,13 +118,13 @@ def test_what_is_whole_is_only_read(tmp_path: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
 
 
-def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_folder_raises_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineUnavailable, match=r"cannot be built there .* run `karyo models build`"):
         ensure_built(tmp_path / "file" / "engine", KEY, optimise)
 
 
-def test_a_build_that_fails_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+def test_a_failed_build_is_not_complete(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         raise EngineUnavailable("no memory left on the GPU")
 

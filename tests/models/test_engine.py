@@ -1,4 +1,4 @@
-"""The engine on a model of two operators, and its refusals."""
+"""The engine on a model of two operators, and its errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ needs_no_gpu = pytest.mark.skipif(HAS_GPU, reason="about hosts without a GPU")
 
 
 def write_model(path: Path, batch: str | int = "batch") -> Path:
-    """y = relu(a) + b, both (N, 3) float32."""
+    """Write the model y = relu(a) + b, inputs (N, 3) float32."""
     onnx = pytest.importorskip("onnx", reason="the extra `train` brings onnx")
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     tensors = [helper.make_tensor_value_info(name, float32, [batch, 3]) for name in "aby"]
@@ -50,7 +50,7 @@ def batch_of(size: int) -> dict[str, Any]:
     return {"a": values, "b": np.ones_like(values)}
 
 
-def test_a_call_on_the_cpu_takes_as_many_values_but_one_item_at_least(tmp_path: Path) -> None:
+def test_a_call_on_the_cpu_is_limited_in_values_but_takes_one_item(tmp_path: Path) -> None:
     path = write_model(tmp_path / "tiny.onnx")
     batches = [
         load_engine(path, "cpu", Placement(threads=1, max_cpu_values=n)).largest_batch(6) for n in (1, 11, 12, 24)
@@ -59,7 +59,7 @@ def test_a_call_on_the_cpu_takes_as_many_values_but_one_item_at_least(tmp_path: 
 
 
 @pytest.mark.parametrize("size", [0, 1, 4, 11], ids=["empty", "one", "full", "in slices"])
-def test_any_batch_size_gives_one_row_per_row(engine: OnnxEngine, size: int) -> None:
+def test_any_batch_size_gives_one_output_row_per_input_row(engine: OnnxEngine, size: int) -> None:
     inputs = batch_of(size)
     outputs = engine.infer(inputs)
     assert list(outputs) == ["y"]
@@ -67,7 +67,7 @@ def test_any_batch_size_gives_one_row_per_row(engine: OnnxEngine, size: int) -> 
     np.testing.assert_array_equal(outputs["y"], np.maximum(inputs["a"], 0) + 1)
 
 
-def test_it_says_what_it_is(engine: OnnxEngine, tmp_path: Path) -> None:
+def test_an_engine_has_its_provider_and_digest(engine: OnnxEngine, tmp_path: Path) -> None:
     assert engine.providers == ("CPUExecutionProvider",)
     assert len(engine.digest) == 64
     assert load_engine(tmp_path / "tiny.onnx", "cpu").digest == engine.digest
@@ -84,12 +84,12 @@ def test_it_says_what_it_is(engine: OnnxEngine, tmp_path: Path) -> None:
     ],
     ids=["missing", "unknown", "dtype", "shape", "batch"],
 )
-def test_arrays_that_do_not_fit_are_refused(engine: OnnxEngine, change: Any, message: str) -> None:
+def test_arrays_that_do_not_fit_raise(engine: OnnxEngine, change: Any, message: str) -> None:
     with pytest.raises(InputInvalid, match=message):
         engine.infer(change(batch_of(2)))
 
 
-def test_unreadable_models_are_refused(tmp_path: Path) -> None:
+def test_unreadable_models_raise(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="cannot be read"):
         load_engine(tmp_path / "none.onnx", "cpu")
     (tmp_path / "broken.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1")
@@ -103,7 +103,7 @@ def test_unreadable_models_are_refused(tmp_path: Path) -> None:
 
 @needs_no_gpu
 @pytest.mark.parametrize("choice", ["tensorrt", "cuda"])
-def test_a_missing_provider_is_an_error_that_says_what_to_install(tmp_path: Path, choice: str) -> None:
+def test_a_missing_provider_raises_with_the_installation(tmp_path: Path, choice: str) -> None:
     with pytest.raises(
         EngineUnavailable,
         match=r"has no \w+ExecutionProvider: install the extra `gpu`|no NVIDIA driver here .*: choose `cpu`",
@@ -112,17 +112,17 @@ def test_a_missing_provider_is_an_error_that_says_what_to_install(tmp_path: Path
 
 
 @needs_no_gpu
-def test_auto_takes_what_is_there(tmp_path: Path) -> None:
+def test_auto_selects_the_available_provider(tmp_path: Path) -> None:
     assert load_engine(write_model(tmp_path / "tiny.onnx")).providers == ("CPUExecutionProvider",)
 
 
-def session_on(offered: list[str], working: set[str]) -> Any:
-    """What a session of ONNX Runtime tells about itself."""
-    parts = [SimpleNamespace(ep_name=name) for name in working]
-    return SimpleNamespace(get_providers=lambda: offered, get_provider_graph_assignment_info=lambda: parts)
+def session_on(available: list[str], executing: set[str]) -> Any:
+    """Return the reports of an ONNX Runtime session on its providers."""
+    parts = [SimpleNamespace(ep_name=name) for name in executing]
+    return SimpleNamespace(get_providers=lambda: available, get_provider_graph_assignment_info=lambda: parts)
 
 
-def test_a_silent_fallback_is_refused() -> None:
+def test_a_silent_fallback_raises() -> None:
     tensorrt, cuda, cpu = providers.PROVIDERS.values()
     refuse_fallback(session_on([tensorrt, cuda, cpu], {tensorrt, cpu}), "tensorrt")
     with pytest.raises(EngineUnavailable, match=f"{tensorrt} was asked for .* offers {cuda}, {cpu} instead"):
@@ -141,20 +141,20 @@ def test_gpu_engines_agree_with_the_cpu(tmp_path: Path, choice: str) -> None:
     np.testing.assert_allclose(fast.infer(inputs)["y"], load_engine(path, "cpu").infer(inputs)["y"], rtol=2e-3)
 
 
-def test_listeners_are_told_of_every_call() -> None:
-    heard: list[tuple[str, str, int]] = []
+def test_listeners_are_called_for_every_inference() -> None:
+    calls: list[tuple[str, str, int]] = []
 
-    def listen(network: str, kind: str, items: int, seconds: float) -> None:
+    def record(network: str, kind: str, items: int, seconds: float) -> None:
         assert seconds > 0
-        heard.append((network, kind, items))
+        calls.append((network, kind, items))
 
     router = load_engine(
         registry.resolve("router").path, "cpu", Placement(threads=1, max_cpu_values=4 * (2 * 64 * 64 + 8))
     )
-    listeners.append(listen)
+    listeners.append(record)
     try:
         router.infer({t.name: np.zeros((6, *t.shape), t.dtype) for t in router.inputs})
     finally:
-        listeners.remove(listen)
+        listeners.remove(record)
     router.infer({t.name: np.zeros((1, *t.shape), t.dtype) for t in router.inputs})
-    assert heard == [("router", "cpu", 4), ("router", "cpu", 2)]
+    assert calls == [("router", "cpu", 4), ("router", "cpu", 2)]

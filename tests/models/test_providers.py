@@ -1,4 +1,4 @@
-"""The options that reach ONNX Runtime, and the key of TensorRT's cache."""
+"""Options of ONNX Runtime's providers, and the key of TensorRT's cache."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HAS_DRIVER = ctypes.util.find_library("cuda") is not None
 HAS_TENSORRT = importlib.util.find_spec("tensorrt") is not None
 
 
-def test_tensorrt_is_given_fp16_one_profile_and_its_own_cache(tmp_path: Path) -> None:
+def test_tensorrt_has_fp16_one_profile_and_its_own_cache(tmp_path: Path) -> None:
     options = tensorrt_options(profile_options(SHAPES, Profile(1, 8, 32)), tmp_path / "key", device=1)
     assert options["trt_fp16_enable"] == "1"
     assert options["trt_profile_min_shapes"] == "geometry:1x6,stain:1x1x64x64"
@@ -41,14 +41,14 @@ def test_tensorrt_is_given_fp16_one_profile_and_its_own_cache(tmp_path: Path) ->
     assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path / "key")
 
 
-def test_pictures_of_any_side_have_batches_and_sides_of_their_own() -> None:
+def test_images_of_variable_sides_have_their_own_batches_and_sides() -> None:
     options = profile_options({"stain": (1, None, None)}, Profile())
     shapes = [options[f"trt_profile_{size}_shapes"] for size in ("min", "opt", "max")]
     assert shapes == ["stain:1x1x32x32", "stain:4x1x256x256", "stain:16x1x384x384"]
     assert Profile().batches([(1, None, None)]) == (1, 4, 16) != Profile().batches([(1, 64, 64)])
 
 
-def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
+def test_every_part_of_the_key_changes_the_cache_folder() -> None:
     base = {"model": "m", "architecture": "sm90", "tensorrt": "10.13", "precision": "fp16"}
     base |= profile_options(SHAPES, Profile())
     others = [{**base, name: "other"} for name in base] + [{**base, **profile_options(SHAPES, Profile(1, 8, 256))}]
@@ -56,7 +56,7 @@ def test_nothing_that_changes_an_engine_shares_a_cache() -> None:
     assert len({cache_name(key) for key in [base, *others]}) == len(base) + 2
 
 
-def test_cores_are_no_more_than_the_containers_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_limited_by_the_quota_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cores = usable_cores(tmp_path / "no cgroup")
     assert cores == len(os.sched_getaffinity(0))
@@ -65,8 +65,8 @@ def test_cores_are_no_more_than_the_containers_quota(tmp_path: Path, monkeypatch
         assert usable_cores(tmp_path / "cpu.max") == expected
 
 
-def test_processes_share_the_cores_unless_somebody_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that it is put back afterwards
+def test_processes_share_the_cores_unless_omp_num_threads_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored after the test
     share_cores(1)
     assert usable_cores() == 1
     monkeypatch.delenv("OMP_NUM_THREADS")
@@ -75,7 +75,7 @@ def test_processes_share_the_cores_unless_somebody_said_otherwise(monkeypatch: p
 
 
 @pytest.mark.parametrize(("cores", "providers", "expected"), [(2, [], 2), (64, [], 4), (8, [PROVIDERS["cuda"]], 1)])
-def test_a_gpu_has_one_process_and_few_cores_one_each(
+def test_one_process_with_a_gpu_else_one_per_core_up_to_four(
     monkeypatch: pytest.MonkeyPatch, cores: int, providers: list[str], expected: int
 ) -> None:
     monkeypatch.setattr("models.providers.usable_cores", lambda: cores)
@@ -83,7 +83,7 @@ def test_a_gpu_has_one_process_and_few_cores_one_each(
     assert default_processes() == expected
 
 
-def test_the_cpu_needs_nothing() -> None:
+def test_the_cpu_provider_needs_no_libraries() -> None:
     assert provider_chain("cpu", 0) == [("CPUExecutionProvider", {})]
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         assert preload_cuda() == ""
@@ -97,18 +97,18 @@ def test_threads_follow_the_affinity_unless_given(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.skipif(HAS_DRIVER, reason="there is an NVIDIA driver here")
-def test_no_driver_is_a_sentence() -> None:
+def test_a_missing_driver_raises_a_sentence() -> None:
     with pytest.raises(EngineUnavailable, match="no NVIDIA driver here"):
         gpu_architecture()
 
 
 @pytest.mark.skipif(HAS_TENSORRT, reason="TensorRT is installed")
-def test_no_tensorrt_is_a_sentence() -> None:
+def test_a_missing_tensorrt_raises_a_sentence() -> None:
     with pytest.raises(EngineUnavailable, match=r"TensorRT cannot be imported .* install the extra `gpu`"):
         import_tensorrt()
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not HAS_DRIVER, reason="needs an NVIDIA GPU")
-def test_the_driver_names_the_architecture() -> None:
+def test_the_driver_gives_the_architecture() -> None:
     assert re.fullmatch(r"sm\d{2,3}", gpu_architecture())

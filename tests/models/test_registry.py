@@ -1,4 +1,4 @@
-"""Weights by name and by digest, and what a model card must state."""
+"""Weights by name and by digest, and required keys of model cards."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def test_weights_are_found_by_name_and_by_digest(tmp_path: Path) -> None:
     assert available(tmp_path) == ["router"]
 
 
-def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_weights_raise_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"no model 'router' .*there: none.*reinstall"):
         resolve("router", tmp_path)
     with pytest.raises(ModelUnavailable, match=r"no weights in .* have sha256 0000"):
         by_digest("0" * 64, tmp_path)
 
 
-def test_weights_without_their_own_card_are_refused(tmp_path: Path) -> None:
+def test_weights_without_their_own_card_raise(tmp_path: Path) -> None:
     write_weights(tmp_path, "changed", sha256="0" * 64)
     with pytest.raises(ModelUnavailable, match="its card says 0000"):
         resolve("changed", tmp_path)

@@ -1,4 +1,4 @@
-"""The networks that are shipped: small, with a card, batched freely, and made of operators that TensorRT takes."""
+"""Shipped networks: small, batch-independent, and made of operators that TensorRT parses."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ def test_only_operators_that_tensorrt_parses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", registry.available())
-def test_it_is_as_small_as_promised(name: str) -> None:
+def test_the_number_of_parameters_is_limited(name: str) -> None:
     graph = onnx.load(registry.resolve(name).path).graph
     assert sum(int(np.prod(part.dims)) for part in graph.initializer) <= PARAMETERS[name]
 
 
-def test_the_embedders_answers_do_not_depend_on_who_else_is_in_the_batch() -> None:
+def test_embeddings_are_independent_of_the_batch() -> None:
     engine = load_engine(registry.resolve("embedder").path, "cpu")
-    seen = np.random.default_rng(1).random((5, 1, 112, 24), dtype=np.float32)
-    together = engine.infer({"appearance": seen})
-    alone = [engine.infer({"appearance": seen[k : k + 1]}) for k in range(5)]
-    for name, values in together.items():
-        np.testing.assert_allclose(values, np.concatenate([one[name] for one in alone]), atol=1e-4)
+    canvases = np.random.default_rng(1).random((5, 1, 112, 24), dtype=np.float32)
+    batched = engine.infer({"appearance": canvases})
+    single = [engine.infer({"appearance": canvases[k : k + 1]}) for k in range(5)]
+    for name, values in batched.items():
+        np.testing.assert_allclose(values, np.concatenate([one[name] for one in single]), atol=1e-4)
