@@ -1,4 +1,4 @@
-"""A karyotype report to train on, made on the spot."""
+"""A synthetic karyotype report to train on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 
 def write(path: Path, cells: int) -> Path:
-    """A report of dark bars on white, 46 to the cell, two cells to the case."""
+    """Write a report of dark bars on white, with 46 bars per cell and two cells per case."""
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(["file", "class", "cell", "case"])
@@ -32,5 +32,5 @@ def write(path: Path, cells: int) -> Path:
 
 @pytest.fixture(scope="session")
 def write_report() -> Callable[[Path, int], Path]:
-    """Writes a report with so many cells."""
+    """Return a function that writes a report with a number of cells."""
     return write

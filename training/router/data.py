@@ -196,8 +196,10 @@ def classify_content(shares: NDArray[np.float64], covered: float) -> int | None:
         shares: (N,) share of each chromosome inside the region, 0..1.
         covered: share of the region that chromosomes cover, 0..1.
 
-    >>> content(np.array([0.95, 0.02]), 0.9) == SINGLE, content(np.array([0.9, 0.9]), 0.9) == CLUSTER
-    (True, True)
+    >>> classify_content(np.array([0.95, 0.02]), 0.9) == SINGLE
+    True
+    >>> classify_content(np.array([0.9, 0.9]), 0.9) == CLUSTER
+    True
     """
     held = shares > _MIN_PART
     if not held.any():

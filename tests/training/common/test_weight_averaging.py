@@ -1,4 +1,4 @@
-"""The mean of trainings is a network like each of them."""
+"""The mean of networks has their mean weights and a card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.common.weight_averaging import write_mean  # noqa: E402
 
 
 def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
-    """A network of one operation with ``weight``."""
+    """Write a network of one operation with ``weight``."""
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [len(weight)]) for name in ("x", "y")]
     held = onnx.numpy_helper.from_array(np.array(weight, np.float32), "weight")
     graph = onnx.helper.make_graph([onnx.helper.make_node(kind, ["x", "weight"], ["y"])], "toy", values[:1], values[1:])
@@ -26,7 +26,7 @@ def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
     return path
 
 
-def test_weights_are_averaged(tmp_path: Path) -> None:
+def test_mean_has_the_mean_weights_and_the_data_of_all(tmp_path: Path) -> None:
     trained = [written(tmp_path / f"{k}.onnx", weight) for k, weight in enumerate(([1.0, 2.0], [3.0, 2.0], [5.0, 5.0]))]
     write_mean(trained, tmp_path / "mean.onnx")
     (weight,) = onnx.load(tmp_path / "mean.onnx").graph.initializer
@@ -37,14 +37,14 @@ def test_weights_are_averaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("weight", "kind"), [([1.0, 2.0, 3.0], "Mul"), ([1.0, 2.0], "Add")])
-def test_other_architectures_have_no_mean(weight: list[float], kind: str, tmp_path: Path) -> None:
+def test_networks_of_other_architectures_raise_an_error(weight: list[float], kind: str, tmp_path: Path) -> None:
     pair = [written(tmp_path / "one.onnx", [1.0, 2.0]), written(tmp_path / "other.onnx", weight, kind)]
     with pytest.raises(ValueError, match=r"other\.onnx is not of the architecture of"):
         write_mean(pair, tmp_path / "mean.onnx")
     assert not (tmp_path / "mean.onnx").exists()
 
 
-def test_a_network_without_its_card_is_refused(tmp_path: Path) -> None:
+def test_a_network_without_its_card_raises_an_error(tmp_path: Path) -> None:
     trained = written(tmp_path / "one.onnx", [1.0])
     trained.with_suffix(".md").unlink()
     with pytest.raises(ModelUnavailable):

@@ -1,4 +1,4 @@
-"""A single drawn chromosome against its class."""
+"""Drawn chromosomes have the size, stain and centromere of their class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.simulation.chromosome import chromosome_length, draw_chromosome
 
 
 @pytest.mark.parametrize("class_id", range(1, 25))
-def test_a_patch_is_tight_and_its_body_is_stained(class_id: int) -> None:
+def test_patch_is_tight_and_its_body_is_stained(class_id: int) -> None:
     patch = draw_chromosome(class_id, np.random.default_rng(class_id))
     assert patch.stain.shape == patch.mask.shape
     assert patch.stain[patch.mask].min() > 0
@@ -20,7 +20,7 @@ def test_a_patch_is_tight_and_its_body_is_stained(class_id: int) -> None:
     assert (patch.stain[:, -1] > 0).any()
 
 
-def test_the_axis_runs_from_the_p_telomere_the_way_it_was_told() -> None:
+def test_axis_runs_from_the_p_telomere_in_the_given_direction() -> None:
     straight = Appearance(bend=(0, 0), kink=(0, 0), length_jitter=(0, 0), width_jitter=(0, 0))
     rng = np.random.default_rng(0)
     cell = draw_values(straight, rng)
@@ -39,7 +39,7 @@ def test_homologs_differ() -> None:
     assert first.shape != second.shape or not np.array_equal(first, second)
 
 
-def test_a_course_that_was_told_is_followed() -> None:
+def test_axis_follows_the_given_course() -> None:
     patch = draw_chromosome(1, np.random.default_rng(6), angle=0.0, course=lambda u: np.pi / 2 * (2 * u - 1))
     steps = np.diff(patch.axis, axis=0)
     np.testing.assert_allclose(steps[0], (0, -np.hypot(*steps[0])), atol=0.02)

@@ -1,4 +1,4 @@
-"""Simulated cases on disk."""
+"""Simulated cases on disk: images, manifest and truth."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def test_a_folder_agrees_with_its_manifest_and_truth(tmp_path: Path) -> None:
     image = coco["images"][1]
     assert image["iscn"] == "47,XY,+21"
     assert image["counts"]["21"] == 3
-    mine = [a for a in coco["annotations"] if a["image_id"] == image["id"]]
-    assert len(mine) == 47
-    assert sum(a["overlap"] for a in mine) >= 3
+    own = [a for a in coco["annotations"] if a["image_id"] == image["id"]]
+    assert len(own) == 47
+    assert sum(a["overlap"] for a in own) >= 3
     pixels = cv2.imread(str(tmp_path / image["file_name"]), cv2.IMREAD_UNCHANGED)
     assert pixels is not None
     assert pixels.shape == (image["height"], image["width"])
-    mask = decode_mask(mine[0]["segmentation"])
-    assert mask.sum() == mine[0]["area"]
+    mask = decode_mask(own[0]["segmentation"])
+    assert mask.sum() == own[0]["area"]
     assert pixels[mask].mean() < np.median(pixels) - 40
 
 
@@ -59,7 +59,7 @@ def test_the_cells_of_a_case_differ() -> None:
     assert not np.array_equal(first.pixels, second.pixels)
 
 
-def test_tiff_is_lossless_too(tmp_path: Path) -> None:
+def test_tiff_and_png_have_the_same_pixels(tmp_path: Path) -> None:
     png = write_dataset(tmp_path / "png", {"A": "45,X"}, 1, seed=3)
     tiff = write_dataset(tmp_path / "tiff", {"A": "45,X"}, 1, seed=3, image_format="tiff")
     images = [cv2.imread(str(w.folder / w.images[0]), cv2.IMREAD_UNCHANGED) for w in (png, tiff)]
@@ -69,7 +69,7 @@ def test_tiff_is_lossless_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cases", [{"../A": "46,XX"}, {"": "46,XX"}, {"A": "46,QQ"}])
-def test_nothing_is_written_for_a_bad_case(tmp_path: Path, cases: dict[str, str]) -> None:
+def test_an_invalid_case_writes_nothing(tmp_path: Path, cases: dict[str, str]) -> None:
     folder = tmp_path / "out"
     with pytest.raises(ValueError, match=r"accession|sex complement"):
         write_dataset(folder, cases, 1, seed=1)

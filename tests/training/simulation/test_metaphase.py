@@ -1,4 +1,4 @@
-"""A simulated metaphase is what it says: its truth agrees with its pixels."""
+"""Simulated metaphases: the truth agrees with the pixels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def crowded() -> SimulatedMetaphase:
 
 @pytest.mark.parametrize("contrast", ["bright_field", "fluorescence"])
 @pytest.mark.parametrize(("karyotype", "count"), [("45,X", 45), ("47,XY,+21", 47), ("46,XX", 46)])
-def test_it_has_the_chromosomes_of_its_karyotype(karyotype: str, count: int, contrast: Contrast) -> None:
+def test_metaphase_has_the_chromosomes_of_its_karyotype(karyotype: str, count: int, contrast: Contrast) -> None:
     cell = simulate(karyotype, seed=3, contrast=contrast)
     assert cell.iscn == karyotype == format_iscn(Counter(cell.classes))
     assert len(cell.masks) == len(cell.boxes) == len(cell.classes) == len(cell.axes) == count
@@ -33,7 +33,7 @@ def test_it_has_the_chromosomes_of_its_karyotype(karyotype: str, count: int, con
     assert background > 210 if contrast == "bright_field" else background < 40
 
 
-def test_a_karyotype_may_be_copies_by_class() -> None:
+def test_karyotype_can_be_copies_by_class() -> None:
     cell = simulate({1: 1, 21: 3}, seed=1, shape=(300, 300), nuclei=0)
     assert cell.classes == (1, 21, 21, 21)
 
@@ -44,13 +44,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     assert first != other
 
 
-def test_chromosomes_lie_apart_by_default() -> None:
+def test_chromosomes_are_apart_by_default() -> None:
     cell = simulate("46,XX", seed=2)
     assert cell.masks.sum(axis=0).max() == 1
     assert set(cell.contacts) == {"apart"}
 
 
-def test_contacts_are_as_many_as_asked_for(crowded: SimulatedMetaphase) -> None:
+def test_number_of_contacts_is_the_given_one(crowded: SimulatedMetaphase) -> None:
     assert Counter(crowded.contacts) == {"apart": 30, "touching": 8, "overlapping": 8}
     shared = sum(bool((a & b).any()) for a, b in combinations(crowded.masks, 2))
     assert shared == 8
@@ -62,8 +62,8 @@ def test_masks_agree_with_the_pixels(contrast: Contrast) -> None:
     covered = cell.masks.any(axis=0)
     deviation = cell.pixels.astype(float) - np.median(cell.pixels)
     stained = -deviation if contrast == "bright_field" else deviation
-    seen = stained > 0.25 * np.median(stained[covered])
-    assert (seen & covered).sum() / (seen | covered).sum() > 0.75
+    detected = stained > 0.25 * np.median(stained[covered])
+    assert (detected & covered).sum() / (detected | covered).sum() > 0.75
     assert stained[covered].mean() > 10 * abs(stained[~covered].mean())
 
 
@@ -89,14 +89,14 @@ def test_lengths_follow_the_classes() -> None:
     np.testing.assert_allclose(measured / measured.sum(), expected, rtol=0.12)
 
 
-def test_axes_and_centromeres_lie_in_their_masks(crowded: SimulatedMetaphase) -> None:
+def test_axes_and_centromeres_are_inside_of_their_masks(crowded: SimulatedMetaphase) -> None:
     for mask, axis, centromere in zip(crowded.masks, crowded.axes, crowded.centromeres, strict=True):
         x, y = np.round(axis).astype(int).T
         assert mask[y, x].mean() > 0.9
         assert np.linalg.norm(axis - centromere, axis=1).min() < 1
 
 
-def test_absorbances_add_where_chromosomes_cross(crowded: SimulatedMetaphase) -> None:
+def test_absorbances_add_in_overlaps(crowded: SimulatedMetaphase) -> None:
     crossed = crowded.masks.sum(axis=0) > 1
     single = crowded.masks.sum(axis=0) == 1
     assert crowded.stain[crossed].mean() == pytest.approx(2 * crowded.stain[single].mean(), rel=0.35)
@@ -105,7 +105,7 @@ def test_absorbances_add_where_chromosomes_cross(crowded: SimulatedMetaphase) ->
     assert light < 0.75 * clear.pixels[clear.masks.sum(axis=0) == 1].mean()
 
 
-def test_neighbours_are_cut_by_the_border_and_clear_of_the_cell(crowded: SimulatedMetaphase) -> None:
+def test_neighbours_are_at_the_border_and_clear_of_the_cell(crowded: SimulatedMetaphase) -> None:
     assert crowded.neighbours
     covered = crowded.masks.any(axis=0)
     for x, y, w, h in crowded.neighbours:
@@ -116,7 +116,7 @@ def test_neighbours_are_cut_by_the_border_and_clear_of_the_cell(crowded: Simulat
     assert not covered[:, 0].any()
 
 
-def test_what_cannot_be_drawn_is_refused() -> None:
+def test_impossible_metaphases_raise_an_error() -> None:
     with pytest.raises(ValueError, match="only 45 of 46"):
         simulate("46,XX", seed=1, touching=40, overlapping=40)
     with pytest.raises(ValueError, match="enlarge"):
