@@ -12,25 +12,23 @@ from sqlalchemy.orm import Session
 
 from db.queue.types import AnalysisResult, Leased
 
-# Every insert joins ``done``, which holds only analyses whose lease token is current.
+# Every insert reads ``done``: the rows of a result go with its token, so a lost lease writes nothing.
 _FINISH = text(
     """
     WITH done AS (
         UPDATE karyo.analyses analysis
         SET state = 'done', finished_at = now(), seconds = given.seconds, iscn = given.iscn,
             artefacts = given.artefacts, reason = NULL, error = NULL, lease_token = NULL, lease_expires_at = NULL
-        FROM jsonb_to_recordset(CAST(:analyses AS jsonb))
-             AS given(id bigint, token uuid, seconds real, iscn text, artefacts jsonb)
+        FROM jsonb_to_recordset(CAST(:results AS jsonb))
+             AS given(id bigint, token uuid, seconds real, iscn text, artefacts jsonb, chromosomes jsonb, qc jsonb)
         WHERE analysis.id = given.id AND analysis.lease_token = given.token AND analysis.state = 'running'
-        RETURNING analysis.id, analysis.image_id, analysis.pipeline_id
+        RETURNING analysis.id, analysis.image_id, analysis.pipeline_id, given.chromosomes, given.qc
     ), chromosomes AS (
         INSERT INTO karyo.chromosomes
-        SELECT given.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), CAST(:chromosomes AS jsonb)) given
-        JOIN done ON done.id = given.analysis_id
+        SELECT given.* FROM done, jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), done.chromosomes) given
     ), quality AS (
         INSERT INTO karyo.qc_metrics
-        SELECT given.* FROM jsonb_populate_recordset(CAST(NULL AS karyo.qc_metrics), CAST(:qc AS jsonb)) given
-        JOIN done ON done.id = given.analysis_id
+        SELECT given.* FROM done, jsonb_populate_record(CAST(NULL AS karyo.qc_metrics), done.qc) given
     ), stale AS (
         INSERT INTO karyo.case_results AS result (case_id, pipeline_id)
         SELECT DISTINCT image.case_id, done.pipeline_id FROM done JOIN karyo.images image ON image.id = done.image_id
@@ -53,22 +51,21 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
     Returns:
         The ids of the analyses that were written; the others had lost their lease.
     """
-    analyses, chromosomes, qc = [], [], []
+    results = []
     for leased, result in finished:
         key = {"analysis_id": leased.analysis_id}
-        analyses.append(
+        results.append(
             {
                 "id": leased.analysis_id,
                 "token": str(leased.token),
                 "seconds": result.seconds,
                 "iscn": result.iscn,
                 "artefacts": dict(result.artefacts),
+                "chromosomes": [{**row, **key} for row in result.chromosomes],
+                "qc": {**result.qc, **key},
             }
         )
-        chromosomes += [{**row, **key} for row in result.chromosomes]
-        qc.append({**result.qc, **key})
-    values = {"analyses": _json(analyses), "chromosomes": _json(chromosomes), "qc": _json(qc)}
-    return set(session.scalars(_FINISH, values))
+    return set(session.scalars(_FINISH, {"results": _json(results)}))
 
 
 def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
