@@ -1,4 +1,4 @@
-"""Engines are built once for concurrent processes, rebuilt after damage, and only read if complete."""
+"""Engines are built once for concurrent processes and rebuilt after damage."""
 
 from __future__ import annotations
 

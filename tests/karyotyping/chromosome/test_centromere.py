@@ -22,7 +22,7 @@ DATA = Path(os.environ.get("KARYO_TEST_DATA", Path(__file__).parents[4] / "share
 
 
 def constriction_of(widths: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the constriction profile of an evenly stained, straight, round-ended chromosome of widths (L,)."""
+    """Return the constriction of an evenly stained, round-ended chromosome of widths (L,)."""
     length = len(widths)
     into = np.clip((np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5) / 7, 0, 1)
     rounded = widths * np.sqrt(into * (2 - into))

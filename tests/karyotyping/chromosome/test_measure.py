@@ -34,7 +34,7 @@ def s_shape(length: float) -> AxisCurve:
 def draw(
     curve: AxisCurve, length: float, width: float, bands: Profile = np.ones_like, relative_width: Profile = np.ones_like
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return stain and mask of a flat-ended chromosome; ``bands`` and ``relative_width`` map 0..1 along it."""
+    """Return stain and mask of a flat-ended chromosome with profiles along 0..1."""
     t = np.arange(0.0, length, 0.1)
     points = curve(t)
     points += width + 2 - points.min(axis=0)
@@ -135,7 +135,7 @@ def test_a_short_chromosome_has_a_straight_axis_unless_it_is_bent() -> None:
 
 
 def hairpin() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return two arms, 60 long and 10 wide, with a pale seam; the stain decreases from tip to tip."""
+    """Return two arms, 60 long and 10 wide, with a pale seam and a gradient along them."""
     y, x = np.mgrid[:60, :22]
     stain = np.where(x < 11, 0.9 + 0.01 * y, 0.9 - 0.007 * y).astype(np.float32)
     stain[10:, 10:12] = 0.3
@@ -155,7 +155,7 @@ def test_a_folded_chromosome_is_unfolded_among_chromosomes_of_known_width() -> N
 
 
 def separated_chromatids() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return two chromatids, 24 long and 6 wide, that meet at the upper end and diverge downwards."""
+    """Return two chromatids, 24 long and 6 wide, joined at the upper end and diverging."""
     y, x = np.mgrid[:24, -16:17]
     mask = np.abs(np.abs(x) - 0.45 * y) < 3
     return np.pad(mask.astype(np.float32), 4), np.pad(mask, 4)

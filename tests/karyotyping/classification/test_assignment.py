@@ -32,7 +32,7 @@ KARYOTYPES = [
 
 
 def evidence(classes: list[int], margin: float, seed: int = 0) -> NDArray[np.float64]:
-    """Return log-probabilities (N, 24) that favour the true class by ``margin`` nats, with noise of 1 nat."""
+    """Return log-probabilities (N, 24) with a ``margin`` for the true class, noise 1 nat."""
     scores = np.random.default_rng(seed).normal(0, 1, (len(classes), 24))
     scores[np.arange(len(classes)), np.array(classes) - 1] += margin
     return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))

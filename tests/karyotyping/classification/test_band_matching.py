@@ -1,4 +1,4 @@
-"""Classes from bands and shape: accurate on simulated cells, fair and calibrated on real ones."""
+"""Classes from bands and shape: accurate on simulated cells, calibrated on real ones."""
 
 from __future__ import annotations
 

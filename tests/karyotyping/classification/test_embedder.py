@@ -32,9 +32,9 @@ def embedder() -> Engine:
 def cell() -> list[Measurement]:
     """Return a cell of 46 chromosomes, drawn p arm up, in the order of the classes."""
     rng = np.random.default_rng(12)
-    look = draw_values(Appearance(), rng)
+    cell_appearance = draw_values(Appearance(), rng)
     classes = [*(n for n in range(1, 23) for _ in range(2)), X, X]
-    patches = [draw_chromosome(n, rng, cell=look, angle=np.pi / 2) for n in classes]
+    patches = [draw_chromosome(n, rng, cell=cell_appearance, angle=np.pi / 2) for n in classes]
     return [measure(patch.stain, patch.mask) for patch in patches]
 
 

@@ -1,4 +1,4 @@
-"""Identification combines detections, measurements, predictions and the assignment of the cell."""
+"""Identification combines detections, measurements, predictions and assignments."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ LONGEST, SHORTEST = 0, 20
 
 
 def predictions(ambiguous: dict[int, tuple[int, int]]) -> list[Prediction]:
-    """Return a normal cell p arm up with known classes, except ``ambiguous`` chromosomes with two classes each."""
+    """Return a normal cell p arm up; ``ambiguous`` chromosomes have two equal classes."""
     joint = np.full((len(TRUE), len(CLASS_NAMES), 2), 1e-6)
     joint[np.arange(len(TRUE)), TRUE, 0] = 1.0
     for k, both in ambiguous.items():

@@ -56,7 +56,7 @@ def _cell(chromosomes: Sequence[Chromosome], **changes: Any) -> CellAnalysis:
 
 @pytest.fixture
 def chromosome() -> MakeChromosome:
-    """Return a factory of chromosomes of 40 by 12 pixels in a white margin, black above and pale below."""
+    """Return a factory of chromosomes of 40 by 12 pixels, black above and pale below."""
     return _chromosome
 
 
