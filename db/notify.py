@@ -22,7 +22,10 @@ STOP_CHECK_SECONDS = 0.25  # between two checks of the stop event during a wait
 
 
 def notify_schedulers(session: Session) -> None:
-    """Wake all schedulers when this transaction commits: there is work, or room for it at the broker."""
+    """Wake all schedulers when this transaction commits.
+
+    Call it when there is new work, or new room for work at the broker.
+    """
     session.execute(select(func.pg_notify(CHANNEL, "")))
 
 

@@ -1,4 +1,4 @@
-"""Pipeline versions: immutable documents identified by their digest, and the aliases that point to them."""
+"""Pipeline versions, identified by the digest of their document, and their aliases."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def set_alias(session: Session, alias: str, pipeline_id: int) -> None:
 
 
 def production_pipeline() -> Select[int]:
-    """Return the query for the id of the pipeline in production; it yields no row if there is none."""
+    """Return the query for the id of the pipeline in production; at most one row."""
     return select(PipelineAlias.pipeline_id).where(PipelineAlias.alias == PRODUCTION)
 
 

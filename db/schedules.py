@@ -69,7 +69,10 @@ def remove(session: Session, name: str) -> bool:
 
 
 def enable(session: Session, name: str, enabled: bool) -> bool:
-    """Switch a schedule on or off and return whether it exists; due times while it is off are skipped."""
+    """Switch a schedule on or off and return whether it exists.
+
+    Due times while it is off are skipped.
+    """
     values = {"enabled": enabled, "last_due_at": func.now()}
     changed = session.execute(update(Schedule).where(Schedule.name == name).values(values).returning(Schedule.id))
     return changed.first() is not None

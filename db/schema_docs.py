@@ -27,7 +27,7 @@ This page is written by `python -m db.schema_docs DATABASE_URL`.
 
 
 def render(reports: Iterable[Report]) -> str:
-    """Return the page in Markdown: views with their comments, tables with their docstrings in ``db.schema``."""
+    """Return the page in Markdown: views with their comments, tables with their docstrings."""
     return "\n".join([_INTRODUCTION, "## Schema `reporting`\n", *_views(reports), "## Schema `karyo`\n", *_tables()])
 
 

@@ -1,4 +1,4 @@
-"""Heartbeats of workers: each worker records one every few seconds and removes it when it stops."""
+"""Heartbeats of workers: recorded every few seconds, removed when the worker stops."""
 
 from __future__ import annotations
 

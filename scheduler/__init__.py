@@ -1,4 +1,4 @@
-"""The scheduler: dispatch, recovery of lost work, case summaries, and campaigns by cron schedule."""
+"""The scheduler: dispatch, recovery of lost work, case summaries, and campaigns."""
 
 from scheduler.service import Publisher, main, run
 

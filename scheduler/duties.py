@@ -1,4 +1,7 @@
-"""The duties of a scheduler. Each reads the database once; any number of schedulers may run them concurrently."""
+"""The duties of a scheduler.
+
+Each reads the database once. Any number of schedulers may run them concurrently.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,7 @@ class Duties:
 
 
 def _chunks(claimed: Sequence[queue.Claimed], sizes: dict[int, int]) -> Iterator[list[int]]:
-    """Yield the analysis ids of each chunk: one pipeline after the other, in the order of the claim."""
+    """Yield the analysis ids of each chunk, pipeline by pipeline in the order of the claim."""
     for pipeline_id, size in sizes.items():
         members = [analysis_id for analysis_id, its_pipeline in claimed if its_pipeline == pipeline_id]
         for start in range(0, len(members), size):

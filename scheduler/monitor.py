@@ -26,7 +26,7 @@ MIN_ROUNDS = 3  # polling intervals that both limits span at least
 
 
 class Monitor:
-    """Pulses of the scheduler's loop: ``alive`` beats each round, ``ready`` each completed round.
+    """Pulses of the loop: ``alive`` beats every round, ``ready`` every completed round.
 
     Args:
         poll_seconds: interval between two rounds.

@@ -1,4 +1,7 @@
-"""The scheduler's loop. It retries while the database or the broker is unavailable, and stops promptly."""
+"""The scheduler's loop.
+
+It retries while the database or the broker is unavailable, and stops promptly.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def main(settings: Settings, publisher: Publisher) -> None:
 
 
 def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor: Monitor | None = None) -> None:
-    """Run a round of all duties every ``poll_seconds``, and dispatch on each notification, until ``stop`` is set.
+    """Run all duties every ``poll_seconds``, and dispatch on each notification.
 
     Args:
         settings: of the scheduler.
@@ -64,7 +67,7 @@ def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor
 
 
 def _run_round(stop: threading.Event, duties: Iterable[Callable[[], None]], monitor: Monitor) -> None:
-    """Run ``duties`` in turn; repeat the round with growing delays while a service is unavailable."""
+    """Run ``duties`` in turn; back off and repeat them while a service is unavailable."""
 
     def attempt() -> None:
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Claims: pending analyses go to the broker by priority, fairly among laboratories, within a bound."""
+"""Claims: pending analyses become queued by priority, fairly among laboratories."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def claimable(session: Session, max_queued: int) -> list[Priority]:
 
 
 def claim(session: Session, priority: Priority, limit: int, max_queued: int) -> list[Claimed]:
-    """Queue pending analyses of one priority and return them in the order in which they should run.
+    """Queue pending analyses of one priority and return them in running order.
 
     Nothing is claimed while the queue is paused or more than half full: small claims would split the chunks.
     Concurrent schedulers wait for each other, so together they never exceed ``max_queued``.

@@ -69,7 +69,7 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
 
 
 def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:
-    """Write the result of an analysis and set it done; False, with nothing written, if the lease is lost."""
+    """Write one result as ``finish_all`` does; return False if the lease is lost."""
     return bool(finish_all(session, [(leased, result)]))
 
 

@@ -1,4 +1,4 @@
-"""Enqueueing: (image, pipeline) pairs become pending analyses in the lane of their laboratory."""
+"""Enqueueing: (image, pipeline) pairs become pending analyses in laboratories' lanes."""
 
 from __future__ import annotations
 

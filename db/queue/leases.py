@@ -107,7 +107,7 @@ def extend(session: Session, leases: Iterable[Leased], lease_seconds: float) -> 
 
 
 def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:
-    """Fail an analysis for a reason that another attempt would not change; False if the lease is lost.
+    """Fail an analysis for good; return False if the lease is lost.
 
     Args:
         session: an open transaction.
@@ -124,7 +124,7 @@ def fail(session: Session, leased: Leased, reason: str, sentence: str) -> bool:
 
 
 def failed_attempt(counts: ColumnElement[bool], max_attempts: int, retry_seconds: float) -> dict[str, Any]:
-    """Return the column values after a failed attempt: pending again, or quarantined after the last.
+    """Return the column values after a failed attempt: pending, or quarantined after the last.
 
     Args:
         counts: whether the failure counts against the image.

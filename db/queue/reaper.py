@@ -1,4 +1,4 @@
-"""The reaper: recovery of expired leases and lost messages, the end of delays, and manual retries."""
+"""The reaper: recovery of expired leases and lost messages; and manual retries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReapReport:
 
 
 def reap(session: Session, max_attempts: int, queued_timeout_seconds: float, retry_seconds: float = 0.0) -> ReapReport:
-    """Recover analyses with an expired lease or a lost message, and end the delays that are over.
+    """Recover expired leases and lost messages, and end the delays that are over.
 
     An expired attempt counts only if it had begun and was not shared, so the neighbours of an image that kills its
     worker lose no attempt.

@@ -40,7 +40,7 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisResult:
-    """Result of an analysis: rows of ``chromosomes`` and ``qc_metrics`` without their ``analysis_id``."""
+    """Result of an analysis; ``chromosomes`` and ``qc`` are rows without ``analysis_id``."""
 
     seconds: float
     """Computing time."""

@@ -48,12 +48,12 @@ class PriorityType(TypeDecorator[Priority]):
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Priority | None:
-        """Return the priority that a stored number stands for."""
+        """Return the priority of a stored number."""
         return None if value is None else Priority(value)
 
 
 class Base(DeclarativeBase):
-    """Declarative base: schema, constraint names and the Python types that columns are declared with."""
+    """Declarative base: schema, names of constraints, and column types of Python types."""
 
     metadata = MetaData(
         schema=SCHEMA,

@@ -14,7 +14,10 @@ from db.schema.base import Base, created, identity, one_of
 
 
 class Queue(Base):
-    """All work of one priority. A scheduler locks this row to claim analyses, so bounds and shares are exact."""
+    """All work of one priority.
+
+    A scheduler locks this row to claim analyses, so bounds and shares are exact.
+    """
 
     __tablename__ = "queues"
 
@@ -25,7 +28,10 @@ class Queue(Base):
 
 
 class Lane(Base):
-    """One laboratory's share of one queue. Lanes take turns; inside a lane, cases run round by round."""
+    """One laboratory's share of one queue.
+
+    Lanes take turns; inside a lane, cases run round by round.
+    """
 
     __tablename__ = "lanes"
     __table_args__ = (UniqueConstraint("priority", "lab"),)

@@ -43,7 +43,7 @@ class Chromosome(Base):
 
 
 class QcMetrics(Base):
-    """Quality control of one analysis; the columns are the fields of ``karyotyping.model.Quality``."""
+    """Quality control of one analysis, with the fields of ``karyotyping.model.Quality``."""
 
     __tablename__ = "qc_metrics"
     __table_args__ = (
@@ -70,7 +70,10 @@ class QcMetrics(Base):
 
 
 class CaseResult(Base):
-    """The summary of a case by one pipeline; ``stale`` from the end of an analysis to the next summary."""
+    """The summary of a case by one pipeline.
+
+    It is ``stale`` from the end of an analysis of the case to the next summary.
+    """
 
     __tablename__ = "case_results"
     __table_args__ = (

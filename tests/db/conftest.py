@@ -1,4 +1,4 @@
-"""Cases, images, pipelines and one worker's view of the queue, for the tests of the database."""
+"""Cases, images, pipelines and leases for the tests of the database."""
 
 from __future__ import annotations
 

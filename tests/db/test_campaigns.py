@@ -14,7 +14,7 @@ from db.schema import Analysis, CaseResult
 
 @pytest.fixture
 def archive(laboratory: Any) -> Any:
-    """Two cases of two laboratories, analysed in production, the first of them a trisomy with crowded cells."""
+    """Two cases of two laboratories; the first is analysed, with a trisomy and crowded cells."""
     production = laboratory.pipeline("old", alias="production")
     images = laboratory.images(2, "A-1", lab="north", banding="G", microscope="m1")
     with laboratory.sessions.begin() as session:

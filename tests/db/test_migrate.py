@@ -17,7 +17,7 @@ def tables(url: str, schema: str = "karyo") -> set[str]:
     return {name for (name,) in rows}
 
 
-def test_up_down_to_nothing_and_up_again(empty_postgres_url: str) -> None:
+def test_upgrade_downgrade_and_upgrade_again(empty_postgres_url: str) -> None:
     assert current(empty_postgres_url) is None
     upgrade(empty_postgres_url)
     everything = tables(empty_postgres_url)
@@ -45,8 +45,8 @@ def test_missing_migrations_are_named(empty_postgres_url: str) -> None:
         check(empty_postgres_url)
 
 
-def test_many_starters_migrate_once(empty_postgres_url: str) -> None:
-    # Processes, as in life: Alembic's context is global to one.
+def test_concurrent_processes_migrate_once(empty_postgres_url: str) -> None:
+    # Processes instead of threads: Alembic's context is global to a process.
     command = [sys.executable, "-c", "import sys; from db.migrate import upgrade; upgrade(sys.argv[1])"]
     starters = [subprocess.Popen([*command, empty_postgres_url]) for _ in range(3)]
     assert [starter.wait(120) for starter in starters] == [0, 0, 0]
@@ -54,7 +54,7 @@ def test_many_starters_migrate_once(empty_postgres_url: str) -> None:
     check(empty_postgres_url)
 
 
-def test_work_that_waits_is_put_in_lanes(empty_postgres_url: str) -> None:
+def test_pending_analyses_are_put_in_lanes(empty_postgres_url: str) -> None:
     upgrade(empty_postgres_url, "0003")
     with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Pipeline versions and the names they go by."""
+"""Pipeline versions and their aliases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def ids(session_factory: SessionFactory) -> list[int]:
     ("name", "index"),
     [("production", 0), ("stream", 1), (DIGESTS[0], 0), (DIGESTS[1], 1), ("a" * 11, 0), ("aaaaaaaaaab", 1)],
 )
-def test_resolve(session_factory: SessionFactory, ids: list[int], name: str, index: int) -> None:
+def test_aliases_names_and_digests_resolve(
+    session_factory: SessionFactory, ids: list[int], name: str, index: int
+) -> None:
     with session_factory() as session:
         assert pipelines.resolve(session, name).id == ids[index]
 
@@ -40,7 +42,7 @@ def test_resolve(session_factory: SessionFactory, ids: list[int], name: str, ind
         ("%%%%%%", "there is no pipeline '%%%%%%'"),
     ],
 )
-def test_what_does_not_resolve_is_explained(
+def test_an_unknown_pipeline_is_explained(
     session_factory: SessionFactory, ids: list[int], name: str, sentence: str
 ) -> None:
     assert len(ids) == 2
@@ -57,7 +59,7 @@ def test_a_document_is_stored_once_with_its_models(session_factory: SessionFacto
         assert session.query(Model).one().card == model["card"]
 
 
-def test_an_alias_moves(session_factory: SessionFactory, ids: list[int]) -> None:
+def test_an_alias_can_be_moved(session_factory: SessionFactory, ids: list[int]) -> None:
     with session_factory.begin() as session:
         pipelines.set_alias(session, "production", ids[1])
         assert pipelines.resolve(session, "production").id == ids[1]

@@ -1,4 +1,4 @@
-"""The reporting views, and who may read them."""
+"""The reporting views, and the role that reads them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from db.schema import Base, IngestBatch, Rejection
 VIEWS = ["backlog", "case_status", "failures_by_reason", "image_quality", "throughput", "throughput_daily"]
 
 
-def test_every_report_and_column_says_what_it_means(session_factory: SessionFactory) -> None:
+def test_every_report_and_column_has_a_description(session_factory: SessionFactory) -> None:
     with session_factory() as session:
         reports = reporting.list_reports(session)
     assert [report.name for report in reports] == VIEWS
@@ -48,7 +48,7 @@ def test_the_reporting_role_writes_nothing(session_factory: SessionFactory) -> N
             session.execute(text("CREATE TABLE reporting.mine (id int)"))
 
 
-def test_unknown_names_are_answered_with_the_known_ones(session_factory: SessionFactory) -> None:
+def test_unknown_names_are_rejected_with_the_known_ones(session_factory: SessionFactory) -> None:
     with session_factory() as session:
         with pytest.raises(reporting.UnknownReport, match="there is no report 'x'; there are: backlog, case_status"):
             reporting.fetch(session, "x")
@@ -68,7 +68,7 @@ def test_the_role_outlives_a_downgrade_without_its_rights(
 
 @pytest.fixture
 def busy(laboratory: Any) -> Any:
-    """Case A-1 of four images, two done, one failed, one pending; A-2 not asked for; one file rejected."""
+    """Case A-1 with images in three states, A-2 without analyses, and one rejected file."""
     laboratory.pending(4, pipeline_id=laboratory.pipeline("stream", alias="production"))
     laboratory.images(2, "A-2", lab="south")
     first, second, third = laboratory.leased(3)
@@ -91,14 +91,14 @@ def report(laboratory: Any, name: str, **filters: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["throughput", "throughput_daily"])
-def test_throughput(busy: Any, name: str) -> None:
+def test_throughput_counts_ended_analyses(busy: Any, name: str) -> None:
     (row,) = report(busy, name)
     assert (row["pipeline"], row["images"], row["done"], row["failed"], row["quarantined"]) == ("stream", 3, 2, 1, 0)
     assert (row["seconds_median"], row["seconds_p95"]) == (1.5, 1.5)
     assert 0 < row["turnaround_median_seconds"] <= row["turnaround_p95_seconds"] < 60
 
 
-def test_case_status(busy: Any) -> None:
+def test_case_status_counts_states(busy: Any) -> None:
     first, second = sorted(report(busy, "case_status"), key=lambda row: str(row["accession"]))
     assert (first["images"], first["done"], first["failed"], first["pending"]) == (4, 2, 1, 1)
     assert (first["summary"], first["iscn"]) == ("stale", None)
@@ -121,21 +121,21 @@ def test_case_status(busy: Any) -> None:
     )
 
 
-def test_image_quality(busy: Any) -> None:
+def test_image_quality_lists_done_images(busy: Any) -> None:
     rows = report(busy, "image_quality", accession="A-1")
     assert [(row["chromosome_count"], row["in_production"], row["flags"]) for row in rows] == [
         (46, True, ["crowded"])
     ] * 2
 
 
-def test_failures_by_reason(busy: Any) -> None:
+def test_failures_are_grouped_by_reason(busy: Any) -> None:
     rows = {(row["stage"], row["reason"]): row for row in report(busy, "failures_by_reason")}
     assert set(rows) == {("ingest", "truncated"), ("analysis", "no_chromosomes")}
     assert rows["ingest", "truncated"]["example_file"] == "a.tif"
     assert rows["analysis", "no_chromosomes"]["example_sentence"] == "Nothing to see."
 
 
-def test_backlog(busy: Any) -> None:
+def test_backlog_counts_active_analyses(busy: Any) -> None:
     (row,) = report(busy, "backlog")
     assert (row["priority"], row["pending"], row["queued"], row["running"]) == ("routine", 1, 0, 0)
     assert 0 < row["oldest_seconds"] < 60

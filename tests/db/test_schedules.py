@@ -1,4 +1,4 @@
-"""Campaigns by the clock: every due time once, whoever looks, whatever was missed."""
+"""Schedules: one campaign per due time, after outages and with several schedulers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def moment(value: str) -> datetime:
 
 @pytest.fixture
 def nightly(laboratory: Any) -> Any:
-    """A schedule at two at night in Berlin, made on the first of March 2026, over one image."""
+    """A schedule for 02:00 in Berlin, created on 1 March 2026, with one image."""
     laboratory.pipeline("stream", alias="nightly")
     laboratory.images(1)
     with laboratory.sessions.begin() as session:
@@ -46,7 +46,7 @@ def test_summer_time_moves_the_due_time(nightly: Any) -> None:
 
 
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"], ids=["hour that is skipped", "hour that comes twice"])
-def test_the_nights_that_the_clock_changes_fire_once(nightly: Any, day: str) -> None:
+def test_nights_of_clock_changes_fire_once(nightly: Any, day: str) -> None:
     midnight = moment(day)
     fire(nightly, str((midnight - timedelta(hours=6)).replace(tzinfo=None)))
     fired = [fire(nightly, str((midnight + timedelta(minutes=m)).replace(tzinfo=None))) for m in range(-120, 600, 10)]
@@ -58,7 +58,7 @@ def test_after_an_outage_the_latest_due_time_fires_alone(nightly: Any) -> None:
     assert fire(nightly, "2026-03-09 12:00:01") == []
 
 
-def test_schedulers_at_once_make_one_campaign(nightly: Any) -> None:
+def test_concurrent_schedulers_create_one_campaign(nightly: Any) -> None:
     gate = threading.Barrier(4)
 
     def tick() -> list[datetime]:
@@ -80,7 +80,7 @@ def test_an_alias_is_resolved_when_due(nightly: Any) -> None:
         assert (campaign.pipeline_id, campaign.name, campaign.enqueued_count) == (newer, "night", 1)
 
 
-def test_a_schedule_that_cannot_be_acted_on_says_why_and_stops_no_other(nightly: Any) -> None:
+def test_a_failing_schedule_records_its_problem_and_stops_no_other(nightly: Any) -> None:
     with nightly.sessions.begin() as session:
         schedules.add(session, "also", "0 2 * * *", pipeline="nightly", filters={}, timezone="Europe/Berlin")
         session.execute(text("UPDATE karyo.schedules SET last_due_at = '2026-03-01 12:00Z'"))
@@ -98,7 +98,7 @@ def test_a_schedule_that_cannot_be_acted_on_says_why_and_stops_no_other(nightly:
         assert schedules.list_problems(session) == {}
 
 
-def test_a_schedule_that_is_off_rests_and_makes_up_for_nothing(nightly: Any) -> None:
+def test_a_disabled_schedule_skips_its_due_times(nightly: Any) -> None:
     with nightly.sessions.begin() as session:
         assert schedules.enable(session, "night", False)
         assert not schedules.enable(session, "day", False)
@@ -108,7 +108,7 @@ def test_a_schedule_that_is_off_rests_and_makes_up_for_nothing(nightly: Any) -> 
         assert schedules.fire_due(session) == []
 
 
-def test_a_removed_schedule_leaves_its_campaigns(nightly: Any) -> None:
+def test_a_removed_schedule_keeps_its_campaigns(nightly: Any) -> None:
     fire(nightly, "2026-03-02 01:00:00")
     with nightly.sessions.begin() as session:
         assert schedules.remove(session, "night")
@@ -127,7 +127,7 @@ def test_a_removed_schedule_leaves_its_campaigns(nightly: Any) -> None:
         ({"name": "night"}, "there is a schedule 'night' already"),
     ],
 )
-def test_schedules_that_mean_nothing_are_refused(nightly: Any, changes: dict[str, Any], sentence: str) -> None:
+def test_invalid_schedules_are_rejected(nightly: Any, changes: dict[str, Any], sentence: str) -> None:
     values: dict[str, Any] = {"name": "n", "cron": "0 2 * * *", "pipeline": "nightly", "filters": {}} | changes
     with nightly.sessions.begin() as session, pytest.raises(schedules.BadSchedule, match=sentence):
         schedules.add(session, values.pop("name"), values.pop("cron"), **values)

@@ -1,4 +1,4 @@
-"""The page about the schema says what the schema is."""
+"""The page of the schema equals the schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler publishes each analysis once, unclaims what it cannot publish, and survives outages."""
+"""The scheduler publishes each analysis once and survives outages."""
 
 from __future__ import annotations
 

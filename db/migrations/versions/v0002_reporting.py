@@ -1,4 +1,4 @@
-"""Schema ``reporting``: views with stable, documented columns, and a role that may read only them.
+"""Schema ``reporting``: views with documented columns, and a role that reads only them.
 
 Revision: 0002, after 0001.
 """

@@ -1,4 +1,4 @@
-"""A case is summarised when its last image has ended."""
+"""Case summaries."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def test_a_case_is_summarised_when_its_last_image_has_ended(laboratory: Any) -> 
         queue.fail(session, third, "no_chromosomes", "None.")
     (due,) = stale(laboratory)
     assert due.revision == 3
-    assert stale(laboratory) == []  # asked for a moment ago
+    assert stale(laboratory) == []  # requested a moment ago
     assert stale(laboratory, resend_seconds=0) == [due]
     assert write(laboratory, due)
     assert stale(laboratory, resend_seconds=0) == []
 
 
-def test_a_summary_that_was_overtaken_is_not_written(laboratory: Any) -> None:
+def test_an_outdated_summary_is_not_written(laboratory: Any) -> None:
     pipeline = laboratory.pending(1)
     finish_all(laboratory)
-    (overtaken,) = stale(laboratory)
+    (outdated,) = stale(laboratory)
     laboratory.pending(1, pipeline_id=pipeline)
     finish_all(laboratory)
-    assert not write(laboratory, overtaken)
+    assert not write(laboratory, outdated)
     (due,) = stale(laboratory)
-    assert due.revision == overtaken.revision + 1
+    assert due.revision == outdated.revision + 1
     assert write(laboratory, due)
 
 
-def test_pipelines_of_one_case_are_summarised_apart(laboratory: Any) -> None:
+def test_each_pipeline_of_a_case_has_its_own_summary(laboratory: Any) -> None:
     first = laboratory.pending(1)
     finish_all(laboratory)
     second = laboratory.pending(1, pipeline_id=laboratory.pipeline("second"))
@@ -61,7 +61,7 @@ def test_pipelines_of_one_case_are_summarised_apart(laboratory: Any) -> None:
     assert [due.pipeline_id for due in stale(laboratory)] == [second]
 
 
-def test_workers_that_end_images_of_one_case_at_once_do_not_deadlock(laboratory: Any) -> None:
+def test_concurrent_ends_of_one_case_do_not_deadlock(laboratory: Any) -> None:
     laboratory.pending(24)
     leases = laboratory.leased(24)
 

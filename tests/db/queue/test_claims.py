@@ -1,4 +1,4 @@
-"""Strict between priorities, fair inside one, bounded whoever claims, and still when paused."""
+"""Claims: strict priorities, fair lanes, a bound for all schedulers, and pauses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_each_queue_has_a_bound_of_its_own(laboratory: Any) -> None:
     assert claim(laboratory, 100, max_queued=4, priority=0) == [10, 11]
 
 
-def test_a_queue_is_filled_up_when_half_of_it_is_left(laboratory: Any) -> None:
+def test_a_half_empty_queue_is_refilled(laboratory: Any) -> None:
     laboratory.pending(9)
     first = claim(laboratory, 100, max_queued=4)
     for taken, claimed in ((first[:1], []), (first[1:2], [5, 6])):
@@ -54,7 +54,7 @@ def test_a_queue_is_filled_up_when_half_of_it_is_left(laboratory: Any) -> None:
         assert claim(laboratory, 100, max_queued=4) == claimed
 
 
-def test_what_is_claimable_is_what_a_claim_would_find(laboratory: Any) -> None:
+def test_claimable_predicts_claim(laboratory: Any) -> None:
     def claimable() -> list[int]:
         with laboratory.sessions.begin() as session:
             return queue.claimable(session, max_queued=4)
@@ -75,7 +75,7 @@ def test_what_is_claimable_is_what_a_claim_would_find(laboratory: Any) -> None:
     assert claimable() == []
 
 
-def test_claimers_at_once_share_no_row_and_keep_the_bound(laboratory: Any) -> None:
+def test_concurrent_claims_are_disjoint_and_bounded(laboratory: Any) -> None:
     laboratory.pending(60)
     shares = laboratory.at_once(4, lambda: claim(laboratory, 40, max_queued=40))
     assert sorted(analysis_id for share in shares for analysis_id in share) == list(range(1, 41))
@@ -91,7 +91,7 @@ def test_laboratories_take_turns(laboratory: Any) -> None:
     assert len(handed_out) == 80
 
 
-def test_a_laboratory_that_was_idle_has_saved_nothing_up(laboratory: Any) -> None:
+def test_an_idle_laboratory_gains_no_credit(laboratory: Any) -> None:
     pipeline = laboratory.pipeline()
     enqueue(laboratory, pipeline, "late", 1)
     enqueue(laboratory, pipeline, "busy", 40)
@@ -101,7 +101,7 @@ def test_a_laboratory_that_was_idle_has_saved_nothing_up(laboratory: Any) -> Non
     assert Counter(labs[analysis_id] for analysis_id in order(laboratory, step=3)[:10]) == {"late": 5, "busy": 5}
 
 
-def test_a_large_case_does_not_keep_the_next_one_waiting(laboratory: Any) -> None:
+def test_a_large_case_delays_the_next_one_by_one_round(laboratory: Any) -> None:
     pipeline = laboratory.pending(100, "large")
     assert len(claim(laboratory, 30)) == 30
     laboratory.pending(8, "later", pipeline_id=pipeline)
@@ -111,7 +111,7 @@ def test_a_large_case_does_not_keep_the_next_one_waiting(laboratory: Any) -> Non
     assert Counter(handed_out) == {"large": 70, "later": 8}
 
 
-def test_cases_of_the_usual_size_are_finished_in_the_order_they_came(laboratory: Any) -> None:
+def test_cases_of_usual_size_are_claimed_in_order_of_arrival(laboratory: Any) -> None:
     pipeline = laboratory.pending(queue.IMAGES_PER_ROUND, "first")
     laboratory.pending(queue.IMAGES_PER_ROUND, "second", pipeline_id=pipeline)
     assert order(laboratory, step=6) == list(range(1, 2 * queue.IMAGES_PER_ROUND + 1))
@@ -124,7 +124,7 @@ def test_a_claim_names_the_pipeline(laboratory: Any) -> None:
         assert queue.claim(session, 1, 9, 9) == [queue.Claimed(1, first), queue.Claimed(2, second)]
 
 
-def test_what_could_not_be_published_is_pending_again(laboratory: Any) -> None:
+def test_unclaimed_analyses_are_pending_again(laboratory: Any) -> None:
     laboratory.pending(3)
     claimed = claim(laboratory, 3)
     with laboratory.sessions.begin() as session:
@@ -133,7 +133,7 @@ def test_what_could_not_be_published_is_pending_again(laboratory: Any) -> None:
     assert laboratory.states() == ["running", "pending", "pending"]
 
 
-def test_a_paused_queue_rests_and_the_others_do_not(laboratory: Any) -> None:
+def test_a_paused_queue_is_not_claimed_and_others_are(laboratory: Any) -> None:
     pipeline = laboratory.pending(4, priority=2)
     laboratory.pending(2, priority=0, pipeline_id=pipeline)
     claim(laboratory, 2, priority=2)

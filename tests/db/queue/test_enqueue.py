@@ -1,4 +1,4 @@
-"""Into the queue and out of it towards the broker."""
+"""Enqueueing of (image, pipeline) pairs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_enqueue_takes_more_images_than_a_statement_has_parameters(laboratory: A
         assert queue.enqueue(session, images, pipeline, 2) == 40_001
 
 
-def test_images_of_a_case_go_in_rounds_however_they_come_in(laboratory: Any) -> None:
+def test_images_of_a_case_are_split_into_rounds(laboratory: Any) -> None:
     pipeline = laboratory.pending(15, "big")
     laboratory.pending(30, "big", pipeline_id=pipeline)
     laboratory.pending(5, "small", pipeline_id=pipeline)

@@ -1,4 +1,4 @@
-"""Leases, results and what crashes and races do to them: nothing."""
+"""Leases and results under crashes and races."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from db import queue
 from db.schema import Analysis, CaseResult, Chromosome, QcMetrics
 
 
-def test_lease_tells_the_worker_what_to_fetch(laboratory: Any) -> None:
+def test_a_lease_names_the_object_to_fetch(laboratory: Any) -> None:
     pipeline = laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     row = laboratory.rows()[leased.analysis_id]
@@ -25,7 +25,7 @@ def test_lease_tells_the_worker_what_to_fetch(laboratory: Any) -> None:
     assert (row.state, row.worker, row.started_at) == ("running", "w1", None)
 
 
-def test_a_message_that_comes_twice_is_worked_on_once(laboratory: Any) -> None:
+def test_a_repeated_message_leases_once(laboratory: Any) -> None:
     laboratory.pending(20)
     claimed = laboratory.claim(20)
 
@@ -50,7 +50,7 @@ def test_finish_writes_everything_once(laboratory: Any) -> None:
     assert laboratory.amount(QcMetrics) == 1
 
 
-def test_of_several_results_those_that_lost_their_lease_are_not_written(laboratory: Any) -> None:
+def test_finish_all_writes_only_held_leases(laboratory: Any) -> None:
     laboratory.pending(3)
     first, lost, last = laboratory.leased(3)
     for leased in (first, lost, last):
@@ -63,7 +63,7 @@ def test_of_several_results_those_that_lost_their_lease_are_not_written(laborato
     assert laboratory.amount(Chromosome) == 92
 
 
-def test_results_are_stored_as_they_are(laboratory: Any) -> None:
+def test_results_are_stored_exactly(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     laboratory.begin(leased)
@@ -80,7 +80,7 @@ def test_results_are_stored_as_they_are(laboratory: Any) -> None:
     assert (math.isnan(quality.focus), quality.spread, quality.flags) == (True, math.inf, ["crowded"])
 
 
-def test_of_two_finishes_at_once_one_counts(laboratory: Any) -> None:
+def test_of_concurrent_finishes_one_succeeds(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     laboratory.begin(leased)
@@ -88,7 +88,7 @@ def test_of_two_finishes_at_once_one_counts(laboratory: Any) -> None:
     assert laboratory.amount(Chromosome) == 46
 
 
-def test_a_result_that_cannot_be_written_leaves_nothing_behind(laboratory: Any) -> None:
+def test_a_rejected_result_writes_nothing(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     laboratory.begin(leased)
@@ -99,7 +99,7 @@ def test_a_result_that_cannot_be_written_leaves_nothing_behind(laboratory: Any) 
     assert laboratory.amount(Chromosome) == laboratory.amount(QcMetrics) == laboratory.amount(CaseResult) == 0
 
 
-def test_finishing_what_was_never_begun_is_refused_by_the_database(laboratory: Any) -> None:
+def test_the_database_rejects_a_result_without_an_attempt(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     with pytest.raises(IntegrityError, match="ck_analyses_done_was_begun"):
@@ -107,7 +107,7 @@ def test_finishing_what_was_never_begun_is_refused_by_the_database(laboratory: A
 
 
 @pytest.mark.parametrize("retaken", [False, True], ids=["reaped", "reaped and leased by another"])
-def test_a_worker_that_lost_its_lease_can_do_nothing(laboratory: Any, retaken: bool) -> None:
+def test_a_lost_lease_changes_nothing(laboratory: Any, retaken: bool) -> None:
     laboratory.pending(1)
     (lost,) = laboratory.leased(1)
     laboratory.begin(lost)
@@ -127,7 +127,7 @@ def test_a_worker_that_lost_its_lease_can_do_nothing(laboratory: Any, retaken: b
     assert laboratory.amount(Chromosome) == 46 * len(current)
 
 
-def test_a_forged_token_opens_nothing(laboratory: Any) -> None:
+def test_a_forged_token_begins_nothing(laboratory: Any) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     assert laboratory.begin(dataclasses.replace(leased, token=uuid.uuid4())) is None
@@ -158,7 +158,7 @@ def test_the_third_failure_quarantines_with_its_reason(laboratory: Any) -> None:
     assert (row.reason, row.error) == ("out_of_memory", "Too large.")
 
 
-def test_a_failed_attempt_is_repeated_later_and_ever_later(laboratory: Any) -> None:
+def test_delays_between_attempts_grow(laboratory: Any) -> None:
     laboratory.pending(40)
     waits = []
     for attempt in (1, 2):
@@ -175,7 +175,7 @@ def test_a_failed_attempt_is_repeated_later_and_ever_later(laboratory: Any) -> N
     assert sum(waits[1]) > 1.5 * sum(waits[0])
 
 
-def test_a_worker_that_leaves_keeps_nobody_waiting_and_one_that_cannot_work_does(laboratory: Any) -> None:
+def test_release_delays_an_image_only_with_retry_seconds(laboratory: Any) -> None:
     laboratory.pending(2)
     leaving, unable = laboratory.leased(2)
     with laboratory.sessions.begin() as session:
@@ -185,7 +185,7 @@ def test_a_worker_that_leaves_keeps_nobody_waiting_and_one_that_cannot_work_does
     assert len(laboratory.waits()) == 1
 
 
-def test_an_interrupted_attempt_is_not_held_against_the_image(laboratory: Any) -> None:
+def test_an_interrupted_attempt_does_not_count(laboratory: Any) -> None:
     laboratory.pending(1)
     for _ in range(4):
         (leased,) = laboratory.leased(1)
@@ -197,7 +197,7 @@ def test_an_interrupted_attempt_is_not_held_against_the_image(laboratory: Any) -
 
 
 @pytest.mark.parametrize("suspect", [False, True])
-def test_what_was_in_company_is_suspect_only_if_its_process_may_have_died_of_it(laboratory: Any, suspect: bool) -> None:
+def test_a_released_shared_attempt_is_suspect_only_if_marked(laboratory: Any, suspect: bool) -> None:
     laboratory.pending(1)
     (leased,) = laboratory.leased(1)
     laboratory.begin(leased, shared=True)

@@ -1,4 +1,4 @@
-"""What was lost comes back, once."""
+"""Recovery of expired leases and lost messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_third_death_quarantines_the_image_and_not_its_neighbours(laboratory
     assert "karyo retry" in str(rows[0].error)
 
 
-def test_a_death_that_images_share_is_blamed_on_none_and_makes_all_of_them_suspects(laboratory: Any) -> None:
+def test_a_shared_attempt_that_dies_does_not_count_and_makes_suspects(laboratory: Any) -> None:
     laboratory.pending(3)
     for leased in (leases := laboratory.leased(3))[:2]:
         assert not leased.suspect
@@ -51,19 +51,19 @@ def test_done_is_never_retried(laboratory: Any) -> None:
     assert laboratory.states() == ["done"]
 
 
-def test_messages_that_the_broker_lost_are_sent_again(laboratory: Any) -> None:
+def test_lost_messages_are_sent_again(laboratory: Any) -> None:
     laboratory.pending(2)
     lost = laboratory.claim(2)
     assert laboratory.reap(queued_timeout_seconds=60).unanswered == 0
     assert laboratory.reap(queued_timeout_seconds=0).unanswered == 2
     with laboratory.sessions.begin() as session:
-        assert queue.lease(session, lost, "w1", 60) == []  # the old message turns up after all
+        assert queue.lease(session, lost, "w1", 60) == []  # the old message arrives late
     assert laboratory.claim(2) == lost
     with laboratory.sessions.begin() as session:
         assert [leased.attempts for leased in queue.lease(session, lost, "w1", 60)] == [0, 0]
 
 
-def test_reapers_at_once_reap_once(laboratory: Any) -> None:
+def test_concurrent_reapers_recover_once(laboratory: Any) -> None:
     laboratory.pending(20)
     for leased in laboratory.leased(20):
         laboratory.begin(leased)
@@ -74,7 +74,7 @@ def test_reapers_at_once_reap_once(laboratory: Any) -> None:
         assert session.scalars(select(CaseResult.state)).all() == ["stale"]
 
 
-def test_an_image_that_killed_its_worker_waits_and_its_neighbours_do_not(laboratory: Any) -> None:
+def test_only_the_image_that_killed_its_worker_is_delayed(laboratory: Any) -> None:
     laboratory.pending(3)
     poison, *neighbours = laboratory.leased(3)
     laboratory.begin(poison)

@@ -1,4 +1,4 @@
-"""Random interleavings of all transitions by several workers, compared with a model of the state machine."""
+"""Random interleavings of all transitions by several workers, compared with a model."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Model:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Transitions in any order: messages arrive late or twice, and workers write after they lost their lease."""
+    """Transitions in any order: late and repeated messages, and writes under lost leases."""
 
     def __init__(self, laboratory: Any) -> None:
         super().__init__()
