@@ -25,15 +25,6 @@ def test_an_import_without_onnxruntime_raises_engine_unavailable(module: str) ->
     assert SENTENCE in process.stdout
 
 
-def test_the_command_line_prints_a_sentence_and_no_traceback() -> None:
-    process = run_without_onnxruntime("sys.argv = ['karyo', 'analyse', '.']; from cli.main import main; main()")
-    assert process.returncode == 1
-    assert process.stdout == ""
-    assert process.stderr.startswith("error: ONNX Runtime cannot be imported")
-    assert SENTENCE in process.stderr
-    assert "Traceback" not in process.stderr
-
-
 @pytest.mark.parametrize("module", ["models.registry", "karyotyping.case_summary", "karyotyping.rows"])
 def test_weights_and_summaries_need_no_onnxruntime(module: str) -> None:
     process = run_without_onnxruntime(f"import {module}")
