@@ -46,9 +46,9 @@ def embedder(
     out: Annotated[Path, typer.Option(help="Folder for data, checkpoints and results.")] = Path("runs/embedder"),
     fold: Annotated[int | None, typer.Option(help="Hold out this part of the cases, and validate on it.")] = None,
     without: Annotated[str | None, typer.Option(help="Hold out this report as a whole, and validate on it.")] = None,
-    photographs: Annotated[
+    images: Annotated[
         Path | None,
-        typer.Option(exists=True, help="Adapt to the metaphase images in this folder; they need no labels."),
+        typer.Option("--photographs", exists=True, help="Adapt to the metaphase images in this folder; they need no labels."),
     ] = None,
     start: Annotated[
         Path | None,
@@ -59,16 +59,16 @@ def embedder(
 
     The network predicts the class and the polarity of a single chromosome.
     """
-    if photographs and (fold is not None or without):
+    if images and (fold is not None or without):
         fail("--fold and --without hold reports out: they do not go with --photographs")
-    if start and not photographs:
+    if start and not images:
         fail("--start is what adapts to --photographs: give these too")
     with _problems_as_sentences():
         from training.embedder.self_training import adapt  # noqa: PLC0415
         from training.embedder.train import train  # noqa: PLC0415
 
-        if photographs:
-            adapted = adapt(config, out, _images(photographs), err.print, start)
+        if images:
+            adapted = adapt(config, out, _files(images), err.print, start)
             err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
         else:
             train(config, out, err.print, fold=fold, without=without)
@@ -88,9 +88,9 @@ def segmenter(
         Path | None,
         typer.Option(exists=True, help="Checkpoint or ONNX file of an earlier training, for the initial weights."),
     ] = None,
-    photographs: Annotated[
+    images: Annotated[
         Path | None,
-        typer.Option(exists=True, help="Train on the metaphase images in this folder too; they need no outlines."),
+        typer.Option("--photographs", exists=True, help="Train on the metaphase images in this folder too; they need no outlines."),
     ] = None,
 ) -> None:
     """Train the segmenter on fields simulated from karyotype reports.
@@ -100,7 +100,7 @@ def segmenter(
     with _problems_as_sentences():
         from training.segmenter.train import train  # noqa: PLC0415
 
-        train(config, out, err.print, start=start, images=_images(photographs) if photographs else [])
+        train(config, out, err.print, start=start, images=_files(images) if images else [])
 
 
 @train_app.command()
@@ -130,7 +130,7 @@ def _problems_as_sentences() -> Iterator[None]:
         fail(str(problem))
 
 
-def _images(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
     """Return the image files in a folder; exit if there are none."""
     files = [file.path for file in image_files(folder)]
     if not files:

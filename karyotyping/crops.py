@@ -33,7 +33,7 @@ Done = TypeVar("Done")
 
 LIMITS = Limits(max_bytes=16 * 2**20, max_pixels=1_000_000, min_side=4)
 """Limits of a crop's file and image."""
-_EMPTY_CROP = "Nothing in this picture stands out of its background; is it a chromosome?"
+_EMPTY_CROP = "Nothing in this picture differs from its background; is it a chromosome?"
 _CHUNK = 128  # crops of one job without cells
 _JOBS_AHEAD = 3  # jobs submitted for each process; more would only use memory
 _MIN_UPRIGHT = 0.25  # height over length; below it a chromosome is horizontal and has no upper end

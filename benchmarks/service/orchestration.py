@@ -85,7 +85,7 @@ def main() -> None:
     overhead = {key: report["karyoflow"][key] - report["loop"][key] for key in ("wall", "CPU")}
     clock, processor = (f"{overhead[key]:+.2f} ms" for key in ("wall", "CPU"))
     print(f"\nMore than the loop: {clock} wall, {processor} CPU (bar: {LARGEST_COST:g})")
-    write_json(options.json, {"images": options.images, "rounds": options.rounds, **report, "beside loop": overhead})
+    write_json(options.json, {"images": options.images, "rounds": options.rounds, **report, "over loop": overhead})
     if options.plot:
         bars = {name: {part: took[part] for part in parts if part in took} for name, took in report.items()}
         draw_bars(options.plot, "Orchestration of one image", "CPU ms", bars)

@@ -53,7 +53,7 @@ def segment_crop(pixels: Pixels) -> Crop:
     dark_band = ninth_decile(stain[stain > _MIN_STAIN]) if (stain > _MIN_STAIN).any() else 0.0
     threshold = max(_MIN_STAIN, _HALO_CLEAN * dark_band, min(_NOISE_FACTOR * noise, _HALO_NOISY * dark_band))
     if np.count_nonzero(stain > threshold) < _MIN_PIXELS:
-        raise ValueError("nothing in this picture stands out of its background; is it a chromosome?")
+        raise ValueError("nothing in this picture differs from its background; is it a chromosome?")
     mask = _body(stain, threshold)
     return Crop(np.where(mask, stain, np.float32(0)), mask)
 

@@ -98,9 +98,9 @@ def test_the_dashboard_is_whole() -> None:
     places = [panel["gridPos"] for panel in everything]
     assert all(place["x"] + place["w"] <= 24 for place in places)
     for a, b in combinations(places, 2):
-        beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
         below = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
-        assert beside or below
+        assert apart or below
 
 
 def test_what_is_scraped_is_a_service_that_listens_there() -> None:

@@ -142,8 +142,8 @@ def read_images(files: Sequence[Path], cache: Path, log: Log) -> Chromosomes:
     for number, file in enumerate(files, start=1):
         data = file.read_bytes()
         # File names repeat between folders, and the chromosomes depend on the segmenter.
-        cell = digest({"photograph": hashlib.sha256(data).hexdigest(), "pipeline": pipeline.digest})[:16]
-        stored = cache_path(cache, f"photograph-{cell}")
+        cell = digest({"image": hashlib.sha256(data).hexdigest(), "pipeline": pipeline.digest})[:16]
+        stored = cache_path(cache, f"image-{cell}")
         if not stored.is_file():
             try:
                 measurements = pipeline.measure(decode(data).pixels)
@@ -154,7 +154,7 @@ def read_images(files: Sequence[Path], cache: Path, log: Log) -> Chromosomes:
                 log(f"{file.name}: no chromosomes found")
                 continue
             rows = [ReportRow(f"{cell}/{k}", -1, False, cell, cell) for k in range(len(measurements))]
-            save_chromosomes(stored, draw_canvases(rows, measurements), "photographs")
+            save_chromosomes(stored, draw_canvases(rows, measurements), "images")
             log(f"{number} of {len(files)}: {len(measurements)} chromosomes in {file.name}")
         if stored not in parts:  # copies of an image under other names are one cell
             parts[stored] = load_chromosomes(stored)

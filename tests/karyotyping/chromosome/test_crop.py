@@ -72,7 +72,7 @@ def test_a_pale_centromere_keeps_the_arms_joined_and_a_neighbour_is_excluded() -
 
 @pytest.mark.parametrize("level", [0, 130, 255])
 def test_an_empty_crop_raises_a_sentence(level: int) -> None:
-    with pytest.raises(ValueError, match="stands out of its background"):
+    with pytest.raises(ValueError, match="differs from its background"):
         segment_crop(np.full((40, 20), level, np.uint8))
 
 

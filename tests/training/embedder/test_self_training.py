@@ -161,10 +161,10 @@ def test_images_of_one_name_in_two_folders_are_two_cells(tmp_path: Path) -> None
 
 
 def test_adapt_goes_from_images_to_weights(tmp_path: Path, settings: AdaptationConfig) -> None:
-    config, photograph = tmp_path / "adaptation.toml", tmp_path / "a.png"
-    cv2.imwrite(str(photograph), simulate("46,XX", seed=4).pixels)
+    config, image = tmp_path / "adaptation.toml", tmp_path / "a.png"
+    cv2.imwrite(str(image), simulate("46,XX", seed=4).pixels)
     write_toml(config, replace(settings, steps=8))
-    weights = adapt(config, tmp_path / "runs", [photograph], lambda line: None)
+    weights = adapt(config, tmp_path / "runs", [image], lambda line: None)
     assert "chromosomes of metaphase images, labelled by their cells" in resolve(EMBEDDER, weights.parent).card["data"]
 
 
@@ -197,7 +197,7 @@ def test_the_benchmark_measures_on_cells_without_adaptation(
             check=False,
         )
         assert run.returncode == 0, run.stderr
-        stored = [Path(line.rpartition(" ")[2]) for line in run.stdout.splitlines() if "every answer in" in line]
+        stored = [Path(line.rpartition(" ")[2]) for line in run.stdout.splitlines() if "every prediction in" in line]
         assert [len(np.load(file)["name"]) for file in stored] == [count, count]
         rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines()[-2:]]
         assert [row[:3] for row in rows] == [["toy", "before", str(count)], ["toy", "after", str(count)]]

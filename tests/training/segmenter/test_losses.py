@@ -83,9 +83,9 @@ def test_the_centre_loss_tolerates_predictions_near_a_midpoint() -> None:
     silent[..., 0] = 8
     near, far, missed = silent.clone(), silent.clone(), silent.clone()
     near[..., 1], far[..., 4], missed[..., 0] = 3, 3, -8
-    base, beside, elsewhere, nothing = (float(centre_loss(a, target)) for a in (silent, near, far, missed))
+    base, adjacent, elsewhere, nothing = (float(centre_loss(a, target)) for a in (silent, near, far, missed))
     assert base < 1e-3
-    assert beside < 1e-3
+    assert adjacent < 1e-3
     assert elsewhere > 1
     assert nothing > 5
 
