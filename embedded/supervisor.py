@@ -1,4 +1,4 @@
-"""Supervisor of an embedded stack: restarts its processes, and stops them after its last user.
+"""Supervisor of an embedded stack: restarts processes, stops them after the last user.
 
 The supervisor reads process specifications, one JSON line each, from a pipe. Every user of the stack holds that pipe
 open. The kernel closes a pipe when its holder dies, so the end of the pipe covers an ordinary exit, Ctrl-C and

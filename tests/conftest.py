@@ -1,4 +1,4 @@
-"""Fixtures of every room: PostgreSQL and Redis servers of the embedded stack, and the directory of real images."""
+"""Fixtures of every room: embedded PostgreSQL and Redis, and the folder of real images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health of a container: ``health.py URL`` asks a page; exit status 0 is healthy. Standard library only."""
+"""Health check of a container: ``health.py URL`` exits with 0 if the URL answers with 200."""
 
 from __future__ import annotations
 

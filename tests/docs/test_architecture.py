@@ -36,7 +36,7 @@ def drawn(name: str) -> Graph:
 
 
 def measured(imports: grimp.ImportGraph, name: str) -> Graph:
-    """Imports between the rooms, or the children of a room, without those that a chain of others implies."""
+    """The imports between rooms or children of a room, without those that others imply."""
     names = set(ROOMS) if name == "rooms" else {child.rpartition(".")[2] for child in imports.find_children(name)}
     depth = 0 if name == "rooms" else 1
     graph: Graph = {}

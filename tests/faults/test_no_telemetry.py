@@ -1,4 +1,7 @@
-"""Nothing calls home: a run in a network namespace with loopback only asks no name server and leaves no stray file."""
+"""Nothing calls home: a run looks up no name and writes nothing outside KARYO_HOME.
+
+The stack runs in a network namespace whose only interface is loopback.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ exec "$@"
 
 
 def isolated(folder: Path, *command: object) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` with loopback as its only network, its own HOME in ``folder``, and telemetry allowed."""
+    """Run ``command`` on loopback alone, with HOME in ``folder`` and telemetry allowed."""
     allowed = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment = allowed | {"HOME": str(folder / "home"), "KARYO_HOME": str(folder / "karyo")}
     (folder / "home").mkdir(exist_ok=True)

@@ -55,7 +55,7 @@ def test_runs_as_an_ordinary_user_and_fetches_nothing_unpinned(file: Path) -> No
 
 
 def test_versions_have_one_home() -> None:
-    """Every package of every extra is pinned in constraints.txt, and no Dockerfile pins one of its own."""
+    """Every package is pinned in constraints.txt, and no Dockerfile pins one of its own."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}

@@ -30,7 +30,7 @@ KERNEL = HIDDEN_UNITS * (PROTOTYPES + 2) + 2 * HIDDEN_UNITS + 1
 
 
 class Blobs:
-    """An engine without a network: each blob of stain is a chromosome, encoded in the prototypes."""
+    """An engine without a network: each blob of stain is a chromosome."""
 
     digest, providers = "blobs", ("none",)
 

@@ -36,7 +36,7 @@ absent = 1.0
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a configuration file for a report of two cases of two cells of eight chromosomes, dark on white."""
+    """Return a configuration file for a report of two cases, each of two small cells."""
     rng = np.random.default_rng(4)
     rows = ["file,class,cell,case,upright"]
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:

@@ -1,4 +1,4 @@
-"""Training on a toy report: read, held out by case, interrupted, resumed, exported, validated."""
+"""Training on a toy report: split by case, interrupted, resumed, exported, validated."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ SIDE, WIDTH = 256, 12
 
 
 def toy_sample(seed: int, pairs: int = 5, singles: int = 4) -> Sample:
-    """``pairs`` of bent bars that cross near their middles, and single ones; a darker pixel where two lie."""
+    """Return samples with ``pairs`` of bent bars that cross near their middles, and single ones."""
     rng = np.random.default_rng(seed)
     places = [(60 + 68 * (k % 3), 60 + 68 * (k // 3)) for k in range(9)]
     places = [places[k] for k in rng.permutation(9)]

@@ -1,4 +1,4 @@
-"""Simulated samples: reproducible whatever the number of workers, with exact masks, overlaps included."""
+"""Simulated samples: reproducible with any number of workers, with exact masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on toy samples: crossing bars are learned; the training resumes, is exported, validated and described."""
+"""Training on toy samples: learns, resumes, exports, validates and writes its card."""
 
 from __future__ import annotations
 
