@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format-check format types floors dependencies train-setup up clean lock
+.PHONY: help setup demo test coverage lint format-check format types floors dependencies train-setup up clean lock
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: setup ## Simulate two small cases, karyotype them through the whole stack,
 
 test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests
 	$(BIN)/pytest --numprocesses=auto --dist=loadfile
+
+coverage: $(VENV)/.installed-dev ## Run the tests with line coverage
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered
 
 lint: format-check types floors dependencies
 

@@ -48,7 +48,11 @@ def embedder(
     without: Annotated[str | None, typer.Option(help="Hold out this report as a whole, and validate on it.")] = None,
     images: Annotated[
         Path | None,
-        typer.Option("--photographs", exists=True, help="Adapt to the metaphase images in this folder; they need no labels."),
+        typer.Option(
+            "--photographs",
+            exists=True,
+            help="Adapt to the metaphase images in this folder; they need no labels.",
+        ),
     ] = None,
     start: Annotated[
         Path | None,
@@ -90,7 +94,11 @@ def segmenter(
     ] = None,
     images: Annotated[
         Path | None,
-        typer.Option("--photographs", exists=True, help="Train on the metaphase images in this folder too; they need no outlines."),
+        typer.Option(
+            "--photographs",
+            exists=True,
+            help="Train on the metaphase images in this folder too; they need no outlines.",
+        ),
     ] = None,
 ) -> None:
     """Train the segmenter on fields simulated from karyotype reports.

@@ -15,7 +15,9 @@ MAX_FIRST_LINE = 90  # characters of a docstring's first line
 UNPLAIN = re.compile(r"\b(told|tells|lies|stands|beside|in hand|anew|stubborn|photographs?)\b", re.IGNORECASE)
 """Words of tales. Code detects, predicts, reports and holds; the images are metaphase images."""
 OLD_TEXTS = ("CHANGELOG.md", "docs/experiments/")
-NAMES = re.compile(r"""--photographs|photographs\.toml|"photographs"|told\.jsonl|"told"|config\.told|told: Number|^told =""")
+NAMES = re.compile(
+    r"""--photographs|photographs\.toml|"photographs"|told\.jsonl|"told"|config\.told|told: Number|^told ="""
+)
 """Options, files and keys that stay for those who use them."""
 
 
