@@ -123,6 +123,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.pipeline_id = self.laboratory.pipeline("machine")
         self.enqueue(4, "north", Priority.ROUTINE)
         self.lease_message(self.claim_from(Priority.ROUTINE, 2), "w1", begin=True, shared=False)
+        self.lease_message(self.claim_from(Priority.ROUTINE, 1), "w1", begin=False)
         self.let_leases_expire("w1", reaped=True)
         self.lease_message(self.claim_from(Priority.ROUTINE, 3), "w2", begin=True, shared=True)
 

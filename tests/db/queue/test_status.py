@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from db import queue, workers
@@ -57,3 +59,31 @@ def test_workers_and_paused_queues_are_listed(laboratory: Any) -> None:
     status = overview(laboratory)
     assert [(worker.name, worker.processes) for worker in status.workers] == [("w1", 2), ("w2", 4)]
     assert [(row.priority, row.by) for row in status.paused] == [("backlog", "night shift")]
+
+
+def test_the_overview_is_plain_json(laboratory: Any) -> None:
+    laboratory.pending(2, priority=Priority.STAT)
+    leased = laboratory.leased(1)[0]
+    with laboratory.sessions.begin() as session:
+        queue.fail(session, leased, "no_chromosomes", "None.")
+        workers.record_heartbeat(session, "w1", 2)
+        queue.pause(session, [Priority.BACKLOG], "night shift")
+    written = json.loads(json.dumps(asdict(overview(laboratory)), default=str))
+    (waiting,), (paused,), (worker,) = written.pop("waiting"), written.pop("paused"), written.pop("workers")
+    assert waiting | {"oldest_seconds": 0} == {"priority": "stat", "count": 1, "oldest_seconds": 0}
+    assert paused | {"since": ""} == {"priority": "backlog", "since": "", "by": "night shift"}
+    assert list(worker) == ["name", "processes", "started_at", "silent_seconds"]
+    assert written.pop("images_per_minute") > 0
+    assert written.pop("seconds_left") > 0
+    assert written == {
+        "states": {"pending": 1, "queued": 0, "running": 0, "done": 0, "failed": 1, "quarantined": 0},
+        "errors": [
+            {
+                "image": leased.file_name,
+                "state": "failed",
+                "reason": "no_chromosomes",
+                "sentence": "None.",
+                "analysis": leased.analysis_id,
+            }
+        ],
+    }
