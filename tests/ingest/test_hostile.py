@@ -63,14 +63,20 @@ def png(width: int, height: int, *more: tuple[bytes, bytes], colour_type: int = 
 
 
 def tiff_directory(
-    width: int, height: int, *, tags: int | None = None, following: int = 0, strip_count: int = 1
+    width: int,
+    height: int,
+    *,
+    tags: int | None = None,
+    following: int = 0,
+    strip_count: int = 1,
+    compression: int = 1,
 ) -> bytes:
     """A little-endian TIFF that is one directory and few bytes of image; ``tags`` and ``following`` may lie."""
     entries = [
         (256, 4, 1, width),
         (257, 4, 1, height),
         (258, 3, 1, 8),
-        (259, 3, 1, 1),
+        (259, 3, 1, compression),
         (262, 3, 1, 1),
         (273, 4, strip_count, 200),
         (277, 3, 1, 1),
@@ -154,18 +160,17 @@ FILES: dict[str, tuple[str, bytes]] = {
     "negative height.bmp": ("truncated", bmp(128, -96)),
     "one pixel.png": ("too_small", encode(GREY[:1, :1], "PNG")),
     "a line.tif": ("too_small", encode(GREY[:1], "TIFF")),
-    "cmyk.jpg": ("unsupported_colour", encode(Image.fromarray(RGB).convert("CMYK"), "JPEG")),
-    "cmyk.tif": ("unsupported_colour", encode(Image.fromarray(RGB).convert("CMYK"), "TIFF")),
-    "lab.tif": ("unsupported_colour", encode(Image.fromarray(RGB).convert("LAB"), "TIFF")),
-    "float.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.float32))),
+    "raw of a camera.tif": ("unsupported_colour", tiff(GREY, photometric="cfa")),
+    "deep cmyk.tif": ("unsupported_colour", tiff(np.uint16(257) * np.dstack([RGB, GREY]), photometric="separated")),
+    "negative float.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.float32) - 1)),
+    "large float.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.float32) * 1000)),
+    "fax.tif": ("unsupported_compression", tiff_directory(128, 96, compression=4)),
+    "channels.ome.tif": ("ambiguous_channel", tiff(np.stack([GREY, GREY[::-1]]), ome=True, metadata={"axes": "CYX"})),
     "nan.tif": ("unsupported_pixel_type", tiff(np.full_like(GREY, np.nan, dtype=np.float64))),
     "signed.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.int16))),
     "32 bit.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.uint32))),
     "complex.tif": ("unsupported_pixel_type", tiff(GREY.astype(np.complex64))),
     "black or white.png": ("unsupported_pixel_type", encode(Image.fromarray(GREY).convert("1"), "PNG")),
-    "palette.png": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "PNG")),
-    "palette.tif": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "TIFF")),
-    "palette.bmp": ("palette_image", encode(Image.fromarray(RGB).quantize(16), "BMP")),
     "holes.png": ("transparent_image", encode(_HOLES, "PNG")),
     "pages.tif": ("multi_page", encode(_PAGES[0], "TIFF", save_all=True, append_images=_PAGES[1:])),
     "film.png": ("multi_page", encode(_PAGES[0], "PNG", save_all=True, append_images=[_PAGES[0].rotate(180)])),
@@ -178,6 +183,13 @@ GOOD = {
     "good.jpg": encode(RGB, "JPEG"),
     "good.bmp": encode(GREY, "BMP"),
     "a png named so.tif": encode(RGB, "PNG"),
+    "cmyk.jpg": encode(Image.fromarray(RGB).convert("CMYK"), "JPEG"),
+    "cmyk.tif": encode(Image.fromarray(RGB).convert("CMYK"), "TIFF"),
+    "lab.tif": encode(Image.fromarray(RGB).convert("LAB"), "TIFF"),
+    "float.tif": tiff(GREY.astype(np.float32)),
+    "palette.png": encode(Image.fromarray(RGB).quantize(16), "PNG"),
+    "palette.tif": encode(Image.fromarray(RGB).quantize(16), "TIFF"),
+    "palette.bmp": encode(Image.fromarray(RGB).quantize(16), "BMP"),
 }
 
 
