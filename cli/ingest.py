@@ -13,7 +13,7 @@ from cli.options import AsJson, ImagesArgument, Lab
 from db import pipelines
 from ingest.batch import IngestSummary
 from ingest.batch import ingest as ingest_source
-from ingest.sources.labels import read_labels
+from ingest.sources.labels import Labels, read_label
 from ingest.sources.location import open_source
 from karyotyping.image.decode import Limits
 
@@ -24,18 +24,22 @@ def ingest(
     lab: Lab = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store images and queue them for analysis; running workers do the rest. Safe to repeat."""
+    """Store images and queue them for analysis; running workers do the rest. Safe to repeat.
+
+    Exits with 1 if a file was rejected because it contradicts a known case or image: somebody must decide.
+    """
     with open_services() as services, progress_bar() as progress:
         with services.sessions() as session:
             pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
         summary = ingest_with_progress(services, path, pipeline_id, progress, case=case, lab=lab)
     if as_json:
         print_json(summary.to_json())
-        return
-    err.print(f"{describe(summary)} (batch {summary.batch_id})")
-    if summary.rejected:
-        rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
-        print_table("Rejected", ("file", "reason", "what it means"), rows)
+    else:
+        err.print(f"{describe(summary)} (batch {summary.batch_id})")
+        if summary.rejected:
+            rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
+            print_table("Rejected", ("file", "reason", "what it means"), rows)
+    raise typer.Exit(1 if summary.has_conflicts else 0)
 
 
 def describe(summary: IngestSummary) -> str:
@@ -52,7 +56,9 @@ def ingest_with_progress(
     """
     settings = services.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    labels = read_labels({"case": case or "", "lab": lab or ""})
+    labels = Labels(
+        case="" if case is None else read_label("case", case), lab=None if lab is None else read_label("lab", lab)
+    )
     task = progress.add_task("storing", total=None, note="")
 
     def update(done: int, total: int | None, event: str) -> None:

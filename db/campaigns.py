@@ -12,9 +12,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from db import queue
+from db.accessions import names_case
 from db.clock import interval
 from db.pipelines import production_pipeline
 from db.schema import ENDED, Analysis, Campaign, Case, CaseResult, Image, Pipeline, Priority, QcMetrics
+from db.spelling import normalise
 
 PACE_WINDOW_SECONDS = 3600.0
 
@@ -148,11 +150,11 @@ def _conditions(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
     """Return conditions on ``images`` joined with ``cases``."""
     in_production = production_pipeline().scalar_subquery()
     makers: dict[str, Callable[[str], ColumnElement[bool]]] = {
-        "case": lambda value: Case.accession == value,
-        "lab": lambda value: Case.lab == value,
-        "tissue": lambda value: Case.tissue == value,
-        "banding": lambda value: Image.banding == value,
-        "microscope": lambda value: Image.microscope == value,
+        "case": names_case,
+        "lab": lambda value: Case.lab.in_((value, normalise(value))),
+        "tissue": lambda value: Case.tissue.in_((value, normalise(value))),
+        "banding": lambda value: Image.banding.in_((value, normalise(value))),
+        "microscope": lambda value: Image.microscope.in_((value, normalise(value))),
         "since": lambda value: Image.created_at >= datetime.fromisoformat(value),
         "until": lambda value: Image.created_at < datetime.fromisoformat(value),
         "iscn": lambda value: Case.id.in_(

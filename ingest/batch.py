@@ -18,8 +18,9 @@ from sqlalchemy import select
 from concurrency import map_ahead
 from db.engine import SessionFactory
 from db.schema import Image
-from ingest.rejections import Rejected
-from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult
+from ingest.folder_cases import FolderCases
+from ingest.rejections import CONFLICTS, Rejected
+from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult, case_conflict
 from ingest.sources.base import Item, Source
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import ObjectStore, key_of, sha256_of
@@ -57,6 +58,11 @@ class IngestSummary:
             "rejected": [rejection._asdict() for rejection in self.rejected],
             "image_ids": self.image_ids,
         }
+
+    @property
+    def has_conflicts(self) -> bool:
+        """Whether a file contradicts what is known of its case or image, so that somebody must decide."""
+        return any(rejection.reason in CONFLICTS for rejection in self.rejected)
 
     def add(self, outcome: StoredImage | Rejected, result: WriteResult) -> str:
         """Count one file and return its event, which starts with new, duplicate or rejected."""
@@ -101,18 +107,19 @@ def ingest(
     items = source.items()
     total = len(items) if isinstance(items, Sized) else None
     batch = Batch.begin(sessions, source, pipeline_id)
+    folder_cases = FolderCases(sessions, batch.place, limits, batch.admitted)
     summary = IngestSummary(batch.id)
 
     def prepare(item: Item | Rejected) -> StoredImage | Rejected:
         return item if isinstance(item, Rejected) else _store(item, sessions, store, limits)
 
     threads = ThreadPoolExecutor(readers, thread_name_prefix="ingest")
-    outcomes = map_ahead(threads, prepare, items, ahead=ITEMS_PER_READER * readers)
+    outcomes = map_ahead(threads, prepare, folder_cases.checked(items), ahead=ITEMS_PER_READER * readers)
     done = 0
     while transaction := list(islice(outcomes, IMAGES_PER_TRANSACTION)):
         result = batch.write(transaction)
         summary.enqueued += result.enqueued
-        for outcome in transaction:
+        for outcome in result.outcomes:
             done += 1
             event = summary.add(outcome, result)
             if progress:
@@ -122,15 +129,16 @@ def ingest(
 
 
 def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Limits) -> StoredImage | Rejected:
-    """Read and check one file, and store its bytes unless an image row has them."""
+    """Read and check one file, and store its bytes unless an image row has them or its case is another's."""
     data = item.read(limits.max_bytes)
     if isinstance(data, Rejected):
         return data
     key = key_of(data)
     with sessions() as session:
         known = session.scalar(select(Image.id).where(Image.sha256 == sha256_of(key))) is not None
-    if known:
-        return StoredImage(item.name, item.labels, key, None)
+        conflict = None if known else case_conflict(session, item.name, item.labels)
+    if known or conflict:
+        return conflict or StoredImage(item.name, item.labels, key, None)
     try:
         image = decode(data, limits)
     except ImageRejected as error:

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from ingest.printable import printable
 from karyotyping.image import decode
-
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 REASONS = {
     "unsafe_name": "The name holds control characters or is not UTF-8; rename the file.",
-    "not_a_file": "It is named like an image but is a {kind}; put the image itself here, or rename it.",
+    "not_a_file": "It is a {kind} and no file; put the image itself here, or remove it.",
+    "nested_archive": "The file is {kind}; unpack it, or give it to karyo by itself.",
     "symlink_outside_folder": "The link leads out of the folder; copy the image into the folder.",
     "broken_symlink": "The link leads nowhere or in a circle; copy the image into the folder.",
     "unreadable_file": "The file cannot be read ({error}); check its permissions and the disk.",
     "missing_file": "Line {line}: there is no such file; check the path, which starts at the manifest's folder.",
+    "ambiguous_path": "Line {line}: the path can mean {names}; write the exact name of one.",
+    "absolute_path": "Line {line}: the path is an absolute one of another system; write it from the manifest's folder.",
     "path_outside_folder": "Line {line}: the path leads out of the manifest's folder; move the manifest or the image.",
     "missing_path": "Line {line}: the column path is empty; name the image.",
     "listed_twice": "Line {line}: the image is listed on an earlier line too; keep one of them.",
-    "bad_date": "{where}captured_at is {value!r}; write it like 2024-05-31 or 2024-05-31T14:30:00+02:00.",
+    "bad_date": "{where}captured_at is {value!r}; write it like 2024-05-31, 2024-05-31T14:30:00+02:00 or 31.05.2024.",
+    "ambiguous_date": "{where}captured_at is {value!r}, with day and month in either order; write it like 2024-05-31.",
+    "cell_is_date": "{where}{column} is a date in the workbook; format the cell as text and write it again.",
+    "cell_error": "{where}{column} is the error {value} in the workbook; mend its formula.",
+    "cell_without_value": "{where}{column} is a formula without a stored value; save the workbook in Excel again.",
+    "cell_long_number": "{where}{column} is a number of more than {limit} digits, of which a workbook keeps {limit}; "
+    "format the cell as text and write it again.",
+    "cell_number_format": "{where}{column} is the number {value} shown by the format {format}; "
+    "format the cell as text and write it as it is shown.",
     "bad_priority": "{where}priority is {value!r}; write stat, routine or backlog, or leave it empty.",
-    "bad_text": "{where}{column} holds control characters; write it again by hand.",
+    "bad_text": "{where}{column} holds control characters, or others that are not seen; write it again by hand.",
+    "bad_path": "{where}{column} holds a backslash, or an empty part, . or .. between slashes; write it without them.",
+    "empty_text": "{where}{column} is empty; name it, or leave it out.",
     "long_text": "{where}{column} has more than {limit} characters; shorten it.",
-    "too_many_values": "Line {line}: there are more values than columns; put quotes around values with commas.",
+    "case_exists": "Case {case} exists: its images came from {place} on {day}. A folder's name adds to no other "
+    "folder's case; give --case ACCESSION to add to it on purpose, or another accession.",
+    "known_in_other_case": "The same bytes are {file} of case {known}, so they are not taken for case {case}; "
+    "check which patient the image is of.",
+    "other_laboratory": "Case {case} is of laboratory {known}, not {given}; give its laboratory, or another accession.",
+    "other_tissue": "Case {case} is of tissue {known}, not {given}; give its tissue, or another accession.",
+    **{
+        f"other_{column}": f"The image is known in case {{case}} with {column} {{known}}, not {{given}}; "
+        f"give its {column}, or leave it out."
+        for column in ("slide", "banding", "microscope", "captured_at")
+    },
+    "too_many_values": "Line {line}: there are more values than named columns; put quotes around values with commas.",
     "missing_crop": "Line {line} of index.csv names a file that is not there; add the file or remove the line.",
     "missing_cell": "index.csv does not say of which cell it is; fill the column {column} in its line.",
     "outside_collection": "The name leads out of the collection; move or rename the file.",
@@ -34,13 +56,18 @@ REASONS = {
     "folder_not_found": "{path} is not a folder; give the folder that holds the images.",
     "prefix_not_found": "{url} holds no objects; check the bucket and the prefix.",
     "prefix_unreadable": "{url} cannot be listed ({error}); check the bucket, its address and the credentials.",
-    "manifest_unreadable": "{path} cannot be read as CSV ({error}); save it as CSV in UTF-8.",
-    "manifest_missing_column": "The manifest {path} has no column {column}; its first line names the columns: {known}.",
+    "manifest_unreadable": "{path} cannot be read as CSV or XLSX ({error}); save it as CSV UTF-8 or as XLSX.",
+    "manifest_missing_column": "The manifest {path} has no column {column}; its first line names columns of: {known}.",
+    "manifest_duplicate_column": "{path} has two columns {column!r}; keep one of them.",
     "manifest_unknown_column": "The manifest {path} has a column {column!r}; remove it or use one of: {known}.",
 }
 """Sentences by reason, for names, labels and sources; those of images are ``karyotyping.image.decode.REASONS``."""
 
 _SENTENCES = decode.REASONS | REASONS
+CONFLICTS = frozenset(
+    {"case_exists", "known_in_other_case"} | {reason for reason in REASONS if reason.startswith("other_")}
+)
+"""Reasons of files whose labels contradict what is known: somebody must decide, so commands exit with 1."""
 
 
 class Rejected(NamedTuple):
@@ -52,11 +79,11 @@ class Rejected(NamedTuple):
 
 
 class IngestError(Exception):
-    """A batch that cannot be started: its ``reason`` and a ``sentence`` for people."""
+    """A batch that cannot be started: its ``reason`` and a printable ``sentence`` for people."""
 
     def __init__(self, reason: str, **facts: object) -> None:
         self.reason = reason
-        self.sentence = REASONS[reason].format(**facts)
+        self.sentence = printable(REASONS[reason].format(**facts))
         super().__init__(self.sentence)
 
 
@@ -71,22 +98,4 @@ def rejected(name: str, reason: str, **facts: object) -> Rejected:
     >>> rejected("a.tif", "locked").sentence
     'The file is locked by a password; make the archive without one.'
     """
-    return Rejected(printable(name), reason, _SENTENCES[reason].format(**facts))
-
-
-def is_printable(text: str) -> bool:
-    r"""Return whether a database, a report and a terminal can show ``text`` unchanged.
-
-    >>> is_printable("ä.tif"), is_printable("a\nb.tif")
-    (True, False)
-    """
-    return _UNPRINTABLE.search(text) is None
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with every unprintable character escaped.
-
-    >>> print(printable("a\nb"))
-    a\nb
-    """
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+    return Rejected(printable(name), reason, printable(_SENTENCES[reason].format(**facts)))

@@ -1,22 +1,35 @@
-"""Rows that ingest writes: a batch, images with their analyses, and rejections."""
+"""Rows that ingest writes: a batch, images with their cases and analyses, and rejections.
+
+What is known wins: an image stays in its case, and a label stays once it was given. A file that contradicts it is
+rejected, and a label that is missing is added. A transaction locks its cases first, so of two concurrent batches the
+second one sees what the first one wrote.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db import queue
 from db.engine import SessionFactory
 from db.schema import Case, Image, IngestBatch, Priority, Rejection
-from ingest.rejections import Rejected
+from ingest.folder_cases import FolderCase, KnownCase, Place, folder_case, known_case, path_of
+from ingest.rejections import Rejected, rejected
 from ingest.sources.base import Source
 from ingest.sources.labels import Labels
 from storage import sha256_of
+
+_CASE_LABELS = ("lab", "tissue")
+_IMAGE_LABELS = ("slide", "banding", "microscope", "captured_at")
+_LABEL_REASONS = {"lab": "other_laboratory"} | {
+    column: f"other_{column}" for column in ("tissue", "slide", "banding", "microscope", "captured_at")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +63,29 @@ class StoredImage:
 class WriteResult:
     """What one transaction wrote."""
 
+    outcomes: list[StoredImage | Rejected]
+    """Every file in the order given; those that contradict what is known are rejected."""
     image_ids: dict[str, int] = field(default_factory=dict)
     """By sha256."""
     new: set[int] = field(default_factory=set)
     enqueued: int = 0
+
+    def stored(self) -> list[tuple[int, StoredImage]]:
+        """Return the images that are not rejected, each with its position in ``outcomes``."""
+        return [(place, image) for place, image in enumerate(self.outcomes) if isinstance(image, StoredImage)]
+
+
+@dataclass(slots=True)
+class _CaseRow:
+    """A locked row of ``cases``, and what a transaction adds to it."""
+
+    id: int
+    is_new: bool
+    """Inserted by this transaction."""
+    is_empty: bool
+    """Without images before this transaction."""
+    labels: dict[str, Any]
+    added: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +95,9 @@ class Batch:
     id: int
     sessions: SessionFactory
     pipeline_id: int
-    _case_ids: dict[str, int] = field(default_factory=dict)
+    place: Place
+    admitted: set[FolderCase] = field(default_factory=set)
+    """Cases that the folders of their name may add to."""
 
     @classmethod
     def begin(cls, sessions: SessionFactory, source: Source, pipeline_id: int) -> Batch:
@@ -72,31 +106,22 @@ class Batch:
             row = IngestBatch(kind=source.kind, source=source.source)
             session.add(row)
             session.flush()
-            return cls(row.id, sessions, pipeline_id)
+            return cls(row.id, sessions, pipeline_id, Place(source.kind, source.source))
 
     def write(self, outcomes: Sequence[StoredImage | Rejected]) -> WriteResult:
         """Record ``outcomes`` with their cases, missing analyses and counts in one transaction."""
-        stored = [outcome for outcome in outcomes if isinstance(outcome, StoredImage)]
-        rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-        result = WriteResult()
+        result = WriteResult(list(outcomes))
         with self.sessions.begin() as session:
-            case_ids = self._upsert_cases(session, stored)
-            self._insert_images(session, stored, case_ids, result)
-            result.enqueued = self._enqueue(session, stored, result.image_ids)
-            session.add_all(
-                Rejection(batch_id=self.id, file_name=name, reason=reason, sentence=sentence)
-                for name, reason, sentence in rejections
-            )
-            session.execute(
-                update(IngestBatch)
-                .where(IngestBatch.id == self.id)
-                .values(
-                    new_count=IngestBatch.new_count + len(result.new),
-                    duplicate_count=IngestBatch.duplicate_count + len(stored) - len(result.new),
-                    rejected_count=IngestBatch.rejected_count + len(rejections),
-                )
-            )
-        self._case_ids |= case_ids
+            cases = _lock_cases(session, result)
+            admitted = self._refuse_other_folders(session, cases, result)
+            _refuse_case_labels(cases, result)
+            self._insert_images(session, cases, result)
+            _refuse_image_labels(session, result)
+            _write_cases(session, cases, result)
+            self._enqueue(session, cases, result)
+            self._record(session, result)
+        folders = {folder_case(self.place, image.name, image.labels) for _, image in result.stored()}
+        self.admitted |= {folder for folder in admitted if folder in folders}
         return result
 
     def finish(self) -> None:
@@ -104,65 +129,179 @@ class Batch:
         with self.sessions.begin() as session:
             session.execute(update(IngestBatch).where(IngestBatch.id == self.id).values(finished_at=func.now()))
 
-    def _upsert_cases(self, session: Session, stored: Sequence[StoredImage]) -> dict[str, int]:
-        """Return the ids of the cases of new images, by accession number."""
-        cases: dict[str, dict[str, str | None]] = {}
-        for image in stored:
-            labels = image.labels
-            if image.facts:
-                case = cases.setdefault(labels.case, {"lab": None, "tissue": None})
-                case |= {"lab": case["lab"] or labels.lab, "tissue": case["tissue"] or labels.tissue}
-        case_ids = {accession: self._case_ids[accession] for accession in cases if accession in self._case_ids}
-        # Sorted, so that two batches lock cases in the same order and do not deadlock.
-        unknown = [{"accession": accession, **cases[accession]} for accession in sorted(cases.keys() - case_ids.keys())]
-        if unknown:
-            new = insert(Case).values(unknown)
-            upsert = new.on_conflict_do_update(
-                index_elements=[Case.accession],
-                set_={
-                    "lab": func.coalesce(Case.lab, new.excluded.lab),
-                    "tissue": func.coalesce(Case.tissue, new.excluded.tissue),
-                },
-            )
-            case_ids |= dict(session.execute(upsert.returning(Case.accession, Case.id)).all())
-        return case_ids
+    def _refuse_other_folders(
+        self, session: Session, cases: dict[str, _CaseRow], result: WriteResult
+    ) -> set[FolderCase]:
+        """Reject images whose folder names the case of another folder.
 
-    def _insert_images(
-        self, session: Session, stored: Sequence[StoredImage], case_ids: Mapping[str, int], result: WriteResult
-    ) -> None:
+        The first check was before the images were stored; a concurrent batch may have made the case since.
+
+        Returns:
+            Cases that their folders may add to from now on.
+        """
+        admitted: set[FolderCase] = set()
+        taken = {accession for accession, case in cases.items() if not case.is_empty}
+        undecided: dict[FolderCase, list[tuple[int, StoredImage]]] = {}
+        for place, image in result.stored():
+            folder = folder_case(self.place, image.name, image.labels)
+            if folder is None:
+                taken.add(image.labels.case)
+            elif folder.accession in cases and folder not in self.admitted | admitted:
+                if folder.accession in taken:
+                    undecided.setdefault(folder, []).append((place, image))
+                else:
+                    taken.add(folder.accession)
+                    admitted.add(folder)
+        for folder, members in undecided.items():
+            known = known_case(session, folder.accession, {image.sha256 for _, image in members})
+            known = known or KnownCase(folder.accession, self.place.source, f"{datetime.now(UTC):%Y-%m-%d}", ())
+            if any((path_of(self.place, image.name), image.sha256) in known.images for _, image in members):
+                admitted.add(folder)
+            elif not {image.sha256 for _, image in members} <= {image.sha256 for image in known.images}:
+                for place, image in members:
+                    result.outcomes[place] = known.refusal(image.name)
+        return admitted
+
+    def _insert_images(self, session: Session, cases: dict[str, _CaseRow], result: WriteResult) -> None:
+        """Insert images whose bytes are not known, and reject those that another case has."""
         rows: dict[str, dict[str, Any]] = {}
-        for image in stored:
+        for _, image in result.stored():
             labels = image.labels
-            if image.facts and image.sha256 not in rows:
+            if image.facts and labels.case in cases and image.sha256 not in rows:
                 rows[image.sha256] = asdict(image.facts) | {
                     "sha256": image.sha256,
                     "object_key": image.object_key,
-                    "case_id": case_ids[labels.case],
+                    "case_id": cases[labels.case].id,
                     "batch_id": self.id,
                     "file_name": image.name,
-                    "slide": labels.slide,
-                    "banding": labels.banding,
-                    "microscope": labels.microscope,
-                    "captured_at": labels.captured_at,
+                    **{column: getattr(labels, column) for column in _IMAGE_LABELS},
                 }
         if rows:
+            # Sorted, so that two batches insert images in the same order and do not deadlock.
             statement = insert(Image).values([rows[sha256] for sha256 in sorted(rows)])
-            inserted = session.execute(
-                statement.on_conflict_do_nothing(index_elements=[Image.sha256]).returning(Image.sha256, Image.id)
-            )
-            result.image_ids |= dict(inserted.all())
-            result.new |= set(result.image_ids.values())
-        known = {image.sha256 for image in stored} - result.image_ids.keys()
-        if known:
-            images = session.execute(select(Image.sha256, Image.id).where(Image.sha256.in_(known)))
-            result.image_ids |= dict(images.all())
+            inserted = statement.on_conflict_do_nothing(index_elements=[Image.sha256]).returning(Image.id)
+            result.new |= set(session.scalars(inserted))
+        sha256s = {image.sha256 for _, image in result.stored()}
+        known = select(Image.sha256, Image.id, Image.file_name, Case.accession).join(Case, Case.id == Image.case_id)
+        by_sha256 = {row.sha256: row for row in session.execute(known.where(Image.sha256.in_(sha256s)))}
+        for place, image in result.stored():
+            row, case = by_sha256[image.sha256], image.labels.case
+            if row.accession != case:
+                facts = {"file": row.file_name, "known": row.accession, "case": case}
+                result.outcomes[place] = rejected(image.name, "known_in_other_case", **facts)
+        result.image_ids |= {image.sha256: by_sha256[image.sha256].id for _, image in result.stored()}
 
-    def _enqueue(self, session: Session, stored: Sequence[StoredImage], image_ids: Mapping[str, int]) -> int:
-        """Enqueue the missing analyses of ``stored`` images; return how many there were."""
+    def _enqueue(self, session: Session, cases: dict[str, _CaseRow], result: WriteResult) -> None:
+        """Enqueue missing analyses, and raise waiting ones of cases for which a higher priority was given."""
         by_priority: dict[Priority, set[int]] = {}
-        for image in stored:
-            by_priority.setdefault(image.labels.priority, set()).add(image_ids[image.sha256])
-        return sum(
-            queue.enqueue(session, sorted(ids), self.pipeline_id, priority)
-            for priority, ids in sorted(by_priority.items())
+        given: dict[str, Priority] = {}
+        for _, image in result.stored():
+            labels = image.labels
+            by_priority.setdefault(labels.priority, set()).add(result.image_ids[image.sha256])
+            if labels.priority_given or labels.priority != Priority.ROUTINE:
+                given[labels.case] = min(labels.priority, given.get(labels.case, labels.priority))
+            elif "lab" in cases[labels.case].added:
+                given.setdefault(labels.case, Priority.BACKLOG)  # nothing is raised, and the lane is the laboratory's
+        for priority, ids in sorted(by_priority.items()):
+            result.enqueued += queue.enqueue(session, sorted(ids), self.pipeline_id, priority)
+        for accession, priority in sorted(given.items()):
+            queue.raise_priority(session, cases[accession].id, priority)
+
+    def _record(self, session: Session, result: WriteResult) -> None:
+        """Record rejections and counts of the batch."""
+        rejections = [outcome for outcome in result.outcomes if isinstance(outcome, Rejected)]
+        session.add_all(
+            Rejection(batch_id=self.id, file_name=name, reason=reason, sentence=sentence)
+            for name, reason, sentence in rejections
         )
+        stored = len(result.outcomes) - len(rejections)
+        session.execute(
+            update(IngestBatch)
+            .where(IngestBatch.id == self.id)
+            .values(
+                new_count=IngestBatch.new_count + len(result.new),
+                duplicate_count=IngestBatch.duplicate_count + stored - len(result.new),
+                rejected_count=IngestBatch.rejected_count + len(rejections),
+            )
+        )
+
+
+def _lock_cases(session: Session, result: WriteResult) -> dict[str, _CaseRow]:
+    """Return the cases of the images by accession number, inserted for images that are not known, and locked."""
+    images = [image for _, image in result.stored()]
+    known = set(session.scalars(select(Image.sha256).where(Image.sha256.in_({image.sha256 for image in images}))))
+    missing = {image.labels.case for image in images if image.facts and image.sha256 not in known}
+    inserted: set[int] = set()
+    if missing:
+        # Sorted, so that two batches lock cases in the same order and do not deadlock.
+        statement = insert(Case).values([{"accession": accession} for accession in sorted(missing)])
+        skipping = statement.on_conflict_do_nothing(index_elements=[Case.accession])
+        inserted = set(session.scalars(skipping.returning(Case.id)))
+    locked = select(Case).where(Case.accession.in_({image.labels.case for image in images})).order_by(Case.accession)
+    rows = session.scalars(locked.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
+    # A statement of its own, as it must see what was committed while the locks were awaited.
+    ids = [row.id for row in rows]
+    filled = set(session.scalars(select(Case.id).where(Case.id.in_(ids), exists().where(Image.case_id == Case.id))))
+    return {
+        row.accession: _CaseRow(
+            row.id, row.id in inserted, row.id not in filled, {column: getattr(row, column) for column in _CASE_LABELS}
+        )
+        for row in rows
+    }
+
+
+def case_conflict(session: Session, name: str, labels: Labels) -> Rejected | None:
+    """Return the rejection of the file ``name`` if its laboratory or tissue is not that of its case."""
+    row = session.execute(select(Case.lab, Case.tissue).where(Case.accession == labels.case)).mappings().first()
+    return None if row is None else _add_labels(dict(row), name, labels, _CASE_LABELS)
+
+
+def _refuse_case_labels(cases: dict[str, _CaseRow], result: WriteResult) -> None:
+    """Reject images whose laboratory or tissue is not that of their case."""
+    labels = {accession: dict(case.labels) for accession, case in cases.items()}
+    for place, image in result.stored():
+        if image.labels.case in labels:
+            conflict = _add_labels(labels[image.labels.case], image.name, image.labels, _CASE_LABELS)
+            result.outcomes[place] = conflict or image
+
+
+def _refuse_image_labels(session: Session, result: WriteResult) -> None:
+    """Add labels to known images, and reject files whose labels are not those of their image."""
+    ids = set(result.image_ids.values())
+    rows = {row.id: row for row in session.scalars(select(Image).where(Image.id.in_(ids)).order_by(Image.id))}
+    for place, image in result.stored():
+        row = rows[result.image_ids[image.sha256]]
+        labels = {column: getattr(row, column) for column in _IMAGE_LABELS}
+        conflict = _add_labels(labels, image.name, image.labels, _IMAGE_LABELS)
+        if conflict:
+            result.outcomes[place] = conflict
+        else:
+            for column, value in labels.items():
+                setattr(row, column, value)
+    session.flush()
+
+
+def _add_labels(known: dict[str, Any], name: str, labels: Labels, columns: Sequence[str]) -> Rejected | None:
+    """Add ``labels`` to ``known``, or return the rejection of the file ``name`` if one is known to be another."""
+    given = {column: value for column in columns if (value := getattr(labels, column)) is not None}
+    for column, value in given.items():
+        if known[column] not in (None, value):
+            facts = {"case": labels.case, "known": known[column], "given": value}
+            return rejected(name, _LABEL_REASONS[column], **facts)
+    known |= given
+    return None
+
+
+def _write_cases(session: Session, cases: dict[str, _CaseRow], result: WriteResult) -> None:
+    """Add labels to the cases, and delete new ones that have got no image."""
+    for _, image in result.stored():
+        case = cases[image.labels.case]
+        for column in _CASE_LABELS:
+            if case.labels[column] is None and (value := getattr(image.labels, column)) is not None:
+                case.added[column] = value
+    filled = {image.labels.case for _, image in result.stored()}
+    for accession, case in sorted(cases.items()):
+        if case.is_new and accession not in filled:
+            session.execute(delete(Case).where(Case.id == case.id))
+        elif case.added:
+            session.execute(update(Case).where(Case.id == case.id).values(case.added))

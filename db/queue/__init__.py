@@ -10,6 +10,7 @@ from db.queue.claims import Claimed, claim, claimable, pause, resume, unclaim
 from db.queue.completion import finish, finish_all
 from db.queue.enqueue import IMAGES_PER_ROUND, enqueue, enqueue_selected
 from db.queue.leases import begin, begin_all, extend, fail, lease, release
+from db.queue.priorities import prioritise, raise_priority
 from db.queue.reaper import WORKER_LOST, ReapReport, reap, retry
 from db.queue.status import Overview, count_by_state, overview
 from db.queue.throughput import seconds_per_image
@@ -38,6 +39,8 @@ __all__ = [
     "lease",
     "overview",
     "pause",
+    "prioritise",
+    "raise_priority",
     "reap",
     "release",
     "resume",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import CTE, ColumnElement, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
+from db.accessions import names_case
 from db.clock import interval
 from db.notify import notify_schedulers
 from db.queue.case_summaries import mark_stale
@@ -58,13 +59,13 @@ def retry(session: Session, *, reason: str | None = None, accession: str | None 
     Args:
         session: an open transaction.
         reason: only analyses that failed for this reason.
-        accession: only analyses of this case.
+        accession: only analyses of the case that this names.
     """
     failed = update(Analysis).where(Analysis.state.in_((State.FAILED, State.QUARANTINED)))
     if reason is not None:
         failed = failed.where(Analysis.reason == reason)
     if accession is not None:
-        images = select(Image.id).join(Case, Image.case_id == Case.id).where(Case.accession == accession)
+        images = select(Image.id).join(Case, Image.case_id == Case.id).where(names_case(accession))
         failed = failed.where(Analysis.image_id.in_(images))
     values = {"state": State.PENDING, "attempts": 0, "reason": None, "error": None, "finished_at": None}
     retried = len(session.scalars(failed.values(values).returning(Analysis.id)).all())

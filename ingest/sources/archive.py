@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from db.enums import BatchKind
-from ingest.rejections import IngestError, Rejected, printable, rejected
+from ingest.printable import printable
+from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.base import NamedFiles, is_hidden, is_image_name, natural, path_problem
 from ingest.sources.labels import NO_LABELS, Labels
 
@@ -30,7 +31,7 @@ class ArchiveSource(NamedFiles):
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, defaults: Labels = NO_LABELS) -> None:
         """Read the table of contents; see :class:`~ingest.sources.base.NamedFiles`."""
-        super().__init__(str(path), path.stem, defaults)
+        super().__init__(printable(str(path.resolve())), path.stem, defaults)
         self._archive = archive
         self._lock = threading.Lock()
         self._rejected: list[Rejected] = []

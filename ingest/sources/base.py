@@ -11,8 +11,10 @@ from pathlib import PurePosixPath
 from typing import ClassVar
 
 from db.enums import BatchKind
-from ingest.rejections import Rejected, is_printable, rejected
-from ingest.sources.labels import Labels
+from db.spelling import normalise
+from ingest.printable import is_printable
+from ingest.rejections import Rejected, rejected
+from ingest.sources.labels import LabelError, Labels
 
 _DECODED = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib")
 _NAMED_AS_UNSUPPORTED = (
@@ -88,7 +90,11 @@ class NamedFiles(Source):
     def _item(self, name: str | Rejected) -> Item | Rejected:
         if isinstance(name, Rejected):
             return name
-        return Item(name, self._defaults.in_folder(name, self._root), partial(self.read, name))
+        try:
+            labels = self._defaults.in_folder(name, self._root)
+        except LabelError as error:
+            return rejected(name, error.reason, where=error.where, **error.facts)
+        return Item(name, labels, partial(self.read, name))
 
 
 def is_image_name(name: str) -> bool:
@@ -119,6 +125,21 @@ def path_problem(name: str) -> Rejected | None:
         return rejected(name, "unsafe_name")
     parts = _parts(name)
     return rejected(name, "outside_collection") if not parts[0] or ".." in parts else None
+
+
+def repeated_name(columns: Iterable[str]) -> str | None:
+    """Return the name of the first column of a table that an earlier one has too, in any spelling; None if none has.
+
+    >>> repeated_name(["path", "case", "Case "])
+    'Case '
+    """
+    names: set[str] = set()
+    for column in columns:
+        name = normalise(column).casefold()
+        if name and name in names:
+            return column
+        names.add(name)
+    return None
 
 
 def natural(name: str) -> list[tuple[int, str]]:

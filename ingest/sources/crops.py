@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.archive import ArchiveSource, open_archive
+from ingest.sources.base import repeated_name
 from ingest.sources.folder import FolderSource
 
 INDEX = "index.csv"
@@ -49,7 +50,8 @@ class CropCollection:
             by_cell: Column of the index that names the cell of a crop, or ``FOLDER``.
 
         Raises:
-            IngestError: ``manifest_unreadable`` or ``manifest_missing_column`` of the index.
+            IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_duplicate_column`` of the
+                index.
         """
         cells: dict[str, str] = {}
         crops: list[ListedCrop | Rejected] = []
@@ -87,6 +89,8 @@ class CropCollection:
             header = text.partition("\n")[0]
             lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
             columns = list(lines.fieldnames or ())
+            if (repeated := repeated_name(columns)) is not None:
+                raise IngestError("manifest_duplicate_column", path=path, column=repeated)
             for needed in ("file", column) if column is not None else ():
                 if needed not in columns:
                     raise IngestError("manifest_missing_column", path=path, column=needed, known=", ".join(columns))

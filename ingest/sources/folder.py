@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from db.enums import BatchKind
-from ingest.rejections import IngestError, Rejected, is_printable, rejected
+from ingest.printable import is_printable, printable
+from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.base import NamedFiles, is_image_name, natural
 from ingest.sources.labels import NO_LABELS, Labels
 
@@ -36,7 +37,7 @@ class FolderSource(NamedFiles):
             IngestError: ``folder_not_found``.
         """
         self._folder = _existing_folder(folder)
-        super().__init__(str(folder), self._folder.name, defaults)
+        super().__init__(printable(str(self._folder)), self._folder.name, defaults)
 
     def names(self) -> list[str | Rejected]:
         """See :class:`~ingest.sources.base.NamedFiles`."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from db.enums import Priority
+from db.spelling import normalise
 from ingest.rejections import IngestError
 
 MAX_LABEL_LENGTH = 200  # characters
 COLUMNS = ("case", "lab", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
 """Labels that can be given as text."""
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_UNSEEN_RANGES = (
+    *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164)),
+    *((0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF)),
+)
+"""Code points of other categories that nothing shows (Unicode 16, Default_Ignorable_Code_Point, and the blank of
+Braille)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,10 @@ class Labels:
     captured_at: datetime | None = None
     """With a time zone."""
     priority: Priority = Priority.ROUTINE
+    priority_given: bool = field(default=False, compare=False)
+    """Whether ``priority`` was given as text and is not the default."""
+    case_from_folder: bool = field(default=False, compare=False)
+    """Whether ``case`` is the name of a folder; such a case is new, or of the same folder."""
 
     def in_folder(self, name: str, root: str) -> Labels:
         """Return these labels; a missing case is named after the folder of the image.
@@ -40,13 +52,19 @@ class Labels:
             name: Path of the image within its source.
             root: Case of images that are in no folder of the source.
 
+        Raises:
+            LabelError: The name of the folder is no label; see :func:`read_label`.
+
         >>> Labels().in_folder("A/slide 1/cell 2.tif", "monday").case
         'A/slide 1'
         """
         if self.case:
             return self
-        folder = PurePosixPath(name).parent.as_posix()
-        return replace(self, case=folder if folder != "." else root or "unnamed")
+        if "\\" in name:  # a path of another system, whose folders would all be one case
+            raise LabelError("case", "bad_path", where="Name of the folder: ")
+        folder, separator, _ = name.rpartition("/")
+        case = read_label("case", folder if separator else root or "unnamed", where="Name of the folder: ")
+        return replace(self, case=case, case_from_folder=True)
 
 
 NO_LABELS = Labels()
@@ -55,47 +73,77 @@ NO_LABELS = Labels()
 class LabelError(IngestError):
     """A text that cannot be the label ``column``."""
 
-    def __init__(self, column: str, reason: str, **facts: object) -> None:
+    def __init__(self, column: str, reason: str, *, where: str = "", **facts: object) -> None:
         self.column = column
         self.facts = {"column": column, **facts}
-        super().__init__(reason, where="", **self.facts)
+        self.where = where
+        super().__init__(reason, where=where, **self.facts)
 
 
 def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labels:
     """Return the labels that ``values`` holds as text, completed by ``defaults``.
 
     Args:
-        values: Text by column, of :data:`COLUMNS`; others are ignored. Blanks around it are removed.
+        values: Text by column, of :data:`COLUMNS`; others are ignored. A blank text is left out.
         defaults: Labels for what ``values`` leaves out.
 
     Raises:
-        LabelError: ``bad_text``, ``long_text``, ``bad_date`` or ``bad_priority``.
+        LabelError: See :func:`read_label`; also ``bad_date`` or ``bad_priority``.
 
     >>> read_labels({"case": " 24-7 ", "priority": "STAT"}).case
     '24-7'
     """
-    text = {column: values.get(column, "").strip() for column in COLUMNS}
-    for column, value in text.items():
-        if not value.isprintable():
-            raise LabelError(column, "bad_text")
-        if len(value) > MAX_LABEL_LENGTH:
-            raise LabelError(column, "long_text", limit=MAX_LABEL_LENGTH)
+    text = {column: read_label(column, value) for column in COLUMNS if (value := values.get(column, "")).strip()}
+    given = "priority" in text
     return Labels(
-        case=text["case"] or defaults.case,
-        lab=text["lab"] or defaults.lab,
-        slide=text["slide"] or defaults.slide,
-        tissue=text["tissue"] or defaults.tissue,
-        banding=text["banding"] or defaults.banding,
-        microscope=text["microscope"] or defaults.microscope,
-        captured_at=_moment(text["captured_at"]) or defaults.captured_at,
-        priority=_priority(text["priority"], defaults.priority),
+        case=text.get("case") or defaults.case,
+        lab=text.get("lab") or defaults.lab,
+        slide=text.get("slide") or defaults.slide,
+        tissue=text.get("tissue") or defaults.tissue,
+        banding=text.get("banding") or defaults.banding,
+        microscope=text.get("microscope") or defaults.microscope,
+        captured_at=_moment(text["captured_at"]) if "captured_at" in text else defaults.captured_at,
+        priority=_priority(text["priority"]) if given else defaults.priority,
+        priority_given=given or defaults.priority_given,
     )
 
 
-def _moment(text: str) -> datetime | None:
+def read_label(column: str, text: str, *, where: str = "") -> str:
+    r"""Return ``text`` as the label ``column``: in NFC, trimmed, with single blanks.
+
+    Args:
+        column: One of :data:`COLUMNS`.
+        text: As it was given.
+        where: Start of the sentence of an error.
+
+    Raises:
+        LabelError: ``empty_text``, ``bad_text`` (characters that are not seen) or ``long_text``; of a case also
+            ``bad_path`` (backslashes, or a part between slashes that is empty, ``.`` or ``..``).
+
+    >>> read_label("case", " A /  slide 1 ")
+    'A / slide 1'
+    """
+    label = normalise(text)
+    if not label:
+        raise LabelError(column, "empty_text", where=where)
+    if any(map(_is_unseen, text.strip())):
+        raise LabelError(column, "bad_text", where=where)
+    if len(label) > MAX_LABEL_LENGTH:
+        raise LabelError(column, "long_text", where=where, limit=MAX_LABEL_LENGTH)
+    if column == "case" and ("\\" in label or any(part.strip() in ("", ".", "..") for part in label.split("/"))):
+        raise LabelError(column, "bad_path", where=where)
+    return label
+
+
+def _is_unseen(character: str) -> bool:
+    """Return whether a character is shown by nothing, or changes how others are shown."""
+    if unicodedata.category(character) in _UNSEEN_CATEGORIES:
+        return True
+    return any(first <= ord(character) <= last for first, last in _UNSEEN_RANGES)
+
+
+def _moment(text: str) -> datetime:
     """Return the time that ``text`` says, in UTC if it names no zone."""
-    if not text:
-        return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -103,9 +151,7 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _priority(text: str, default: Priority) -> Priority:
-    if not text:
-        return default
+def _priority(text: str) -> Priority:
     try:
         return Priority.parse(text.lower())
     except ValueError as error:

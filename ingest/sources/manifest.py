@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from db.enums import BatchKind
-from ingest.rejections import IngestError, Rejected, is_printable, rejected
-from ingest.sources.base import Item, Source
+from ingest.printable import is_printable, printable
+from ingest.rejections import IngestError, Rejected, rejected
+from ingest.sources.base import Item, Source, repeated_name
 from ingest.sources.folder import examine, read_file
 from ingest.sources.labels import COLUMNS as LABEL_COLUMNS
 from ingest.sources.labels import NO_LABELS, LabelError, Labels, read_labels
@@ -33,7 +34,7 @@ class ManifestSource(Source):
             manifest: CSV file in UTF-8.
             defaults: Labels for empty or missing columns; without a case, the folder of an image is its case.
         """
-        self.source = str(manifest)
+        self.source = printable(str(manifest.parent.resolve() / manifest.name))
         self._manifest = manifest
         self._defaults = defaults
 
@@ -41,7 +42,8 @@ class ManifestSource(Source):
         """See :class:`~ingest.sources.base.Source`. A wrong line is rejected alone.
 
         Raises:
-            IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_unknown_column``.
+            IngestError: ``manifest_unreadable``, ``manifest_missing_column``, ``manifest_duplicate_column`` or
+                ``manifest_unknown_column``.
         """
         path = self._manifest
         try:
@@ -84,10 +86,16 @@ class ManifestSource(Source):
             return target
         if target is None:
             return reject("not_a_file", kind="folder")
-        return Item(name, labels.in_folder(name, root.name), partial(read_file, target, name))
+        try:
+            labels = labels.in_folder(name, root.name)
+        except LabelError as error:
+            return reject(error.reason, where=f"Line {number}: {error.where}", **error.facts)
+        return Item(name, labels, partial(read_file, target, name))
 
 
 def _check_columns(manifest: Path, columns: list[str]) -> None:
+    if (column := repeated_name(columns)) is not None:
+        raise IngestError("manifest_duplicate_column", path=manifest, column=column)
     if "path" not in columns:
         raise IngestError("manifest_missing_column", path=manifest, column="path", known=", ".join(COLUMNS))
     for column in columns:

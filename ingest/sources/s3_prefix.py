@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from db.enums import BatchKind
-from ingest.rejections import IngestError, Rejected, printable, rejected
+from ingest.printable import printable
+from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.base import NamedFiles, is_hidden, is_image_name, path_problem
 from ingest.sources.labels import NO_LABELS, Labels
 from storage import StoreUnavailable, make_client
@@ -44,7 +45,8 @@ class S3PrefixSource(NamedFiles):
         if not url.startswith(SCHEME) or not self._bucket:
             raise IngestError("prefix_unreadable", url=printable(url), error="it names no bucket")
         folder = prefix.strip("/")
-        super().__init__(url, folder.rpartition("/")[2] or self._bucket, defaults)
+        source = printable(f"{SCHEME}{self._bucket}/{folder}")
+        super().__init__(source, folder.rpartition("/")[2] or self._bucket, defaults)
         self._prefix = f"{folder}/" if folder else ""
         self._client = make_client(endpoint_url)
 

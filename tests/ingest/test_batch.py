@@ -31,7 +31,7 @@ def png(seed: int) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two cases of two and one images, one image in no sub-folder, and a copy of one."""
+    """Two cases of two and one images, one image in no sub-folder, and a copy of one in another case."""
     root = tmp_path / "monday"
     for number, name in enumerate(["A/cell 10.png", "A/cell 9.png", "B/slide 2/cell 1.png", "loose.png"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +56,12 @@ def test_a_folder_is_stored_and_enqueued(
     assert events == [
         (1, 5, "new A/cell 9.png"),
         (2, 5, "new A/cell 10.png"),
-        (3, 5, "duplicate B/again.png"),
+        (3, 5, "rejected B/again.png"),
         (4, 5, "new B/slide 2/cell 1.png"),
         (5, 5, "new loose.png"),
     ]
-    assert (summary.new, summary.duplicate, summary.rejected, summary.enqueued) == (4, 1, [], 4)
+    assert (summary.new, summary.duplicate, summary.enqueued) == (4, 0, 4)
+    assert [(item.name, item.reason) for item in summary.rejected] == [("B/again.png", "known_in_other_case")]
     with session_factory() as session:
         joined = session.execute(select(Image.file_name, Case.accession).join(Case, Case.id == Image.case_id))
         assert dict(tuple(row) for row in joined) == {
@@ -74,7 +75,7 @@ def test_a_folder_is_stored_and_enqueued(
             assert (image.width, image.height, image.bit_depth, image.format) == (80, 70, 8, "PNG")
         batch = session.get_one(IngestBatch, summary.batch_id)
         assert (batch.kind, batch.source) == ("folder", str(folder))
-        assert (batch.new_count, batch.duplicate_count, batch.rejected_count) == (4, 1, 0)
+        assert (batch.new_count, batch.duplicate_count, batch.rejected_count) == (4, 0, 1)
         assert batch.finished_at is not None
     assert rows(session_factory, Analysis.image_id) == {(image_id,) for image_id in summary.image_ids}
     assert json.loads(json.dumps(summary.to_json()))["new"] == 4
@@ -90,7 +91,7 @@ def test_a_second_run_stores_nothing_and_enqueues_missing_analyses(
     with session_factory.begin() as session:
         session.execute(delete(Analysis).where(Analysis.image_id == first.image_ids[0]))
     second = run()
-    assert (second.new, second.duplicate, second.enqueued) == (0, 5, 1)
+    assert (second.new, second.duplicate, second.enqueued) == (0, 4, 1)
     assert second.image_ids == first.image_ids
     assert run().enqueued == 0
 
@@ -178,10 +179,11 @@ def test_laboratories_take_turns_at_the_workers(
     run("B", Labels("B", lab="south"))
     (folder / "late").mkdir()
     (folder / "late" / "12.png").write_bytes(png(12))
-    run("late", Labels("B", lab="elsewhere"))
+    run("late", Labels("C", lab="north"))
     assert rows(session_factory, Case.accession, Case.lab) == {
         ("A", "north"),
         ("B", "south"),
+        ("C", "north"),
     }
     with session_factory.begin() as session:
         claimed = [analysis_id for analysis_id, _ in queue.claim(session, Priority.ROUTINE, 4, 100)]
