@@ -36,6 +36,9 @@ class Pipeline(Base):
     name: Mapped[str]
     document: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = created()
+    retired_at: Mapped[datetime | None] = mapped_column(
+        doc="Since when no new analysis may use it; empty if it can be chosen."
+    )
 
 
 class PipelineAlias(Base):

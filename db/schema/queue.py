@@ -56,6 +56,8 @@ class Worker(Base):
     )
     started_at: Mapped[datetime] = created()
     seen_at: Mapped[datetime] = created()
+    code_version: Mapped[str | None] = mapped_column(doc="Version of karyoflow; it runs pipelines of this version only.")
+    networks: Mapped[list[str] | None] = mapped_column(doc="Digests of the networks that are installed.")
 
 
 class Analysis(Base):
