@@ -22,7 +22,7 @@ from sqlalchemy import select
 from db import schema
 from db.engine import SessionFactory
 from ingest.batch import ingest
-from ingest.rejections import printable
+from ingest.printable import printable
 from ingest.sources.base import Source
 from ingest.sources.folder import FolderSource
 from ingest.sources.labels import Labels
