@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-SessionFactory = sessionmaker[Session]
+from db.outages import Patience, RetryingTransactions
+
+T = TypeVar("T")
+
+
+class SessionFactory(sessionmaker[Session]):
+    """Factory of sessions; ``with factory.begin() as session`` is one transaction."""
+
+    retrying: RetryingTransactions | None = None
+    """Repeats transactions after an outage, for a command that waits; None for callers that retry themselves."""
+
+    def transact(self, work: Callable[[Session], T]) -> T:
+        """Return the result of ``work`` in one transaction, which may be repeated after an outage."""
+        if self.retrying is not None:
+            return self.retrying(work)
+        with self.begin() as session:
+            return work(session)
 
 
 def parse_url(url: str) -> URL:
@@ -21,7 +39,10 @@ def parse_url(url: str) -> URL:
     >>> parse_url("postgres://karyo@db/karyo").drivername
     'postgresql+psycopg'
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # their messages may quote the password
+        raise ValueError("the database URL cannot be parsed; write postgresql://user:password@host/database") from None
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
         raise ValueError(f"karyoflow keeps its records in PostgreSQL; {parsed.drivername}:// is not a PostgreSQL URL")
     return parsed.set(drivername="postgresql+psycopg")
@@ -36,6 +57,7 @@ def make_engine(
     pool_size: int = 5,
     pooled: bool = True,
     pre_ping: bool = True,
+    patience: Patience | None = None,
 ) -> Engine:
     """Return an engine whose sessions run in UTC and end statements that take too long.
 
@@ -49,6 +71,7 @@ def make_engine(
         pool_size: connections that stay open.
         pooled: keep connections open; False opens one per use.
         pre_ping: test a pooled connection before use. Callers that retry save this round trip.
+        patience: makes new connections wait for a database that starts, stops or recovers.
     """
     settings = {
         "timezone": "UTC",
@@ -58,7 +81,7 @@ def make_engine(
         "idle_in_transaction_session_timeout": f"{round(statement_timeout_seconds * 1000)}",
     }
     pool: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": pre_ping} if pooled else {"poolclass": NullPool}
-    return create_engine(
+    engine = create_engine(
         parse_url(url),
         **pool,
         connect_args={
@@ -67,14 +90,22 @@ def make_engine(
             "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
         },
     )
+    if patience is not None:
+        patience.attach(engine)
+    return engine
 
 
-def make_sessions(engine: Engine) -> SessionFactory:
+def make_sessions(engine: Engine, patience: Patience | None = None) -> SessionFactory:
     """Return sessions on ``engine`` whose rows stay readable after commit.
 
-    Use as ``with factory.begin() as session``.
+    Args:
+        engine: of the database.
+        patience: lets ``transact`` repeat a transaction that an outage ended.
     """
-    return sessionmaker(engine, expire_on_commit=False)
+    sessions = SessionFactory(engine, expire_on_commit=False)
+    if patience is not None:
+        sessions.retrying = patience.transactions(sessions)
+    return sessions
 
 
 def check(sessions: SessionFactory) -> None:

@@ -9,18 +9,24 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from settings import addresses
+from settings.errors import ConfigurationError
 from telemetry.logs import LogFormat
 
-_WELL_KNOWN_PASSWORDS = frozenset(
-    {"", "postgres", "password", "karyo", "karyoflow", "changeme", "redis", "admin", "secret"}
-)
-_LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
+__all__ = ["ConfigurationError", "EngineChoice", "Settings", "describe_invalid"]
+
+MAX_PORT = 65535
+_CHECKS = {
+    "database_url": addresses.check_database,
+    "broker_url": addresses.check_broker,
+    "object_store": addresses.check_object_store,
+    "s3_endpoint_url": addresses.check_endpoint,
+}
 
 
 class EngineChoice(StrEnum):
@@ -39,12 +45,12 @@ class Settings(BaseSettings):
         pydantic.ValidationError: a value is malformed, or insecure outside the embedded mode.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KARYO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KARYO_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(Path("~/.karyoflow"), description="State of the embedded stack")
     embedded: bool = Field(False, description="Set by the embedded stack for its own child processes")
-    database_url: str | None = Field(None, description="postgresql+psycopg://user:password@host/database")
-    broker_url: str | None = Field(None, description="redis://:password@host:6379/0")
+    database_url: str | None = Field(None, repr=False, description="postgresql://user:password@host/database")
+    broker_url: str | None = Field(None, repr=False, description="redis://:password@host:6379/0")
     object_store: str | None = Field(None, description="s3://bucket/prefix or file:///directory")
     s3_endpoint_url: str | None = Field(None, description="S3-compatible endpoint other than AWS")
     engine: EngineChoice = EngineChoice.AUTO
@@ -71,6 +77,33 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(5.0, ge=0, description="Approximate pause of an image after its first failure")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _hide_passwords(cls, values: Any) -> Any:
+        for name in _CHECKS if isinstance(values, dict) else ():
+            if isinstance(url := values.get(name), str):
+                addresses.hide_password(url)
+        return values
+
+    @field_validator("s3_endpoint_url")
+    @classmethod
+    def _drop_empty_endpoint(cls, url: str | None) -> str | None:
+        return url or None  # an empty variable means AWS, as for the tools of AWS
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _refuse_empty_home(cls, home: Any) -> Any:
+        if home == "":
+            raise ValueError("KARYO_HOME is empty; set it to a folder of yours, or remove it from the environment")
+        return home
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _refuse_wrong_port(cls, address: str | None) -> str | None:
+        if address and int(address.rpartition(":")[2]) > MAX_PORT:
+            raise ValueError(f"KARYO_METRICS_ADDRESS has a port above {MAX_PORT}; write host:9464")
+        return address
+
     @model_validator(mode="after")
     def _refuse_half_or_insecure_configuration(self) -> Self:
         urls = {
@@ -81,9 +114,12 @@ class Settings(BaseSettings):
         missing = [name for name, value in urls.items() if not value]
         if 0 < len(missing) < len(urls):
             raise ValueError(f"set all of {', '.join(urls)} or none of them; missing: {', '.join(missing)}")
+        for field, check in _CHECKS.items():
+            if (url := getattr(self, field)) is not None:
+                check(f"KARYO_{field.upper()}", url)
         if self.is_configured and not self.embedded:
             for name in ("KARYO_DATABASE_URL", "KARYO_BROKER_URL"):
-                _refuse_insecure(name, urlsplit(str(urls[name])))
+                addresses.check_password(name, str(urls[name]))
         return self
 
     @property
@@ -93,12 +129,27 @@ class Settings(BaseSettings):
 
     @cached_property
     def home_path(self) -> Path:
-        """Absolute path of ``home``, with ``~`` expanded."""
-        return self.home.expanduser().resolve()
+        """Absolute path of ``home``, with ``~`` expanded.
+
+        Raises:
+            ConfigurationError: there is no home folder to expand ``~`` to.
+        """
+        try:
+            path = self.home.expanduser()
+        except RuntimeError:
+            path = self.home
+        if self.home.parts[0].startswith("~") and not path.is_absolute():
+            raise ConfigurationError(
+                f"there is no home folder for {self.home}; set KARYO_HOME, or HOME, to a folder of yours"
+            )
+        return path.resolve()
 
 
-def _refuse_insecure(name: str, url: SplitResult) -> None:
-    if (url.hostname or "") in _LOOPBACK:
-        return
-    if (url.password or "") in _WELL_KNOWN_PASSWORDS:
-        raise ValueError(f"{name} has no password or a well-known one; set a strong password")
+def describe_invalid(problem: ValidationError) -> str:
+    """Return the sentence for settings that pydantic refused; it names variables and holds no value."""
+    reasons = []
+    for error in problem.errors(include_input=False, include_url=False):
+        reason = str(error["msg"]).removeprefix("Value error, ")
+        name = f"KARYO_{error['loc'][0]}".upper() if error["loc"] else ""
+        reasons.append(reason if not name or name in reason else f"{name}: {reason}")
+    return f"the KARYO_* environment is not usable: {'; '.join(reasons)}"

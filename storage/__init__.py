@@ -5,8 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from settings.addresses import check_object_store
 from storage.directory import DirectoryStore
-from storage.objects import ObjectCorrupt, ObjectMissing, ObjectStore, StorageError, StoreUnavailable, key_of, sha256_of
+from storage.objects import (
+    ObjectCorrupt,
+    ObjectMissing,
+    ObjectStore,
+    StorageError,
+    StoreMisconfigured,
+    StoreUnavailable,
+    key_of,
+    sha256_of,
+)
 from storage.s3 import S3Store, make_client
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "ObjectStore",
     "S3Store",
     "StorageError",
+    "StoreMisconfigured",
     "StoreUnavailable",
     "key_of",
     "make_client",
@@ -33,10 +44,10 @@ def open_store(url: str, *, endpoint_url: str | None = None) -> ObjectStore:
 
     Raises:
         ValueError: ``url`` has another form.
+        StoreMisconfigured: the AWS settings of this process cannot be used.
     """
+    check_object_store("KARYO_OBJECT_STORE", url)
     parts = urlsplit(url)
-    if parts.scheme == "s3" and parts.netloc:
+    if parts.scheme == "s3":
         return S3Store(parts.netloc, parts.path, endpoint_url=endpoint_url)
-    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return DirectoryStore(Path(unquote(parts.path)))
-    raise ValueError(f"{url!r} is no object store; write s3://bucket/prefix or file:///directory")
+    return DirectoryStore(Path(unquote(parts.path)))

@@ -67,6 +67,10 @@ class StoreUnavailable(StorageError):
     """The store cannot be reached or used; a later retry may succeed."""
 
 
+class StoreMisconfigured(StoreUnavailable):
+    """The store cannot be used with these settings; a person must change them."""
+
+
 def key_of(data: bytes) -> str:
     """Return the key of ``data``.
 

@@ -3,22 +3,60 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
+from boto3.session import Session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConfigParseError,
+    InvalidConfigError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSLError,
+)
 
-from storage.objects import ObjectMissing, StoreUnavailable, key_of, validate_key, verify_bytes
+from storage.objects import ObjectMissing, StoreMisconfigured, StoreUnavailable, key_of, validate_key, verify_bytes
+from telemetry.redaction import hide_secret, redact
 
 # Error codes of S3 and of compatible services.
 _ABSENT = {"404", "NoSuchKey"}
 _EXISTS = {"412", "PreconditionFailed"}
 _CONDITION_UNDECIDED = {"409", "ConditionalRequestConflict", "501", "NotImplemented"}
+# Answers of the service and errors of boto3 that no repetition changes, and what to do about them.
+_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this store accepts"
+_REGION = "set AWS_DEFAULT_REGION to the region of the bucket"
+_BUCKET = "make the bucket, or correct its name in KARYO_OBJECT_STORE"
+_REMEDIES = {
+    **dict.fromkeys(
+        ("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), _CREDENTIALS
+    ),
+    **dict.fromkeys(("AuthorizationHeaderMalformed", "PermanentRedirect"), _REGION),
+    **dict.fromkeys(("InvalidBucketName", "NoSuchBucket"), _BUCKET),
+}
+_MISCONFIGURED: dict[type[Exception], str] = {
+    NoCredentialsError: _CREDENTIALS,
+    PartialCredentialsError: _CREDENTIALS,
+    ProfileNotFound: "set AWS_PROFILE to a profile of ~/.aws/config, or remove it from the environment",
+    ConfigParseError: "correct that file of the AWS tools",
+    InvalidConfigError: "correct the settings of the AWS tools",
+    InvalidRegionError: _REGION,
+    NoRegionError: _REGION,
+    ParamValidationError: _BUCKET,
+    SSLError: "set AWS_CA_BUNDLE to the certificates of its authority, or write http:// if it speaks no TLS",
+}
+_MAY_BE_EMPTY = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_REGION")
 
 
 class S3Store:
@@ -102,7 +140,12 @@ class S3Store:
     def check(self) -> None:
         """Return if the store can be used now."""
         with self._translate_errors("reach"):
-            self._client.head_bucket(Bucket=self.bucket)
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if _code(error) in _ABSENT:
+                    raise StoreMisconfigured(f"{self._address} does not exist; {_BUCKET}.") from error
+                raise
 
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.prefix + key}
@@ -112,10 +155,13 @@ class S3Store:
         try:
             yield
         except (BotoCoreError, Boto3Error, ClientError) as error:
-            raise StoreUnavailable(
-                f"Cannot {verb} the object store s3://{self.bucket}/{self.prefix}: {error}. "
-                "Check its address, the bucket's name and the credentials."
-            ) from error
+            kind = StoreMisconfigured if (remedy := remedy_for(error)) else StoreUnavailable
+            remedy = remedy or "check its address, the bucket's name and the credentials"
+            raise kind(f"Cannot {verb} {self._address}: {describe(error)}; {remedy}.") from error
+
+    @property
+    def _address(self) -> str:
+        return f"the object store s3://{self.bucket}/{self.prefix}"
 
 
 def make_client(endpoint_url: str | None) -> Any:
@@ -123,19 +169,49 @@ def make_client(endpoint_url: str | None) -> Any:
 
     Args:
         endpoint_url: address of an S3-compatible service; without it, AWS.
+
+    Raises:
+        StoreMisconfigured: the AWS settings of this process cannot be used.
     """
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint_url,
-        config=Config(
-            connect_timeout=3,
-            read_timeout=30,
-            retries={"mode": "adaptive", "total_max_attempts": 3},
-            max_pool_connections=32,
-            # Self-hosted services seldom have a DNS name for each bucket.
-            s3={"addressing_style": "path" if endpoint_url else "auto"},
-        ),
+    config = Config(
+        connect_timeout=3,
+        read_timeout=30,
+        retries={"mode": "adaptive", "total_max_attempts": 3},
+        max_pool_connections=32,
+        # Over TLS boto3 appends a checksum as a trailer, which many compatible services refuse. The keys are sha256.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        # Self-hosted services seldom have a DNS name for each bucket.
+        s3={"addressing_style": "path" if endpoint_url else "auto"},
     )
+    try:
+        session = Session()
+        _hide_credentials(session.get_credentials())
+        return session.client("s3", endpoint_url=endpoint_url, config=config)
+    except (BotoCoreError, OSError, ValueError) as error:
+        remedy = remedy_for(error) or "check KARYO_S3_ENDPOINT_URL and the AWS_* environment"
+        raise StoreMisconfigured(f"The object store cannot be used: {describe(error)}; {remedy}.") from error
+
+
+def describe(error: Exception) -> str:
+    """Return the message of an error of boto3 in one line that holds no secret."""
+    return redact(" ".join(str(error).split())).rstrip(".")
+
+
+def remedy_for(error: Exception) -> str | None:
+    """Return what a person must change; None if a repetition may succeed."""
+    if isinstance(error, ClientError):
+        return _REMEDIES.get(_code(error))
+    remedy = next((remedy for kind, remedy in _MISCONFIGURED.items() if isinstance(error, kind)), None)
+    empty = [name for name in _MAY_BE_EMPTY if os.environ.get(name) == ""]
+    return f"{remedy}; {', '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty" if remedy and empty else remedy
+
+
+def _hide_credentials(credentials: Credentials | None) -> None:
+    """Mask the credentials in everything that this process redacts; temporary ones are not fetched for this."""
+    if credentials is not None and not isinstance(credentials, RefreshableCredentials):
+        for secret in (credentials.access_key, credentials.secret_key, credentials.token):
+            hide_secret(secret)
 
 
 def _code(error: ClientError) -> str:

@@ -15,6 +15,8 @@ import structlog
 from structlog.processors import CallsiteParameter, CallsiteParameterAdder, JSONRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import BoundLogger, ExtraAdder, ProcessorFormatter
 
+from telemetry.redaction import redact
+
 LogFormat = Literal["auto", "json", "text"]
 ROOMS = ("ingest", "karyotyping", "models", "scheduler", "storage", "telemetry", "worker")
 """Loggers whose records start at the configured level; those of libraries start at WARNING."""
@@ -62,6 +64,7 @@ def formatter(style: Literal["json", "text"]) -> logging.Formatter:
             format_exc_info,
             _order_fields,
             render,
+            _redact_line,
         ],
     )
 
@@ -90,6 +93,10 @@ def _order_fields(_: Any, __: str, event: _Event) -> _Event:
     ordered = {name: event.pop(name) for name in _FIELDS_OF_A_LINE}
     traceback = event.pop("exception", None)
     return {**ordered, **event, **({"traceback": traceback} if traceback else {})}
+
+
+def _redact_line(_: Any, __: str, line: Any) -> str:
+    return redact(str(line))
 
 
 def _render_text(_: Any, __: str, event: _Event) -> str:

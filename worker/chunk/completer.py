@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from db import queue
+from db.outages import RetryingTransactions, is_outage
 from db.queue import AnalysisResult, Leased
 from settings import Settings
 from settings.failpoint import failpoint
@@ -18,7 +19,6 @@ from telemetry.logs import get_logger
 from telemetry.traces import stage
 from worker.chunk.in_flight import InFlight, Step
 from worker.chunk.micro_batch import MicroBatch
-from worker.process.retries import RetryingTransactions, is_outage
 
 log = get_logger("worker")
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from db.engine import make_engine, make_sessions
+from db.outages import RetryingTransactions
 from db.schema import Pipeline as PipelineRow
 from karyotyping.image.decode import Limits
 from karyotyping.model import AnalysisError, CellAnalysis
 from settings import Settings
 from storage import ObjectStore, open_store
-from worker.process.retries import RetryingTransactions
+from worker.process.retries import retrying_transactions
 
 LOADED_PIPELINES = 2  # kept open at once: that of production and that of a campaign
 
@@ -63,7 +64,7 @@ class Resources:
         engine = make_engine(str(settings.database_url), application_name="karyo-worker", pre_ping=False)
         return cls(
             settings=settings,
-            transact=RetryingTransactions(make_sessions(engine), patience=settings.lease_seconds),
+            transact=retrying_transactions(make_sessions(engine), settings.lease_seconds),
             store=open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url),
             load=load,
             name=f"{socket.gethostname()}:{os.getpid()}",

@@ -13,7 +13,7 @@ from db.queue import AnalysisResult
 from karyotyping.model import Quality
 from worker.chunk.completer import Completer
 from worker.chunk.in_flight import InFlight
-from worker.process.retries import RetryingTransactions
+from worker.process.retries import retrying_transactions
 
 if TYPE_CHECKING:
     from tests.support.laboratory import Laboratory
@@ -53,7 +53,7 @@ def test_results_that_arrive_together_are_one_commit(laboratory: Laboratory, bad
     event.listen(laboratory.sessions.kw["bind"], "commit", commits.append)
     in_flight = InFlight()
     in_flight.add(leases)
-    completer = Completer(RetryingTransactions(laboratory.sessions, 5), in_flight, laboratory.settings)
+    completer = Completer(retrying_transactions(laboratory.sessions, 5), in_flight, laboratory.settings)
     for leased, found in zip(leases, (result(0, 1), result(0, 0 if bad else 1), result(0, 1)), strict=True):
         completer.done(leased, found)
     completer.drain()
