@@ -7,7 +7,8 @@ batch that was interrupted is resumed by running it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sized
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -22,6 +23,7 @@ from ingest.folder_cases import FolderCases
 from ingest.rejections import CONFLICTS, Rejected
 from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult, case_conflict
 from ingest.sources.base import Item, Source
+from ingest.sources.content import PassedOver, describe_passed_over, is_image_name
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import ObjectStore, key_of, sha256_of
 
@@ -46,6 +48,10 @@ class IngestSummary:
     """Rows of all images of the batch, new or known, each once, in order."""
     enqueued: int = 0
     """Analyses that were missing and are pending now."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files that are clearly no images, by kind."""
+    notes: Sequence[str] = ()
+    """Sentences for people about how the source was read."""
     _counted: set[int] = field(default_factory=set)
 
     def to_json(self) -> dict[str, Any]:
@@ -57,7 +63,21 @@ class IngestSummary:
             "enqueued": self.enqueued,
             "rejected": [rejection._asdict() for rejection in self.rejected],
             "image_ids": self.image_ids,
+            "passed_over": dict(self.passed_over),
+            "notes": list(self.notes),
         }
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether no file was an image or had the name of one."""
+        return not self.image_ids and not any(
+            rejection.reason != "not_an_image" or is_image_name(rejection.name) for rejection in self.rejected
+        )
+
+    def describe(self) -> str:
+        """Return the counts as text."""
+        counts = f"{self.new} new, {self.duplicate} known, {len(self.rejected)} rejected"
+        return "; ".join(filter(None, (counts, describe_passed_over(self.passed_over))))
 
     @property
     def has_conflicts(self) -> bool:
@@ -104,17 +124,26 @@ def ingest(
         IngestError: The source cannot be read; no batch is recorded.
         StorageError: The store failed. Stored images stay; run it again for the rest.
     """
-    items = source.items()
-    total = len(items) if isinstance(items, Sized) else None
+    answers = source.items()
+    total = None
+    if isinstance(answers, Sized):
+        total = len(answers) - sum(isinstance(answer, PassedOver) for answer in answers)
     batch = Batch.begin(sessions, source, pipeline_id)
     folder_cases = FolderCases(sessions, batch.place, limits, batch.admitted)
-    summary = IngestSummary(batch.id)
+    summary = IngestSummary(batch.id, notes=source.notes)
+
+    def items() -> Iterator[Item | Rejected]:
+        for answer in answers:
+            if isinstance(answer, PassedOver):
+                summary.passed_over[answer.kind] += 1
+            else:
+                yield answer
 
     def prepare(item: Item | Rejected) -> StoredImage | Rejected:
         return item if isinstance(item, Rejected) else _store(item, sessions, store, limits)
 
     threads = ThreadPoolExecutor(readers, thread_name_prefix="ingest")
-    outcomes = map_ahead(threads, prepare, folder_cases.checked(items), ahead=ITEMS_PER_READER * readers)
+    outcomes = map_ahead(threads, prepare, folder_cases.checked(items()), ahead=ITEMS_PER_READER * readers)
     done = 0
     while transaction := list(islice(outcomes, IMAGES_PER_TRANSACTION)):
         result = batch.write(transaction)

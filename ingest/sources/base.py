@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
 from typing import ClassVar
 
 from db.enums import BatchKind
-from db.spelling import normalise
 from ingest.printable import is_printable
 from ingest.rejections import Rejected, rejected
+from ingest.sources.content import PassedOver, is_image_name, judge_content, judge_name
 from ingest.sources.labels import LabelError, Labels
-
-_DECODED = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib")
-_NAMED_AS_UNSUPPORTED = (
-    *(".gif", ".webp", ".heic", ".heif", ".avif", ".jp2", ".psd"),
-    *(".dcm", ".czi", ".nd2", ".lif", ".svs"),
-)
-IMAGE_SUFFIXES = frozenset(_DECODED + _NAMED_AS_UNSUPPORTED)
-"""Suffixes of images that can be decoded, and of those that are rejected by name instead of being passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +34,12 @@ class Source(ABC):
     kind: ClassVar[BatchKind]
     source: str
     """Where the images are from, in words for people; column ``ingest_batches.source``."""
+    notes: Sequence[str] = ()
+    """Sentences for people about how the source was read; complete after :meth:`items`."""
 
     @abstractmethod
-    def items(self) -> Iterable[Item | Rejected]:
-        """Return every file that may be an image, or why it is not taken.
+    def items(self) -> Iterable[Item | Rejected | PassedOver]:
+        """Return the answer to every file: an item to decode, why it is not taken, or that it is passed over.
 
         The result is sized, unless the listing takes long.
 
@@ -71,39 +64,43 @@ class NamedFiles(Source):
         self._defaults = defaults
 
     @abstractmethod
-    def names(self) -> Iterable[str | Rejected]:
-        """Return the paths that are named like an image, or why they are not taken.
-
-        Hidden files are passed over.
-        """
+    def names(self) -> Iterable[str | Rejected | PassedOver]:
+        """Return the answer to every file: its path if it is to be decoded; see :meth:`answer`."""
 
     @abstractmethod
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
         """Return the bytes of the file ``name``, or why they cannot be read; see :attr:`Item.read`."""
 
-    def items(self) -> Iterable[Item | Rejected]:
+    @abstractmethod
+    def head(self, name: str) -> bytes | Rejected:
+        """Return the first ``HEAD_BYTES`` of the file ``name``, or why they cannot be read."""
+
+    def items(self) -> Iterable[Item | Rejected | PassedOver]:
         """See :class:`Source`."""
         names = self.names()
         items = map(self._item, names)
         return list(items) if isinstance(names, Sized) else items
 
-    def _item(self, name: str | Rejected) -> Item | Rejected:
-        if isinstance(name, Rejected):
+    def answer(self, name: str) -> str | Rejected | PassedOver:
+        """Return ``name`` if the file is to be decoded, else why it is not taken, or that it is passed over.
+
+        The name decides if it is that of an image, or of a file that is none. The content decides otherwise.
+        """
+        if (decided := judge_name(name)) is not None:
+            return decided
+        if is_image_name(name):
+            return name
+        head = self.head(name)
+        return head if isinstance(head, Rejected) else judge_content(name, head) or name
+
+    def _item(self, name: str | Rejected | PassedOver) -> Item | Rejected | PassedOver:
+        if not isinstance(name, str):
             return name
         try:
             labels = self._defaults.in_folder(name, self._root)
         except LabelError as error:
             return rejected(name, error.reason, where=error.where, **error.facts)
         return Item(name, labels, partial(self.read, name))
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether the suffix of ``name`` is that of an image.
-
-    >>> is_image_name("A/cell 1.TIF"), is_image_name("notes.txt")
-    (True, False)
-    """
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_hidden(name: str) -> bool:
@@ -127,28 +124,20 @@ def path_problem(name: str) -> Rejected | None:
     return rejected(name, "outside_collection") if not parts[0] or ".." in parts else None
 
 
-def repeated_name(columns: Iterable[str]) -> str | None:
-    """Return the name of the first column of a table that an earlier one has too, in any spelling; None if none has.
-
-    >>> repeated_name(["path", "case", "Case "])
-    'Case '
-    """
-    names: set[str] = set()
-    for column in columns:
-        name = normalise(column).casefold()
-        if name and name in names:
-            return column
-        names.add(name)
-    return None
-
-
 def natural(name: str) -> list[tuple[int, str]]:
     """Return a sorting key that puts ``cell 9`` before ``cell 10``.
 
     >>> sorted(["cell 10", "cell 9"], key=natural)
     ['cell 9', 'cell 10']
     """
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name.casefold()) if part]
+    parts = re.split(r"(\d+)", name.casefold())
+    return [_number_key(part) if part.isdecimal() else (-1, part) for part in parts if part]
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Return a sorting key of a number of any length; Python reads no more than 4,300 digits as one."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _parts(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ingest.rejections import Rejected, rejected
@@ -12,6 +12,9 @@ from karyotyping.image.formats import IMAGE_SUFFIXES, format_by_name, format_of,
 
 HIDDEN = "hidden"
 IN_REPORT = "in a report of karyoflow"
+REPORT_PAGES = frozenset({"report.html", "report.json"})
+PICTURE_FOLDERS = frozenset({"karyograms", "overlays"})
+"""Folders of a report, whose pictures are images by name and content."""
 _NOT_IMAGES = frozenset(
     (
         *(".csv", ".tsv", ".txt", ".md", ".log", ".json", ".jsonl", ".xml", ".html", ".htm", ".css", ".js", ".yaml"),
@@ -53,6 +56,15 @@ def is_image_name(name: str) -> bool:
     (True, False, False)
     """
     return suffix_of(name) in IMAGE_SUFFIXES
+
+
+def holds_report(names: Collection[str]) -> bool:
+    """Return whether a folder with files and folders of these names is a report of karyoflow.
+
+    >>> holds_report({"report.html", "karyograms", "cases.csv"}), holds_report({"report.html", "a.tif"})
+    (True, False)
+    """
+    return not REPORT_PAGES.isdisjoint(names) and not PICTURE_FOLDERS.isdisjoint(names)
 
 
 def judge_name(name: str) -> Rejected | PassedOver | None:

@@ -5,23 +5,20 @@ An optional ``index.csv`` names the cell of each crop.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.archive import ArchiveSource, open_archive
-from ingest.sources.base import repeated_name
+from ingest.sources.content import PassedOver
 from ingest.sources.folder import FolderSource
+from ingest.sources.tables import MAX_TABLE_BYTES, Row, read_table
 
 INDEX = "index.csv"
 FOLDER = "folder"
 """Given instead of a column of the index, the cell of a crop is named by its folder."""
-
-MAX_INDEX_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,10 @@ class CropCollection:
     def __init__(self, path: Path, files: FolderSource | ArchiveSource) -> None:
         self._index_path = path / INDEX
         self._files = files
+        self.passed_over: list[PassedOver] = []
+        """Files that are clearly no images; complete after :meth:`crops`."""
+        self.notes: Sequence[str] = ()
+        """Sentences for people about how the index was read; complete after :meth:`crops`."""
 
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
         """Return the bytes of a crop; see :attr:`ingest.sources.base.Item.read`."""
@@ -53,52 +54,64 @@ class CropCollection:
             IngestError: ``manifest_unreadable``, ``manifest_missing_column`` or ``manifest_duplicate_column`` of the
                 index.
         """
-        cells: dict[str, str] = {}
         crops: list[ListedCrop | Rejected] = []
-        for line, name, cell in self._index(by_cell if by_cell != FOLDER else None):
-            if not name or (held := self._files.holds(name)) is False:
-                crops.append(rejected(name or f"line {line}", "missing_crop", line=line))
-            elif isinstance(held, Rejected):
-                crops.append(held)
-            elif name in cells:
-                crops.append(rejected(name, "listed_twice", line=line))
-            else:
-                cells[name] = cell
-                crops.append(_crop(name, cell, by_cell))
-        rejected_names = {crop.name for crop in crops if isinstance(crop, Rejected)}
-        for name_or_rejection in self._files.names():
-            if isinstance(name_or_rejection, Rejected):
-                if name_or_rejection.name not in rejected_names:
-                    crops.append(name_or_rejection)
-            elif name_or_rejection not in cells:
-                crops.append(_crop(name_or_rejection, "", by_cell))
+        answered: set[str] = set()
+        for row in self._index(by_cell if by_cell != FOLDER else None):
+            crop = self._listed_crop(row, by_cell, answered)
+            crops.append(crop)
+            answered.add(crop.name)
+        for answer in self._files.names():
+            if isinstance(answer, str):
+                if answer not in answered:
+                    crops.append(_crop(answer, "", by_cell))
+            elif answer.name not in answered and answer.name.casefold() != INDEX:
+                if isinstance(answer, PassedOver):
+                    self.passed_over.append(answer)
+                else:
+                    crops.append(answer)
         return crops
 
-    def _index(self, column: str | None) -> Iterator[tuple[int, str, str]]:
-        """Yield number, file and ``column`` of each line; nothing if no index is there or needed."""
+    def _listed_crop(self, row: Row, by_cell: str | None, answered: Collection[str]) -> ListedCrop | Rejected:
+        """Return the crop that a row of the index names."""
+        written, cell = row.values["file"].strip(), row.values.get(by_cell or "", "").strip()
+        if row.problem is not None and row.problem.column in ("file", by_cell):
+            facts = {"where": f"Line {row.line}: ", "column": row.problem.column, **row.problem.facts}
+            return rejected(written or f"line {row.line}", row.problem.reason, line=row.line, **facts)
+        names = self._find(written) if written else ()
+        if isinstance(names, Rejected):
+            return names
+        if not names:
+            return rejected(written or f"line {row.line}", "missing_crop", line=row.line)
+        if len(names) > 1:
+            return rejected(written, "ambiguous_path", line=row.line, names=", ".join(names))
+        name = names[0]
+        return rejected(name, "listed_twice", line=row.line) if name in answered else _crop(name, cell, by_cell)
+
+    def _find(self, written: str) -> Sequence[str] | Rejected:
+        """Return the files that a name in the index can mean, or why the file is not taken."""
+        names = self._files.find(written)
+        if not names and "\\" in written:
+            names = self._files.find(written.replace("\\", "/"))
+        return names
+
+    def _index(self, column: str | None) -> Iterator[Row]:
+        """Yield the rows of the index; nothing if no index is there or needed."""
         path = self._index_path
-        if self._files.holds(INDEX) is not True:
-            if column is not None:
-                raise IngestError("manifest_unreadable", path=path, error="there is none")
+        names = self._files.find(INDEX)
+        if not names and column is None:
             return
-        data = self._files.read(INDEX, MAX_INDEX_BYTES)
-        if isinstance(data, Rejected):
-            raise IngestError("manifest_unreadable", path=path, error=data.sentence)
-        try:
-            text = data.decode("utf-8-sig")
-            header = text.partition("\n")[0]
-            lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
-            columns = list(lines.fieldnames or ())
-            if (repeated := repeated_name(columns)) is not None:
-                raise IngestError("manifest_duplicate_column", path=path, column=repeated)
-            for needed in ("file", column) if column is not None else ():
-                if needed not in columns:
-                    raise IngestError("manifest_missing_column", path=path, column=needed, known=", ".join(columns))
-            if "file" in columns:
-                for row in lines:
-                    yield lines.line_num, (row["file"] or "").strip(), (row.get(column or "") or "").strip()
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise IngestError("manifest_unreadable", path=path, error=error) from error
+        data = names if isinstance(names, Rejected) or not names else self._files.read(names[0], MAX_TABLE_BYTES)
+        if not isinstance(data, bytes):
+            error = data.sentence if isinstance(data, Rejected) else "there is none"
+            raise IngestError("manifest_unreadable", path=path, error=error)
+        known = ["file"] if column is None else ["file", column]
+        table = read_table(path, data, known)
+        self.notes = table.notes
+        for needed in known if column is not None else ():
+            if needed not in table.columns:
+                raise IngestError("manifest_missing_column", path=path, column=needed, known=", ".join(table.columns))
+        if "file" in table.columns:
+            yield from table.rows
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,13 +13,16 @@ from typing import ClassVar
 from db.enums import BatchKind
 from ingest.printable import is_printable, printable
 from ingest.rejections import IngestError, Rejected, rejected
-from ingest.sources.base import NamedFiles, is_image_name, natural
+from ingest.sources.base import NamedFiles, is_hidden, natural
+from ingest.sources.content import HIDDEN, IN_REPORT, PICTURE_FOLDERS, PassedOver, holds_report, is_image_name
 from ingest.sources.labels import NO_LABELS, Labels
+from ingest.sources.spellings import FolderSpellings
+from karyotyping.image.formats import HEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A regular file named like an image: ``name`` in its folder, ``path`` free of links."""
+    """A regular file: ``name`` in its folder, ``path`` free of links."""
 
     name: str
     path: Path
@@ -38,49 +41,59 @@ class FolderSource(NamedFiles):
         """
         self._folder = _existing_folder(folder)
         super().__init__(printable(str(self._folder)), self._folder.name, defaults)
+        self._spellings = FolderSpellings(self._folder)
 
-    def names(self) -> list[str | Rejected]:
+    def names(self) -> list[str | Rejected | PassedOver]:
         """See :class:`~ingest.sources.base.NamedFiles`."""
-        return [file if isinstance(file, Rejected) else file.name for file in discover(self._folder)]
+        return [self.answer(file.name) if isinstance(file, ImageFile) else file for file in discover(self._folder)]
 
-    def holds(self, name: str) -> Rejected | bool:
-        """Return whether there is a file ``name``, whatever its suffix, or why it is not taken."""
-        path = self._folder / name
+    def find(self, name: str) -> Sequence[str] | Rejected:
+        """Return the files that ``name`` can mean, whatever their suffix, or why the file is not taken."""
         if ".." in Path(name).parts or Path(name).is_absolute():
             return rejected(name, "outside_collection")
-        try:
-            if not path.exists() and not path.is_symlink():
-                return False
-        except OSError:  # no file can have this name
-            return False
-        target = examine(path, name, self._folder)
-        return target if isinstance(target, Rejected) else target is not None
+        names = self._spellings.find(name)
+        if len(names) != 1:
+            return names
+        target = examine(self._folder / names[0], names[0], self._folder)
+        if target is None:
+            return ()
+        return target if isinstance(target, Rejected) else names
 
     def read(self, name: str, max_bytes: int) -> bytes | Rejected:
         """See :class:`~ingest.sources.base.NamedFiles`."""
-        # Examined again: since the discovery, the file may have been replaced by a link.
+        target = self._target(name)
+        return target if isinstance(target, Rejected) else read_file(target, name, max_bytes)
+
+    def head(self, name: str) -> bytes | Rejected:
+        """See :class:`~ingest.sources.base.NamedFiles`."""
+        target = self._target(name)
+        return target if isinstance(target, Rejected) else _read(target, name, HEAD_BYTES)
+
+    def _target(self, name: str) -> Path | Rejected:
+        """Return the file behind ``name``, examined again: it may have been replaced by a link since the discovery."""
         target = examine(self._folder / name, name, self._folder)
-        if isinstance(target, Rejected):
-            return target
-        return rejected(name, "not_a_file", kind="folder") if target is None else read_file(target, name, max_bytes)
+        return rejected(name, "not_a_file", kind="folder") if target is None else target
 
 
-def discover(folder: Path) -> list[ImageFile | Rejected]:
-    """Return every file under ``folder`` that is named like an image, or why it is not taken.
+def discover(folder: Path) -> list[ImageFile | Rejected | PassedOver]:
+    """Return every file under ``folder``, why it is not taken, or that its place says that it is no image.
 
-    The order is natural. Hidden files and files with other suffixes are passed over.
+    The order is natural. Hidden files and folders, and reports of karyoflow, are passed over.
 
     Raises:
         IngestError: ``folder_not_found``.
     """
     root = _existing_folder(folder)
-    files: list[ImageFile | Rejected] = []
-    for path in _walk(root):
+    files: list[ImageFile | Rejected | PassedOver] = []
+    for path, kind in _walk(root):
         if isinstance(path, OSError):
             folder_name = Path(path.filename).relative_to(root).as_posix()
             files.append(rejected(folder_name, "unreadable_file", error=path.strerror))
             continue
         name = path.relative_to(root).as_posix()
+        if kind:
+            files.append(PassedOver(name, kind))
+            continue
         target = examine(path, name, root)
         if target is not None:
             files.append(target if isinstance(target, Rejected) else ImageFile(name, target))
@@ -88,14 +101,14 @@ def discover(folder: Path) -> list[ImageFile | Rejected]:
 
 
 def image_files(path: Path) -> list[ImageFile]:
-    """Return the file ``path``, or the images of the folder ``path`` that can be opened.
+    """Return the file ``path``, or the files of the folder ``path`` that are named like images and can be opened.
 
     Raises:
         IngestError: ``folder_not_found``.
     """
     if path.is_file():
         return [ImageFile(path.name, path.resolve())]
-    return [file for file in discover(path) if isinstance(file, ImageFile)]
+    return [file for file in discover(path) if isinstance(file, ImageFile) and is_image_name(file.name)]
 
 
 def examine(path: Path, name: str, root: Path) -> Path | Rejected | None:
@@ -136,6 +149,11 @@ def read_file(path: Path, name: str, max_bytes: int) -> bytes | Rejected:
         name: Name of the file in a rejection.
         max_bytes: Largest size allowed, in bytes, checked before reading.
     """
+    return _read(path, name, max_bytes + 1, max_bytes)  # it may be growing; the decoder rejects the byte too many
+
+
+def _read(path: Path, name: str, count: int, max_bytes: int | None = None) -> bytes | Rejected:
+    """Return the first ``count`` bytes of a file that has at most ``max_bytes``, or why they cannot be read."""
     try:
         # Not blocking, and not following links: the file may have been replaced by a pipe or a link.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -143,9 +161,9 @@ def read_file(path: Path, name: str, max_bytes: int) -> bytes | Rejected:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return rejected(name, "unreadable_file", error="no longer a regular file")
-            if status.st_size > max_bytes:
+            if max_bytes is not None and status.st_size > max_bytes:
                 return rejected(name, "too_many_bytes", size=status.st_size, limit=max_bytes)
-            return file.read(max_bytes + 1)  # it may be growing; the decoder rejects the byte too many
+            return file.read(count)
     except OSError as error:
         return rejected(name, "unreadable_file", error=error.strerror)
 
@@ -161,23 +179,39 @@ def _existing_folder(folder: Path) -> Path:
     return root
 
 
-def _walk(folder: Path) -> Iterator[Path | OSError]:
-    """Yield paths named like an image, links to folders, and errors of unreadable folders.
+def _walk(folder: Path) -> Iterator[tuple[Path | OSError, str]]:
+    """Yield every path that is no folder, and errors of unreadable folders; no link is followed.
 
-    No link is followed.
+    The text after a path is the kind by which it is passed over, or empty. Folders that are named like images are
+    yielded as well, and so are hidden folders, whose files are not.
     """
-    try:
-        with os.scandir(folder) as listing:
-            entries = list(listing)
-    except OSError as error:
-        yield error
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+    folders = [(folder, "")]
+    while folders:
+        place, kind = folders.pop()
+        try:
+            with os.scandir(place) as listing:
+                entries = list(listing)
+        except OSError as error:
+            yield error, ""
             continue
-        path = Path(entry.path)
-        named_like_image = is_image_name(entry.name)
-        if entry.is_dir(follow_symlinks=False) and not named_like_image:
-            yield from _walk(path)
-        elif named_like_image or (entry.is_symlink() and path.is_dir()):
-            yield path
+        names = {entry.name for entry in entries}
+        is_report = holds_report(names)
+        if is_report and place != folder:
+            kind = IN_REPORT
+        for entry in entries:
+            path = Path(entry.path)
+            if is_hidden(entry.name):
+                yield path, HIDDEN
+            elif _is_folder(entry):
+                if is_image_name(entry.name):
+                    yield path, kind
+                folders.append((path, IN_REPORT if is_report and entry.name in PICTURE_FOLDERS else kind))
+            else:
+                yield path, kind
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False  # its examination gives the reason

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from db.enums import Priority
 from db.spelling import normalise
 from ingest.rejections import IngestError
+from ingest.sources.dates import DateError, read_date
 
 MAX_LABEL_LENGTH = 200  # characters
 COLUMNS = ("case", "lab", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
@@ -88,7 +89,7 @@ def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labe
         defaults: Labels for what ``values`` leaves out.
 
     Raises:
-        LabelError: See :func:`read_label`; also ``bad_date`` or ``bad_priority``.
+        LabelError: See :func:`read_label`; also ``bad_date``, ``ambiguous_date`` or ``bad_priority``.
 
     >>> read_labels({"case": " 24-7 ", "priority": "STAT"}).case
     '24-7'
@@ -143,12 +144,11 @@ def _is_unseen(character: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    """Return the time that ``text`` says, in UTC if it names no zone."""
+    """Return the time that ``text`` says, with a zone; see :func:`ingest.sources.dates.read_date`."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise LabelError("captured_at", "bad_date", value=text) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return read_date(text)
+    except DateError as error:
+        raise LabelError("captured_at", error.reason, value=text) from error
 
 
 def _priority(text: str) -> Priority:

@@ -13,6 +13,8 @@ from ingest.sources.labels import NO_LABELS, Labels
 from ingest.sources.manifest import ManifestSource
 from ingest.sources.s3_prefix import SCHEME, S3PrefixSource
 
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm")
+
 
 def is_url(location: str) -> bool:
     """Return whether ``location`` is a prefix of a bucket and no path.
@@ -28,7 +30,8 @@ def open_source(location: str, defaults: Labels = NO_LABELS, *, endpoint_url: st
     """Yield the source at ``location``, and close it at the end.
 
     Args:
-        location: A folder, a zip archive (``.zip``), a CSV manifest (``.csv``) or ``s3://bucket/prefix``.
+        location: A folder, a zip archive (``.zip``), a manifest (``.csv``, ``.tsv``, ``.txt``, ``.xlsx``, ``.xlsm``)
+            or ``s3://bucket/prefix``.
         defaults: Labels for images without their own; without a case, the folder of an image is its case.
         endpoint_url: Address of an S3-compatible service; without it, AWS.
 
@@ -39,9 +42,9 @@ def open_source(location: str, defaults: Labels = NO_LABELS, *, endpoint_url: st
     suffix = path.suffix.lower()
     if is_url(location):
         yield S3PrefixSource(location, defaults, endpoint_url=endpoint_url)
-    elif path.is_dir() or suffix not in (".csv", ".zip"):
+    elif path.is_dir() or suffix not in (*MANIFEST_SUFFIXES, ".zip"):
         yield FolderSource(path, defaults)
-    elif suffix == ".csv":
+    elif suffix in MANIFEST_SUFFIXES:
         yield ManifestSource(path, defaults)
     else:
         with open_archive(path, defaults) as archive:

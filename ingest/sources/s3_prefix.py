@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
 from typing import Any, ClassVar
@@ -12,11 +13,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from db.enums import BatchKind
 from ingest.printable import printable
 from ingest.rejections import IngestError, Rejected, rejected
-from ingest.sources.base import NamedFiles, is_hidden, is_image_name, path_problem
+from ingest.sources.base import NamedFiles, is_hidden, path_problem
+from ingest.sources.content import (
+    HIDDEN,
+    IN_REPORT,
+    PICTURE_FOLDERS,
+    REPORT_PAGES,
+    PassedOver,
+    is_image_name,
+    judge_name,
+)
 from ingest.sources.labels import NO_LABELS, Labels
+from karyotyping.image.formats import HEAD_BYTES
 from storage import StoreUnavailable, make_client
 
 SCHEME = "s3://"
+_HEAD_READERS = 8  # threads that fetch the first bytes of objects without a known suffix
 _OBJECT_ERRORS = frozenset({"403", "404", "AccessDenied", "InvalidObjectState", "NoSuchKey"})
 """Error codes of one object; others concern the whole bucket. ``InvalidObjectState`` is an object in cold storage."""
 
@@ -49,8 +61,9 @@ class S3PrefixSource(NamedFiles):
         super().__init__(source, folder.rpartition("/")[2] or self._bucket, defaults)
         self._prefix = f"{folder}/" if folder else ""
         self._client = make_client(endpoint_url)
+        self._reports: dict[str, bool] = {}
 
-    def names(self) -> Iterator[str | Rejected]:
+    def names(self) -> Iterator[str | Rejected | PassedOver]:
         """See :class:`~ingest.sources.base.NamedFiles`.
 
         Raises:
@@ -73,32 +86,74 @@ class S3PrefixSource(NamedFiles):
         Raises:
             StoreUnavailable: The bucket, and not this object alone, cannot be read.
         """
+        return self._get(name, max_bytes + 1, max_bytes)
+
+    def head(self, name: str) -> bytes | Rejected:
+        """See :class:`~ingest.sources.base.NamedFiles`.
+
+        Raises:
+            StoreUnavailable: The bucket, and not this object alone, cannot be read.
+        """
+        return self._get(name, HEAD_BYTES, Range=f"bytes=0-{HEAD_BYTES - 1}")
+
+    def _get(self, name: str, count: int, max_bytes: int | None = None, **request: str) -> bytes | Rejected:
+        """Return the first ``count`` bytes of an object that has at most ``max_bytes``, or why they cannot be read."""
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **request)
             with closing(answer["Body"]) as body:
-                if answer["ContentLength"] > max_bytes:
+                if max_bytes is not None and answer["ContentLength"] > max_bytes:
                     return rejected(name, "too_many_bytes", size=answer["ContentLength"], limit=max_bytes)
-                data: bytes = body.read(max_bytes + 1)
+                data: bytes = body.read(count)
                 return data
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
+            if code == "InvalidRange":  # of an empty object
+                return b""
             if code in _OBJECT_ERRORS:
                 return rejected(name, "unreadable_file", error=code)
             raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise self._unavailable(error) from error
 
-    def _names(self, first: dict[str, Any], pages: Iterator[dict[str, Any]]) -> Iterator[str | Rejected]:
+    def _names(self, first: dict[str, Any], pages: Iterator[dict[str, Any]]) -> Iterator[str | Rejected | PassedOver]:
+        """Yield the answers page by page; the contents that decide are fetched by some threads."""
         try:
-            for page in chain([first], pages):
-                for entry in page.get("Contents", ()):
-                    name = entry["Key"].removeprefix(self._prefix)
-                    if is_image_name(name) and not is_hidden(name):
-                        yield path_problem(name) or name
+            with ThreadPoolExecutor(_HEAD_READERS, thread_name_prefix="s3-head") as threads:
+                for page in chain([first], pages):
+                    names = [entry["Key"].removeprefix(self._prefix) for entry in page.get("Contents", ())]
+                    yield from threads.map(self._answer, [name for name in names if not _is_folder(name)])
         except (BotoCoreError, ClientError) as error:
             raise self._unavailable(error) from error
+
+    def _answer(self, name: str) -> str | Rejected | PassedOver:
+        if is_hidden(name):
+            return PassedOver(name, HIDDEN)
+        if name.endswith("/"):
+            return rejected(name, "not_a_file", kind="folder")
+        decided = judge_name(name)
+        if isinstance(decided, PassedOver):
+            return decided
+        if (problem := path_problem(name)) is not None:
+            return problem
+        folder, _, part = name.rpartition("/")[0].rpartition("/")
+        if part in PICTURE_FOLDERS and self._is_report(folder):
+            return PassedOver(name, IN_REPORT)
+        return self.answer(name)
+
+    def _is_report(self, folder: str) -> bool:
+        """Return whether a folder holds the page of a report; one request for each folder."""
+        if folder not in self._reports:
+            start = f"{folder}/" if folder else ""
+            pages = [self._get(start + page, 1, Range="bytes=0-0") for page in sorted(REPORT_PAGES)]
+            self._reports[folder] = any(isinstance(page, bytes) for page in pages)
+        return self._reports[folder]
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
             f"Cannot read {printable(self.source)}: {error}. Run the command again; known images are passed over."
         )
+
+
+def _is_folder(name: str) -> bool:
+    """Return whether an object is the mark of a folder; one that is named like an image gets an answer."""
+    return name == "" or (name.endswith("/") and not is_image_name(name.rstrip("/")))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import BinaryIO, ClassVar
 
 from db.enums import BatchKind
 from ingest.rejections import Rejected, rejected
 from ingest.sources.base import Item, Source
+from ingest.sources.content import PassedOver, is_image_name, judge_content, judge_name
 from ingest.sources.labels import Labels
+from karyotyping.image.formats import HEAD_BYTES
 
 MAX_NAME_LENGTH = 200  # characters
 
@@ -40,13 +41,19 @@ class UploadSource(Source):
         self._files = files
         self._labels = labels
 
-    def items(self) -> list[Item]:
+    def items(self) -> list[Item | Rejected | PassedOver]:
         """See :class:`~ingest.sources.base.Source`."""
-        names = [safe_name(file.name) for file in self._files]
-        return [
-            Item(name, self._labels, partial(_read, file.content, name))
-            for name, file in zip(names, self._files, strict=True)
-        ]
+        return [self._answer(safe_name(file.name), file.content) for file in self._files]
+
+    def _answer(self, name: str, content: BinaryIO) -> Item | Rejected | PassedOver:
+        if (decided := judge_name(name)) is not None:
+            return decided
+        if not is_image_name(name):
+            head = _read(content, name, HEAD_BYTES)
+            judged = head if isinstance(head, Rejected) else judge_content(name, head)
+            if judged is not None:
+                return judged
+        return Item(name, self._labels, lambda max_bytes: _read(content, name, max_bytes + 1, max_bytes))
 
 
 def safe_name(name: str | None) -> str:
@@ -60,12 +67,13 @@ def safe_name(name: str | None) -> str:
     return f"_{printable}" if printable.startswith(".") or not printable else printable
 
 
-def _read(content: BinaryIO, name: str, max_bytes: int) -> bytes | Rejected:
+def _read(content: BinaryIO, name: str, count: int, max_bytes: int | None = None) -> bytes | Rejected:
+    """Return the first ``count`` bytes of a file that has at most ``max_bytes``, or why they cannot be read."""
     try:
         size = content.seek(0, os.SEEK_END)
-        if size > max_bytes:
+        if max_bytes is not None and size > max_bytes:
             return rejected(name, "too_many_bytes", size=size, limit=max_bytes)
         content.seek(0)
-        return content.read(max_bytes + 1)
+        return content.read(count)
     except OSError as error:  # large uploads are kept on disk
         return rejected(name, "unreadable_file", error=error.strerror)
