@@ -1,7 +1,7 @@
 """Samples of one TIFF page from its strips or tiles.
 
-The size of everything is known before it is decompressed, and no decompressor returns more than that. Lossless
-compression is left to libtiff, in a TIFF of one strip that is written here. The tags of the file do not reach it.
+The size of everything is known before it is decompressed, and no decompressor returns more than that. LZW and PackBits
+are left to libtiff, in a TIFF of one strip that is written here. The tags of the file do not reach it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 import math
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -28,7 +29,8 @@ SEPARATE_PLANES = 2  # TIFF planar configuration
 MIN_IS_BLACK = 1  # TIFF photometric interpretation
 UNSIGNED, FLOAT, UNDEFINED = 1, 3, 4  # TIFF sample formats
 NO_COMPRESSION = 1
-LIBTIFF_COMPRESSIONS = frozenset({5, 8, 32773, 32946})  # LZW, Deflate, PackBits, Deflate (old code)
+LIBTIFF_COMPRESSIONS = frozenset({5, 32773})  # LZW, PackBits
+DEFLATE = frozenset({8, 32946})
 LZMA, ZSTD = 34925, frozenset({34926, 50000})
 
 _INTEGER_BITS = frozenset({1, 2, 4, 8, 10, 12, 14, 16})
@@ -38,7 +40,7 @@ _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def is_readable(compression: int) -> bool:
     """Return whether :func:`read_samples` knows the compression, given the extra ``formats``."""
-    return compression in {NO_COMPRESSION, LZMA} | LIBTIFF_COMPRESSIONS | ZSTD | IMAGE_CODECS.keys()
+    return compression in {NO_COMPRESSION, LZMA} | LIBTIFF_COMPRESSIONS | DEFLATE | ZSTD | IMAGE_CODECS.keys()
 
 
 def bits_per_sample(page: tifffile.TiffPage) -> int:
@@ -189,11 +191,10 @@ class _Encoded:
         return self._counts[number] if number < len(self._counts) else 0
 
     def _end(self, number: int) -> int:
-        """Return the end of a segment. Libtiff ignores what follows it, so a stated length may be too small."""
+        """Return the end of a segment. Most decompressors stop by themselves, so a stated length may be wrong."""
         offset, count = self._offsets[number], self._count(number)
-        if count and self.compression not in LIBTIFF_COMPRESSIONS:
-            return offset + count
-        return max(offset + count, self._next.get(offset, 0))
+        needs_length = self.compression in ZSTD or self.compression in IMAGE_CODECS
+        return offset + count if count and needs_length else self._next[offset]
 
 
 def _decode(encoded: _Encoded, number: int, grid: _Grid, page: tifffile.TiffPage, rows: int) -> NDArray[Any]:
@@ -203,6 +204,8 @@ def _decode(encoded: _Encoded, number: int, grid: _Grid, page: tifffile.TiffPage
     shape = (rows, grid.columns, grid.channels)
     if encoded.compression in IMAGE_CODECS:
         return decode_image_segment(segment, IMAGE_CODECS[encoded.compression], shape, grid.dtype)
+    if size % 2 and encoded.compression in LIBTIFF_COMPRESSIONS and encoded.is_cut(number):
+        raise ImageRejected("truncated")
     try:
         segment = _decompress(segment, encoded.compression, rows, grid.row_bytes)
     except EOFError as problem:
@@ -219,6 +222,8 @@ def _decompress(segment: bytes, compression: int, rows: int, row_bytes: int) -> 
     size = rows * row_bytes
     if compression in LIBTIFF_COMPRESSIONS:
         return _decompress_with_libtiff(segment, compression, rows, row_bytes)
+    if compression in DEFLATE:
+        return zlib.decompressobj().decompress(segment, size)
     if compression == LZMA:
         return lzma.LZMADecompressor().decompress(segment, size)
     if compression in ZSTD:
@@ -260,19 +265,28 @@ def _unpack_bits(segment: bytes, shape: tuple[int, int, int], bits: int, dtype: 
 def _decompress_with_libtiff(segment: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
     """Return the ``rows * row_bytes`` bytes of a segment, by a grey TIFF of one strip that OpenCV decodes.
 
+    The strip has 16 bits wherever the number of bytes is even, because OpenCV ignores faults in strips of 8 bits.
+
     Raises:
         EOFError: the segment holds fewer bytes, or is damaged.
     """
-    bits = 16 if row_bytes % 2 == 0 else 8
+    if row_bytes % 2 == 0:
+        bits, width, height = 16, row_bytes // 2, rows
+    elif rows % 2 == 0:
+        bits, width, height = 16, row_bytes, rows // 2
+    else:
+        bits, width, height = 8, row_bytes, rows
+        if rows > 1:  # find faults in all rows but the last
+            _decompress_with_libtiff(segment, compression, rows - 1, row_bytes)
     tags = [
-        (256, 4, row_bytes * 8 // bits),
-        (257, 4, rows),
+        (256, 4, width),
+        (257, 4, height),
         (258, 3, bits),
         (259, 3, compression),
         (262, 3, MIN_IS_BLACK),
         (273, 4, 8 + 2 + 12 * 9 + 4),  # the strip follows the directory
         (277, 3, 1),
-        (278, 4, rows),
+        (278, 4, height),
         (279, 4, len(segment)),
     ]
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
