@@ -13,6 +13,7 @@ from cli.connections import open_services
 from cli.console import fail, out
 from cli.run import print_outcome, process
 from db.schema import State
+from reports.folder import claim_folder
 from training.simulation import write_dataset
 
 CASES = {"DEMO-1": "46,XX", "DEMO-2": "47,XY,+21"}
@@ -28,7 +29,7 @@ def demo(
 
     Exits with 1 if a karyotype differs from the truth.
     """
-    with tempfile.TemporaryDirectory(prefix="karyo-demo-") as folder:
+    with claim_folder(report), tempfile.TemporaryDirectory(prefix="karyo-demo-") as folder:
         images = Path(folder)
         write_dataset(images, CASES, cells_per_case=cells, seed=seed)
         with open_services(workers=1) as services:

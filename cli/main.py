@@ -58,6 +58,11 @@ COMMANDS = {
         OPERATE,
         "Put failed and quarantined analyses back into the queue, with zero attempts.",
     ),
+    "prioritise": Command(
+        "cli.prioritise:prioritise",
+        OPERATE,
+        "Set the priority of a case's images that no worker has taken yet.",
+    ),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
@@ -123,6 +128,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
     from ingest.rejections import IngestError  # noqa: PLC0415
     from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
+    from reports.folder import ReportFolderError  # noqa: PLC0415
     from storage import StorageError  # noqa: PLC0415
 
     if isinstance(problem, ValidationError):
@@ -130,7 +136,8 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
         return f"the KARYO_* environment is not usable: {reasons}", 2
     if isinstance(problem, OperationalError):
         return f"the database does not answer: {problem.orig}", 1
-    solvable = StackError | StorageError | IngestError | EngineUnavailable | ModelUnavailable | UnknownPipeline
+    unavailable = EngineUnavailable | ModelUnavailable | UnknownPipeline
+    solvable = StackError | StorageError | IngestError | ReportFolderError | unavailable
     return (str(problem), 1) if isinstance(problem, solvable) else None
 
 

@@ -7,10 +7,24 @@ from typing import Annotated
 
 import typer
 
+from db.enums import Priority
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Lab = Annotated[
     str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
 ]
+
+
+def parse_priority(label: str) -> Priority:
+    """Return the priority with this label.
+
+    Raises:
+        typer.BadParameter: no priority has this label.
+    """
+    try:
+        return Priority.parse(label)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from error
 
 
 def _existing(location: str) -> str:

@@ -11,24 +11,16 @@ import typer
 
 from cli.connections import open_services
 from cli.console import err, print_json
-from cli.options import AsJson
+from cli.options import AsJson, parse_priority
 from db import queue
 from db.engine import SessionFactory
 from db.schema import Priority
-
-
-def _parse_priority(label: str) -> Priority:
-    try:
-        return Priority.parse(label)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.") from error
-
 
 Priorities = Annotated[
     list[Priority] | None,
     typer.Option(
         "--priority",
-        parser=_parse_priority,
+        parser=parse_priority,
         metavar=f"[{'|'.join(Priority.labels())}]",
         help="Only this queue; repeat for more. Default: all.",
     ),

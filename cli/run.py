@@ -21,6 +21,7 @@ from db import pipelines, queue
 from db.schema import ACTIVE, Analysis, CaseResult, Image, Queue, State
 from ingest.batch import IngestSummary
 from karyotyping.pipeline import Classifier, Segmenter
+from reports.folder import claim_folder
 from reports.run import ReportedImage, write_run_report
 
 POLL_SECONDS = 0.3  # s between two counts of the ended analyses
@@ -35,8 +36,10 @@ class RunOutcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every file ended ``done`` or with a named rejection."""
-        return all(image.state == State.DONE or image.reason for image in self.images)
+        """Whether every file ended ``done`` or with a named rejection, and none contradicts what is known."""
+        return not self.summary.has_conflicts and all(
+            image.state == State.DONE or image.reason for image in self.images
+        )
 
 
 def run(
@@ -46,7 +49,7 @@ def run(
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
     ] = None,
     lab: Lab = None,
-    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("karyo-report"),
+    out: Annotated[Path, typer.Option(help="Folder for the report; replaces an earlier one.")] = Path("karyo-report"),
     workers: Annotated[
         int | None,
         typer.Option(
@@ -65,12 +68,12 @@ def run(
 ) -> None:
     """Karyotype a folder of metaphase images and write a report.
 
-    Exits with 0 only if every image ended `done` or with a named rejection. An interrupted run resumes when it is
-    called again.
+    Exits with 0 only if every image ended `done` or with a named rejection, and none contradicts a known case or image.
+    An interrupted run resumes when it is called again.
     """
     from models.providers import default_processes  # noqa: PLC0415 - imports ONNX Runtime
 
-    with open_services(workers=workers or default_processes()) as services:
+    with claim_folder(out), open_services(workers=workers or default_processes()) as services:
         pipeline_id = None
         if classifier or segmenter:
             pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)

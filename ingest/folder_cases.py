@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,6 +25,9 @@ from ingest.sources.base import Item
 from ingest.sources.labels import Labels
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import key_of, sha256_of
+
+Other = TypeVar("Other")
+"""Answers to files that need no decision."""
 
 
 class Place(NamedTuple):
@@ -126,15 +129,16 @@ class FolderCases:
         self._limits = limits
         self._known: dict[str, KnownCase | None] = {}
 
-    def checked(self, items: Iterable[Item | Rejected]) -> Iterator[Item | Rejected]:
+    def checked(self, items: Iterable[Item | Other]) -> Iterator[Item | Rejected | Other]:
         """Yield each of ``items`` once, or its rejection; undecided ones follow as soon as they are decided."""
         held: dict[FolderCase, list[Item]] = {}
         for item in items:
-            case = None if isinstance(item, Rejected) else folder_case(self._place, item.name, item.labels)
-            if isinstance(item, Rejected) or case is None or self._may_add(case, item):
+            case = folder_case(self._place, item.name, item.labels) if isinstance(item, Item) else None
+            if not isinstance(item, Item) or case is None:
                 yield item
-                if case is not None:
-                    yield from held.pop(case, ())
+            elif self._may_add(case, item):
+                yield item
+                yield from held.pop(case, ())
             else:
                 held.setdefault(case, []).append(item)
         for case, members in held.items():

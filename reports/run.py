@@ -11,11 +11,14 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.schema import Analysis, Case, Chromosome, Image, QcMetrics
+from db.schema import Analysis, Case, Chromosome, Image, Pipeline, QcMetrics
+from db.spelling import normalise
 from ingest.rejections import Rejected
 from karyotyping.nomenclature.classes import class_name
 from karyotyping.rows import CELL_COLUMNS, ChromosomeRow, CocoResult, cell_row, coco_results
 from reports.cases import CASE_COLUMNS, case_rows
+from reports.file_names import safe_stem
+from reports.folder import open_report
 from reports.html import render
 from reports.tables import write_csv, write_parquet
 from storage import ObjectStore
@@ -26,6 +29,8 @@ _PICTURES = {
     "overlay": ("overlays", ".png"),
 }
 """Folder and suffix by artefact; analyses of earlier versions lack some of them."""
+_Paths = Mapping[str, str | None]
+"""Path of the picture by artefact; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +74,48 @@ def write_run_report(
     Args:
         session: an open session.
         store: where the artefacts are.
-        folder: is created; files of an earlier report in it are overwritten.
+        folder: is created; the files of an earlier report in it are removed.
         image_ids: images, in the order of the report.
         pipeline_id: whose results to write.
         rejected: rejections of the ingest, listed in the report.
 
     Raises:
+        ReportFolderError: the folder holds files that are no report; nothing is written.
         StorageError: an artefact could not be read.
     """
-    for subfolder, _ in _PICTURES.values():
-        (folder / subfolder).mkdir(parents=True, exist_ok=True)
     records = list(_records(session, image_ids, pipeline_id))
+    pictures = _picture_paths(records)
+    tables = ("coco.json", "cells.csv", "cases.csv", "chromosomes.parquet", "report.html")
+    files = [*tables, *(path for paths in pictures for path in paths.values() if path is not None)]
+    pipeline = session.get_one(Pipeline, pipeline_id)
+    with open_report(folder, files, pipeline={"name": pipeline.name, "digest": pipeline.digest}):
+        images = _write_images(session, store, folder, list(zip(records, pictures, strict=True)))
+        cases = case_rows(session, {record.case.id for record in records}, pipeline_id)
+        write_csv(folder / "cells.csv", CELL_COLUMNS, (image.cell for image in images))
+        write_csv(folder / "cases.csv", CASE_COLUMNS, cases)
+        page = render("run.html", cases=cases, images=images, rejected=rejected)
+        (folder / "report.html").write_text(page, encoding="utf-8")
+    return images
+
+
+def _write_images(
+    session: Session, store: ObjectStore, folder: Path, records: Sequence[tuple[_Record, _Paths]]
+) -> list[ReportedImage]:
+    """Write the pictures and the chromosomes of every image."""
     images: list[ReportedImage] = []
     items: list[CocoResult] = []
     parquet_rows: list[dict[str, Any]] = []
-    for number, record in enumerate(records, start=1):
+    for number, (record, pictures) in enumerate(records, start=1):
         image, chromosomes = record.image, _chromosomes(session, record.analysis)
         items += coco_results(image.file_name, number, (image.height, image.width), chromosomes)
         parquet_rows += [_parquet_row(image.file_name, record.case.accession, row) for row in chromosomes]
-        images.append(_reported(record, _save_pictures(store, record, folder)))
-    cases = case_rows(session, {record.case.id for record in records}, pipeline_id)
+        for name, path in pictures.items():
+            if path is not None:
+                (folder / path).write_bytes(store.get((record.analysis.artefacts or {})[name]))
+        images.append(_reported(record, pictures))
     (folder / "coco.json").write_text(json.dumps(items))
-    write_csv(folder / "cells.csv", CELL_COLUMNS, (image.cell for image in images))
-    write_csv(folder / "cases.csv", CASE_COLUMNS, cases)
     if parquet_rows:
         write_parquet(folder / "chromosomes.parquet", parquet_rows)
-    page = render("run.html", cases=cases, images=images, rejected=rejected)
-    (folder / "report.html").write_text(page, encoding="utf-8")
     return images
 
 
@@ -117,7 +137,7 @@ def _chromosomes(session: Session, analysis: Analysis) -> list[ChromosomeRow]:
     return [cast("ChromosomeRow", _columns(row)) for row in session.scalars(query)]
 
 
-def _reported(record: _Record, pictures: Mapping[str, str | None]) -> ReportedImage:
+def _reported(record: _Record, pictures: _Paths) -> ReportedImage:
     image, case, analysis, qc = record
     return ReportedImage(
         file_name=image.file_name,
@@ -133,16 +153,23 @@ def _reported(record: _Record, pictures: Mapping[str, str | None]) -> ReportedIm
     )
 
 
-def _save_pictures(store: ObjectStore, record: _Record, folder: Path) -> dict[str, str | None]:
-    """Copy the artefacts of an analysis to ``folder``; return their paths relative to it."""
-    image, artefacts = record.image, record.analysis.artefacts or {}
-    stem = f"{record.case.accession}_{Path(image.file_name).stem}".replace("/", "_")
-    paths: dict[str, str | None] = {}
-    for name, (subfolder, suffix) in _PICTURES.items():
-        paths[name] = None
-        if (key := artefacts.get(name)) is not None:
-            paths[name] = path = f"{subfolder}/{stem}_{image.sha256[:6]}{suffix}"
-            (folder / path).write_bytes(store.get(key))
+def _picture_paths(records: Sequence[_Record]) -> list[_Paths]:
+    """Return the paths of the pictures of each analysis, relative to the report; none is that of another."""
+    stems: set[str] = set()
+    paths: list[_Paths] = []
+    for image, case, analysis, _ in records:
+        readable = safe_stem(f"{case.accession}_{Path(image.file_name).stem}")
+        stem = f"{readable}_{image.sha256[:6]}"
+        if (key := normalise(stem).casefold()) in stems:
+            stem = key = f"{readable}_{image.sha256}"
+        stems.add(key.casefold())
+        artefacts = analysis.artefacts or {}
+        paths.append(
+            {
+                name: f"{folder}/{stem}{suffix}" if artefacts.get(name) is not None else None
+                for name, (folder, suffix) in _PICTURES.items()
+            }
+        )
     return paths
 
 

@@ -9,11 +9,13 @@ from fastapi.templating import Jinja2Templates
 
 from web.cases import queries
 from web.context import InContext
+from web.links import case_path
 from web.status import read_status
 
 router = APIRouter(include_in_schema=False)
 CASES_PER_PAGE = 100
 _templates = Jinja2Templates(Path(__file__).parent / "templates")
+_templates.env.globals["case_path"] = case_path
 
 
 @router.get("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,18 +25,27 @@ def pipeline_id(session_factory: SessionFactory) -> int:
         return pipeline.id
 
 
-def add(sessions: SessionFactory, pipeline_id: int, name: str, artefacts: dict[str, str] | None) -> int:
+def add(
+    sessions: SessionFactory,
+    pipeline_id: int,
+    name: str,
+    artefacts: dict[str, str] | None,
+    *,
+    case: str | None = None,
+    file_name: str | None = None,
+) -> int:
     """The id of a new image of its own case, failed if it has no artefacts."""
     now = datetime.now(UTC)
+    accession = case or f"case {name}"
     with sessions.begin() as session:
-        case = Case(accession=f"case {name}")
-        session.add(case)
+        case_row = Case(accession=accession)
+        session.add(case_row)
         session.flush()
         image = Image(
             sha256=f"{name:0>64}",
             object_key=f"key {name}",
-            case_id=case.id,
-            file_name=f"{name}.png",
+            case_id=case_row.id,
+            file_name=file_name or f"{name}.png",
             format="PNG",
             byte_count=1,
             width=9,
@@ -73,3 +83,44 @@ def test_each_image_gets_the_pictures_of_its_analysis(
     page = (folder / "report.html").read_text()
     assert page.count("details (SVG)") == 1
     assert f'href="{new.karyogram_svg.replace(" ", "%20")}"' in page
+
+
+def test_pictures_of_different_cases_have_different_names(
+    session_factory: SessionFactory, pipeline_id: int, tmp_path: Path
+) -> None:
+    store = DirectoryStore(tmp_path / "objects")
+    cases = ["A/1", "A_1", "a_1", "A:1", "x" * 200, "x" * 199 + "/" + "y"]
+    ids = [
+        add(
+            session_factory,
+            pipeline_id,
+            str(number),
+            {"karyogram": store.put(case.encode()), "overlay": store.put(f"overlay {case}".encode())},
+            case=case,
+            file_name=f"{'long ' * 20}/cell.png",
+        )
+        for number, case in enumerate(cases)
+    ]
+    with session_factory() as session:
+        images = write_run_report(
+            session, store, tmp_path / "report", image_ids=ids, pipeline_id=pipeline_id, rejected=[]
+        )
+    assert len({(image.karyogram or "").casefold() for image in images}) == len(cases)
+    for image, case in zip(images, cases, strict=True):
+        assert image.karyogram is not None
+        assert (tmp_path / "report" / image.karyogram).read_text() == case
+
+
+def test_a_report_holds_one_run(session_factory: SessionFactory, pipeline_id: int, tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "objects")
+    folder = tmp_path / "report"
+    for name in ("first", "second"):
+        image_id = add(session_factory, pipeline_id, name, {"karyogram": store.put(name.encode())})
+        with session_factory() as session:
+            write_run_report(session, store, folder, image_ids=[image_id], pipeline_id=pipeline_id, rejected=[])
+        (picture,) = folder.glob("karyograms/*.png")
+        assert picture.read_text() == name
+    marker = json.loads((folder / "report.json").read_text())
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written <= {*marker["files"], "report.json"}
+    assert marker["pipeline"] == {"name": "null", "digest": "d" * 64}

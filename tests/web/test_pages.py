@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+import pytest
+import uvicorn
+from markupsafe import escape
+
+from db.engine import SessionFactory
+from db.schema import Case
 from tests.support.web import Open
 
 
@@ -27,3 +44,53 @@ def test_pages_show_a_case_with_the_best_image_first(open_app: Open, analysed: l
     assert "blood &lt;b&gt;" in page
     assert "out of focus" in page
     assert 'value="2"' in page
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """Serve the application, and yield its address: the test client decodes a path twice, a server once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+def get(address: str) -> str:
+    with urlopen(address) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.parametrize(
+    "accession",
+    ["24-7", "A/slide 1", "a?b=c&d", "a#b", "100%", "a%2Fb", "Müller 7", "a+b;c:d@e", "<b>'\"", "~.x..y", "日本"],
+)
+def test_the_index_leads_to_the_page_of_every_case(
+    open_app: Open, pipeline_id: int, session_factory: SessionFactory, accession: str
+) -> None:
+    with session_factory.begin() as session:
+        session.add_all([Case(accession="other"), Case(accession=accession)])
+    with open_app() as client, served(client.app) as address:
+        links = re.findall(r'<th scope="row"><a href="([^"]*)">([^<]*)</a>', get(address))
+        (link,) = (unescape(href) for href, text in links if unescape(text) == accession)
+        assert f"<h1>{escape(accession)}</h1>" in get(address + link)
+        assert json.loads(get(f"{address}/api/v1{link}"))["accession"] == accession
+
+
+def test_a_case_is_found_by_every_spelling(open_app: Open, session_factory: SessionFactory) -> None:
+    composed, decomposed = "M\u00fcller 7", "Mu\u0308ller  7 "
+    with session_factory.begin() as session:
+        session.add(Case(accession=composed))
+    with open_app() as client:
+        assert client.get(f"/cases/{quote(decomposed)}").status_code == 200
+        assert client.get(f"/api/v1/cases/{quote(decomposed)}").json()["accession"] == composed
+        assert client.get("/cases/a%00b").status_code == 404
+        assert client.get("/api/v1/cases/a%00b").status_code == 404
+        with session_factory.begin() as session:
+            session.add(Case(accession=decomposed))  # as an earlier version recorded it
+        assert client.get(f"/api/v1/cases/{quote(decomposed)}").json()["accession"] == decomposed
+        assert client.get(f"/api/v1/cases/{quote(composed)}").json()["accession"] == composed

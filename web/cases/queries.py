@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Select, case, func, select, true
 from sqlalchemy.orm import Session
 
+from db.accessions import names_case
 from db.pipelines import production_pipeline
 from db.schema import Analysis, Case, CaseResult, Image, Pipeline, QcMetrics
 from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultView, PipelineReference
@@ -50,8 +51,8 @@ def list_cases(session: Session, limit: int, before: int | None = None) -> list[
 
 
 def case_detail(session: Session, accession: str) -> CaseDetail | None:
-    """Return a case with its images, the best quality first; None if there is no such case."""
-    record = session.scalar(select(Case).where(Case.accession == accession))
+    """Return the case that ``accession`` names with its images, the best quality first; None if there is none."""
+    record = session.scalar(select(Case).where(names_case(accession)))
     if record is None:
         return None
     result = session.execute(_result_of_case().where(CaseResult.case_id == record.id)).mappings().first()

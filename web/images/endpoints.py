@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from db.pipelines import production_pipeline
 from db.schema import Priority
 from ingest.batch import IngestSummary, ingest
-from ingest.sources.labels import MAX_LABEL_LENGTH, LabelError, Labels, read_labels
+from ingest.sources.labels import COLUMNS, MAX_LABEL_LENGTH, LabelError, Labels, read_labels
 from ingest.sources.upload import UploadedFile, UploadSource
 from karyotyping.image.decode import Limits
 from storage import StorageError
@@ -42,6 +42,11 @@ UPLOAD_SCHEMA: dict[str, Any] = {
                         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                         "case": {"type": "string", "description": "Pseudonymous accession number"},
                         "lab": {"type": "string", "description": "Laboratory that the case is from"},
+                        "slide": {"type": "string"},
+                        "tissue": {"type": "string"},
+                        "banding": {"type": "string"},
+                        "microscope": {"type": "string"},
+                        "captured_at": {"type": "string", "description": "Of every image"},
                         "priority": {"type": "string", "enum": Priority.labels(), "default": "routine"},
                     },
                 }
@@ -91,15 +96,18 @@ def _check_length(request: Request, limit: int) -> None:
 
 def _labels(form: FormData) -> Labels:
     values = {}
-    for column, advice in ADVICE.items():
-        value = form.get(column) or ""
+    for column in COLUMNS:
+        given = form.getlist(column)
+        if len(given) > 1:
+            raise HTTPException(422, f"The field {column!r} is given {len(given)} times; send it once.")
+        value = given[0] if given else ""
         if not isinstance(value, str):
-            raise HTTPException(422, advice)
+            raise HTTPException(422, f"The field {column!r} is text, not a file.")
         values[column] = value
     try:
         labels = read_labels(values)
     except LabelError as error:
-        raise HTTPException(422, ADVICE[error.column]) from error
+        raise HTTPException(422, f"{error.sentence} {ADVICE.get(error.column, '')}".rstrip()) from error
     if not labels.case:
         raise HTTPException(422, ADVICE["case"])
     return labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from db.engine import SessionFactory
@@ -41,3 +42,42 @@ def test_an_upload_without_a_pipeline_is_refused(open_app: Open) -> None:
         code, answer = send(client, ("a.png", png()))
     assert code == 503
     assert "pipeline" in str(answer["detail"])
+
+
+def test_an_upload_contradicts_no_known_case(open_app: Open, pipeline_id: int, session_factory: SessionFactory) -> None:
+    with open_app() as client:
+        assert send(client, ("a.png", png(1)), lab="north")[0] == 201
+        code, other_case = send(client, ("a.png", png(1)), case="C2")
+        assert code == 422
+        assert "known_in_other_case" in str(other_case)
+        code, mixed = send(client, ("a.png", png(1)), ("b.png", png(2)), case="C2")
+        assert (code, mixed["new"]) == (201, 1)
+        assert "known_in_other_case" in str(mixed["rejected"])
+        code, other_lab = send(client, ("c.png", png(3)), lab="south")
+        assert code == 422
+        assert "other_laboratory" in str(other_lab)
+        assert send(client, ("a.png", png(1)), tissue="blood", banding="GTG")[0] == 201
+        assert "other_banding" in str(send(client, ("a.png", png(1)), banding="RBA")[1])
+    with session_factory() as session:
+        assert session.scalars(select(Case.accession).order_by(Case.id)).all() == ["C1", "C2"]
+
+
+@pytest.mark.parametrize("field", ["case", "lab", "priority"])
+def test_a_field_that_is_given_twice_is_refused(open_app: Open, pipeline_id: int, field: str) -> None:
+    with open_app() as client:
+        answer = client.post(
+            "/api/v1/images",
+            data={"case": "C1"} | {field: ["stat", "stat"]},
+            files=[("files", ("a.png", png()))],
+        )
+    assert answer.status_code == 422
+    assert field in answer.json()["detail"]
+    assert "once" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("case", ["a//b", "/a", "a/../b", "a\\b", "a\u200bb", "x" * 201, " "])
+def test_an_unusable_accession_number_is_refused(open_app: Open, pipeline_id: int, case: str) -> None:
+    with open_app() as client:
+        code, answer = send(client, ("a.png", png()), case=case)
+    assert code == 422
+    assert "case" in str(answer["detail"])
