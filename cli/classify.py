@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from cli.console import err, fail, print_json, print_table, progress_bar
+from cli.console import err, fail, print_json, print_table, progress_bar, warn
+from cli.files import check_output_files, fail_without_images
 from cli.options import AsJson
+from ingest.printable import printable
 from ingest.rejections import Rejected
+from ingest.sources.content import describe_passed_over, is_no_image
 from ingest.sources.crops import CropCollection, ListedCrop, open_collection
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.crops import (
@@ -30,6 +34,7 @@ from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.rendering.png import encode_png
 from models import registry
 from models.engine import Engine, load_engine
+from reports.file_names import safe_stem
 from reports.tables import write_csv
 from settings import EngineChoice, Settings
 
@@ -70,15 +75,17 @@ def classify(
 
     Exits with 0 if every crop was classified or rejected for a named reason.
     """
-    if not csv.absolute().parent.is_dir():
-        fail(f"there is no folder {csv.absolute().parent} to write {csv.name} to", 2)
+    check_output_files(csv)
     if karyograms and not by_cell:
         fail("--karyograms needs the cell of each crop: add --by-cell", 2)
     network = load_engine(registry.resolve(EMBEDDER).path, engine or Settings().engine)
     with open_collection(path) as collection:
         listed = collection.crops(by_cell)
-        if not listed:
-            fail(f"no image files in {path}")
+        for note in collection.notes:
+            warn(note)
+        passed_over = Counter(file.kind for file in collection.passed_over)
+        if all(isinstance(item, Rejected) and is_no_image(item) for item in listed):
+            fail_without_images(path, passed_over, len(listed))
         crops = [crop for crop in listed if isinstance(crop, ListedCrop)]
         outcomes = _classify_all(collection, crops, by_cell, network, jobs or _default_jobs(len(crops)))
     classified = [(crop, result) for crop, result in outcomes if isinstance(result, ClassifiedCrop)]
@@ -94,18 +101,30 @@ def classify(
     cells = len({crop.cell for crop, _ in classified}) if by_cell else None
     if as_json:
         rejections = [{"file": name, "reason": reason, "sentence": sentence} for name, reason, sentence in rejected]
-        print_json({"csv": str(csv), "classified": len(classified), "cells": cells, "rejected": rejections})
+        print_json(
+            {
+                "csv": str(csv),
+                "classified": len(classified),
+                "cells": cells,
+                "rejected": rejections,
+                "passed_over": dict(passed_over),
+            }
+        )
     else:
-        _print_summary(csv, len(classified), cells, rejected)
+        _print_summary(csv, len(classified), cells, rejected, passed_over)
 
 
-def _print_summary(csv: Path, classified: int, cells: int | None, rejected: Sequence[Rejected]) -> None:
+def _print_summary(
+    csv: Path, classified: int, cells: int | None, rejected: Sequence[Rejected], passed_over: Mapping[str, int]
+) -> None:
     if rejected:
         print_table("Not classified", ("file", "reason", "what it means"), rejected[:MAX_LISTED])
         if len(rejected) > MAX_LISTED:
             err.print(f"... and {len(rejected) - MAX_LISTED} more; --json lists them all")
     of_cells = "" if cells is None else f" of {cells} cells"
-    err.print(f"{classified} crops{of_cells} classified, {len(rejected)} rejected: {escape(str(csv))}", soft_wrap=True)
+    counts = f"{classified} crops{of_cells} classified, {len(rejected)} rejected"
+    counts = "; ".join(filter(None, (counts, describe_passed_over(passed_over))))
+    err.print(f"{escape(counts)}: {escape(printable(str(csv)))}", soft_wrap=True)
 
 
 def _classify_all(
@@ -137,7 +156,7 @@ def _draw_karyograms(classified: Sequence[tuple[ListedCrop, ClassifiedCrop]], fo
         cells.setdefault(crop.cell or "", []).append(result)
     used: set[str] = set()
     for name, members in cells.items():
-        stem = safe = re.sub(r"[^\w.-]+", "_", name).strip("._") or "cell"
+        stem = safe = safe_stem(re.sub(r"[^\w.-]+", "_", name).strip("._") or "cell")
         while stem in used:
             stem = f"{safe}_{len(used)}"
         used.add(stem)

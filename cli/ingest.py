@@ -8,7 +8,8 @@ import typer
 from rich.progress import Progress
 
 from cli.connections import Services, open_services
-from cli.console import err, print_json, print_table, progress_bar
+from cli.console import err, print_json, print_table, progress_bar, warn
+from cli.files import fail_without_images
 from cli.options import AsJson, ImagesArgument, Lab
 from db import pipelines
 from ingest.batch import IngestSummary
@@ -26,7 +27,8 @@ def ingest(
 ) -> None:
     """Store images and queue them for analysis; running workers do the rest. Safe to repeat.
 
-    Exits with 1 if a file was rejected because it contradicts a known case or image: somebody must decide.
+    Exits with 1 if there was no image, or if a file was rejected because it contradicts a known case or image:
+    somebody must decide.
     """
     with open_services() as services, progress_bar() as progress:
         with services.sessions() as session:
@@ -35,16 +37,18 @@ def ingest(
     if as_json:
         print_json(summary.to_json())
     else:
-        err.print(f"{describe(summary)} (batch {summary.batch_id})")
+        err.print(f"{summary.describe()} (batch {summary.batch_id})", soft_wrap=True)
         if summary.rejected:
             rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
             print_table("Rejected", ("file", "reason", "what it means"), rows)
+    check_found(summary, path)
     raise typer.Exit(1 if summary.has_conflicts else 0)
 
 
-def describe(summary: IngestSummary) -> str:
-    """Return the counts of an ingest as text."""
-    return f"{summary.new} new, {summary.duplicate} known, {len(summary.rejected)} rejected"
+def check_found(summary: IngestSummary, location: str) -> None:
+    """Exit with 1 and a sentence if there was no image at ``location``."""
+    if summary.found_nothing:
+        fail_without_images(location, summary.passed_over, len(summary.rejected))
 
 
 def ingest_with_progress(
@@ -65,6 +69,9 @@ def ingest_with_progress(
         progress.update(task, completed=done, total=total, note=event)
 
     with open_source(location, labels, endpoint_url=settings.s3_endpoint_url) as source:
-        return ingest_source(
+        summary = ingest_source(
             services.sessions, services.store, source, pipeline_id=pipeline_id, limits=limits, progress=update
         )
+    for note in summary.notes:
+        warn(note)
+    return summary

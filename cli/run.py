@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from cli.connections import Services, open_services
 from cli.console import err, print_table, progress_bar
-from cli.ingest import describe, ingest_with_progress
+from cli.ingest import check_found, ingest_with_progress
 from cli.options import ImagesArgument, Lab
 from cli.shipped_pipeline import register_shipped_pipeline
 from db import pipelines, queue
@@ -68,8 +68,8 @@ def run(
 ) -> None:
     """Karyotype a folder of metaphase images and write a report.
 
-    Exits with 0 only if every image ended `done` or with a named rejection, and none contradicts a known case or image.
-    An interrupted run resumes when it is called again.
+    Exits with 0 only if there are images, every one ended `done` or with a named rejection, and none contradicts a
+    known case or image. An interrupted run resumes when it is called again.
     """
     from models.providers import default_processes  # noqa: PLC0415 - imports ONNX Runtime
 
@@ -79,6 +79,7 @@ def run(
             pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)
         outcome = process(services, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
     print_outcome(outcome)
+    check_found(outcome.summary, path)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
     raise typer.Exit(0 if outcome.complete else 1)
 
@@ -92,7 +93,7 @@ def process(
     lab: str | None = None,
     pipeline_id: int | None = None,
 ) -> RunOutcome:
-    """Ingest the images at ``location``, wait for their analyses and write the report.
+    """Ingest the images at ``location``, wait for their analyses and write the report; without images, write none.
 
     Args:
         services: open connections.
@@ -110,6 +111,8 @@ def process(
         task = progress.add_task("analysing", total=len(summary.image_ids), note="")
         for ended, note in _until_ended(services, summary.image_ids, pipeline_id):
             progress.update(task, completed=ended, note=note)
+    if summary.found_nothing:
+        return RunOutcome(summary, [])
     with services.sessions() as session:
         images = write_run_report(
             session, services.store, out,
@@ -121,7 +124,7 @@ def process(
 def print_outcome(outcome: RunOutcome) -> None:
     """Print the counts by state, and the reason of every file that was not analysed."""
     states = Counter(image.state for image in outcome.images)
-    err.print("; ".join([describe(outcome.summary), *(f"{count} {state}" for state, count in sorted(states.items()))]))
+    err.print("; ".join([outcome.summary.describe(), *(f"{count} {state}" for state, count in sorted(states.items()))]))
     problems = [(item.name, item.reason, item.sentence) for item in outcome.summary.rejected]
     problems += [
         (image.file_name, image.reason or image.state, image.sentence or "")

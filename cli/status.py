@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Group, RenderableType
@@ -15,10 +15,11 @@ from rich.live import Live
 from rich.text import Text
 
 from cli.connections import open_services
-from cli.console import out, print_json, table
+from cli.console import FittingTable, discard_output, out, print_json
 from cli.options import AsJson
 from db import queue
 from db.queue import Overview
+from telemetry.redaction import redact_values
 
 
 def status(
@@ -28,13 +29,13 @@ def status(
 ) -> None:
     """Show the images by state, the speed, the workers and the last errors.
 
-    With --follow and --json, every refresh is one line of JSON.
+    With --follow and --json, every refresh is one line of JSON; without --json it is a new block where stdout is no
+    terminal.
     """
     with open_services() as services:
 
         def read() -> Overview:
-            with services.sessions() as session:
-                return queue.overview(session)
+            return services.sessions.transact(queue.overview)
 
         if follow:
             _follow(read, every, as_json)
@@ -61,16 +62,26 @@ def page(overview: Overview) -> RenderableType:
 
 def _follow(read: Callable[[], Overview], every: float, as_json: bool) -> None:
     try:
-        if as_json:
-            while True:
-                typer.echo(json.dumps(asdict(read()), default=str))
-                time.sleep(every)
-        with Live(page(read()), console=out, auto_refresh=False) as live:
-            while True:
-                time.sleep(every)
-                live.update(page(read()), refresh=True)
+        if out.is_terminal and not as_json:
+            _refresh(read, every)
+        while True:
+            if as_json:
+                typer.echo(json.dumps(redact_values(asdict(read())), default=str))
+            else:
+                out.print(page(read()), end="\n\n")
+            time.sleep(every)
     except KeyboardInterrupt:
         return
+    except BrokenPipeError:  # the reader has seen enough, as of `karyo status --follow | head`
+        discard_output()
+
+
+def _refresh(read: Callable[[], Overview], every: float) -> NoReturn:
+    """Redraw the tables in place."""
+    with Live(page(read()), console=out, auto_refresh=False) as live:
+        while True:
+            time.sleep(every)
+            live.update(page(read()), refresh=True)
 
 
 def _headline(overview: Overview) -> Text:
@@ -85,7 +96,7 @@ def _headline(overview: Overview) -> Text:
 
 def _section(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[RenderableType]:
     listed = list(rows)
-    return [Text(), table(title, columns, listed)] if listed else []
+    return [Text(), FittingTable(title, columns, listed)] if listed else []
 
 
 def _duration(seconds: float) -> str:

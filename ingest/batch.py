@@ -23,7 +23,7 @@ from ingest.folder_cases import FolderCases
 from ingest.rejections import CONFLICTS, Rejected
 from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult, case_conflict
 from ingest.sources.base import Item, Source
-from ingest.sources.content import PassedOver, describe_passed_over, is_image_name
+from ingest.sources.content import PassedOver, describe_passed_over, is_no_image
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import ObjectStore, key_of, sha256_of
 
@@ -70,9 +70,7 @@ class IngestSummary:
     @property
     def found_nothing(self) -> bool:
         """Whether no file was an image or had the name of one."""
-        return not self.image_ids and not any(
-            rejection.reason != "not_an_image" or is_image_name(rejection.name) for rejection in self.rejected
-        )
+        return not self.image_ids and all(map(is_no_image, self.rejected))
 
     def describe(self) -> str:
         """Return the counts as text."""

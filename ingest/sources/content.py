@@ -58,6 +58,11 @@ def is_image_name(name: str) -> bool:
     return suffix_of(name) in IMAGE_SUFFIXES
 
 
+def is_no_image(rejection: Rejected) -> bool:
+    """Return whether a rejected file neither was an image nor had the name of one."""
+    return rejection.reason == "not_an_image" and not is_image_name(rejection.name)
+
+
 def holds_report(names: Collection[str]) -> bool:
     """Return whether a folder with files and folders of these names is a report of karyoflow.
 

@@ -7,17 +7,20 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from db.enums import BatchKind
 from ingest.printable import is_printable, printable
 from ingest.rejections import IngestError, Rejected, rejected
-from ingest.sources.base import NamedFiles, is_hidden, natural
+from ingest.sources.base import Item, NamedFiles, is_hidden, natural
 from ingest.sources.content import HIDDEN, IN_REPORT, PICTURE_FOLDERS, PassedOver, holds_report, is_image_name
 from ingest.sources.labels import NO_LABELS, Labels
 from ingest.sources.spellings import FolderSpellings
 from karyotyping.image.formats import HEAD_BYTES
+
+_NO_CASE = "-"  # of images that are analysed without a case, whatever their folder is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,17 @@ def image_files(path: Path) -> list[ImageFile]:
     if path.is_file():
         return [ImageFile(path.name, path.resolve())]
     return [file for file in discover(path) if isinstance(file, ImageFile) and is_image_name(file.name)]
+
+
+def open_images(path: Path) -> list[Item | Rejected | PassedOver]:
+    """Return the answer to the file ``path``, or to every file of the folder ``path``; labels have no meaning.
+
+    Raises:
+        IngestError: ``folder_not_found``.
+    """
+    if path.is_file():
+        return [Item(printable(path.name), NO_LABELS, partial(read_file, path.resolve(), path.name))]
+    return list(FolderSource(path, Labels(case=_NO_CASE)).items())
 
 
 def examine(path: Path, name: str, root: Path) -> Path | Rejected | None:
