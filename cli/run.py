@@ -20,6 +20,7 @@ from cli.shipped_pipeline import register_shipped_pipeline
 from db import pipelines, queue
 from db.schema import ACTIVE, Analysis, CaseResult, Image, Queue, State
 from ingest.batch import IngestSummary
+from ingest.sources.content import describe_passed_over
 from karyotyping.pipeline import Classifier, Segmenter
 from reports.folder import claim_folder
 from reports.run import ReportedImage, write_run_report
@@ -117,6 +118,7 @@ def process(
         images = write_run_report(
             session, services.store, out,
             image_ids=summary.image_ids, pipeline_id=pipeline_id, rejected=summary.rejected,
+            passed_over=describe_passed_over(summary.passed_over),
         )  # fmt: skip
     return RunOutcome(summary, images)
 

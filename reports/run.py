@@ -68,6 +68,7 @@ def write_run_report(
     image_ids: Sequence[int],
     pipeline_id: int,
     rejected: Sequence[Rejected],
+    passed_over: str = "",
 ) -> list[ReportedImage]:
     """Write the results of one pipeline for ``image_ids`` to ``folder``.
 
@@ -78,6 +79,7 @@ def write_run_report(
         image_ids: images, in the order of the report.
         pipeline_id: whose results to write.
         rejected: rejections of the ingest, listed in the report.
+        passed_over: sentence about files that are clearly no images.
 
     Raises:
         ReportFolderError: the folder holds files that are no report; nothing is written.
@@ -93,7 +95,7 @@ def write_run_report(
         cases = case_rows(session, {record.case.id for record in records}, pipeline_id)
         write_csv(folder / "cells.csv", CELL_COLUMNS, (image.cell for image in images))
         write_csv(folder / "cases.csv", CASE_COLUMNS, cases)
-        page = render("run.html", cases=cases, images=images, rejected=rejected)
+        page = render("run.html", cases=cases, images=images, rejected=rejected, passed_over=passed_over)
         (folder / "report.html").write_text(page, encoding="utf-8")
     return images
 

@@ -27,6 +27,8 @@ class UploadSummary(Schema):
     rejected: list[RejectedFile]
     image_ids: list[int]
     """Images of the upload, new or known, each once."""
+    passed_over: dict[str, int]
+    """Files that are clearly no images, by suffix or another kind."""
 
 
 class UploadRefused(Schema):
