@@ -73,7 +73,7 @@ def list_campaigns(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(progress) for progress in listed])
     else:
-        columns = ("id", "name", "pipeline", "images", "enqueued", "ended", "created_at")
+        columns = ("id", "name", "pipeline", "images", "enqueued", "ended", "created_at", "pipeline_retired_at")
         print_table(None, columns, ([getattr(progress, column) for column in columns] for progress in listed))
 
 

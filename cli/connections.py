@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+from cli.console import err
 from db.engine import SessionFactory, make_engine, make_sessions
+from db.outages import Patience
+from db.version import check_version
 from settings import Settings
 from storage import ObjectStore, open_store
 
@@ -23,12 +26,26 @@ class Services:
     store: ObjectStore
     check: Callable[[], None]
 
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.sessions.kw["bind"].dispose()
+
 
 def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Services:
-    """Return connections to running services."""
-    engine = make_engine(str(settings.database_url))
+    """Return connections to running services, whose database has the schema of this version.
+
+    A database that starts, stops or recovers is waited for as long as a lease lasts.
+
+    Raises:
+        ConfigurationError: the database has another schema.
+        StoreMisconfigured: the AWS settings of this process cannot be used.
+        SQLAlchemyError: the database does not answer.
+    """
+    patience = Patience(settings.lease_seconds, lambda notice: err.print(notice, markup=False, soft_wrap=True))
+    engine = make_engine(str(settings.database_url), patience=patience)
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
-    return Services(settings, make_sessions(engine), store, check)
+    check_version(engine)
+    return Services(settings, make_sessions(engine, patience), store, check)
 
 
 @contextmanager
@@ -42,12 +59,13 @@ def open_services(*, workers: int = 0) -> Iterator[Services]:
     """
     settings = Settings()
     if settings.is_configured:
-        yield connect(settings)
+        with closing(connect(settings)) as services:
+            yield services
         return
-    from cli.shipped_pipeline import promote_shipped_pipeline  # noqa: PLC0415 - a configured command needs
+    from cli.shipped_pipeline import promote_unless_chosen  # noqa: PLC0415 - a configured command needs
     from embedded import EmbeddedStack  # noqa: PLC0415 - neither the science nor a stack
 
     with EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack:
-        services = connect(stack.settings, stack.check)
-        promote_shipped_pipeline(services.sessions)
-        yield services
+        with closing(connect(stack.settings, stack.check)) as services:
+            promote_unless_chosen(services.sessions)
+            yield services

@@ -8,7 +8,7 @@ import typer
 
 from cli.campaign import PipelineName, Where, parse_filters
 from cli.connections import open_services
-from cli.console import err, fail, print_json, print_table
+from cli.console import err, fail, print_json, print_table, warn
 from cli.options import AsJson
 from db import schedules
 from db.pipelines import PRODUCTION
@@ -39,9 +39,13 @@ def add(
 @schedule_app.command("list")
 def list_schedules(as_json: AsJson = False) -> None:
     """List every schedule."""
-    columns = ("name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at", "problem")
+    columns = ["name", "cron", "timezone", "pipeline", "filters", "enabled", "last_due_at"]
     with open_services() as services, services.sessions() as session:
-        rows = [[getattr(schedule, column) for column in columns] for schedule in schedules.list_all(session)]
+        rows = [
+            [*(getattr(schedule, column) for column in columns), schedules.current_problem(session, schedule)]
+            for schedule in schedules.list_all(session)
+        ]
+    columns.append("problem")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
@@ -72,3 +76,7 @@ def _switch(name: str, *, enabled: bool) -> None:
     with open_services() as services, services.sessions.begin() as session:
         if not schedules.enable(session, name, enabled):
             fail(f"there is no schedule {name!r}", code=2)
+        if enabled:
+            for schedule in schedules.list_all(session):
+                if schedule.name == name and (problem := schedules.current_problem(session, schedule)):
+                    warn(problem)

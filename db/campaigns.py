@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from db import queue
 from db.accessions import names_case
 from db.clock import interval
-from db.pipelines import production_pipeline
+from db.pipelines import production_pipeline, require_usable
 from db.schema import ENDED, Analysis, Campaign, Case, CaseResult, Image, Pipeline, Priority, QcMetrics
 from db.spelling import normalise
 
@@ -35,6 +35,8 @@ class CampaignProgress:
     """Name of the pipeline."""
     digest: str
     """Digest of the pipeline."""
+    pipeline_retired_at: datetime | None
+    """Since when no new analysis may use the pipeline; None if it can be chosen."""
     filters: dict[str, Any]
     created_at: datetime
     due_at: datetime | None
@@ -84,7 +86,9 @@ def create(
 
     Raises:
         BadFilter: a name is unknown, or a value cannot be read.
+        RetiredPipeline: no new analysis may use the pipeline.
     """
+    require_usable(session, pipeline_id)
     images = matching_images(filters)
     values = {
         "name": name or "by hand",
@@ -106,11 +110,13 @@ def create(
 def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
     """Return the progress of a campaign; None if there is no such campaign."""
     row = session.execute(
-        select(Campaign, Pipeline.name, Pipeline.digest).join(Pipeline).where(Campaign.id == campaign_id)
+        select(Campaign, Pipeline.name, Pipeline.digest, Pipeline.retired_at)
+        .join(Pipeline)
+        .where(Campaign.id == campaign_id)
     ).first()
     if row is None:
         return None
-    campaign, pipeline, digest = row
+    campaign, pipeline, digest, retired_at = row
     states = queue.count_by_state(session, Analysis.campaign_id == campaign_id)
     ended = sum(states[state] for state in ENDED)
     return CampaignProgress(
@@ -118,6 +124,7 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
         name=campaign.name,
         pipeline=pipeline,
         digest=digest,
+        pipeline_retired_at=retired_at,
         filters=campaign.filters,
         created_at=campaign.created_at,
         due_at=campaign.due_at,

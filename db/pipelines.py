@@ -14,10 +14,26 @@ from db.schema import Model, Pipeline, PipelineAlias
 PRODUCTION = "production"
 """Alias of the pipeline that analyses new images."""
 MIN_DIGEST_PREFIX = 6  # characters of a digest that may name a pipeline
+SHORT_DIGEST = 12  # characters of a digest in tables and sentences
 
 
 class UnknownPipeline(LookupError):
     """A name that means no pipeline, or several."""
+
+
+class RetiredPipeline(UnknownPipeline):
+    """A pipeline that new analyses may not use any more."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        super().__init__(
+            f"pipeline {label(pipeline)} is retired since {pipeline.retired_at:%Y-%m-%d %H:%M} UTC; choose another, or "
+            f"`karyo models retire {pipeline.digest[:SHORT_DIGEST]} --undo`"
+        )
+
+
+def label(pipeline: Pipeline, characters: int = SHORT_DIGEST) -> str:
+    """Return name and short digest for sentences, such as ``embedding (3f2a9c0d1e5b)``."""
+    return f"{pipeline.name} ({pipeline.digest[:characters]})"
 
 
 def register(
@@ -42,7 +58,7 @@ def register(
 
 
 def set_alias(session: Session, alias: str, pipeline_id: int) -> None:
-    """Point ``alias`` to a pipeline."""
+    """Point ``alias`` to a pipeline; ``pipeline_lifecycle.promote`` also records who did it."""
     session.execute(
         upsert(PipelineAlias)
         .values(alias=alias, pipeline_id=pipeline_id)
@@ -55,25 +71,56 @@ def production_pipeline() -> Select[int]:
     return select(PipelineAlias.pipeline_id).where(PipelineAlias.alias == PRODUCTION)
 
 
-def resolve(session: Session, name: str) -> Pipeline:
-    """Return the pipeline that an alias, a name or the first characters of a digest mean.
-
-    An alias wins over a name, and a name over a digest. Of several pipelines with one name, the newest is returned.
+def require_usable(session: Session, pipeline_id: int) -> Pipeline:
+    """Return a pipeline that is not retired, and keep it so until the transaction ends.
 
     Raises:
-        UnknownPipeline: no pipeline matches, or the digest is ambiguous; the message lists the known names.
+        RetiredPipeline: no new analysis may use it.
+    """
+    locked = select(Pipeline).where(Pipeline.id == pipeline_id).with_for_update(read=True, key_share=True)
+    pipeline = session.scalars(locked.execution_options(populate_existing=True)).one()
+    if pipeline.retired_at is not None:
+        raise RetiredPipeline(pipeline)
+    return pipeline
+
+
+def resolve(session: Session, name: str, *, allow_retired: bool = False) -> Pipeline:
+    """Return the pipeline that an alias, a name or the first characters of a digest mean.
+
+    An alias wins over a name, and a name over a digest. A name means the only pipeline with it that is not retired.
+
+    Args:
+        session: an open transaction.
+        name: alias, name, or at least ``MIN_DIGEST_PREFIX`` characters of a digest.
+        allow_retired: return a retired pipeline too, if its digest is given.
+
+    Raises:
+        RetiredPipeline: the pipeline is retired.
+        UnknownPipeline: no pipeline matches, or several do; the message lists the candidates.
     """
     by_alias = select(Pipeline).join(PipelineAlias, PipelineAlias.pipeline_id == Pipeline.id)
     if pipeline := session.scalars(by_alias.where(PipelineAlias.alias == name)).first():
         return pipeline
-    if pipeline := session.scalars(select(Pipeline).where(Pipeline.name == name).order_by(Pipeline.id.desc())).first():
+    every = session.scalars(select(Pipeline).order_by(Pipeline.id.desc())).all()
+    usable = [pipeline for pipeline in every if pipeline.retired_at is None]
+    by_name = [pipeline for pipeline in usable if pipeline.name == name]
+    is_prefix = len(name) >= MIN_DIGEST_PREFIX
+    by_digest = [pipeline for pipeline in every if is_prefix and pipeline.digest.startswith(name)]
+    candidates = by_name or by_digest or [pipeline for pipeline in every if pipeline.name == name][:1]
+    if len(candidates) > 1:
+        advice = (
+            f"have the name {name!r}; give the first characters of a digest"
+            if by_name
+            else f"have a digest that starts with {name}; give more of it"
+        )
+        listing = ", ".join(label(pipeline, len(name) + SHORT_DIGEST) for pipeline in candidates)
+        raise UnknownPipeline(f"{len(candidates)} pipelines {advice}: {listing}")
+    if candidates:
+        (pipeline,) = candidates
+        if pipeline.retired_at is not None and not (allow_retired and by_digest):
+            raise RetiredPipeline(pipeline)
         return pipeline
-    if len(name) >= MIN_DIGEST_PREFIX:
-        matches = session.scalars(select(Pipeline).where(Pipeline.digest.startswith(name, autoescape=True))).all()
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise UnknownPipeline(f"{len(matches)} pipelines have a digest that starts with {name}; give more of it")
-    known = session.scalars(select(PipelineAlias.alias).union(select(Pipeline.name))).all()
-    listing = ", ".join(sorted(known)) or "none yet; `karyo models promote` registers the shipped one"
-    raise UnknownPipeline(f"there is no pipeline {name!r}; there are: {listing}")
+    aliases = session.scalars(select(PipelineAlias.alias).order_by(PipelineAlias.alias))
+    listing = ", ".join([*aliases, *map(label, usable)])
+    known = listing or "none yet; `karyo models promote` registers the shipped one"
+    raise UnknownPipeline(f"there is no pipeline {name!r}; there are: {known}")

@@ -83,6 +83,15 @@ def list_all(session: Session) -> Sequence[Schedule]:
     return session.scalars(select(Schedule).order_by(Schedule.name)).all()
 
 
+def current_problem(session: Session, schedule: Schedule) -> str | None:
+    """Return why the schedule failed when last due, or why it would fail now, such as on a retired pipeline."""
+    try:
+        pipelines.resolve(session, schedule.pipeline)
+    except pipelines.UnknownPipeline as problem:
+        return str(problem)
+    return schedule.problem
+
+
 def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
     """Return the latest due time up to ``now``; None if it has a campaign already.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ARRAY, Text, delete, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -27,19 +29,32 @@ class ActiveWorker:
     """Age of the latest heartbeat."""
 
 
-def record_heartbeat(session: Session, name: str, processes: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Code and networks of a worker, which decide what pipelines it can run."""
+
+    code_version: str
+    """Version of karyoflow."""
+    networks: Sequence[str]
+    """SHA-256 of each network."""
+
+
+def record_heartbeat(session: Session, name: str, processes: int, installation: Installation | None = None) -> None:
     """Record a worker's heartbeat and delete outdated ones.
 
     Args:
         session: an open transaction.
         name: of the worker.
         processes: of its pool.
+        installation: what the worker can run; None if it is unknown.
     """
-    values = {"name": name, "processes": processes}
-    heartbeat = upsert(Worker).values(**values)
-    session.execute(
-        heartbeat.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now(), "processes": processes})
-    )
+    values = {
+        "processes": processes,
+        "code_version": installation.code_version if installation else None,
+        "networks": list(installation.networks) if installation else None,
+    }
+    heartbeat = upsert(Worker).values(name=name, **values)
+    session.execute(heartbeat.on_conflict_do_update(index_elements=["name"], set_={"seen_at": func.now(), **values}))
     session.execute(delete(Worker).where(Worker.seen_at < func.now() - interval(RETENTION_SECONDS)))
 
 
@@ -62,3 +77,13 @@ def list_active(session: Session) -> list[ActiveWorker]:
 def count_processes(session: Session) -> int:
     """Return the number of pool processes of all active workers."""
     return sum(worker.processes for worker in list_active(session))
+
+
+def any_can_run(session: Session, document: Mapping[str, Any]) -> bool:
+    """Return whether an active worker has the code version and every network of a pipeline document."""
+    suitable = select(Worker.name).where(
+        seconds_since(Worker.seen_at) < HEARTBEAT_TIMEOUT_SECONDS,
+        Worker.code_version == document["code_version"],
+        Worker.networks.op("@>")(literal(list(document["models"].values()), ARRAY(Text))),
+    )
+    return session.scalars(suitable.limit(1)).first() is not None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,15 @@ def by_digest(sha256: str, folder: Path = WEIGHTS) -> Weights:
 def available(folder: Path = WEIGHTS) -> list[str]:
     """Return the names of all weights in ``folder``, sorted."""
     return sorted(path.stem for path in folder.glob("*.onnx"))
+
+
+def digests(folder: Path = WEIGHTS) -> list[str]:
+    """Return the SHA-256 of all weights in ``folder`` that agree with their cards."""
+    found = []
+    for name in available(folder):
+        with suppress(ModelUnavailable):
+            found.append(resolve(name, folder).sha256)
+    return found
 
 
 def read_card(path: Path) -> dict[str, Any]:

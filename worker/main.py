@@ -6,11 +6,14 @@ import os
 import socket
 import sys
 import warnings
+from importlib.metadata import version
 
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
 from db.queue import StaleCase
+from db.workers import Installation
+from models import registry
 from models.providers import share_cores
 from settings import Settings
 from telemetry.logs import configure, get_logger
@@ -113,7 +116,8 @@ def main(settings: Settings, *, concurrency: int = 1, load: LoadPipeline = load_
         without_heartbeat=True,
     )
     log.info("worker.started", worker=name, concurrency=concurrency)
-    with monitored(settings), send_heartbeats(settings, name, concurrency):
+    installation = Installation(version("karyoflow"), registry.digests())
+    with monitored(settings), send_heartbeats(settings, name, concurrency, installation):
         watchdog.start()
         worker.start()
     log.info("worker.left", worker=name)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from db.notify import notify_schedulers
+from db.pipelines import require_usable
 from db.schema import Analysis, Case, Image, Lane, Priority, PriorityType, State
 
 IMAGES_PER_ROUND = 20  # of one case in one round of its lane; about as many as a cytogeneticist examines
@@ -25,6 +26,9 @@ def enqueue(
         pipeline_id: the pipeline that analyses the images.
         priority: of the new analyses; known ones keep theirs.
         campaign_id: the campaign that asks for them.
+
+    Raises:
+        RetiredPipeline: no new analysis may use the pipeline.
     """
     # One array parameter: a list of rows would soon need more parameters than a statement may have.
     images = func.unnest(literal(sorted(set(image_ids)), ARRAY(BigInteger))).column_valued("image_id")
@@ -39,6 +43,7 @@ def enqueue_selected(
     A lane runs round by round, with ``IMAGES_PER_ROUND`` images of each case in a round. So a case of thousands delays
     the next one by one round, and cases of the usual size finish in the order of their arrival.
     """
+    require_usable(session, pipeline_id)
     chosen = images.subquery()
     lab = func.coalesce(Case.lab, "")
     known = exists().where(Analysis.image_id == chosen.c[0], Analysis.pipeline_id == pipeline_id)

@@ -56,7 +56,7 @@ class Worker(Base):
     )
     started_at: Mapped[datetime] = created()
     seen_at: Mapped[datetime] = created()
-    code_version: Mapped[str | None] = mapped_column(doc="Version of karyoflow; it runs pipelines of this version only.")
+    code_version: Mapped[str | None] = mapped_column(doc="Version of karyoflow; it runs only pipelines of this one.")
     networks: Mapped[list[str] | None] = mapped_column(doc="Digests of the networks that are installed.")
 
 
@@ -121,7 +121,7 @@ class Analysis(Base):
     seconds: Mapped[float | None] = mapped_column(
         doc="Computing time for decoding, analysis and rendering, without fetching, storing and waiting."
     )
-    iscn: Mapped[str | None]
+    iscn: Mapped[str | None] = mapped_column(doc="Karyotype of the cell; empty if the image is no metaphase.")
     reason: Mapped[str | None]
     error: Mapped[str | None] = mapped_column(doc="The human sentence that goes with ``reason``.")
     artefacts: Mapped[dict[str, Any] | None] = mapped_column(

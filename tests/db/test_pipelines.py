@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
 
-from db import pipelines
+from db import pipelines, queue
 from db.engine import SessionFactory
-from db.schema import Model
+from db.schema import Model, Pipeline, Priority
 
 DIGESTS = ["a" * 64, "a" * 10 + "b" * 54]
 
@@ -24,7 +26,7 @@ def ids(session_factory: SessionFactory) -> list[int]:
 
 @pytest.mark.parametrize(
     ("name", "index"),
-    [("production", 0), ("stream", 1), (DIGESTS[0], 0), (DIGESTS[1], 1), ("a" * 11, 0), ("aaaaaaaaaab", 1)],
+    [("production", 0), (DIGESTS[0], 0), (DIGESTS[1], 1), ("a" * 11, 0), ("aaaaaaaaaab", 1)],
 )
 def test_aliases_names_and_digests_resolve(
     session_factory: SessionFactory, ids: list[int], name: str, index: int
@@ -36,8 +38,12 @@ def test_aliases_names_and_digests_resolve(
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nightly", "there is no pipeline 'nightly'; there are: production, stream"),
-        ("a" * 10, "2 pipelines have a digest that starts with aaaaaaaaaa; give more of it"),
+        (
+            "nightly",
+            r"there is no pipeline 'nightly'; there are: production, stream \(aaaaaaaaaabb\), stream \(a{12}\)",
+        ),
+        ("stream", r"2 pipelines have the name 'stream'; give the first characters of a digest: stream \(aaaaaaaaaabb"),
+        ("a" * 10, r"2 pipelines have a digest that starts with aaaaaaaaaa; give more of it: stream \(aaaaaaaaaabb"),
         ("a", "there is no pipeline 'a'"),
         ("%%%%%%", "there is no pipeline '%%%%%%'"),
     ],
@@ -63,3 +69,28 @@ def test_an_alias_can_be_moved(session_factory: SessionFactory, ids: list[int]) 
     with session_factory.begin() as session:
         pipelines.set_alias(session, "production", ids[1])
         assert pipelines.resolve(session, "production").id == ids[1]
+
+
+def retire(session: Session, pipeline_id: int) -> None:
+    session.execute(update(Pipeline).where(Pipeline.id == pipeline_id).values(retired_at=func.now()))
+
+
+def test_a_name_means_the_only_pipeline_that_is_not_retired(session_factory: SessionFactory, ids: list[int]) -> None:
+    with session_factory.begin() as session:
+        retire(session, ids[1])
+        assert pipelines.resolve(session, "stream").id == ids[0]
+        assert pipelines.resolve(session, DIGESTS[1][:11], allow_retired=True).id == ids[1]
+        with pytest.raises(pipelines.RetiredPipeline, match=r"stream \(aaaaaaaaaabb\) is retired since 20.*--undo"):
+            pipelines.resolve(session, DIGESTS[1][:11])
+        retire(session, ids[0])
+        for allowed in (False, True):
+            with pytest.raises(pipelines.RetiredPipeline, match="is retired since"):
+                pipelines.resolve(session, "stream", allow_retired=allowed)
+
+
+def test_a_retired_pipeline_gets_no_new_analyses(session_factory: SessionFactory, ids: list[int]) -> None:
+    with session_factory.begin() as session:
+        retire(session, ids[1])
+        with pytest.raises(pipelines.RetiredPipeline):
+            queue.enqueue(session, [], ids[1], Priority.ROUTINE)
+        assert queue.enqueue(session, [], ids[0], Priority.ROUTINE) == 0

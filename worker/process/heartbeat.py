@@ -21,20 +21,23 @@ INTERVAL = workers.HEARTBEAT_TIMEOUT_SECONDS / 3  # s, between two heartbeats
 
 
 @contextmanager
-def send_heartbeats(settings: Settings, name: str, processes: int) -> Iterator[None]:
+def send_heartbeats(
+    settings: Settings, name: str, processes: int, installation: workers.Installation
+) -> Iterator[None]:
     """Record the worker as alive during the block, and remove the record at its end.
 
     Args:
         settings: where the database is.
         name: of the worker.
         processes: its pool processes.
+        installation: what the worker can run.
     """
 
     def beat(ticks: Iterator[None]) -> None:
         due = 0.0
         for _ in ticks:
             if time.monotonic() >= due:
-                _transact(settings, lambda session: workers.record_heartbeat(session, name, processes))
+                _transact(settings, lambda session: workers.record_heartbeat(session, name, processes, installation))
                 due = time.monotonic() + INTERVAL
 
     try:
