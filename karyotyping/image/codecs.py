@@ -13,16 +13,17 @@ from karyotyping.image.bounds import ImageRejected
 
 JPEG_2000_MAGIC = b"\xff\x4f\xff\x51"
 IMAGE_CODECS = {
-    22610: "jpegxr",
     33005: "jpeg2k",
     34712: "jpeg2k",
     34933: "png",
-    34934: "jpegxr",
     50001: "webp",
     50002: "jpegxl",
     52546: "jpegxl",
 }
-"""Codec of the package imagecodecs by TIFF compression."""
+"""Codec of the package imagecodecs by TIFF compression.
+
+JPEG XR is not among them, because damaged data makes its library end the process.
+"""
 
 
 def imagecodecs(purpose: str) -> ModuleType:

@@ -39,24 +39,26 @@ def grey_of(samples: NDArray[Any], colours: int, *, has_alpha: bool) -> NDArray[
     return np.ascontiguousarray(samples[..., 0]) if colours == 1 else _grey_of_rgb(samples[..., :3])
 
 
-def grey_of_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
+def grey_of_palette(indices: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[Any]:
     """Return the grey image of a palette image.
 
     Args:
-        indices: (H, W) unsigned indices; those beyond the palette mean its last entry.
-        palette: (N, 3) RGB, uint8 or uint16. Entries that occur nowhere in ``indices`` are ignored.
+        indices: (H, W) uint8; those beyond the palette mean its last entry.
+        palette: (N, 3) RGB, uint8, N from 1 to 256. Entries that occur nowhere in ``indices`` are ignored.
 
     Returns:
-        (H, W) with the dtype of ``palette``.
+        (H, W) uint8.
 
     >>> palette = np.array([[9, 9, 9], [4, 4, 4], [255, 0, 0]], np.uint8)
     >>> grey_of_palette(np.array([[1, 0]], np.uint8), palette).tolist()
     [[4, 9]]
     """
-    used = palette[np.minimum(np.flatnonzero(np.bincount(indices.ravel())), len(palette) - 1)]
-    if (used == used[:, :1]).all():
-        return np.take(palette[:, 0], indices, mode="clip")
-    return _grey_of_rgb(np.take(palette, indices, axis=0, mode="clip"))
+    indices = np.ascontiguousarray(indices)
+    table = palette[np.minimum(np.arange(256), len(palette) - 1)]
+    counts = cv2.calcHist([indices], [0], None, [256], [0, 256])
+    used = table[counts.ravel() > 0]
+    levels = [cv2.LUT(indices, np.ascontiguousarray(table[:, colour])) for colour in range(3)]
+    return levels[0] if (used == used[:, :1]).all() else _grey_of_rgb(np.dstack(levels))
 
 
 def rgb_of(image: Image.Image) -> NDArray[Any]:

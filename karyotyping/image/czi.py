@@ -37,7 +37,7 @@ _PIXEL_TYPES = {  # dtype, channels; colour is BGR
     4: ("<u2", 3),
     9: ("<u1", 4),
 }
-_RAW, _JPEG, _JPEG_XR, _ZSTD_0, _ZSTD_1 = 0, 1, 4, 5, 6
+_OTHER_COMPRESSIONS = {2: "LZW", 4: "JPEG XR"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +167,15 @@ def _decode_tile(data: bytes, tile: _Tile, dtype: np.dtype[Any], channels: int) 
     encoded, shape = data[start : start + size], (tile.height, tile.width, channels)
     expected = tile.height * tile.width * channels * dtype.itemsize
     match tile.compression:
-        case 0:
+        case 0:  # raw
             samples = encoded[:expected]
-        case 1 | 4:
-            rgb = decode_image_segment(encoded, "jpeg" if tile.compression == _JPEG else "jpegxr", shape, dtype)
-            return rgb[..., [2, 1, 0, 3][:channels]] if channels > 1 else rgb
-        case 5 | 6:
-            samples = _decompress_zstd(encoded, expected, has_header=tile.compression == _ZSTD_1)
+        case 1:  # JPEG
+            rgb = decode_image_segment(encoded, "jpeg", shape, dtype)
+            return rgb[..., ::-1]
+        case 5 | 6 as method:  # Zstandard; the second has a header
+            samples = _decompress_zstd(encoded, expected, has_header=method == 6)
         case other:
-            raise ImageRejected("unsupported_compression", kind=f"the CZI method {other}")
+            raise ImageRejected("unsupported_compression", kind=_OTHER_COMPRESSIONS.get(other, f"CZI method {other}"))
     if len(samples) < expected:
         raise ImageRejected("truncated")
     return np.frombuffer(samples, dtype).reshape(shape)

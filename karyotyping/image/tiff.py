@@ -25,6 +25,7 @@ from karyotyping.image.tiff_stack import Stack, stack_of
 MAX_PAGES = 4096  # pages and SubIFDs that are compared
 JPEG_COMPRESSION = 7
 MIN_IS_WHITE, RGB, PALETTE, CMYK, YCBCR, CIELAB = 0, 2, 3, 5, 6, 8  # photometric interpretations
+UIC2 = 33629  # tag with one value for each plane of a MetaMorph stack
 ALPHAS = (1, 2)  # extra samples: associated and unassociated alpha
 
 _PILLOW_MODES = {CMYK: "CMYK", YCBCR: "YCbCr", CIELAB: "LAB"}
@@ -62,7 +63,9 @@ def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage]:
     for page in tiff.pages:
         if isinstance(page, tifffile.TiffPage):
             yield page
-            with suppress(tifffile.TiffFileError):  # a damaged reduced copy harms nobody
+            with suppress(
+                tifffile.TiffFileError, struct.error, IndexError, ValueError
+            ):  # a damaged reduced copy harms nobody
                 yield from (sub for sub in page.pages or () if isinstance(sub, tifffile.TiffPage))
 
 
@@ -109,7 +112,8 @@ def _page_of_stack(tiff: tifffile.TiffFile, stack: Stack, selection: Selection) 
 def _decode_page(data: bytes, page: tifffile.TiffPage, limits: Limits, sample: int | None) -> NDArray[Any]:
     """Return the (H, W) grey pixels of a page; of one of its samples if ``sample`` is given."""
     check_size(page.imagewidth, page.imagelength, limits)
-    if page.imagedepth > 1 or (page.is_stk and page.tags[33629].count > 1):  # UIC2: planes of MetaMorph
+    planes = page.tags.get(UIC2) if page.is_stk else None
+    if page.imagedepth > 1 or (planes is not None and planes.count > 1):
         raise ImageRejected("multi_page")
     photometric, compression = int(page.photometric or 0), int(page.compression)
     if photometric not in (MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, *_PILLOW_MODES):
@@ -121,6 +125,8 @@ def _decode_page(data: bytes, page: tifffile.TiffPage, limits: Limits, sample: i
         return _decode_with_pillow(data, page)
     if not is_readable(compression):
         raise ImageRejected("unsupported_compression", kind=getattr(page.compression, "name", str(compression)))
+    if photometric == PALETTE and bits > 8:
+        raise ImageRejected("unsupported_colour", kind=f"a palette of {bits} bits")
     if photometric in _PILLOW_MODES and bits != 8:
         raise ImageRejected("unsupported_colour", kind=f"{bits}-bit {_PILLOW_MODES[photometric]}")
     if bits == 1 and photometric != PALETTE:

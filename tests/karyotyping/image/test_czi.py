@@ -66,7 +66,6 @@ def hi_lo(pixels: np.ndarray) -> bytes:
 @pytest.mark.parametrize(
     ("compression", "encode"),
     [
-        (4, imagecodecs.jpegxr_encode),
         (5, lambda pixels: imagecodecs.zstd_encode(pixels.tobytes())),
         (6, lambda pixels: b"\x01" + bytes(imagecodecs.zstd_encode(pixels.tobytes()))),
         (6, hi_lo),
@@ -102,8 +101,21 @@ def test_claims_are_bounded_before_decoding() -> None:
     assert rejection(czi([({}, GREY.tobytes()[:-1])], GREY.shape)).reason == "truncated"
     bomb = bytes(imagecodecs.zstd_encode(bytes(100_000_000)))
     assert rejection(czi([({}, bomb)], GREY.shape, compression=5)).reason in ("damaged", "truncated")
-    large = bytes(imagecodecs.jpegxr_encode(np.zeros((3000, 3000), np.uint8)))
-    assert rejection(czi([({}, large)], GREY.shape, compression=4)).reason == "damaged"
+    large = bytes(imagecodecs.jpeg_encode(np.zeros((3000, 3000), np.uint8)))
+    assert rejection(czi([({}, large)], GREY.shape, compression=1)).reason == "damaged"
+
+
+def test_tiles_of_jpegs_are_read() -> None:
+    smooth = np.add.outer(np.arange(80), np.arange(96)).astype(np.uint8)
+    for pixel_type, pixels in ((0, smooth), (3, np.dstack([smooth] * 3))):
+        encoded = bytes(imagecodecs.jpeg_encode(pixels, 100))
+        image = decode(czi([({}, encoded)], smooth.shape, pixel_type=pixel_type, compression=1))
+        np.testing.assert_allclose(image.pixels.astype(int), smooth, atol=2)
+
+
+def test_tiles_of_jpeg_xr_are_rejected_by_name() -> None:
+    problem = rejection(czi([({}, b"II\xbc\x01")], GREY.shape, compression=4))
+    assert (problem.reason, "JPEG XR" in problem.sentence) == ("unsupported_compression", True)
 
 
 def decode_or_reason(data: bytes) -> str:

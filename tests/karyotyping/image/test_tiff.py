@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from karyotyping.image.decode import ImageRejected, decode
-from tests.support.image_files import SHORT, encode, pack_bits, raw_tiff, tiff, tiff_pages
+from tests.support.image_files import LONG, SHORT, encode, pack_bits, raw_tiff, tiff, tiff_pages
 
 RANDOM = np.random.default_rng(6)
 GREY = RANDOM.integers(0, 256, (80, 96), dtype=np.uint8)
@@ -72,6 +72,17 @@ def test_pages_of_equal_size_are_ambiguous_unless_one_is_chosen() -> None:
     assert reason(series) == "multi_page"
     np.testing.assert_array_equal(decode(series, plane=1).pixels, GREY[::-1])
     assert reason(series, plane=2) == "no_such_plane"
+
+
+def test_stack_of_metamorph_is_several_images() -> None:
+    stack = {33628: (LONG, [0, 0]), 33629: (LONG, [0] * 12)}
+    assert reason(raw_tiff(GREY.shape, [GREY.tobytes()], stack)) == "multi_page"
+
+
+def test_damaged_thumbnail_is_ignored() -> None:
+    np.testing.assert_array_equal(
+        decode(raw_tiff(GREY.shape, [GREY.tobytes()], {330: (LONG, [3, 10**9])})).pixels, GREY
+    )
 
 
 def test_pages_of_other_proportions_are_other_images() -> None:
