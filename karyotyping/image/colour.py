@@ -1,4 +1,4 @@
-"""Grey images from the samples that a file stores: colours, palettes, floating point, orientation."""
+"""Grey images from stored samples: colours, palettes, floating point, orientation."""
 
 from __future__ import annotations
 

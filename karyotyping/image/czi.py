@@ -182,7 +182,10 @@ def _decode_tile(data: bytes, tile: _Tile, dtype: np.dtype[Any], channels: int) 
 
 
 def _decompress_zstd(encoded: bytes, size: int, *, has_header: bool) -> bytes:
-    """Return at most ``size`` bytes; the header may say that low bytes are stored before high bytes."""
+    """Return at most ``size`` bytes.
+
+    The header may say that low bytes are stored before high bytes.
+    """
     header = encoded[: encoded[0]] if has_header else b""
     codecs = imagecodecs("a CZI compressed by Zstandard")
     samples = bytes(codecs.zstd_decode(encoded[len(header) :], out=size))

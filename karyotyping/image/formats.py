@@ -1,4 +1,4 @@
-"""The table of file formats: what a file is, by its first bytes or by the suffix of its name."""
+"""The table of file formats: what a file is, by its first bytes or its suffix."""
 
 from __future__ import annotations
 

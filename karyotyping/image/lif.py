@@ -57,7 +57,7 @@ def _planes(image: Any) -> dict[str, int]:
 
 
 def _channel_names(image: Any) -> list[str]:
-    """Return the names of the channels' lookup tables, such as Green; LIF names dyes nowhere else."""
+    """Return the names of the channels' lookup tables, such as Green."""
     channels = image.xml_element.findall("./Data/Image/ImageDescription/Channels/ChannelDescription")
     names = [channel.get("LUTName", "") for channel in channels]
     count = image.sizes.get("C", 1)

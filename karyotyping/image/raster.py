@@ -64,7 +64,7 @@ def open_image(data: bytes, kind: str) -> Image.Image:
 
 
 def decode_with_opencv(data: bytes) -> NDArray[Any] | None:
-    """Return the (H, W) or (H, W, C) pixels of a file as OpenCV decodes them, colour as BGR; None if it cannot."""
+    """Return the (H, W) or (H, W, C) BGR pixels that OpenCV decodes; None if it cannot."""
     pixels: NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     return pixels
 

@@ -87,7 +87,10 @@ def _full_page(pages: list[tifffile.TiffPage], selection: Selection) -> tifffile
 
 
 def _is_copy(page: tifffile.TiffPage, largest: tifffile.TiffPage) -> bool:
-    """Return whether a page without a mark is a reduced copy: half as large at most, or of the same proportions."""
+    """Return whether a page without a mark is a reduced copy.
+
+    Such a page is half as large at most, or smaller with the same proportions.
+    """
     width, height = largest.imagewidth, largest.imagelength
     if page.imagewidth >= width or page.imagelength >= height:
         return False
@@ -158,13 +161,16 @@ def _grey(samples: NDArray[Any], page: tifffile.TiffPage, photometric: int, bits
 
 
 def _palette(page: tifffile.TiffPage) -> NDArray[Any]:
-    """Return the (N, 3) palette of a page, uint8; some programs write 8-bit values into its 16 bits."""
+    """Return the (N, 3) palette of a page, uint8.
+
+    Some programs write 8-bit values into its 16 bits.
+    """
     colours = np.asarray(page.colormap).T
     return (colours if colours.max() < 256 else colours >> 8).astype(np.uint8)
 
 
 def _decode_with_pillow(data: bytes, page: tifffile.TiffPage) -> NDArray[Any]:
-    """Return the (H, W) grey pixels of a page with JPEG strips or subsampled colour, which Pillow turns upright."""
+    """Return the (H, W) grey pixels of a page of JPEGs or YCbCr, which Pillow turns upright."""
     segments = zip(page.dataoffsets, page.databytecounts, strict=False)
     if any(offset + count > len(data) for offset, count in segments):
         raise ImageRejected("truncated")

@@ -130,7 +130,7 @@ class _Grid:
         return math.ceil(self.columns * self.channels * self.bits / 8)
 
     def rows_at(self, y: int) -> int:
-        """Return the rows of the segment that starts at ``y``: a tile is padded, the last strip is shorter."""
+        """Return the rows of the segment at ``y``: a tile is padded, the last strip is shorter."""
         return self.rows if self.is_tiled else min(self.rows, self.height - y)
 
     def corners(self) -> Iterator[tuple[int, int, int]]:
@@ -139,7 +139,7 @@ class _Grid:
 
 
 def _rows_per_strip(page: tifffile.TiffPage, grid: _Grid) -> int:
-    """Return the rows of a strip, also where RowsPerStrip is missing or contradicts the number of strips."""
+    """Return the rows of a strip, even if RowsPerStrip is missing or contradictory."""
     stated = page.tags.valueof(278)
     rows = min(stated, grid.height) if isinstance(stated, int) and stated > 0 else grid.height
     strips = max(1, len(_tag_values(page, 273)) // grid.planes)
@@ -191,7 +191,10 @@ class _Encoded:
         return self._counts[number] if number < len(self._counts) else 0
 
     def _end(self, number: int) -> int:
-        """Return the end of a segment. Most decompressors stop by themselves, so a stated length may be wrong."""
+        """Return the end of a segment.
+
+        Most decompressors stop by themselves, so a stated length may be wrong.
+        """
         offset, count = self._offsets[number], self._count(number)
         needs_length = self.compression in ZSTD or self.compression in IMAGE_CODECS
         return offset + count if count and needs_length else self._next[offset]
@@ -250,7 +253,10 @@ def _undo_predictor(segment: bytes, page: tifffile.TiffPage, shape: tuple[int, i
 
 
 def _unpack_bits(segment: bytes, shape: tuple[int, int, int], bits: int, dtype: Any) -> NDArray[Any]:
-    """Return samples that are packed without gaps, the most significant bit first; each row starts at a byte."""
+    """Return samples that are packed without gaps, the most significant bit first.
+
+    Each row starts at a byte.
+    """
     rows, columns, channels = shape
     packed = np.frombuffer(segment, np.uint8).reshape(rows, -1)
     samples: NDArray[Any] = np.empty((rows, columns * channels), dtype)
@@ -263,7 +269,7 @@ def _unpack_bits(segment: bytes, shape: tuple[int, int, int], bits: int, dtype: 
 
 
 def _decompress_with_libtiff(segment: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
-    """Return the ``rows * row_bytes`` bytes of a segment, by a grey TIFF of one strip that OpenCV decodes.
+    """Return the ``rows * row_bytes`` bytes of a segment, from a TIFF written for OpenCV.
 
     The strip has 16 bits wherever the number of bytes is even, because OpenCV ignores faults in strips of 8 bits.
 

@@ -32,7 +32,7 @@ class Stack:
     """Number of planes of each time."""
 
     def page_of(self, channel: int, plane: int) -> int | None:
-        """Return the number of the page of a channel and plane, None if it is in no page of this file."""
+        """Return the page number of a channel and plane, None if this file lacks it."""
         time, focus = divmod(plane, self.depth)
         channel = 0 if self.samples_are_channels else channel
         frame = sum(stride * n for stride, n in zip(self.strides, (channel, focus, time), strict=True))
@@ -76,7 +76,7 @@ def stack_of(tiff: tifffile.TiffFile) -> Stack | None:
 
 
 def _ome_stack(root: ElementTree.Element, samples: int) -> Stack:
-    """Return the stack of an OME document (OME-XML 2016-06, elements Pixels, Channel and TiffData)."""
+    """Return the stack of an OME-XML document (2016-06: Pixels, Channel and TiffData)."""
     images = root.findall("{*}Image/{*}Pixels")
     if len(images) != 1:
         raise ImageRejected("multi_page")
@@ -116,7 +116,7 @@ def _ome_block(element: ElementTree.Element, strides: dict[str, int], frames: in
 
 
 def _imagej_stack(description: str, samples: int) -> Stack | None:
-    """Return the stack of an ImageJ hyperstack, whose pages are sorted by channel, slice and frame."""
+    """Return the stack of ImageJ, whose pages are sorted by channel, slice and frame."""
     numbers: dict[str, Any] = dict(re.findall(r"^(images|channels|slices|frames)=(\d{1,9})\s*$", description, re.M))
     size = {key: max(1, int(value)) for key, value in numbers.items()}
     channels, slices, frames = (size.get(key, 1) for key in ("channels", "slices", "frames"))

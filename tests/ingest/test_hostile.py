@@ -1,4 +1,4 @@
-"""Hostile files: each is rejected for its named reason, from every source, and good ones are ingested."""
+"""Hostile files: each is rejected for its named reason, and good ones are ingested."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def tiff(pixels: Any, **options: Any) -> bytes:
 
 
 def png(width: int, height: int, *more: tuple[bytes, bytes], colour_type: int = 0, rows: bytes | None = None) -> bytes:
-    """A PNG of that header, with the chunks ``more`` before its rows (nothing but black, unless given)."""
+    """A PNG of that header, with the chunks ``more`` before its rows, black by default."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -71,7 +71,7 @@ def tiff_directory(
     strip_count: int = 1,
     compression: int = 1,
 ) -> bytes:
-    """A little-endian TIFF that is one directory and few bytes of image; ``tags`` and ``following`` may lie."""
+    """A little-endian TIFF of one directory and few bytes; ``tags`` and ``following`` may be wrong."""
     entries = [
         (256, 4, 1, width),
         (257, 4, 1, height),

@@ -1,4 +1,4 @@
-"""Image files as cameras and programs write them, drawn byte by byte where no library writes them."""
+"""Image files as cameras write them, drawn byte by byte where no library does."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def raw_tiff(shape: tuple[int, int], strips: Sequence[bytes], tags: Tags | None 
 
 
 def pack_bits(samples: NDArray[Any], bits: int) -> bytes:
-    """Return (H, N) samples without gaps, the most significant bit first, each row from a whole byte on."""
+    """Return (H, N) samples packed without gaps, the most significant bit first."""
     shifts = np.arange(bits)[::-1]
     unpacked = (samples[..., np.newaxis] >> shifts & 1).astype(np.uint8).reshape(len(samples), -1)
     return np.packbits(unpacked, axis=1).tobytes()

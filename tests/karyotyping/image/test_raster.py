@@ -26,7 +26,7 @@ def exif(orientation: int) -> bytes:
 
 
 def bmp_of_32_bits(alpha: np.ndarray, *, masks: bool) -> bytes:
-    """A bottom-up BMP of grey pixels whose fourth byte is ``alpha``; its header may say that it is one."""
+    """A bottom-up BMP of grey pixels with ``alpha``, which ``masks`` declare."""
     pixels = np.dstack([GREY, GREY, GREY, alpha])[::-1].tobytes()
     header_size = 108 if masks else 40
     header = struct.pack("<IiiHHIIiiII", header_size, 96, 80, 1, 32, 3 if masks else 0, len(pixels), 0, 0, 0, 0)

@@ -90,7 +90,7 @@ def test_pages_of_other_proportions_are_other_images() -> None:
 
 
 def orientations(true: NDArray[Any]) -> dict[int, NDArray[Any]]:
-    """What is stored so that ``true`` appears, by orientation (TIFF 6.0, tag 274: first row and first column)."""
+    """What is stored so that ``true`` appears, by orientation (TIFF 6.0, tag 274)."""
     return {
         1: true,
         2: true[:, ::-1],
