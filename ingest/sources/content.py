@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -25,7 +24,6 @@ _NOT_IMAGES = frozenset(
 """Suffixes of files that are no images, whatever they hold."""
 _SHORT_SUFFIX = re.compile(r"\.[a-z0-9_-]{1,12}")
 _CONTROL_BYTES = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f\x7f]")
-_LEAST_ASCII = 0.7  # share of ASCII characters in text that is not UTF-8
 
 
 class PassedOver(NamedTuple):
@@ -119,12 +117,7 @@ def _kind(name: str, content: str) -> str:
 
 
 def _is_text(head: bytes) -> bool:
+    """Return whether there is no control character, in UTF-16 if a byte order mark says so."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         head = head[: len(head) // 2 * 2].decode("utf-16", "replace").encode("utf-8", "replace")
-    if _CONTROL_BYTES.search(head):
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)  # its last character may be cut
-    except UnicodeDecodeError:
-        return sum(byte < 0x80 for byte in head) >= _LEAST_ASCII * len(head)
-    return True
+    return _CONTROL_BYTES.search(head) is None

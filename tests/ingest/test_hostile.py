@@ -30,6 +30,7 @@ from ingest.sources.location import open_source
 from ingest.sources.upload import UploadedFile, UploadSource
 from karyotyping.image.decode import ImageRejected, decode
 from storage import DirectoryStore, key_of
+from tests.support import unknown_files
 
 GREY = np.random.default_rng(7).integers(0, 256, (96, 128), dtype=np.uint8)
 RGB = np.dstack([GREY, GREY[::-1], GREY[:, ::-1]])
@@ -253,6 +254,7 @@ def test_hostile_files_do_not_stop_good_ones(
     assert len(expected) >= 30
     assert {rejection.name: rejection.reason for rejection in summary.rejected} == expected
     assert (summary.new, summary.duplicate) == (len(GOOD), 0)
+    assert summary.passed_over == {".txt": 1, "hidden": 1}
     with session_factory() as session:
         assert set(session.scalars(select(schema.Image.file_name))) == set(GOOD)
         assert set(session.scalars(select(schema.Analysis.image_id))) == set(summary.image_ids)
@@ -284,6 +286,38 @@ def test_hostile_bytes_get_the_same_reason_from_every_source(
         for image in session.scalars(select(schema.Image)):
             assert image.object_key == key_of(GOOD[image.file_name])
             assert image.sha256 == sha256(GOOD[image.file_name]).hexdigest()
+
+
+@pytest.mark.parametrize("kind", ["archive", "upload", "prefix"])
+def test_files_of_any_name_get_an_answer_from_every_source(
+    kind: str,
+    request: pytest.FixtureRequest,
+    store: DirectoryStore,
+    session_factory: SessionFactory,
+    pipeline_id: int,
+) -> None:
+    files = {name: data for name, data in unknown_files.FILES.items() if name != ".DS_Store"}
+    with _source(kind, files, request) as source:
+        summary = ingest(session_factory, store, source, pipeline_id=pipeline_id)
+    assert {rejection.name: rejection.reason for rejection in summary.rejected} == unknown_files.REASONS
+    assert summary.passed_over == {kind: n for kind, n in unknown_files.PASSED_OVER.items() if kind != "hidden"}
+    assert summary.to_json()["passed_over"] == summary.passed_over
+    assert "9 files passed over: 2 text, 1 .db, " in summary.describe()
+    assert not summary.found_nothing
+    with session_factory() as session:
+        assert set(session.scalars(select(schema.Image.file_name))) == set(unknown_files.IMAGES)
+
+
+@pytest.mark.parametrize("names", [[], ["list.xml", "notes"], ["core", "scan.PDF"]])
+def test_a_folder_without_images_has_found_nothing(
+    tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int, names: list[str]
+) -> None:
+    (tmp_path / "batch").mkdir()
+    for name in names:
+        (tmp_path / "batch" / name).write_bytes(unknown_files.FILES[name])
+    summary = ingest(session_factory, store, FolderSource(tmp_path / "batch"), pipeline_id=pipeline_id)
+    assert summary.found_nothing
+    assert summary.passed_over.total() + len(summary.rejected) == len(names)
 
 
 @contextmanager

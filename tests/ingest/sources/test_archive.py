@@ -10,8 +10,10 @@ import pytest
 
 from ingest.rejections import IngestError, Rejected
 from ingest.sources.base import Item
+from ingest.sources.content import PassedOver
 from ingest.sources.labels import Labels
 from ingest.sources.location import open_source
+from tests.support.unknown_files import ANSWERS, FILES, answer_by_name
 
 
 @pytest.fixture
@@ -28,7 +30,10 @@ def archive(tmp_path: Path) -> Path:
 
 def test_images_are_items_in_natural_order_and_cases_are_folders(archive: Path) -> None:
     with open_source(str(archive)) as source:
-        *items, rejection = source.items()
+        answers = list(source.items())
+        passed_over = sorted(answer.kind for answer in answers if isinstance(answer, PassedOver))
+        assert passed_over == [".txt", "hidden", "hidden"]
+        *items, rejection = (answer for answer in answers if not isinstance(answer, PassedOver))
         assert (source.kind, source.source) == ("archive", str(archive))
         assert [(item.name, item.labels.case) for item in items if isinstance(item, Item)] == [
             ("A/cell 9.tif", "A"),
@@ -62,3 +67,49 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IngestError) as caught, open_source(str(tmp_path / "monday.zip")):
         pass
     assert caught.value.reason == "not_a_collection"
+
+
+def answers(path: Path) -> dict[str, str]:
+    """Return the answers to every file of an archive."""
+    with open_source(str(path)) as source:
+        return answer_by_name(source.items())
+
+
+def test_files_without_a_known_suffix_are_judged_by_their_content(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "monday.zip", "w") as target:
+        for name, data in FILES.items():
+            target.writestr(f"A/{name}", data)
+        target.mkdir("A/folder.png")
+    assert answers(tmp_path / "monday.zip") == {f"A/{name}": answer for name, answer in ANSWERS.items()} | {
+        "A/folder.png": "not_a_file"
+    }
+
+
+def test_backslashes_of_other_systems_separate_folders(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "monday.zip", "w") as target:
+        for name in ("A\\1.tif", "B\\1.tif"):
+            target.writestr(name, b"")
+    assert answers(tmp_path / "monday.zip") == {"A/1.tif": "A", "B/1.tif": "B"}
+
+
+def test_reports_of_karyoflow_are_passed_over(tmp_path: Path) -> None:
+    names = ["a.png", "out/report.html", "out/karyograms/a.png", "out/b.png", "report.json", "overlays/a.png"]
+    with zipfile.ZipFile(tmp_path / "monday.zip", "w") as target:
+        for name in names:
+            target.writestr(name, b"")
+    in_report = "in a report of karyoflow"
+    assert answers(tmp_path / "monday.zip") == {
+        "a.png": "monday",
+        "out/report.html": in_report,
+        "out/karyograms/a.png": in_report,
+        "out/b.png": in_report,
+        "report.json": ".json",
+        "overlays/a.png": in_report,
+    }
+
+
+def test_a_name_with_thousands_of_digits_is_sorted(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "monday.zip", "w") as target:
+        for name in ("9" * 5000 + ".tif", "10.tif", "9.tif"):
+            target.writestr(name, b"")
+    assert [len(name) for name in answers(tmp_path / "monday.zip")] == [5, 6, 5004]

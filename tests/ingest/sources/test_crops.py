@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,8 @@ def bom(lines: list[str]) -> bytes:
         (None, "manifest_unreadable"),
         (b"file,case\na.png,1\n", "manifest_missing_column"),
         (b"name,cell\na.png,1\n", "manifest_missing_column"),
-        (b"file,cell\n\xff\xfe,1\n", "manifest_unreadable"),
+        (b"file,cell\n\x81,1\n", "manifest_unreadable"),
+        (b"file,cell,Cell\na.png,1,2\n", "manifest_duplicate_column"),
         (b'file,cell\n"a.png,1\n', "manifest_unreadable"),
     ],
 )
@@ -165,3 +167,22 @@ def test_neither_folder_nor_zip_is_refused(tmp_path: Path, content: bytes) -> No
     with pytest.raises(IngestError) as raised, open_collection(path):
         pass
     assert raised.value.reason == "not_a_collection"
+
+
+def test_files_that_are_no_images_are_counted(build: Build) -> None:
+    path = build({"a.png": b"x", "notes.txt": b"", "README": b"text", ".hidden": b"", "index.csv": b"file\na.png\n"})
+    with open_collection(path) as collection:
+        assert [crop.name for crop in collection.crops()] == ["a.png"]
+        assert sorted(file.kind for file in collection.passed_over) == [".txt", "hidden", "text"]
+
+
+def test_an_index_as_spreadsheets_save_it_is_read(build: Build) -> None:
+    lines = "sep=;\r\n FILE ;Cell Number;\r\ncell 1\\Ü.PNG;1;\r\nB.png;2;\r\n;;\r\n"
+    name = unicodedata.normalize("NFD", "cell 1/Ü.png")
+    path = build({name: b"x", "b.png": b"x", "index.csv": lines.encode("utf-16")})
+    assert listed(path, "cell_number") == [(name, "1"), ("b.png", "2")]
+
+
+def test_a_name_that_can_mean_two_files_is_rejected(build: Build) -> None:
+    path = build({"a.png": b"x", "A.PNG": b"x", "index.csv": b"file,cell\nA.png,1\na.png,2\n"})
+    assert listed(path, "cell") == [("A.png", "ambiguous_path"), ("a.png", "2"), ("A.PNG", "missing_cell")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_text_becomes_labels_and_defaults_fill_the_rest() -> None:
     values = {"case": " 24-7 ", "tissue": "", "captured_at": "2024-05-31", "priority": "Stat", "path": "a.tif"}
     labels = read_labels(values, Labels("other", lab="north", tissue="blood"))
     assert labels == Labels(
-        "24-7", lab="north", tissue="blood", captured_at=datetime(2024, 5, 31, tzinfo=UTC), priority=Priority.STAT
+        "24-7", lab="north", tissue="blood", captured_at=datetime(2024, 5, 31).astimezone(), priority=Priority.STAT
     )
 
 

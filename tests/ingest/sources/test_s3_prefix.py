@@ -9,8 +9,10 @@ import pytest
 
 from ingest.rejections import IngestError, Rejected
 from ingest.sources.base import Item
+from ingest.sources.content import PassedOver
 from ingest.sources.s3_prefix import S3PrefixSource
 from storage import StoreUnavailable
+from tests.support.unknown_files import ANSWERS, FILES, answer_by_name
 
 Open = Callable[..., S3PrefixSource]
 
@@ -38,7 +40,9 @@ def test_images_below_the_prefix_are_items_and_cases_are_folders(
     put("monday/A/1.tif", "monday/A/slide 2/ü.PNG", "monday/loose.tif", "monday2/other.tif", "monday.tif")
     put("monday/", "monday/notes.txt", "monday/.hidden/1.tif")
     source = open_prefix()
-    items = list(source.items())
+    answers = list(source.items())
+    assert [answer.kind for answer in answers if isinstance(answer, PassedOver)] == ["hidden", ".txt"]
+    items = [answer for answer in answers if isinstance(answer, Item)]
     assert (source.kind, source.source) == ("prefix", f"s3://{bucket}/monday")
     assert [(item.name, item.labels.case) for item in items if isinstance(item, Item)] == [
         ("A/1.tif", "A"),
@@ -110,3 +114,32 @@ def test_a_wrong_prefix_is_refused(bucket: str, s3_endpoint: str, url: str, reas
     with pytest.raises(IngestError) as caught:
         S3PrefixSource(url.format(bucket=bucket), endpoint_url=s3_endpoint).items()
     assert caught.value.reason == reason
+
+
+def answers(source: S3PrefixSource) -> dict[str, str]:
+    """Return the answers to every object."""
+    return answer_by_name(source.items())
+
+
+def test_objects_without_a_known_suffix_are_judged_by_their_content(
+    open_prefix: Open, bucket: str, s3_client: Any
+) -> None:
+    for name, data in FILES.items():
+        s3_client.put_object(Bucket=bucket, Key=f"monday/A/{name}", Body=data)
+    for name in ("monday/A/", "monday/folder.png/"):
+        s3_client.put_object(Bucket=bucket, Key=name, Body=b"")
+    assert answers(open_prefix()) == {f"A/{name}": answer for name, answer in ANSWERS.items()} | {
+        "folder.png/": "not_a_file"
+    }
+
+
+def test_reports_of_karyoflow_are_passed_over(open_prefix: Open, put: Callable[..., None]) -> None:
+    put("monday/out/karyograms/a.png", "monday/out/overlays/a.png", "monday/out/report.html", "monday/out/b.png")
+    put("monday/karyograms/a.png")
+    assert answers(open_prefix()) == {
+        "out/karyograms/a.png": "in a report of karyoflow",
+        "out/overlays/a.png": "in a report of karyoflow",
+        "out/report.html": ".html",
+        "out/b.png": "out",
+        "karyograms/a.png": "karyograms",
+    }
