@@ -14,6 +14,7 @@ from cli.options import AsJson, ImagesArgument, Lab
 from db import pipelines
 from ingest.batch import IngestSummary
 from ingest.batch import ingest as ingest_source
+from ingest.sources.content import describe_passed_over
 from ingest.sources.labels import Labels, read_label
 from ingest.sources.location import open_source
 from karyotyping.image.decode import Limits
@@ -37,7 +38,8 @@ def ingest(
     if as_json:
         print_json(summary.to_json())
     else:
-        err.print(f"{summary.describe()} (batch {summary.batch_id})", soft_wrap=True)
+        counts = f"{summary.describe()} (batch {summary.batch_id})"
+        err.print("; ".join(filter(None, (counts, describe_passed_over(summary.passed_over)))), soft_wrap=True)
         if summary.rejected:
             rows = [(item.name, item.reason, item.sentence) for item in summary.rejected]
             print_table("Rejected", ("file", "reason", "what it means"), rows)

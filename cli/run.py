@@ -126,7 +126,9 @@ def process(
 def print_outcome(outcome: RunOutcome) -> None:
     """Print the counts by state, and the reason of every file that was not analysed."""
     states = Counter(image.state for image in outcome.images)
-    err.print("; ".join([outcome.summary.describe(), *(f"{count} {state}" for state, count in sorted(states.items()))]))
+    counts = [outcome.summary.describe(), *(f"{count} {state}" for state, count in sorted(states.items()))]
+    passed_over = describe_passed_over(outcome.summary.passed_over)
+    err.print("; ".join(filter(None, (*counts, passed_over))), soft_wrap=True)
     problems = [(item.name, item.reason, item.sentence) for item in outcome.summary.rejected]
     problems += [
         (image.file_name, image.reason or image.state, image.sentence or "")

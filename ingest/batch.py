@@ -23,7 +23,7 @@ from ingest.folder_cases import FolderCases
 from ingest.rejections import CONFLICTS, Rejected
 from ingest.repository import Batch, ImageFacts, StoredImage, WriteResult, case_conflict
 from ingest.sources.base import Item, Source
-from ingest.sources.content import PassedOver, describe_passed_over, is_no_image
+from ingest.sources.content import PassedOver, is_no_image
 from karyotyping.image.decode import ImageRejected, Limits, decode
 from storage import ObjectStore, key_of, sha256_of
 
@@ -74,8 +74,7 @@ class IngestSummary:
 
     def describe(self) -> str:
         """Return the counts as text."""
-        counts = f"{self.new} new, {self.duplicate} known, {len(self.rejected)} rejected"
-        return "; ".join(filter(None, (counts, describe_passed_over(self.passed_over))))
+        return f"{self.new} new, {self.duplicate} known, {len(self.rejected)} rejected"
 
     @property
     def has_conflicts(self) -> bool:

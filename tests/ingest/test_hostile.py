@@ -24,6 +24,7 @@ from db.engine import SessionFactory
 from ingest.batch import ingest
 from ingest.printable import printable
 from ingest.sources.base import Source
+from ingest.sources.content import describe_passed_over
 from ingest.sources.folder import FolderSource
 from ingest.sources.labels import Labels
 from ingest.sources.location import open_source
@@ -302,7 +303,7 @@ def test_files_of_any_name_get_an_answer_from_every_source(
     assert {rejection.name: rejection.reason for rejection in summary.rejected} == unknown_files.REASONS
     assert summary.passed_over == {kind: n for kind, n in unknown_files.PASSED_OVER.items() if kind != "hidden"}
     assert summary.to_json()["passed_over"] == summary.passed_over
-    assert "9 files passed over: 2 text, 1 .db, " in summary.describe()
+    assert "9 files passed over: 2 text, 1 .db, " in describe_passed_over(summary.passed_over)
     assert not summary.found_nothing
     with session_factory() as session:
         assert set(session.scalars(select(schema.Image.file_name))) == set(unknown_files.IMAGES)
