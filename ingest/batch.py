@@ -78,7 +78,7 @@ class IngestSummary:
 
     @property
     def has_conflicts(self) -> bool:
-        """Whether a file contradicts what is known of its case or image, so that somebody must decide."""
+        """Whether a file contradicts a known case or image, so that somebody must decide."""
         return any(rejection.reason in CONFLICTS for rejection in self.rejected)
 
     def add(self, outcome: StoredImage | Rejected, result: WriteResult) -> str:
@@ -155,7 +155,7 @@ def ingest(
 
 
 def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Limits) -> StoredImage | Rejected:
-    """Read and check one file, and store its bytes unless an image row has them or its case is another's."""
+    """Read and check one file, and store its bytes if they are new and fit their case."""
     data = item.read(limits.max_bytes)
     if isinstance(data, Rejected):
         return data

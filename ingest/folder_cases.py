@@ -68,7 +68,7 @@ class KnownCase:
 
 
 def path_of(place: Place, name: str) -> str | None:
-    """Return the normalised path of the file ``name`` of a source; None for uploads, which have none.
+    """Return the normalised path of the file ``name`` of a source; None for uploads.
 
     Spellings of one name are one path. A manifest's paths start at its folder, so it is the same place as its folder.
     """
@@ -79,7 +79,7 @@ def path_of(place: Place, name: str) -> str | None:
 
 
 def folder_case(place: Place, name: str, labels: Labels) -> FolderCase | None:
-    """Return the case of the file ``name`` with its folder; None if the folder does not name the case."""
+    """Return the case of the file ``name`` with its folder; None if another name was given."""
     path = path_of(place, name)
     return FolderCase(labels.case, path.rpartition("/")[0]) if labels.case_from_folder and path is not None else None
 
@@ -130,7 +130,7 @@ class FolderCases:
         self._known: dict[str, KnownCase | None] = {}
 
     def checked(self, items: Iterable[Item | Other]) -> Iterator[Item | Rejected | Other]:
-        """Yield each of ``items`` once, or its rejection; undecided ones follow as soon as they are decided."""
+        """Yield each of ``items`` once, or its rejection; undecided ones follow when they are decided."""
         held: dict[FolderCase, list[Item]] = {}
         for item in items:
             case = folder_case(self._place, item.name, item.labels) if isinstance(item, Item) else None

@@ -192,7 +192,7 @@ class Batch:
         result.image_ids |= {image.sha256: by_sha256[image.sha256].id for _, image in result.stored()}
 
     def _enqueue(self, session: Session, cases: dict[str, _CaseRow], result: WriteResult) -> None:
-        """Enqueue missing analyses, and raise waiting ones of cases for which a higher priority was given."""
+        """Enqueue missing analyses, and raise waiting ones to the priority that was given."""
         by_priority: dict[Priority, set[int]] = {}
         given: dict[str, Priority] = {}
         for _, image in result.stored():
@@ -227,7 +227,7 @@ class Batch:
 
 
 def _lock_cases(session: Session, result: WriteResult) -> dict[str, _CaseRow]:
-    """Return the cases of the images by accession number, inserted for images that are not known, and locked."""
+    """Lock the cases of the images, inserted for new images; return them by accession number."""
     images = [image for _, image in result.stored()]
     known = set(session.scalars(select(Image.sha256).where(Image.sha256.in_({image.sha256 for image in images}))))
     missing = {image.labels.case for image in images if image.facts and image.sha256 not in known}
@@ -251,7 +251,7 @@ def _lock_cases(session: Session, result: WriteResult) -> dict[str, _CaseRow]:
 
 
 def case_conflict(session: Session, name: str, labels: Labels) -> Rejected | None:
-    """Return the rejection of the file ``name`` if its laboratory or tissue is not that of its case."""
+    """Return the rejection of a file whose laboratory or tissue is not that of its case."""
     row = session.execute(select(Case.lab, Case.tissue).where(Case.accession == labels.case)).mappings().first()
     return None if row is None else _add_labels(dict(row), name, labels, _CASE_LABELS)
 
@@ -282,7 +282,7 @@ def _refuse_image_labels(session: Session, result: WriteResult) -> None:
 
 
 def _add_labels(known: dict[str, Any], name: str, labels: Labels, columns: Sequence[str]) -> Rejected | None:
-    """Add ``labels`` to ``known``, or return the rejection of the file ``name`` if one is known to be another."""
+    """Add ``labels`` to ``known``, or return the rejection of a file with another label."""
     given = {column: value for column in columns if (value := getattr(labels, column)) is not None}
     for column, value in given.items():
         if known[column] not in (None, value):

@@ -22,7 +22,7 @@ class ReportFolderError(Exception):
 
 @contextmanager
 def claim_folder(folder: Path) -> Iterator[None]:
-    """Create the folder of a report if it is missing, and keep other runs out of it until the end.
+    """Create the folder of a report if it is missing, and keep other runs out until the end.
 
     A folder that was created and stays empty is removed.
 

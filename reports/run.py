@@ -156,7 +156,7 @@ def _reported(record: _Record, pictures: _Paths) -> ReportedImage:
 
 
 def _picture_paths(records: Sequence[_Record]) -> list[_Paths]:
-    """Return the paths of the pictures of each analysis, relative to the report; none is that of another."""
+    """Return the paths of the pictures of each analysis, relative to the report; all differ."""
     stems: set[str] = set()
     paths: list[_Paths] = []
     for image, case, analysis, _ in records:

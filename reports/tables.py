@@ -30,7 +30,7 @@ def write_csv_rows(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequen
 
 
 def as_text(cell: Any) -> Any:
-    """Return ``cell`` with an apostrophe before a text that a spreadsheet would run as a formula.
+    """Return ``cell``, with an apostrophe before a text that spreadsheets run as a formula.
 
     >>> as_text("=1+1"), as_text("46,XX"), as_text(-1)
     ("'=1+1", '46,XX', -1)

@@ -1,4 +1,4 @@
-"""Priorities: the waiting analyses of a case move to another queue, or to the lane of another laboratory."""
+"""Priorities: waiting analyses of a case move to another queue, or to another laboratory's lane."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RAISED = "least(analysis.priority, CAST(:priority AS smallint))"
 
 
 def _waiting(target: str) -> str:
-    """Return the SQL of the waiting analyses of a case, with ``target`` as the priority that they get."""
+    """Return the SQL of the analyses of a case that get the priority ``target``."""
     return f"""
         FROM karyo.analyses analysis
         JOIN karyo.images image ON image.id = analysis.image_id AND image.case_id = :case_id
@@ -62,7 +62,7 @@ _SET, _RAISE = _statements(_EXACT), _statements(_RAISED)
 
 
 def prioritise(session: Session, case_id: int, priority: Priority) -> int:
-    """Set the priority of the pending and queued analyses of a case; the number of those that had another.
+    """Set the priority of the pending and queued analyses of a case.
 
     Queued analyses become pending again, so that the broker gets them in their new order. A worker that still takes
     the former message leases what is queued by then, once.
@@ -71,12 +71,15 @@ def prioritise(session: Session, case_id: int, priority: Priority) -> int:
         session: an open transaction.
         case_id: the case.
         priority: of the analyses; those of workers go on.
+
+    Returns:
+        The number of analyses that had another priority.
     """
     return _move(session, _SET, case_id, priority)
 
 
 def raise_priority(session: Session, case_id: int, priority: Priority = Priority.BACKLOG) -> int:
-    """Raise waiting analyses of a case to ``priority``, and put them in the lane of the case's laboratory.
+    """Raise waiting analyses of a case, and put them in the lane of its laboratory.
 
     Args:
         session: an open transaction.

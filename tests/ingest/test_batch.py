@@ -31,7 +31,7 @@ def png(seed: int) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two cases of two and one images, one image in no sub-folder, and a copy of one in another case."""
+    """Two cases, one image in no sub-folder, and a copy of an image in another case."""
     root = tmp_path / "monday"
     for number, name in enumerate(["A/cell 10.png", "A/cell 9.png", "B/slide 2/cell 1.png", "loose.png"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)

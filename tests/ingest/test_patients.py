@@ -1,4 +1,4 @@
-"""Two patients are never one case: folders of one name, one image in two cases, labels that change, spellings."""
+"""Two patients are never one case, whatever the names of folders and cases are."""
 
 from __future__ import annotations
 
