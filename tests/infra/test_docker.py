@@ -67,7 +67,7 @@ def test_versions_have_one_home() -> None:
 
 def test_production_images_bring_no_embedded_servers() -> None:
     extras = {extra for file in FILES for extra in re.findall(r"'\.\[(.+?)\]'", file.read_text())}
-    assert extras == {"cpu,traces", "gpu,traces"}
+    assert extras == {"cpu,formats,traces", "gpu,formats,traces"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.suffix)
