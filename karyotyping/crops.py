@@ -80,7 +80,8 @@ def assemble_cell(crops: Sequence[ClassifiedCrop]) -> CellAnalysis:
     measured = [crop.measured for crop in crops]
     detections = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
     chromosomes = identify(detections, measured, [crop.prediction for crop in crops])
-    return CellAnalysis((0, 0), chromosomes, measure_crop_quality(chromosomes), cell_iscn(chromosomes))
+    quality = measure_crop_quality(chromosomes)
+    return CellAnalysis((0, 0), chromosomes, quality, cell_iscn(chromosomes, quality))
 
 
 def classify_cells(

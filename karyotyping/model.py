@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
@@ -131,19 +133,20 @@ class CellAnalysis:
     """H, W of the image."""
     chromosomes: tuple[Chromosome, ...]
     quality: Quality
-    iscn: str
-    """Karyotype of this cell, e.g. ``"47,XY,+21"``."""
+    iscn: str | None
+    """Karyotype of this cell, e.g. ``"47,XY,+21"``; None with the flag ``too_many``, as the image is no metaphase."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by stage, s."""
 
     @property
     def class_counts(self) -> dict[int, int]:
         """Copies by class id, without absent classes."""
-        counts: dict[int, int] = {}
-        for chromosome in self.chromosomes:
-            if chromosome.class_id is not None:
-                counts[chromosome.class_id] = counts.get(chromosome.class_id, 0) + 1
-        return counts
+        return count_classes(self.chromosomes)
+
+
+def count_classes(chromosomes: Iterable[Chromosome]) -> dict[int, int]:
+    """Return copies by class id, without absent classes and unidentified chromosomes."""
+    return dict(Counter(item.class_id for item in chromosomes if item.class_id is not None))
 
 
 class AnalysisError(Exception):

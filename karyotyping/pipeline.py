@@ -232,12 +232,8 @@ def _assemble_cell(
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
     detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
     chromosomes = identify(detections, measured, predictions)
-    return CellAnalysis(
-        shape=shape,
-        chromosomes=chromosomes,
-        quality=measure_quality(normalised, segmentation, chromosomes),
-        iscn=cell_iscn(chromosomes),
-    )
+    quality = measure_quality(normalised, segmentation, chromosomes)
+    return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality))
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -9,8 +9,9 @@ import numpy as np
 
 from karyotyping.arrays import Grey, Mask
 from karyotyping.image.normalise import Normalised
-from karyotyping.model import Chromosome, Quality, QualityFlag
+from karyotyping.model import Chromosome, Quality, QualityFlag, count_classes
 from karyotyping.nomenclature.classes import NORMAL_COUNT
+from karyotyping.nomenclature.iscn import is_polyploid
 from karyotyping.segmentation.result import Segmentation
 
 _COUNT_TOLERANCE = 6.0  # chromosomes; a deviation from the normal count by this lowers the score to 1/e
@@ -18,7 +19,8 @@ _SHARP_FOCUS = 0.12  # focus above which the score does not increase
 _MIN_FOCUS = 0.03  # below it: ``out_of_focus``
 _MIN_CONTRAST = 0.08  # below it: ``low_contrast``
 _MIN_CONFIDENCE = 0.35  # median class score 0..1, below it: ``unsure_classes``
-_MIN_COUNT, _MAX_COUNT = 35, 60  # chromosomes, outside of it: ``too_few``, ``too_many``
+_MIN_COUNT = 35  # chromosomes, below it: ``too_few``
+_MAX_COUNT = 50  # chromosomes, above it and not polyploid: ``too_many``
 _MIN_SPREAD = 2.0  # hull area over chromosome area, below it: ``crowded``
 
 
@@ -67,7 +69,7 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
     whole = float(np.mean([c.score for c in chromosomes])) if count else 0.0
     raised: dict[QualityFlag, bool] = {
         "too_few": count < _MIN_COUNT,
-        "too_many": count > _MAX_COUNT,
+        "too_many": count > _MAX_COUNT and not _is_polyploid(chromosomes),
         "unsure_classes": confidence < _MIN_CONFIDENCE,
     }
     complete = float(np.exp(-abs(count - NORMAL_COUNT) / _COUNT_TOLERANCE))
@@ -89,6 +91,11 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
         score=complete * whole * (0.5 + 0.5 * confidence),
         flags=frozenset(flag for flag, is_raised in raised.items() if is_raised),
     )
+
+
+def _is_polyploid(chromosomes: Sequence[Chromosome]) -> bool:
+    counts = count_classes(chromosomes)
+    return is_polyploid(counts, unidentified=len(chromosomes) - sum(counts.values()))
 
 
 def _foreground(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:

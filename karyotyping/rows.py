@@ -133,7 +133,7 @@ def cell_row(
 
     Args:
         file_name: name of the image.
-        iscn: its karyotype.
+        iscn: its karyotype; None if it is not called.
         qc: its row of table ``qc_metrics``.
         reason: reason of its rejection.
     """

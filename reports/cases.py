@@ -19,7 +19,14 @@ class CaseRow(TypedDict):
     cells: int | None
     modal_count: int | None
     iscn: str | None
+    """Empty if the case is not resolved."""
     pipeline: int
+    resolution: str | None
+    why: str | None
+    voters: int | None
+    karyotype_agreement: float | None
+    count_min: int | None
+    count_max: int | None
 
 
 CASE_COLUMNS = tuple(CaseRow.__annotations__)
@@ -41,6 +48,12 @@ def case_rows(session: Session, case_ids: Collection[int], pipeline_id: int) -> 
             "modal_count": result.modal_count,
             "iscn": result.iscn,
             "pipeline": result.pipeline_id,
+            "resolution": result.resolution,
+            "why": result.why,
+            "voters": result.voters,
+            "karyotype_agreement": result.karyotype_agreement,
+            "count_min": result.count_min,
+            "count_max": result.count_max,
         }
         for accession, result in session.execute(query)
     ]

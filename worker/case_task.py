@@ -47,7 +47,7 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
         if class_id is not None:
             counts[analysis_id][class_id] = copies
     summary = summarise(
-        CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score)
+        CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score, called=row.iscn is not None)
         for analysis_id, row in cells.items()
     )
     # The karyogram of a case is that of its best cell, which is in the store already.
@@ -61,13 +61,19 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
         image_count=image_count,
         cell_count=summary.cell_count,
         modal_count=summary.modal_count,
+        count_min=summary.count_min,
+        count_max=summary.count_max,
         iscn=summary.iscn,
+        resolution=summary.resolution,
+        why=summary.why,
+        voters=summary.voters,
+        karyotype_agreement=summary.karyotype_agreement,
     )
 
 
 def _done(stale: StaleCase) -> Any:
     return (
-        select(Analysis.id, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
+        select(Analysis.id, Analysis.iscn, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
         .join(Image, Image.id == Analysis.image_id)
         .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
         .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == State.DONE)

@@ -91,7 +91,7 @@ def write_case(
         stale: the case, and the revision that was summarised.
         summary: the whole summary as JSON.
         artefacts: object keys by name.
-        columns: ``image_count``, ``cell_count``, ``modal_count``, ``iscn``.
+        columns: values of further columns of ``case_results``, such as ``iscn`` and ``resolution``.
 
     Returns:
         Whether the summary was written; if not, a newer one is due.

@@ -44,7 +44,7 @@ class AnalysisResult:
 
     seconds: float
     """Computing time."""
-    iscn: str
+    iscn: str | None
     artefacts: Mapping[str, str]
     """Object keys by name."""
     chromosomes: Sequence[Mapping[str, Any]]

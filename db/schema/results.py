@@ -78,6 +78,10 @@ class CaseResult(Base):
     __tablename__ = "case_results"
     __table_args__ = (
         CheckConstraint(one_of("state", ("stale", "done")), name="state"),
+        CheckConstraint(one_of("resolution", ("resolved", "one_cell", "not_resolved")), name="resolution"),
+        CheckConstraint(
+            "iscn IS NULL OR (resolution IS NOT NULL AND resolution <> 'not_resolved')", name="iscn_is_resolved"
+        ),
         Index("ix_case_results_stale", "updated_at", postgresql_where=text("state = 'stale'")),
     )
 
@@ -92,7 +96,13 @@ class CaseResult(Base):
     image_count: Mapped[int | None]
     cell_count: Mapped[int | None]
     modal_count: Mapped[int | None] = mapped_column(SmallInteger)
-    iscn: Mapped[str | None]
+    count_min: Mapped[int | None] = mapped_column(SmallInteger, doc="Smallest chromosome count of a cell.")
+    count_max: Mapped[int | None] = mapped_column(SmallInteger, doc="Largest chromosome count of a cell.")
+    iscn: Mapped[str | None] = mapped_column(doc="Karyotype of the case; empty if it is not resolved.")
+    resolution: Mapped[str | None] = mapped_column(doc="How the cells make the karyotype, or that they do not.")
+    why: Mapped[str | None] = mapped_column(doc="Reason of the resolution, a sentence.")
+    voters: Mapped[int | None] = mapped_column(doc="Complete cells with the modal count.")
+    karyotype_agreement: Mapped[float | None] = mapped_column(doc="Share of the voters with exactly one karyotype.")
     summary: Mapped[dict[str, Any] | None] = mapped_column(
         doc="``karyotyping.case_summary.CaseSummary`` as JSON: count distribution, consensus copies, ranking of images."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from karyotyping.arrays import Mask
 from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.assignment import Assignment, assign
 from karyotyping.classification.prediction import Prediction
-from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, encode_mask
+from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, Quality, count_classes, encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
 
 _MIN_BEND = 1.3  # length over the distance between the tips; above it a chromosome has the flag ``bent``
@@ -59,10 +58,12 @@ def assign_cell(predictions: Sequence[Prediction]) -> tuple[Assignment, ...]:
     return assign([item.log_probabilities for item in predictions], [1.0 - item.unknown for item in predictions])
 
 
-def cell_iscn(chromosomes: Sequence[Chromosome]) -> str:
-    """Return the karyotype of a cell with these ``chromosomes`` in ISCN."""
-    counts = Counter(item.class_id for item in chromosomes if item.class_id is not None)
-    return format_iscn(counts, unidentified=len(chromosomes) - counts.total())
+def cell_iscn(chromosomes: Sequence[Chromosome], quality: Quality) -> str | None:
+    """Return the karyotype of a cell in ISCN; None if it has too many chromosomes for a metaphase."""
+    if "too_many" in quality.flags:
+        return None
+    counts = count_classes(chromosomes)
+    return format_iscn(counts, unidentified=len(chromosomes) - sum(counts.values()))
 
 
 def _chromosome(

@@ -12,8 +12,13 @@ from collections.abc import Mapping
 
 from karyotyping.nomenclature.classes import CLASS_NAMES, X, Y, class_name
 
+NOT_CALLED = "not called"
+"""Text in place of the karyotype of an image that is no metaphase."""
+
 _AUTOSOMES = range(1, X)
 _MAX_DIPLOID_COUNT, _MAX_TRIPLOID_COUNT = 57, 80  # chromosomes
+_MAX_DEPARTURES = 4  # copies gained and lost in a triploid or tetraploid cell, over all classes
+_POLYPLOID_COUNTS = (range(66, 73), range(88, 97))  # chromosomes of triploid and of tetraploid cells
 _NUMBER = re.compile(r"(\d{1,3})(?:<(\d)n>)?")
 _SEX = re.compile(r"X*Y*|\?")
 _CHANGE = re.compile(r"([+-])(\d{1,2}|X|Y)")
@@ -68,6 +73,25 @@ def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> d
     ploidy = _ploidy(sum(class_counts.values()) + unidentified)
     y_copies = min(class_counts.get(Y, 0), ploidy - 1)
     return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - y_copies, Y: y_copies}
+
+
+def is_polyploid(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:
+    """Return whether the copies are those of a triploid or tetraploid cell.
+
+    All chromosomes are identified, and at most four copies are gained or lost. Debris and several cells in one image
+    fill the classes unevenly.
+
+    Args:
+        class_counts: copies by class id in the cell.
+        unidentified: chromosomes without a class.
+
+    >>> is_polyploid(parse_iscn("69,XXY")), is_polyploid(parse_iscn("92<4n>,XXXXY,-1,-2,-3,+4,+5"))
+    (True, False)
+    """
+    if unidentified or not any(sum(class_counts.values()) in counts for counts in _POLYPLOID_COUNTS):
+        return False
+    usual = usual_copies(class_counts)
+    return sum(abs(class_counts.get(class_id, 0) - copies) for class_id, copies in usual.items()) <= _MAX_DEPARTURES
 
 
 def parse_iscn(text: str) -> dict[int, int]:

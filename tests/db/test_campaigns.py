@@ -26,7 +26,7 @@ def archive(laboratory: Any) -> Any:
     laboratory.images(3, "B-1", lab="south", banding="Q", microscope="m2")
     with laboratory.sessions.begin() as session:
         (stale,) = queue.stale_cases(session, 1, 60)
-        queue.write_case(session, stale, summary={}, artefacts={}, iscn="47,XX,+21", modal_count=47)
+        queue.write_case(session, stale, summary={}, artefacts={}, iscn="47,XX,+21", resolution="resolved")
         session.execute(text("UPDATE karyo.images SET created_at = '2020-01-01Z' WHERE id = 1"))
     return laboratory
 

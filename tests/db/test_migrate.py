@@ -90,3 +90,42 @@ def test_archive_batches_survive_a_downgrade_as_folders(empty_postgres_url: str)
     assert kinds == [("folder", "monday.zip")]
     upgrade(empty_postgres_url)
     check(empty_postgres_url)
+
+
+def test_karyotypes_without_a_resolution_are_removed_and_summarised_again(empty_postgres_url: str) -> None:
+    upgrade(empty_postgres_url, "0007")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            """
+            INSERT INTO karyo.pipelines (digest, name, document) VALUES ('d', 'p', '{}');
+            INSERT INTO karyo.pipeline_aliases (alias, pipeline_id) VALUES ('production', 1);
+            INSERT INTO karyo.cases (accession) VALUES ('A-1');
+            INSERT INTO karyo.lanes (priority, lab) SELECT priority, '' FROM karyo.queues WHERE priority = 2;
+            INSERT INTO karyo.images
+              (sha256, object_key, case_id, file_name, format, byte_count, width, height, bit_depth)
+            SELECT n, n, 1, n, 'PNG', 1, 1, 1, 8 FROM generate_series(1, 2) n;
+            INSERT INTO karyo.analyses
+              (image_id, pipeline_id, priority, lane_id, round, state, attempts, started_at, finished_at, iscn)
+            SELECT id, 1, 2, (SELECT min(id) FROM karyo.lanes), 0, 'done', 1, now(), now(), 'count' || id
+            FROM karyo.images;
+            INSERT INTO karyo.qc_metrics
+            SELECT id, 45 * id, 'dark_on_light', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}' FROM karyo.analyses;
+            INSERT INTO karyo.case_results (case_id, pipeline_id, state, iscn, modal_count, summary, sent_at)
+            VALUES (1, 1, 'done', '91<4n>,XXXYYY', 91, '{}', now());
+            """
+        )
+    upgrade(empty_postgres_url)
+    check(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        cells = connection.execute("SELECT iscn FROM karyo.analyses ORDER BY image_id").fetchall()
+        cases = connection.execute("SELECT state, revision, iscn, sent_at FROM karyo.case_results").fetchall()
+        reported = connection.execute("SELECT summary, iscn, result_in_production FROM reporting.case_status")
+        assert cells == [("count1",), (None,)]
+        assert cases == [("stale", 2, None, None)]
+        assert reported.fetchall() == [("stale", None, True)]
+    downgrade(empty_postgres_url, "0007")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT summary, iscn FROM reporting.case_status").fetchall() == [("stale", None)]
+        granted = "SELECT has_table_privilege('karyo_reporting', 'reporting.case_status', 'SELECT')"
+        assert connection.execute(granted).fetchall() == [(True,)]
+    upgrade(empty_postgres_url)

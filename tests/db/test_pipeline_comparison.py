@@ -70,7 +70,7 @@ def compared(laboratory: Any) -> tuple[int, int]:
     with laboratory.sessions.begin() as session:
         for stale in queue.stale_cases(session, 10, 60):
             iscn = summaries["A-1" if stale.case_id == 1 else "B-1", stale.pipeline_id]
-            queue.write_case(session, stale, summary={}, artefacts={}, iscn=iscn, modal_count=46)
+            queue.write_case(session, stale, summary={}, artefacts={}, iscn=iscn, resolution="resolved")
     return first, second
 
 

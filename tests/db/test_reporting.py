@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from db import queue, reporting
 from db.engine import SessionFactory
 from db.migrate import downgrade, upgrade
-from db.schema import Base, IngestBatch, Rejection
+from db.schema import Base, Case, Image, IngestBatch, Priority, Rejection
 
 VIEWS = ["backlog", "case_status", "failures_by_reason", "image_quality", "throughput", "throughput_daily"]
 
@@ -108,17 +108,63 @@ def test_case_status_counts_states(busy: Any) -> None:
     for leased in busy.leased(1):
         busy.begin(leased)
         busy.finish(leased)
-    with busy.sessions.begin() as session:
-        (due,) = queue.stale_cases(session, 1, 60)
-        queue.write_case(session, due, summary={}, artefacts={}, iscn="46,XX", modal_count=46, cell_count=3)
+    headline = {
+        "iscn": "46,XX",
+        "modal_count": 46,
+        "resolution": "resolved",
+        "why": "2 of 3 cells with 46 chromosomes agree exactly.",
+        "voters": 3,
+        "karyotype_agreement": 0.75,
+        "count_min": 44,
+        "count_max": 47,
+    }
+    summarise(busy, cell_count=4, **headline)
     (row,) = report(busy, "case_status", accession="A-1")
-    assert (row["summary"], row["iscn"], row["modal_count"], row["cells"], row["done"]) == (
-        "current",
-        "46,XX",
-        46,
-        3,
-        3,
-    )
+    assert {name: row[name] for name in headline} == headline
+    assert (row["summary"], row["cells"], row["done"]) == ("current", 4, 3)
+    assert (row["result_pipeline"], row["result_pipeline_digest"]) == (row["pipeline"], row["pipeline_digest"])
+    assert row["result_in_production"] is True
+
+
+def summarise(laboratory: Any, **columns: Any) -> None:
+    with laboratory.sessions.begin() as session:
+        (due,) = queue.stale_cases(session, 1, 60)
+        queue.write_case(session, due, summary={}, artefacts={}, **columns)
+
+
+def test_case_status_keeps_the_last_result_until_the_pipeline_in_production_has_one(busy: Any) -> None:
+    for leased in busy.leased(1):
+        busy.begin(leased)
+        busy.finish(leased)
+    summarise(busy, iscn="46,XX", resolution="resolved")
+    promoted = busy.pipeline("better", alias="production")
+    (row,) = report(busy, "case_status", accession="A-1")
+    assert (row["pipeline"], row["not_requested"], row["iscn"]) == ("better", 4, "46,XX")
+    assert (row["result_pipeline"], row["result_in_production"], row["summary"]) == ("stream", False, "stale")
+    assert row["result_pipeline_digest"] != row["pipeline_digest"]
+
+    with busy.sessions.begin() as session:
+        images = session.scalars(select(Image.id).join(Case).where(Case.accession == "A-1")).all()
+        queue.enqueue(session, images[:1], promoted, Priority.ROUTINE)
+    (leased,) = busy.leased(1)
+    busy.begin(leased)
+    busy.finish(leased)
+    (row,) = report(busy, "case_status", accession="A-1")
+    assert (row["done"], row["iscn"], row["result_pipeline"]) == (1, "46,XX", "stream")
+
+    summarise(busy, resolution="not_resolved", why="The only complete cell has quality 0.42, and 0.7 is needed.")
+    (row,) = report(busy, "case_status", accession="A-1")
+    assert (row["iscn"], row["resolution"], row["summary"]) == (None, "not_resolved", "current")
+    assert (row["result_pipeline"], row["result_in_production"]) == ("better", True)
+
+
+def test_a_karyotype_without_a_resolution_is_refused(busy: Any) -> None:
+    for resolution in (None, "not_resolved"):
+        for leased in busy.leased(1):
+            busy.begin(leased)
+            busy.finish(leased)
+        with pytest.raises(IntegrityError, match="iscn_is_resolved"):
+            summarise(busy, iscn="46,XX", resolution=resolution)
 
 
 def test_image_quality_lists_done_images(busy: Any) -> None:

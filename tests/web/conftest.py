@@ -119,6 +119,12 @@ def analysed(session_factory: SessionFactory, store: DirectoryStore, pipeline_id
                 cell_count=2,
                 modal_count=47,
                 iscn="47,XY,+21",
+                resolution="resolved",
+                why="2 of 2 cells with 47 chromosomes agree exactly.",
+                voters=2,
+                karyotype_agreement=1.0,
+                count_min=46,
+                count_max=47,
                 summary={"count_distribution": {"46": 1, "47": 2}},
             )
         )

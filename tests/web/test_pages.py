@@ -16,9 +16,10 @@ from urllib.request import urlopen
 import pytest
 import uvicorn
 from markupsafe import escape
+from sqlalchemy import update
 
 from db.engine import SessionFactory
-from db.schema import Case
+from db.schema import Analysis, Case, CaseResult, QcMetrics
 from tests.support.web import Open
 
 
@@ -48,7 +49,7 @@ def test_pages_show_a_case_with_the_best_image_first(open_app: Open, analysed: l
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """Serve the application, and yield its address: the test client decodes a path twice, a server once."""
+    """Serve the application at an address; the test client would decode a path twice."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -94,3 +95,53 @@ def test_a_case_is_found_by_every_spelling(open_app: Open, session_factory: Sess
             session.add(Case(accession=decomposed))  # as an earlier version recorded it
         assert client.get(f"/api/v1/cases/{quote(decomposed)}").json()["accession"] == decomposed
         assert client.get(f"/api/v1/cases/{quote(composed)}").json()["accession"] == composed
+
+
+def test_pages_show_how_far_the_cells_agree(open_app: Open, analysed: list[int]) -> None:
+    with open_app() as client:
+        pages = [client.get("/").text, client.get("/cases/A/slide%201").text]
+    for page in pages:
+        assert '<strong class="karyotype">47,XY,+21</strong>' in page
+        assert "2 of 2 cells with 47 chromosomes agree exactly." in page
+        assert "100 % of 2" in page
+        assert "46–47" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (
+            {"resolution": "one_cell", "voters": 1, "why": "The case has one cell."},
+            '47,XY,+21 <span class="tag">one cell</span>',
+        ),
+        (
+            {"iscn": None, "resolution": "not_resolved", "karyotype_agreement": 0.5, "why": "Cells disagree."},
+            '<span class="muted">not resolved</span>',
+        ),
+    ],
+)
+def test_pages_mark_one_cell_and_what_is_not_resolved(
+    open_app: Open, analysed: list[int], session_factory: SessionFactory, values: dict[str, object], shown: str
+) -> None:
+    with session_factory.begin() as session:
+        session.execute(update(CaseResult).values(values))
+    with open_app() as client:
+        pages = [client.get("/").text, client.get("/cases/A/slide%201").text]
+    for page in pages:
+        assert shown in page
+        assert str(values["why"]) in page
+        assert '<strong class="karyotype">' not in page
+
+
+def test_an_image_that_is_no_metaphase_is_not_called(
+    open_app: Open, analysed: list[int], session_factory: SessionFactory
+) -> None:
+    with session_factory.begin() as session:
+        session.execute(update(Analysis).where(Analysis.id == analysed[0]).values(iscn=None))
+        session.execute(update(QcMetrics).where(QcMetrics.analysis_id == analysed[0]).values(flags=["too_many"]))
+    with open_app() as client:
+        page = client.get("/cases/A/slide%201").text
+        (_, image, _) = client.get("/api/v1/cases/A/slide 1").json()["images"]
+    assert '<span class="muted">not called</span> · 47 chromosomes' in page
+    assert "too many" in page
+    assert (image["iscn"], image["flags"], image["chromosome_count"]) == (None, ["too_many"], 47)

@@ -5,97 +5,112 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, case, func, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session, aliased, defer
 
 from db.accessions import names_case
 from db.pipelines import production_pipeline
 from db.schema import Analysis, Case, CaseResult, Image, Pipeline, QcMetrics
-from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultView, PipelineReference
+from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultView, Headline, PipelineReference
 
 
 def list_cases(session: Session, limit: int, before: int | None = None) -> list[CaseListEntry]:
-    """Return cases, the latest first, each with its result.
-
-    The result is that of the production pipeline, else of the latest one.
+    """Return cases, the latest first, each with its last result.
 
     Args:
         session: An open session.
         limit: Largest number of cases.
         before: Only cases with a smaller ``id``: that of the last case on the previous page.
     """
-    result = _result_of_case().where(CaseResult.case_id == Case.id).correlate(Case).lateral()
     images = select(func.count()).where(Image.case_id == Case.id).correlate(Case).scalar_subquery()
     query = (
-        select(Case.id, Case.accession, Case.tissue, Case.created_at, images.label("images"), *result.c)
-        .outerjoin(result, true())
+        _cases_with_results(images.label("images"))
+        .options(defer(CaseResult.summary), defer(CaseResult.artefacts))
         .order_by(Case.id.desc())
         .limit(limit)
     )
     if before is not None:
         query = query.where(Case.id < before)
+    production = session.scalar(production_pipeline())
     return [
         CaseListEntry(
-            id=row.id,
-            accession=row.accession,
-            tissue=row.tissue,
-            created_at=row.created_at,
-            images=row.images,
-            state=row.state or "waiting",
-            iscn=row.iscn,
-            modal_count=row.modal_count,
-            cells=row.cell_count,
+            id=record.id,
+            accession=record.accession,
+            tissue=record.tissue,
+            created_at=record.created_at,
+            images=count,
+            state=result.state if result else "waiting",
+            pipeline=_reference(pipeline, production),
+            **_headline(result),
         )
-        for row in session.execute(query)
+        for record, result, pipeline, count in session.execute(query)
     ]
 
 
 def case_detail(session: Session, accession: str) -> CaseDetail | None:
     """Return the case that ``accession`` names with its images, the best quality first; None if there is none."""
-    record = session.scalar(select(Case).where(names_case(accession)))
-    if record is None:
+    row = session.execute(_cases_with_results().where(names_case(accession))).first()
+    if row is None:
         return None
-    result = session.execute(_result_of_case().where(CaseResult.case_id == record.id)).mappings().first()
-    pipeline_id = result["pipeline_id"] if result else session.scalar(production_pipeline())
-    pipeline = session.get(Pipeline, pipeline_id) if pipeline_id is not None else None
+    record, result, pipeline = row
+    production = session.scalar(production_pipeline())
+    if pipeline is None and production is not None:
+        pipeline = session.get(Pipeline, production)
     return CaseDetail(
         accession=record.accession,
         lab=record.lab,
         tissue=record.tissue,
         created_at=record.created_at,
-        pipeline=PipelineReference(name=pipeline.name, digest=pipeline.digest) if pipeline else None,
+        pipeline=_reference(pipeline, production),
         result=_result_view(result) if result else None,
-        images=list(_images(session, record.id, pipeline_id)),
+        images=list(_images(session, record.id, pipeline.id if pipeline else None)),
     )
 
 
-def _result_of_case() -> Select[Any]:
-    """Return the query for the result to show; the caller restricts it to one case."""
-    production = production_pipeline().scalar_subquery()
-    return (
-        select(
-            CaseResult.case_id,
-            CaseResult.pipeline_id,
-            CaseResult.state,
-            CaseResult.iscn,
-            CaseResult.modal_count,
-            CaseResult.cell_count,
-            CaseResult.summary,
-            CaseResult.artefacts,
+def _cases_with_results(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Return the query for cases, each with its last result and the pipeline of that, and with ``columns``.
+
+    A summary of the production pipeline comes first, then the latest summary of another.
+    """
+    candidate = aliased(CaseResult)
+    shown = (
+        select(candidate.pipeline_id)
+        .where(candidate.case_id == Case.id)
+        .order_by(
+            candidate.summary.is_(None),
+            case((candidate.pipeline_id == production_pipeline().scalar_subquery(), 0), else_=1),
+            candidate.updated_at.desc(),
         )
-        .order_by(case((CaseResult.pipeline_id == production, 0), else_=1), CaseResult.updated_at.desc())
         .limit(1)
+        .correlate(Case)
+        .scalar_subquery()
+    )
+    return (
+        select(Case, CaseResult, Pipeline, *columns)
+        .select_from(Case)
+        .outerjoin(CaseResult, (CaseResult.case_id == Case.id) & (CaseResult.pipeline_id == shown))
+        .outerjoin(Pipeline, Pipeline.id == CaseResult.pipeline_id)
     )
 
 
-def _result_view(row: RowMapping) -> CaseResultView:
+def _reference(pipeline: Pipeline | None, production: int | None) -> PipelineReference | None:
+    if pipeline is None:
+        return None
+    return PipelineReference(name=pipeline.name, digest=pipeline.digest, in_production=pipeline.id == production)
+
+
+def _headline(result: CaseResult | None) -> dict[str, Any]:
+    """Return the fields of ``Headline``."""
+    fields = {name: getattr(result, name, None) for name in Headline.model_fields}
+    return fields | {"cells": result.cell_count if result else None}
+
+
+def _result_view(result: CaseResult) -> CaseResultView:
     return CaseResultView(
-        state=row["state"],
-        iscn=row["iscn"],
-        modal_count=row["modal_count"],
-        cells=row["cell_count"],
-        summary=row["summary"],
-        artefacts=sorted(row["artefacts"] or {}),
+        state=result.state,
+        summary=result.summary,
+        artefacts=sorted(result.artefacts or {}),
+        **_headline(result),
     )
 
 

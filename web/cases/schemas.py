@@ -12,8 +12,39 @@ from db.schema import State
 from web.schemas import Schema
 
 
-class CaseListEntry(Schema):
-    """A case and the result of the production pipeline, else of the latest one."""
+class PipelineReference(Schema):
+    """The pipeline version that a result is from."""
+
+    name: str
+    digest: str
+    in_production: bool
+    """Whether it analyses new images; if not, the case has no result of the one that does."""
+
+
+class Headline(Schema):
+    """The karyotype of a case, and how far its cells agree."""
+
+    iscn: str | None
+    """None if the case is not resolved."""
+    resolution: Literal["resolved", "one_cell", "not_resolved"] | None
+    """None before the first summary."""
+    why: str | None
+    """Reason of the resolution, a sentence."""
+    modal_count: int | None
+    voters: int | None
+    """Complete cells with the modal count."""
+    karyotype_agreement: float | None
+    """Share of the voters with exactly one karyotype, 0..1."""
+    count_min: int | None
+    """Smallest chromosome count of a cell."""
+    count_max: int | None
+    """Largest chromosome count of a cell."""
+    cells: int | None
+    """Cells that the result counts."""
+
+
+class CaseListEntry(Headline):
+    """A case and its last result: that of the production pipeline, as soon as there is one."""
 
     id: int
     accession: str
@@ -23,17 +54,8 @@ class CaseListEntry(Schema):
     """Images of the case, analysed or not."""
     state: Literal["waiting", "stale", "done"]
     """``waiting`` for the first result, ``stale`` until the next summary."""
-    iscn: str | None
-    modal_count: int | None
-    cells: int | None
-    """Cells that the result counts."""
-
-
-class PipelineReference(Schema):
-    """The pipeline version that a result is from."""
-
-    name: str
-    digest: str
+    pipeline: PipelineReference | None
+    """The pipeline of the result."""
 
 
 class CloneCount(TypedDict):
@@ -49,7 +71,14 @@ class SummaryDocument(TypedDict, total=False):
 
     cell_count: int
     modal_count: int | None
+    tied_counts: list[int]
     iscn: str | None
+    resolution: str
+    why: str
+    voters: int
+    karyotype_agreement: float | None
+    count_min: int | None
+    count_max: int | None
     count_distribution: dict[str, int]
     consensus: dict[str, int]
     agreement: dict[str, float]
@@ -57,13 +86,10 @@ class SummaryDocument(TypedDict, total=False):
     mosaic_hint: list[CloneCount]
 
 
-class CaseResultView(Schema):
+class CaseResultView(Headline):
     """The result of a case."""
 
     state: Literal["stale", "done"]
-    iscn: str | None
-    modal_count: int | None
-    cells: int | None
     summary: SummaryDocument | None
     artefacts: list[str]
     """Names of artefacts of the case."""
@@ -77,6 +103,7 @@ class CaseImage(Schema):
     analysis_id: int | None
     state: State | Literal["not analysed"]
     iscn: str | None
+    """None if the image is no metaphase."""
     reason: str | None
     """Name of the reason for which the analysis ended badly."""
     error: str | None
@@ -97,5 +124,6 @@ class CaseDetail(Schema):
     tissue: str | None
     created_at: datetime
     pipeline: PipelineReference | None
+    """The pipeline of the result, else the one in production."""
     result: CaseResultView | None
     images: list[CaseImage]

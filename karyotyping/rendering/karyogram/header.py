@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from karyotyping.model import CellAnalysis
+from karyotyping.nomenclature.iscn import NOT_CALLED
 from karyotyping.rendering.karyogram.page import Anchor, Marks, Stroke, Text, Tone
 from karyotyping.rendering.karyogram.text import wrap
 
@@ -39,7 +40,7 @@ def header(cell: CellAnalysis, title: str, to_check: int, edges: tuple[int, int]
     if len(titles) > _MAX_TITLE_LINES:
         titles[_MAX_TITLE_LINES - 1 :] = [titles[_MAX_TITLE_LINES - 1][:-3] + "..."]
     title_texts, y = _column(titles, (left, _TOP), _TITLE_SIZE, "secondary")
-    iscn_texts, y = _column(wrap(cell.iscn, _ISCN_SIZE, width), (left, y + 12), _ISCN_SIZE, "primary")
+    iscn_texts, y = _column(wrap(cell.iscn or NOT_CALLED, _ISCN_SIZE, width), (left, y + 12), _ISCN_SIZE, "primary")
     facts = [f"{len(cell.chromosomes)} chromosomes", f"quality {cell.quality.score:.2f}"]
     flags = ", ".join(sorted(flag.replace("_", " ") for flag in cell.quality.flags))
     fact_texts: list[Text] = []

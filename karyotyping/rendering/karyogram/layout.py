@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from karyotyping.model import CellAnalysis, Chromosome
 from karyotyping.nomenclature.classes import X, Y, class_name
 from karyotyping.nomenclature.ideogram import centromere_index
-from karyotyping.nomenclature.iscn import usual_copies
+from karyotyping.nomenclature.iscn import NOT_CALLED, usual_copies
 from karyotyping.rendering.karyogram.alignment import AlignedChromosome, PageScale, align, page_scale
 from karyotyping.rendering.karyogram.header import footer, header
 from karyotyping.rendering.karyogram.homologs import order_homologs
@@ -108,7 +108,7 @@ def compose(cell: CellAnalysis, title: str) -> Page:
         slots.append(_unidentified_slot(row_seats, len(unidentified), lines))
         top = lines.bottom + _UNIDENTIFIED_HEIGHT + _ROW_GAP
     end = footer(legend(cell.chromosomes, any(slot.missing for slot in slots)), edges, top - _ROW_GAP)
-    summary = f"{cell.iscn}, {len(cell.chromosomes)} chromosomes, {to_check} of them of an unsure class."
+    summary = f"{cell.iscn or NOT_CALLED}, {len(cell.chromosomes)} chromosomes, {to_check} of them of an unsure class."
     return Page(width, end.bottom, title, summary, tuple(slots), merge_marks([*marks, end.marks]))
 
 

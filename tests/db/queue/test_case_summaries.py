@@ -20,7 +20,7 @@ def stale(laboratory: Any, resend_seconds: float = 60.0) -> list[queue.StaleCase
 
 def write(laboratory: Any, one: queue.StaleCase, iscn: str = "46,XX") -> bool:
     with laboratory.sessions.begin() as session:
-        return queue.write_case(session, one, summary={"iscn": iscn}, artefacts={}, iscn=iscn, modal_count=46)
+        return queue.write_case(session, one, summary={"iscn": iscn}, artefacts={}, iscn=iscn, resolution="resolved")
 
 
 def test_a_case_is_summarised_when_its_last_image_has_ended(laboratory: Any) -> None:
