@@ -65,7 +65,9 @@ def open_services(*, workers: int = 0) -> Iterator[Services]:
     from cli.shipped_pipeline import promote_unless_chosen  # noqa: PLC0415 - a configured command needs
     from embedded import EmbeddedStack  # noqa: PLC0415 - neither the science nor a stack
 
-    with EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack:
-        with closing(connect(stack.settings, stack.check)) as services:
-            promote_unless_chosen(services.sessions)
-            yield services
+    with (
+        EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack,
+        closing(connect(stack.settings, stack.check)) as services,
+    ):
+        promote_unless_chosen(services.sessions)
+        yield services

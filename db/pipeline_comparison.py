@@ -61,10 +61,11 @@ class Agreement:
     equal_count: int
     """Images with the same number of chromosomes."""
     equal_karyotype: int
-    """Images with the same karyotype."""
+    """Images with the same karyotype, or without one in both results."""
     cases: int
     """Cases of these images with a current summary of both pipelines."""
     equal_case_karyotype: int
+    """Cases with the same karyotype, or without one in both summaries."""
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:

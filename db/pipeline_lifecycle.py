@@ -40,7 +40,9 @@ def current(session: Session) -> Pipeline | None:
 
 
 def promote(session: Session, pipeline_id: int, *, actor: str, because: str | None = None) -> Promotion:
-    """Point ``production`` to a pipeline and record the change; nothing is recorded if it points there already.
+    """Point ``production`` to a pipeline and record the change.
+
+    Nothing is recorded if it points there already.
 
     Args:
         session: an open transaction.

@@ -92,7 +92,7 @@ def resolve(session: Session, name: str, *, allow_retired: bool = False) -> Pipe
     Args:
         session: an open transaction.
         name: alias, name, or at least ``MIN_DIGEST_PREFIX`` characters of a digest.
-        allow_retired: return a retired pipeline too, if its digest is given.
+        allow_retired: return a retired pipeline too, to compare or restore it.
 
     Raises:
         RetiredPipeline: the pipeline is retired.
@@ -106,20 +106,19 @@ def resolve(session: Session, name: str, *, allow_retired: bool = False) -> Pipe
     by_name = [pipeline for pipeline in usable if pipeline.name == name]
     is_prefix = len(name) >= MIN_DIGEST_PREFIX
     by_digest = [pipeline for pipeline in every if is_prefix and pipeline.digest.startswith(name)]
-    candidates = by_name or by_digest or [pipeline for pipeline in every if pipeline.name == name][:1]
-    if len(candidates) > 1:
+    candidates = by_name or by_digest or [pipeline for pipeline in every if pipeline.name == name]
+    if len(candidates) > 1 and (by_name or by_digest or allow_retired):
         advice = (
             f"have the name {name!r}; give the first characters of a digest"
-            if by_name
+            if by_name or not by_digest
             else f"have a digest that starts with {name}; give more of it"
         )
         listing = ", ".join(label(pipeline, len(name) + SHORT_DIGEST) for pipeline in candidates)
         raise UnknownPipeline(f"{len(candidates)} pipelines {advice}: {listing}")
     if candidates:
-        (pipeline,) = candidates
-        if pipeline.retired_at is not None and not (allow_retired and by_digest):
-            raise RetiredPipeline(pipeline)
-        return pipeline
+        if candidates[0].retired_at is not None and not allow_retired:
+            raise RetiredPipeline(candidates[0])
+        return candidates[0]
     aliases = session.scalars(select(PipelineAlias.alias).order_by(PipelineAlias.alias))
     listing = ", ".join([*aliases, *map(label, usable)])
     known = listing or "none yet; `karyo models promote` registers the shipped one"

@@ -84,7 +84,7 @@ def list_all(session: Session) -> Sequence[Schedule]:
 
 
 def current_problem(session: Session, schedule: Schedule) -> str | None:
-    """Return why the schedule failed when last due, or why it would fail now, such as on a retired pipeline."""
+    """Return why the schedule failed when last due, or why its pipeline cannot be used now."""
     try:
         pipelines.resolve(session, schedule.pipeline)
     except pipelines.UnknownPipeline as problem:

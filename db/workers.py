@@ -80,7 +80,7 @@ def count_processes(session: Session) -> int:
 
 
 def any_can_run(session: Session, document: Mapping[str, Any]) -> bool:
-    """Return whether an active worker has the code version and every network of a pipeline document."""
+    """Return whether an active worker has the code version and networks of a pipeline document."""
     suitable = select(Worker.name).where(
         seconds_since(Worker.seen_at) < HEARTBEAT_TIMEOUT_SECONDS,
         Worker.code_version == document["code_version"],

@@ -1,4 +1,4 @@
-"""``karyo models``: register, list, compare, promote, rollback and retire on a real database."""
+"""``karyo models``: the life of a pipeline on a real database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from cli.main import main
 from db import audit, pipelines, schedules, workers
 from db import pipeline_lifecycle as lifecycle
 from db.engine import SessionFactory
-from db.schema import Pipeline
 from karyotyping.pipeline import Pipeline as RunnablePipeline
 from models import registry
 
@@ -188,9 +187,9 @@ def test_retired_pipelines_are_refused_by_name_and_can_return(karyo: Karyo, sess
         assert "is retired since" in karyo("models", *words, code=1)[1]
     assert "is retired since" in karyo("models", "register", "--classifier", "geometric")[1]
 
-    with session_factory() as session:
-        digest = session.get_one(Pipeline, 2).digest
-    assert "can be chosen again" in karyo("models", "retire", digest[:12], "--undo")[1]
+    compared = json.loads(karyo("models", "compare", "geometric", "production", "--json")[0])
+    assert [end["name"] for end in compared["pipelines"]] == ["geometric", "embedding"]
+    assert "can be chosen again" in karyo("models", "retire", "geometric", "--undo")[1]
     karyo("models", "promote", "geometric")
 
 

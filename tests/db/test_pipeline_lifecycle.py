@@ -17,7 +17,7 @@ Ids = list[int]
 
 @pytest.fixture
 def ids(laboratory: Any) -> Ids:
-    """Three pipelines; the first was put in production without an event, as before the audit trail."""
+    """Three pipelines; the first is in production without an audit event."""
     return [laboratory.pipeline(name, alias="production" if name == "a" else None) for name in "abc"]
 
 
