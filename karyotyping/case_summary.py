@@ -292,8 +292,8 @@ def _objection(voting: Sequence[CellSummary], consensus: Consensus, tied_counts:
     """Return why a case is not resolved, a sentence; None if it is."""
     count = consensus.count
     if tied_counts:
-        others = " and ".join(map(str, tied_counts))
-        return f"Counts are tied: {count} and {others} chromosomes occur in {_cells(consensus.voters)} each."
+        counts = ", ".join(map(str, (count, *tied_counts[:-1])))
+        return f"Counts are tied: {counts} and {tied_counts[-1]} chromosomes, in {_cells(consensus.voters)} each."
     if consensus.unidentified:
         return f"No cell with {count} chromosomes has all of them identified."
     if len(voting) == 1:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from karyotyping.nomenclature.classes import X, Y
-from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
+from karyotyping.nomenclature.iscn import format_iscn, is_polyploid, parse_iscn
 
 AUTOSOMES = dict.fromkeys(range(1, 23), 2)
 
@@ -87,3 +87,26 @@ def test_the_error_names_the_fault_of_a_karyotype(text: str, message: str) -> No
 def test_invalid_counts_are_rejected(counts: dict[int, int]) -> None:
     with pytest.raises(ValueError, match="make no karyotype"):
         format_iscn(counts)
+
+
+@pytest.mark.parametrize(
+    "iscn", ["69,XXX", "69,XXY", "69,XYY", "71<3n>,XXY,+4,+9", "92,XXYY", "92,XXXX", "90<4n>,XXXX,-3,-7"]
+)
+def test_triploid_and_tetraploid_cells_are_polyploid(iscn: str) -> None:
+    assert is_polyploid(parse_iscn(iscn))
+    assert not is_polyploid(parse_iscn(iscn), unidentified=1)
+
+
+@pytest.mark.parametrize(
+    "iscn",
+    [
+        "46,XX",
+        "54,XX,+4,+6,+10,+14,+17,+18,+21,+21",
+        "61<3n>,XX,-1,-2,-3,-4,-5,-6,-7",
+        "69<3n>,XXX,+1,+2,+3,-4,-5,-6",
+        "91<4n>,XXXYYY,-1,-2,-3",
+        "100<4n>,XXXX,+1,+2,+3,+4,+5,+6,+7,+8",
+    ],
+)
+def test_other_counts_and_unbalanced_classes_are_not_polyploid(iscn: str) -> None:
+    assert not is_polyploid(parse_iscn(iscn))

@@ -165,6 +165,14 @@ def test_the_header_has_title_karyotype_count_and_quality(pairs: list[Chromosome
         assert text in header
 
 
+def test_an_image_that_is_no_metaphase_has_a_header_without_a_karyotype(
+    pairs: list[Chromosome], cell: MakeCell
+) -> None:
+    page = compose(cell(pairs * 2, iscn=None), "tangle")
+    assert "not called" in page_text(page)
+    assert page.summary.startswith("not called, 92 chromosomes,")
+
+
 @pytest.mark.parametrize("title", ["word " * 200, "x" * 3000, "a\nb\x00c", ""])
 def test_long_titles_are_truncated_but_not_karyotypes(pairs: list[Chromosome], cell: MakeCell, title: str) -> None:
     iscn = "80,XY," + ",".join(f"+{n}" for n in range(1, 23)) + ",+12mar"
