@@ -44,7 +44,11 @@ def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Ser
     patience = Patience(settings.lease_seconds, lambda notice: err.print(notice, markup=False, soft_wrap=True))
     engine = make_engine(str(settings.database_url), patience=patience)
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
-    check_version(engine)
+    try:
+        check_version(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return Services(settings, make_sessions(engine, patience), store, check)
 
 

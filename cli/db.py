@@ -19,7 +19,8 @@ db_app = typer.Typer(help="The database schema.", no_args_is_help=True)
 def upgrade() -> None:
     """Migrate the database to what this version expects; safe from many hosts at once.
 
-    The shipped pipeline becomes `production` if there is none yet; later ones are promoted by hand.
+    A missing role of the readers of reports is made again, as after a restore. The shipped pipeline becomes
+    `production` if there is none yet; later ones are promoted by hand.
     """
     migrate.upgrade(_database_url())
     with open_services() as services:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from traceback import format_exc
+from typing import NoReturn
 
 import typer
 
-from cli.console import print_error
+from cli.console import discard_output, print_error
 from cli.lazy import Command, group_of
+from telemetry.redaction import redact
 
 WORK = "Work through images"
 OPERATE = "Operate"
@@ -104,41 +108,72 @@ def karyo() -> None:
 
 def main() -> None:
     """Run the command line; a problem that its user can solve is a sentence, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an encoding without a character shows another one
+    try:
+        _call()
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output()
+
+
+def _call() -> NoReturn:
     try:
         app()
     except Exception as problem:
-        if (report := describe_problem(problem)) is None:
-            raise
-        sentence, code = report
-        print_error(sentence)
-        sys.exit(code)
+        if report := describe_problem(problem):
+            sentence, code = report
+            print_error(sentence)
+            sys.exit(code)
+        sys.stderr.write(redact(format_exc()))
+        sys.exit(1)
+    sys.exit(0)
 
 
 def describe_problem(problem: Exception) -> tuple[str, int] | None:
     """Return the sentence and the exit status for a problem that a user can solve.
 
-    The result is None for any other problem. The rooms that raise such problems are imported here, so that no other
-    call pays for them.
+    The status is 2 for a configuration that must change, and 1 for a service that does not answer and for data. The
+    result is None for any other problem. The rooms that raise such problems are imported here, so that no other call
+    pays for them.
     """
     from pydantic import ValidationError  # noqa: PLC0415
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
     from db.pipelines import UnknownPipeline  # noqa: PLC0415
-    from embedded.errors import StackError  # noqa: PLC0415
+    from embedded.errors import HomeUnusable, StackError  # noqa: PLC0415
     from ingest.rejections import IngestError  # noqa: PLC0415
     from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
     from reports.folder import ReportFolderError  # noqa: PLC0415
-    from storage import StorageError  # noqa: PLC0415
+    from settings import ConfigurationError, describe_invalid  # noqa: PLC0415
+    from storage import StorageError, StoreMisconfigured  # noqa: PLC0415
 
     if isinstance(problem, ValidationError):
-        reasons = "; ".join(str(error["msg"]).removeprefix("Value error, ") for error in problem.errors())
-        return f"the KARYO_* environment is not usable: {reasons}", 2
-    if isinstance(problem, OperationalError):
-        return f"the database does not answer: {problem.orig}", 1
+        return describe_invalid(problem), 2
+    if isinstance(problem, ConfigurationError | HomeUnusable | StoreMisconfigured):
+        return str(problem), 2
+    if isinstance(problem, DBAPIError):
+        return _describe_database(problem)
+    if isinstance(problem, OSError) and problem.filename is not None:
+        return f"cannot use {problem.filename}: {problem.strerror}", 2
     unavailable = EngineUnavailable | ModelUnavailable | UnknownPipeline
     solvable = StackError | StorageError | IngestError | ReportFolderError | unavailable
     return (str(problem), 1) if isinstance(problem, solvable) else None
+
+
+def _describe_database(problem: Exception) -> tuple[str, int] | None:
+    from db import outages  # noqa: PLC0415
+
+    reason = outages.describe(problem)
+    if outages.is_refusal(problem):
+        return f"the database refuses KARYO_DATABASE_URL: {reason}; correct its user, password or database", 2
+    if outages.is_outage(problem):
+        return f"the database does not answer: {reason}; check that PostgreSQL runs and KARYO_DATABASE_URL", 1
+    return None
 
 
 if __name__ == "__main__":

@@ -12,5 +12,5 @@ def scheduler() -> None:
 
     Any number of schedulers may run at once.
     """
-    settings = configured_settings()
+    settings = configured_settings(uses_store=False)
     main(settings, make_publisher(settings))

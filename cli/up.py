@@ -9,10 +9,11 @@ import uvicorn
 
 from cli.connections import connect
 from cli.console import err, fail
-from cli.shipped_pipeline import promote_shipped_pipeline
+from cli.shipped_pipeline import promote_unless_chosen
 from embedded import EmbeddedStack
 from models.providers import default_processes
 from settings import Settings
+from telemetry.logs import configure
 from web import create_app
 
 
@@ -27,10 +28,12 @@ def up(
     settings = Settings()
     if settings.is_configured:
         fail("KARYO_DATABASE_URL is set: run `karyo worker`, `karyo scheduler` and `karyo web` instead", code=2)
+    configure(settings.log_format)
     with EmbeddedStack(settings.home_path, workers=workers or default_processes(), scheduler=True) as stack:
-        promote_shipped_pipeline(connect(stack.settings).sessions)
+        promote_unless_chosen(connect(stack.settings).sessions)
         err.print(
             f"karyoflow is up: [bold]http://127.0.0.1:{port}[/]  (state and logs in {settings.home_path}; Ctrl-C stops)"
         )
-        config = uvicorn.Config(create_app(stack.settings), host="127.0.0.1", port=port, log_level="warning")
+        web = create_app(stack.settings)
+        config = uvicorn.Config(web, host="127.0.0.1", port=port, log_level="warning", log_config=None)
         uvicorn.Server(config).run()

@@ -8,6 +8,7 @@ import typer
 import uvicorn
 
 from cli.process_settings import configured_settings
+from telemetry.logs import configure
 from web import create_app
 
 
@@ -16,4 +17,6 @@ def web(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
 ) -> None:
     """Serve the pages and the HTTP API."""
-    uvicorn.run(create_app(configured_settings()), host=host, port=port, log_level="warning")
+    settings = configured_settings()
+    configure(settings.log_format)
+    uvicorn.run(create_app(settings), host=host, port=port, log_level="warning", log_config=None)

@@ -51,11 +51,12 @@ def is_paused(problem: BaseException) -> bool:
 
 def describe(problem: BaseException) -> str:
     """Return the reason of a database error in one line that holds no secret."""
-    reasons = re.findall(r"(?:FATAL|ERROR):\s+(.*)|failed: (.*)|(.*)", _text(problem))
-    line = next((part for groups in reasons for part in groups if part.strip()), type(problem).__name__)
-    host = re.search(r'connection to server (?:at|on) (".*?")(?:[^,]*, port (\d+))?', _text(problem))
-    where = f" at {host[1]}{f', port {host[2]}' if host[2] else ''}" if host else ""
-    return redact(f"{line.strip().rstrip('.')}{where}")
+    text = _text(problem)
+    found = (
+        re.search(r"(?:FATAL|ERROR): +(.+)", text) or re.search(r"server (?:at|on) .*", text) or re.search(".+", text)
+    )
+    reason = found[found.lastindex or 0] if found else type(problem).__name__
+    return redact(reason.strip().rstrip("."))
 
 
 class RetryingTransactions:

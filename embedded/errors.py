@@ -11,6 +11,10 @@ class StackError(Exception):
     """The embedded stack cannot start, or a process failed for good; the message quotes its log."""
 
 
+class HomeUnusable(StackError):
+    """KARYO_HOME cannot hold the stack."""
+
+
 def last_lines(log: Path, count: int = 12) -> str:
     """Return the last ``count`` lines of a log, indented, for an error message."""
     try:

@@ -18,7 +18,7 @@ from typing import NoReturn, Self, TypedDict
 
 from db import migrate
 from embedded.client import StackClient, check_states, join_or_start, log_path, read_states
-from embedded.errors import StackError
+from embedded.errors import HomeUnusable, StackError
 from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer, free_port
 from embedded.supervisor import ProcessSpec, die_with_parent
@@ -160,7 +160,7 @@ def make_folders(home: Path) -> None:
     """Create the folders of a stack in ``home``.
 
     Raises:
-        StackError: ``home`` cannot be written.
+        HomeUnusable: ``home`` cannot be written.
     """
     try:
         for folder in (home, home / "run"):  # the user that PostgreSQL runs as passes through these two
@@ -169,7 +169,7 @@ def make_folders(home: Path) -> None:
             folder.mkdir(exist_ok=True, mode=0o700)
         (home / "run" / "membership.lock").touch(mode=0o600)
     except OSError as error:
-        raise StackError(
+        raise HomeUnusable(
             f"cannot write {error.filename}: {error.strerror}; set KARYO_HOME to a folder of yours"
         ) from error
 

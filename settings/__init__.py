@@ -6,6 +6,7 @@ Without the three URLs karyoflow runs *embedded*: PostgreSQL, Redis and a direct
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -134,15 +135,13 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: there is no home folder to expand ``~`` to.
         """
+        problem = f"there is no home folder for {self.home}; set KARYO_HOME, or HOME, to a folder of yours"
+        if self.home.parts[:1] == ("~",) and os.environ.get("HOME") == "":
+            raise ConfigurationError(problem)
         try:
-            path = self.home.expanduser()
+            return self.home.expanduser().resolve()
         except RuntimeError:
-            path = self.home
-        if self.home.parts[0].startswith("~") and not path.is_absolute():
-            raise ConfigurationError(
-                f"there is no home folder for {self.home}; set KARYO_HOME, or HOME, to a folder of yours"
-            )
-        return path.resolve()
+            raise ConfigurationError(problem) from None
 
 
 def describe_invalid(problem: ValidationError) -> str:

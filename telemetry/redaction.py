@@ -14,6 +14,7 @@ PUBLIC_PASSWORDS = frozenset({"", "postgres", "password", "karyo", "karyoflow", 
 _ADDRESS = re.compile(r"""\b([A-Za-z][A-Za-z0-9+.-]*://)([^\s"'<>\\]*)""")
 _USER = re.compile(r"[^/?#]*@")
 _USER_WITH_PATH_CHARACTERS = re.compile(r"(?:[^/?#@:\[]+:(?!\d+[/?#])|:).*@")  # not the port of host:9000/a@b
+_PLACEHOLDERS = ("user:password@", ":password@")  # of an example address
 _secrets: set[str] = set()
 _any_secret: re.Pattern[str] | None = None
 
@@ -57,7 +58,7 @@ def redact_values(value: Any) -> Any:
 def _redact_address(match: re.Match[str]) -> str:
     scheme, rest = match.groups()
     user = _USER.match(rest) or _USER_WITH_PATH_CHARACTERS.match(rest)
-    if user:
+    if user and user[0] not in _PLACEHOLDERS:
         rest = f"{MASK}@{rest[user.end() :]}"
     address, question, _ = rest.partition("?")
     return f"{scheme}{address}{question and '?' + MASK}"
