@@ -40,6 +40,6 @@ ImagesArgument = Annotated[
     typer.Argument(
         parser=_existing,
         metavar="PATH",
-        help="A folder or zip archive of metaphase images, a CSV manifest, or s3://BUCKET/PREFIX.",
+        help="A folder or zip archive of metaphase images, a manifest (CSV or XLSX), or s3://BUCKET/PREFIX.",
     ),
 ]
