@@ -19,6 +19,7 @@ from sqlalchemy import text
 from db import workers
 from db.schema import Image
 from embedded.binaries import redis_program
+from karyotyping.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from tests.support.laboratory import Laboratory
@@ -135,6 +136,9 @@ def test_an_idle_worker_sends_heartbeats_and_leaves_at_once(laboratory: Laborato
 
     worker = laboratory.worker()
     laboratory.wait(lambda: alive() == [1])
+    with laboratory.sessions() as session:  # the heartbeat names what the worker can run
+        assert workers.any_can_run(session, Pipeline.default().document)
+        assert not workers.any_can_run(session, {**Pipeline.default().document, "code_version": "0"})
     time.sleep(1)
     os.killpg(worker.pid, signal.SIGTERM)
     assert worker.wait(20) == 0
