@@ -41,7 +41,7 @@ def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Ser
         StoreMisconfigured: the AWS settings of this process cannot be used.
         SQLAlchemyError: the database does not answer.
     """
-    patience = Patience(settings.lease_seconds, lambda notice: err.print(notice, markup=False, soft_wrap=True))
+    patience = patience_of(settings)
     engine = make_engine(str(settings.database_url), patience=patience)
     store = open_store(str(settings.object_store), endpoint_url=settings.s3_endpoint_url)
     try:
@@ -50,6 +50,11 @@ def connect(settings: Settings, check: Callable[[], None] = lambda: None) -> Ser
         engine.dispose()
         raise
     return Services(settings, make_sessions(engine, patience), store, check)
+
+
+def patience_of(settings: Settings) -> Patience:
+    """Return the patience of a command with its database, which it reports on stderr."""
+    return Patience(settings.lease_seconds, lambda notice: err.print(notice, markup=False, soft_wrap=True))
 
 
 @contextmanager

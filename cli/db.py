@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from cli.connections import open_services
+from cli.connections import open_services, patience_of
 from cli.console import err, fail
 from cli.shipped_pipeline import promote_shipped_pipeline
 from db import migrate
+from db.engine import make_engine
 from db.pipelines import PRODUCTION
 from db.schema import PipelineAlias
 from settings import Settings
@@ -42,7 +43,10 @@ def check() -> None:
 
 
 def _database_url() -> str:
-    url = Settings().database_url
+    """Return the URL of a database that answers; one that starts is waited for."""
+    settings = Settings()
+    url = settings.database_url
     if url is None:
         fail("set KARYO_DATABASE_URL; the embedded stack migrates its own database", code=2)
+    make_engine(url, pooled=False, patience=patience_of(settings)).connect().close()
     return url

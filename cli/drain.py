@@ -52,5 +52,5 @@ def _wait_until_idle(services: Services, deadline: float) -> int:
 
 
 def _count_in_progress(services: Services) -> int:
-    with services.sessions() as session:
-        return sum(group.analyses for group in backlog(session) if group.state != State.PENDING)
+    groups = services.sessions.transact(backlog)
+    return sum(group.analyses for group in groups if group.state != State.PENDING)

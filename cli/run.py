@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from cli.connections import Services, open_services
 from cli.console import err, print_table, progress_bar
@@ -105,8 +106,7 @@ def process(
         pipeline_id: pipeline of the analyses; default: the one in production.
     """
     if pipeline_id is None:
-        with services.sessions() as session:
-            pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
+        pipeline_id = services.sessions.transact(lambda session: pipelines.resolve(session, pipelines.PRODUCTION).id)
     with progress_bar() as progress:
         summary = ingest_with_progress(services, location, pipeline_id, progress, case=case, lab=lab)
         task = progress.add_task("analysing", total=len(summary.image_ids), note="")
@@ -114,13 +114,15 @@ def process(
             progress.update(task, completed=ended, note=note)
     if summary.found_nothing:
         return RunOutcome(summary, [])
-    with services.sessions() as session:
-        images = write_run_report(
+
+    def write_report(session: Session) -> list[ReportedImage]:
+        return write_run_report(
             session, services.store, out,
             image_ids=summary.image_ids, pipeline_id=pipeline_id, rejected=summary.rejected,
             passed_over=describe_passed_over(summary.passed_over),
         )  # fmt: skip
-    return RunOutcome(summary, images)
+
+    return RunOutcome(summary, services.sessions.transact(write_report))
 
 
 def print_outcome(outcome: RunOutcome) -> None:
@@ -151,11 +153,14 @@ def _until_ended(services: Services, image_ids: Sequence[int], pipeline_id: int)
             CaseResult.case_id.in_(select(Image.case_id).where(Image.id.in_(image_ids))),
         )
     )
+    paused = select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1)
+
+    def read(session: Session) -> tuple[Counter[State], int, str | None]:
+        counts = queue.count_by_state(session, *of_run)
+        return counts, session.scalar(stale_cases) or 0, session.scalar(paused)
+
     while True:
-        with services.sessions() as session:
-            counts = queue.count_by_state(session, *of_run)
-            cases = session.scalar(stale_cases) or 0
-            paused_by = session.scalar(select(Queue.paused_by).where(Queue.paused_at.is_not(None)).limit(1))
+        counts, cases, paused_by = services.sessions.transact(read)
         active = sum(counts[state] for state in ACTIVE)
         note = f"{cases} cases to summarise" if cases and not active else ""
         if active and paused_by:

@@ -111,8 +111,8 @@ class RetryingTransactions:
 class Patience:
     """Waiting of a command for a database that starts, stops or recovers.
 
-    A server that says so is waited for from the beginning. Any other outage is waited for once a connection was made:
-    before that, an address may be wrong.
+    A server that says so is waited for from the beginning. Any other outage is waited for once the server has answered:
+    before that, its address may be wrong.
 
     Args:
         seconds: longest wait of one call.
@@ -122,7 +122,7 @@ class Patience:
     def __init__(self, seconds: float, notify: Callable[[str], None]) -> None:
         self._seconds = seconds
         self._notify = notify
-        self._was_connected = False
+        self._has_answered = False
         self._noticed = -NOTICE_SECONDS
         self._lock = threading.Lock()
 
@@ -139,7 +139,7 @@ class Patience:
         @event.listens_for(engine, "do_connect")
         def connect(dialect: Any, _: Any, arguments: Any, parameters: Any) -> Any:
             connection = retrying(dialect.connect, *arguments, **parameters)
-            self._was_connected = True
+            self._has_answered = True
             return connection
 
     def transactions(self, sessions: sessionmaker[Session]) -> RetryingTransactions:
@@ -147,10 +147,9 @@ class Patience:
         return RetryingTransactions(sessions, self._seconds, self._report, self._is_temporary)
 
     def _is_temporary(self, problem: BaseException) -> bool:
-        if is_paused(problem):
-            return True
+        self._has_answered |= is_paused(problem)
         is_lost = is_outage(problem) or isinstance(problem, psycopg.OperationalError)
-        return self._was_connected and is_lost and not is_refusal(problem)
+        return self._has_answered and is_lost and not is_refusal(problem)
 
     def _report(self, state: RetryCallState) -> None:
         problem = state.outcome.exception() if state.outcome else None

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from concurrency import map_ahead
 from db.engine import SessionFactory
@@ -160,9 +161,12 @@ def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Lim
     if isinstance(data, Rejected):
         return data
     key = key_of(data)
-    with sessions() as session:
+
+    def look_up(session: Session) -> tuple[bool, Rejected | None]:
         known = session.scalar(select(Image.id).where(Image.sha256 == sha256_of(key))) is not None
-        conflict = None if known else case_conflict(session, item.name, item.labels)
+        return known, None if known else case_conflict(session, item.name, item.labels)
+
+    known, conflict = sessions.transact(look_up)
     if known or conflict:
         return conflict or StoredImage(item.name, item.labels, key, None)
     try:

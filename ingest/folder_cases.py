@@ -151,8 +151,7 @@ class FolderCases:
     def _may_add(self, case: FolderCase, item: Item) -> bool:
         """Return whether ``case`` is new, or known to be of this folder by now."""
         if case.accession not in self._known:
-            with self._sessions() as session:
-                self._known[case.accession] = known_case(session, case.accession)
+            self._known[case.accession] = self._sessions.transact(lambda session: known_case(session, case.accession))
         known = self._known[case.accession]
         if known is None or case in self._admitted:
             return True

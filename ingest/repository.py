@@ -102,16 +102,20 @@ class Batch:
     @classmethod
     def begin(cls, sessions: SessionFactory, source: Source, pipeline_id: int) -> Batch:
         """Record that a batch from ``source`` has started."""
-        with sessions.begin() as session:
+
+        def insert_row(session: Session) -> int:
             row = IngestBatch(kind=source.kind, source=source.source)
             session.add(row)
             session.flush()
-            return cls(row.id, sessions, pipeline_id, Place(source.kind, source.source))
+            return row.id
+
+        return cls(sessions.transact(insert_row), sessions, pipeline_id, Place(source.kind, source.source))
 
     def write(self, outcomes: Sequence[StoredImage | Rejected]) -> WriteResult:
         """Record ``outcomes`` with their cases, missing analyses and counts in one transaction."""
-        result = WriteResult(list(outcomes))
-        with self.sessions.begin() as session:
+
+        def write_rows(session: Session) -> tuple[WriteResult, set[FolderCase]]:
+            result = WriteResult(list(outcomes))
             cases = _lock_cases(session, result)
             admitted = self._refuse_other_folders(session, cases, result)
             _refuse_case_labels(cases, result)
@@ -120,14 +124,17 @@ class Batch:
             _write_cases(session, cases, result)
             self._enqueue(session, cases, result)
             self._record(session, result)
+            return result, admitted
+
+        result, admitted = self.sessions.transact(write_rows)
         folders = {folder_case(self.place, image.name, image.labels) for _, image in result.stored()}
         self.admitted |= {folder for folder in admitted if folder in folders}
         return result
 
     def finish(self) -> None:
         """Record that every file of the batch has been processed."""
-        with self.sessions.begin() as session:
-            session.execute(update(IngestBatch).where(IngestBatch.id == self.id).values(finished_at=func.now()))
+        finished = update(IngestBatch).where(IngestBatch.id == self.id).values(finished_at=func.now())
+        self.sessions.transact(lambda session: session.execute(finished))
 
     def _refuse_other_folders(
         self, session: Session, cases: dict[str, _CaseRow], result: WriteResult
