@@ -82,7 +82,7 @@ def analyse(
 def _analyse(
     file: Item, pipeline: Pipeline, limits: Limits, selection: tuple[str | None, int | None]
 ) -> CellAnalysis | Rejected:
-    """Return the analysis of one file, or why there is none; no file ends the analysis of others."""
+    """Return the analysis of one file, or why there is none; no error ends the others'."""
     try:
         data = file.read(limits.max_bytes)
         return data if isinstance(data, Rejected) else pipeline.analyse(decode(data, limits, *selection).pixels)

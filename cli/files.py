@@ -26,7 +26,7 @@ def fail_without_images(location: str | Path, passed_over: Mapping[str, int], re
 
 
 def check_output_files(*paths: Path | None) -> None:
-    """Exit with 2 and a sentence if one of ``paths`` cannot be written, before any work; None is passed over."""
+    """Exit with 2 and a sentence if one of ``paths`` cannot be written; None is passed over."""
     for path in filter(None, paths):
         folder = path.absolute().parent
         if not folder.is_dir():

@@ -95,7 +95,7 @@ def process(
     lab: str | None = None,
     pipeline_id: int | None = None,
 ) -> RunOutcome:
-    """Ingest the images at ``location``, wait for their analyses and write the report; without images, write none.
+    """Ingest the images at ``location``, wait for their analyses and write the report, if any.
 
     Args:
         services: open connections.

@@ -11,7 +11,7 @@ _DIGEST_LENGTH = 12  # hexadecimal digits
 
 
 def safe_stem(text: str) -> str:
-    """Return ``text`` as the start of a file's name: one path component of bounded length on every file system.
+    """Return ``text`` as the start of a file's name, safe and of bounded length.
 
     A text that is too long is cut, and a digest of the whole of it follows.
 

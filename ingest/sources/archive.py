@@ -36,7 +36,7 @@ _UTF8_NAME, _ENCRYPTED = 0x800, 0x1
 
 
 class ArchiveSource(NamedFiles):
-    """Images in an open zip archive, in natural order, then the files that are not taken by their name."""
+    """Images in an open zip archive, in natural order, then files rejected by their name."""
 
     kind: ClassVar[BatchKind] = "archive"
 
@@ -59,7 +59,7 @@ class ArchiveSource(NamedFiles):
         return answers + self._answers
 
     def find(self, name: str) -> Sequence[str] | Rejected:
-        """Return the files that ``name`` can mean, whatever their suffix, or why the file is not taken."""
+        """Return the files that ``name`` can mean, of any suffix, or why the file is not taken."""
         if name not in self._entries:
             for answer in self._answers:
                 if isinstance(answer, Rejected) and answer.name == name:
@@ -115,7 +115,7 @@ class ArchiveSource(NamedFiles):
 
 
 def _report_folders(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the starts of names that are in reports of karyoflow; of a report at the top, only its pictures'."""
+    """Return the starts of names in reports of karyoflow; at the top, only of its pictures."""
     paths = [PurePosixPath(name) for name in names]
     folders = {path.parent for path in paths}
     reports = {path.parent for path in paths if path.name in REPORT_PAGES}

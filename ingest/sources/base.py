@@ -39,7 +39,7 @@ class Source(ABC):
 
     @abstractmethod
     def items(self) -> Iterable[Item | Rejected | PassedOver]:
-        """Return the answer to every file: an item to decode, why it is not taken, or that it is passed over.
+        """Return the answer to every file: to decode it, why it is rejected, or passed over.
 
         The result is sized, unless the listing takes long.
 
@@ -82,7 +82,7 @@ class NamedFiles(Source):
         return list(items) if isinstance(names, Sized) else items
 
     def answer(self, name: str) -> str | Rejected | PassedOver:
-        """Return ``name`` if the file is to be decoded, else why it is not taken, or that it is passed over.
+        """Return ``name`` if the file is to be decoded, else its rejection or its passing over.
 
         The name decides if it is that of an image, or of a file that is none. The content decides otherwise.
         """
@@ -135,7 +135,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def _number_key(digits: str) -> tuple[int, str]:
-    """Return a sorting key of a number of any length; Python reads no more than 4,300 digits as one."""
+    """Return a sorting key of a number of any length; ``int`` reads at most 4,300 digits."""
     digits = digits.lstrip("0")
     return len(digits), digits
 

@@ -1,4 +1,4 @@
-"""The answer to a file that is not named like an image: taken, rejected by name, or passed over and counted."""
+"""The answer to a file that is not named like an image: taken, rejected, or passed over."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PassedOver(NamedTuple):
 
 
 def describe_passed_over(counts: Mapping[str, int]) -> str:
-    """Return the files that were passed over as text, the most frequent kind first; nothing without any.
+    """Return the counts of files passed over as text, the most frequent kind first.
 
     >>> describe_passed_over({".txt": 2, ".xml": 10})
     '12 files passed over: 10 .xml, 2 .txt'
@@ -48,7 +48,7 @@ def describe_passed_over(counts: Mapping[str, int]) -> str:
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether the suffix of ``name`` is that of an image; such a file is never passed over.
+    """Return whether ``name`` has the suffix of an image; such a file is never passed over.
 
     >>> is_image_name("A/cell 1.TIF"), is_image_name("notes.txt"), is_image_name("cell 1")
     (True, False, False)

@@ -22,7 +22,7 @@ class DateError(ValueError):
 
 
 def read_date(text: str) -> datetime:
-    """Return the time that ``text`` says, with a zone; without one it is of the zone of this process (``TZ``).
+    """Return the time that ``text`` says; without a zone it is of this process's (``TZ``).
 
     Args:
         text: ISO 8601 with or without a time and a zone, ``DD.MM.YYYY`` or ``YYYY/MM/DD``, the last two with or

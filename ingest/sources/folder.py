@@ -51,7 +51,7 @@ class FolderSource(NamedFiles):
         return [self.answer(file.name) if isinstance(file, ImageFile) else file for file in discover(self._folder)]
 
     def find(self, name: str) -> Sequence[str] | Rejected:
-        """Return the files that ``name`` can mean, whatever their suffix, or why the file is not taken."""
+        """Return the files that ``name`` can mean, of any suffix, or why the file is not taken."""
         if ".." in Path(name).parts or Path(name).is_absolute():
             return rejected(name, "outside_collection")
         names = self._spellings.find(name)
@@ -73,13 +73,13 @@ class FolderSource(NamedFiles):
         return target if isinstance(target, Rejected) else _read(target, name, HEAD_BYTES)
 
     def _target(self, name: str) -> Path | Rejected:
-        """Return the file behind ``name``, examined again: it may have been replaced by a link since the discovery."""
+        """Return the file behind ``name``, examined again: it may be another one by now."""
         target = examine(self._folder / name, name, self._folder)
         return rejected(name, "not_a_file", kind="folder") if target is None else target
 
 
 def discover(folder: Path) -> list[ImageFile | Rejected | PassedOver]:
-    """Return every file under ``folder``, why it is not taken, or that its place says that it is no image.
+    """Return every file under ``folder``, its rejection, or its passing over by its place.
 
     The order is natural. Hidden files and folders, and reports of karyoflow, are passed over.
 
@@ -104,7 +104,7 @@ def discover(folder: Path) -> list[ImageFile | Rejected | PassedOver]:
 
 
 def image_files(path: Path) -> list[ImageFile]:
-    """Return the file ``path``, or the files of the folder ``path`` that are named like images and can be opened.
+    """Return the file ``path``, or the files of this folder that are named like images.
 
     Raises:
         IngestError: ``folder_not_found``.
@@ -115,7 +115,7 @@ def image_files(path: Path) -> list[ImageFile]:
 
 
 def open_images(path: Path) -> list[Item | Rejected | PassedOver]:
-    """Return the answer to the file ``path``, or to every file of the folder ``path``; labels have no meaning.
+    """Return the answer to the file ``path``, or to every file of this folder; without labels.
 
     Raises:
         IngestError: ``folder_not_found``.
@@ -167,7 +167,7 @@ def read_file(path: Path, name: str, max_bytes: int) -> bytes | Rejected:
 
 
 def _read(path: Path, name: str, count: int, max_bytes: int | None = None) -> bytes | Rejected:
-    """Return the first ``count`` bytes of a file that has at most ``max_bytes``, or why they cannot be read."""
+    """Return the first ``count`` bytes of a file of at most ``max_bytes``, or its rejection."""
     try:
         # Not blocking, and not following links: the file may have been replaced by a pipe or a link.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

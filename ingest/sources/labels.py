@@ -144,7 +144,7 @@ def _is_unseen(character: str) -> bool:
 
 
 def _moment(text: str) -> datetime:
-    """Return the time that ``text`` says, with a zone; see :func:`ingest.sources.dates.read_date`."""
+    """Return the time that ``text`` says; see :func:`ingest.sources.dates.read_date`."""
     try:
         return read_date(text)
     except DateError as error:

@@ -26,7 +26,7 @@ Reject = Callable[..., Rejected]
 
 
 class ManifestSource(Source):
-    """Images that a manifest lists, one a row, in its order; ``docs/reference/manifest.md`` describes it.
+    """Images that a manifest lists, one a row, in its order (docs/reference/manifest.md).
 
     The header names the columns: ``path`` and any others of :data:`COLUMNS`. Paths start at the manifest's folder and
     stay in it.
@@ -94,7 +94,7 @@ class _Files:
         self._spellings = FolderSpellings(root)
 
     def find(self, written: str, reject: Reject) -> tuple[str, Path] | Rejected:
-        """Return the name and the path free of links of the file that a row names, or why it is not taken."""
+        """Return the name and the path free of links of a row's file, or why it is not taken."""
         if not is_printable(written.strip()):
             return reject("unsafe_name")
         names = [written] if written != written.strip() and os.path.lexists(self.root / written) else []

@@ -97,7 +97,7 @@ class S3PrefixSource(NamedFiles):
         return self._get(name, HEAD_BYTES, Range=f"bytes=0-{HEAD_BYTES - 1}")
 
     def _get(self, name: str, count: int, max_bytes: int | None = None, **request: str) -> bytes | Rejected:
-        """Return the first ``count`` bytes of an object that has at most ``max_bytes``, or why they cannot be read."""
+        """Return the first ``count`` bytes of an object of at most ``max_bytes``, or its rejection."""
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name, **request)
             with closing(answer["Body"]) as body:
@@ -155,5 +155,5 @@ class S3PrefixSource(NamedFiles):
 
 
 def _is_folder(name: str) -> bool:
-    """Return whether an object is the mark of a folder; one that is named like an image gets an answer."""
+    """Return whether an object is the mark of a folder that is not named like an image."""
     return name == "" or (name.endswith("/") and not is_image_name(name.rstrip("/")))

@@ -1,4 +1,4 @@
-"""Files by a name that somebody else wrote: of another Unicode normal form, another case, or with backslashes."""
+"""Files by names that somebody else wrote: in another Unicode normal form or case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Spellings:
             self._by_case.setdefault(form.casefold(), []).append(name)
 
     def find(self, name: str) -> Sequence[str]:
-        r"""Return the names that ``name`` can mean: itself, else those of another normal form, else of another case.
+        r"""Return the names that ``name`` can mean: itself, else in another normal form or case.
 
         >>> Spellings(["Mu\u0308ller.png", "A.PNG"]).find("M\u00fcller.png") == ["Mu\u0308ller.png"]
         True
@@ -45,7 +45,7 @@ class FolderSpellings:
         self._listings: dict[str, Spellings] = {}
 
     def find(self, name: str) -> Sequence[str]:
-        """Return the paths that ``name``, which has no part ``..``, can mean; see :meth:`Spellings.find`."""
+        """Return the paths that ``name`` without a part ``..`` can mean; see :meth:`Spellings.find`."""
         if os.path.lexists(self._root / name):
             return [name]
         path = ""

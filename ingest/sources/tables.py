@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The cells of one row, before columns are known, and the reasons of those that cannot be used by number."""
+    """The cells of one row, and by number the reasons of those that cannot be used."""
 
     line: int
     texts: Sequence[str]
@@ -119,7 +119,7 @@ def _table(path: object, rows: Iterator[Cells], known: Collection[str], notes: S
 
 
 def _row(cells: Cells, names: Sequence[str]) -> Row:
-    """Return the cells of one row by column; the first problem of the row is that of its leftmost cell."""
+    """Return the cells of one row by column, with the problem of its leftmost bad cell."""
     values = dict.fromkeys(filter(None, names), "")
     problem = None
     for number, text in enumerate(cells.texts):
@@ -173,7 +173,7 @@ def _csv_rows(path: object, text: str, known: Collection[str]) -> Iterator[Cells
 
 
 def _delimiter(text: str, known: Collection[str]) -> str:
-    """Return the delimiter that finds most known columns in the header; of equals the most frequent one."""
+    """Return the delimiter that finds most known columns in the header, else the most frequent."""
     header = next((line for line in io.StringIO(text) if line.strip(f'{DELIMITERS}" \t\r\n\0')), "")
 
     def columns(delimiter: str) -> tuple[int, int]:

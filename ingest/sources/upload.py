@@ -68,7 +68,7 @@ def safe_name(name: str | None) -> str:
 
 
 def _read(content: BinaryIO, name: str, count: int, max_bytes: int | None = None) -> bytes | Rejected:
-    """Return the first ``count`` bytes of a file that has at most ``max_bytes``, or why they cannot be read."""
+    """Return the first ``count`` bytes of a file of at most ``max_bytes``, or its rejection."""
     try:
         size = content.seek(0, os.SEEK_END)
         if max_bytes is not None and size > max_bytes:

@@ -30,7 +30,7 @@ _Text = tuple[str, str, Mapping[str, object]]
 
 
 def read_sheet(path: object, data: bytes, known: Sequence[str], dates: Collection[str]) -> list[Cells]:
-    """Return the header of the first sheet that has one, and the rows below it that are not blank.
+    """Return the header of the first sheet that has one, and the rows below that are not blank.
 
     The header is a row that names the first of the known columns. Without such a sheet it is the first row of the
     first sheet. Formulas are read by the value that is stored with them.
@@ -78,7 +78,7 @@ def _find_header(sheets: Sequence[Any], key: str) -> tuple[str, int]:
 
 
 def _rows(values: Any, formulas: Any, header_line: int, dates: Collection[str]) -> Iterator[Cells]:
-    """Yield the header and the rows below it that are not blank, without empty cells at their ends."""
+    """Yield the header and the rows below that are not blank, without empty cells at the end."""
     date_columns: set[int] | None = None
     for line, (row, stored) in enumerate(zip(_cell_rows(values), _cell_rows(formulas), strict=True), start=1):
         width = next((number for number in range(len(row), 0, -1) if row[number - 1] is not EMPTY_CELL), 0)

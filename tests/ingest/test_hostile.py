@@ -73,7 +73,7 @@ def tiff_directory(
     strip_count: int = 1,
     compression: int = 1,
 ) -> bytes:
-    """A little-endian TIFF of one directory and few bytes; ``tags`` and ``following`` may be wrong."""
+    """A little-endian TIFF of one directory; ``tags`` and ``following`` may be wrong."""
     entries = [
         (256, 4, 1, width),
         (257, 4, 1, height),

@@ -1,4 +1,4 @@
-"""Files whose names are not those of images, and the answers that they get from every source."""
+"""Files whose names are not those of images, and the answers that they get."""
 
 from __future__ import annotations
 
