@@ -29,7 +29,7 @@ def prioritise(
     with open_services() as services, services.sessions.begin() as session:
         row = session.scalars(select(Case).where(names_case(case))).first()
         if row is None:
-            fail(f"there is no case {case!r}")
+            fail(f"there is no case {case!r}; `karyo report case_status` lists the cases")
         count = queue.prioritise(session, row.id, priority)
     if as_json:
         print_json({"case": row.accession, "priority": priority.label, "prioritised": count})

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import String, cast, column, select, table, text
 from sqlalchemy.orm import Session
 
+from db.spelling import normalise
+
 REPORTING = "reporting"
 
 
@@ -55,7 +57,7 @@ def fetch(
     Args:
         session: an open transaction.
         name: of the report.
-        filters: text that columns must equal, by name of the column.
+        filters: text that columns must equal in any spelling, by name of the column.
         limit: most rows to return; None for all.
 
     Raises:
@@ -68,6 +70,6 @@ def fetch(
     if unknown := set(filters or {}) - set(columns):
         raise UnknownReport(f"report {name} has no column {min(unknown)!r}; it has: {', '.join(columns)}")
     view = table(name, *(column(item) for item in columns), schema=REPORTING)
-    conditions = [cast(view.c[item], String) == value for item, value in (filters or {}).items()]
+    conditions = [cast(view.c[item], String).in_((value, normalise(value))) for item, value in (filters or {}).items()]
     rows = [tuple(row) for row in session.execute(select(view).where(*conditions).limit(limit))]
     return columns, rows

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.s3 import bucket, moto_url, s3_client, s3_endpoint
+from tests.support.web import png
 
 __all__ = ["bucket", "moto_url", "s3_client", "s3_endpoint"]
 pytestmark = pytest.mark.stack
@@ -140,6 +141,40 @@ def test_status_and_retry(karyo: Karyo, report: Path) -> None:
     assert json.loads(karyo("retry", "--json").stdout) == {"retried": 0}
 
 
+def test_a_case_is_prioritised(karyo: Karyo, report: Path) -> None:
+    done = karyo("prioritise", " SIM-001 ", "stat", "--json")
+    assert json.loads(done.stdout) == {"case": "SIM-001", "priority": "stat", "prioritised": 0}
+    assert "there is no case 'SIM-9'" in karyo("prioritise", "SIM-9", "routine", code=1).stderr
+    assert "'urgent' is not one of" in karyo("prioritise", "SIM-001", "urgent", code=2).stderr
+
+
+def test_images_that_contradict_a_known_case_exit_with_1(
+    karyo: Karyo, images: Path, report: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "SIM-001").mkdir()
+    (tmp_path / "SIM-001" / "001.png").write_bytes(png())
+    for words in (("ingest",), ("run", "--out", tmp_path / "report")):
+        done = karyo(*words, tmp_path / "SIM-001", code=1)
+        assert "case_exists" in done.stdout
+        assert "0 new, 0 known, 1 rejected" in done.stderr
+    summary = json.loads(karyo("ingest", images / "SIM-001", "--case", "SIM-002", "--json", code=1).stdout)
+    assert {item["reason"] for item in summary["rejected"]} == {"known_in_other_case", "truncated"}
+    (status,) = json.loads(karyo("report", "case_status", "--json").stdout)
+    assert status["accession"] == "SIM-001"
+    assert "case is empty" in karyo("ingest", images, "--case", " ", code=1).stderr
+
+
+def test_a_report_replaces_reports_only(karyo: Karyo, images: Path, report: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("of the reader")
+    done = karyo("run", images, "--out", tmp_path, code=1)
+    assert "choose another --out, or empty it" in done.stderr
+    assert "known" not in done.stderr
+    karyo("run", images, "--out", report)
+    marker = json.loads((report / "report.json").read_text())
+    assert marker["complete"]
+    assert {"report.html", "cases.csv", "coco.json"} <= set(marker["files"])
+
+
 def test_queues_are_paused_drained_and_resumed(karyo: Karyo, report: Path) -> None:
     assert json.loads(karyo("pause", "--priority", "backlog", "--json").stdout)["paused"] == ["backlog"]
     assert [row["priority"] for row in json.loads(karyo("status", "--json").stdout)["paused"]] == ["backlog"]
@@ -168,3 +203,37 @@ def test_incomplete_environment_is_one_sentence(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("KARYO_DATABASE_URL", "postgresql://karyo:x@db/karyo")
     done = karyo("status", code=2)
     assert "missing: KARYO_BROKER_URL, KARYO_OBJECT_STORE" in done.stderr
+
+
+@pytest.mark.usefixtures("report")
+def test_nothing_found_exits_with_1(karyo: Karyo, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    for name in ("a.xml", "b.xml", "notes", ".hidden"):
+        (tmp_path / "texts" / name).write_text("text")
+    (tmp_path / "list.csv").write_text("path,case\n")
+    for words in (("ingest",), ("run", "--out", tmp_path / "report")):
+        assert "there are no files" in karyo(*words, tmp_path / "empty", code=1).stderr
+        assert "there are no files" in karyo(*words, tmp_path / "list.csv", code=1).stderr
+        done = karyo(*words, tmp_path / "texts", code=1)
+        assert "4 files passed over: 2 .xml, 1 hidden, 1 text" in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "report" / "report.html").exists()
+    summary = json.loads(karyo("ingest", tmp_path / "texts", "--json", code=1).stdout)
+    assert summary["passed_over"] == {".xml": 2, "hidden": 1, "text": 1}
+
+
+@pytest.mark.usefixtures("report")
+def test_a_long_name_and_a_report_inside_are_no_obstacle(karyo: Karyo, images: Path, tmp_path: Path) -> None:
+    image = next(images.rglob("*.png")).read_bytes()
+    (tmp_path / f"{'ü' * 125}.png").write_bytes(image + b"trailing bytes make another image")
+    for number in (1, 2):
+        done = karyo("run", tmp_path, "--case", "LONG", "--out", tmp_path / "report")
+        assert ("1 new" in done.stderr, "1 done" in done.stderr) == (number == 1, True)
+        assert ("in a report of karyoflow" in done.stderr) == (number == 2)
+    assert len(list((tmp_path / "report" / "karyograms").glob("LONG_*.png"))) == 1
+
+
+@pytest.mark.usefixtures("report")
+def test_a_misspelt_reason_or_case_of_retry_is_named(karyo: Karyo) -> None:
+    assert "no case 'NO-SUCH'" in karyo("retry", "--case", "NO-SUCH", code=1).stderr
+    assert "no analysis failed" in karyo("retry", "--reason", "wroker_lost", code=1).stderr
