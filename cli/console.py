@@ -36,7 +36,7 @@ err = Console(stderr=True, highlight=False)
 
 
 def discard_output() -> None:
-    """Send the rest of stdout nowhere: its reader has gone, and the last flush would report that again."""
+    """Send the rest of stdout nowhere: its reader is gone, which a flush would report again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
@@ -95,7 +95,7 @@ class FittingTable:
             yield self._table(None, None, list(zip(self.columns, row, strict=True)))
 
     def _fits(self, width: int) -> bool:
-        """Return whether the table is readable in ``width`` characters: at most its widest column is folded."""
+        """Return whether at most the widest column of the table is folded at ``width`` characters."""
         lines = [self.columns, *self.rows]
         widths = sorted(max(cell_width(line[index]) for line in lines) for index in range(len(self.columns)))
         others = sum(widths[:-1]) + COLUMN_GAP * (len(widths) - 1)

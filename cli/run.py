@@ -38,7 +38,7 @@ class RunOutcome:
 
     @property
     def complete(self) -> bool:
-        """Whether every file ended ``done`` or with a named rejection, and none contradicts what is known."""
+        """Whether every file ended ``done`` or with a named rejection, without a conflict."""
         return not self.summary.has_conflicts and all(
             image.state == State.DONE or image.reason for image in self.images
         )

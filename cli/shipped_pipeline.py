@@ -29,7 +29,7 @@ def promote_shipped_pipeline(
 
 
 def promote_unless_chosen(sessions: SessionFactory) -> None:
-    """Promote the shipped pipeline unless a person has promoted one that this installation can run.
+    """Promote the shipped pipeline unless a person promoted one that can be run here.
 
     An installation that was upgraded cannot run the pipelines of the version before. It gets the shipped pipeline with
     the classifier and the segmenter of the one in production.

@@ -1,4 +1,4 @@
-"""Outages of PostgreSQL: which errors are one, how long callers wait for its end, and what people read about it."""
+"""Outages of PostgreSQL: their errors, how long callers wait, and what people read."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def is_outage(problem: BaseException) -> bool:
 
 
 def is_refusal(problem: BaseException) -> bool:
-    """Return whether the server refuses this user, password or database, which no repetition changes."""
+    """Return whether the server refuses this user, password or database for good."""
     return _is_of_database(problem) and _REFUSED.search(_text(problem)) is not None
 
 
 def is_paused(problem: BaseException) -> bool:
-    """Return whether the server answers that it starts, stops, recovers or has no free connection."""
+    """Return whether the server starts, stops, recovers or has no free connection."""
     return _is_of_database(problem) and _PAUSED.search(_text(problem)) is not None
 
 

@@ -1,4 +1,4 @@
-"""Role that reads reports: made and granted again where it is missing, as after a restore onto another server."""
+"""Role that reads reports: made and granted again where a restore left it out."""
 
 from __future__ import annotations
 
@@ -46,9 +46,15 @@ def restore_reader(url: str) -> None:
             return
         if not connection.scalar(text("SELECT to_regrole(:reader) IS NOT NULL"), {"reader": READER}):
             _execute(connection, _CREATE_ROLE, f"CREATE ROLE {READER} NOLOGIN")
-        if not connection.scalar(text(_IS_GRANTED), {"reader": READER}):
+        if not _is_granted(connection):
             for grant in _GRANTS:
-                _execute(connection, grant, grant)
+                _execute(connection, grant, "; ".join(_GRANTS))
+            if not _is_granted(connection):  # PostgreSQL only warns of a grant that it did not make
+                raise _incomplete("; ".join(_GRANTS))
+
+
+def _is_granted(connection: Connection) -> bool:
+    return bool(connection.scalar(text(_IS_GRANTED), {"reader": READER}))
 
 
 def _execute(connection: Connection, statement: str, remedy: str) -> None:
@@ -56,8 +62,12 @@ def _execute(connection: Connection, statement: str, remedy: str) -> None:
         connection.execute(text(statement))
     except ProgrammingError as error:
         if isinstance(error.orig, InsufficientPrivilege):
-            raise ConfigurationError(
-                f"the role {READER} is not complete, and this user of the database may not mend it; "
-                f"run `{remedy};` as a superuser, then `karyo db upgrade`"
-            ) from error
+            raise _incomplete(remedy) from error
         raise
+
+
+def _incomplete(remedy: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the role {READER} is not complete, and this user of the database may not complete it; "
+        f"run `{remedy};` as a superuser, then `karyo db upgrade`"
+    )

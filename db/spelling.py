@@ -12,7 +12,7 @@ _WHITE_SPACE = re.compile(r"\s+")
 
 
 def normalise(text: str) -> str:
-    r"""Return ``text`` in NFC, without white space around it, and with one blank for white space within.
+    r"""Return ``text`` in NFC, trimmed, with one blank for white space within.
 
     >>> normalise(" Mu\u0308ller  7 ") == "M\u00fcller 7"
     True

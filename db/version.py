@@ -1,4 +1,4 @@
-"""Schema version of a database, compared with the one that this version of karyoflow expects."""
+"""Schema version of a database, compared with the one that karyoflow expects."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class FolderCases:
         self._known: dict[str, KnownCase | None] = {}
 
     def checked(self, items: Iterable[Item | Other]) -> Iterator[Item | Rejected | Other]:
-        """Yield each of ``items`` once, or its rejection; undecided ones follow when they are decided."""
+        """Yield each of ``items`` or its rejection; undecided ones follow later."""
         held: dict[FolderCase, list[Item]] = {}
         for item in items:
             case = folder_case(self._place, item.name, item.labels) if isinstance(item, Item) else None

@@ -136,11 +136,6 @@ class Consensus:
         """Whether enough voters have exactly these copies."""
         return self.agreeing > _MIN_EXACT_SHARE * self.voters
 
-    @property
-    def agreement(self) -> str:
-        """Agreeing and all voters in words."""
-        return f"{self.agreeing} of {_cells(self.voters)} with {self.count} chromosomes"
-
 
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
@@ -228,7 +223,7 @@ def summarise(cells: Iterable[CellSummary]) -> CaseSummary:
 
 
 def _modal_count(cells: Sequence[CellSummary]) -> tuple[int | None, tuple[int, ...]]:
-    """Return the commonest count, of ties the one closest to 46 and then the higher, and the other tied counts."""
+    """Return the commonest count, of ties the one closest to 46, and the other tied counts."""
     cells_by_count = Counter(cell.chromosome_count for cell in cells)
     most = max(cells_by_count.values(), default=0)
     tied = sorted(count for count, number in cells_by_count.items() if number == most)
@@ -282,10 +277,10 @@ def _resolve(
         return "not_resolved", objection
     if len(voting) == 1:
         return "one_cell", f"Only 1 of {len(cells)} cells is complete." if len(cells) > 1 else "The case has one cell."
-    majority = ""
-    if not consensus.has_exact_majority:
-        majority = ", and for each class more than two thirds have the same copies"
-    return "resolved", f"{consensus.agreement} agree exactly{majority}."
+    agreement = f"{consensus.agreeing} of {_cells(consensus.voters)} with {consensus.count} chromosomes agree exactly"
+    if consensus.has_exact_majority:
+        return "resolved", f"{agreement}."
+    return "resolved", f"{agreement}, and for each class more than two thirds have the same copies."
 
 
 def _objection(voting: Sequence[CellSummary], consensus: Consensus, tied_counts: Sequence[int]) -> str | None:
@@ -304,18 +299,20 @@ def _objection(voting: Sequence[CellSummary], consensus: Consensus, tied_counts:
         return f"Counts disagree: {consensus.voters} of {len(voting)} complete cells have {count} chromosomes."
     enough = consensus.has_exact_majority or min(consensus.shares.values()) > _MIN_CLASS_SHARE
     if consensus.agreeing < _MIN_AGREEING or not enough:
-        return f"Cells disagree: {consensus.agreement} agree exactly."
+        voters = f"{_cells(consensus.voters)} with {count} chromosomes"
+        return f"Cells disagree: of {voters}, {consensus.agreeing} with exactly the consensus."
     return None
 
 
 def _why_nobody_votes(cells: Sequence[CellSummary]) -> str:
-    called = [cell.chromosome_count for cell in cells if cell.called]
     if not cells:
         return "No image of the case has a result."
+    called = [cell.chromosome_count for cell in cells if cell.called]
+    counts = called or [cell.chromosome_count for cell in cells]
+    span = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
     if not called:
-        return "No image of the case has a called karyotype."
-    counts = str(called[0]) if len(set(called)) == 1 else f"{min(called)} to {max(called)}"
-    return f"No cell is complete: the counts are {counts}, and {_MIN_COMPLETE_COUNT} chromosomes are needed."
+        return f"No image is a metaphase of one cell: the counts are {span}."
+    return f"No cell is complete: the counts are {span}, and {_MIN_COMPLETE_COUNT} chromosomes are needed."
 
 
 def _cells(number: int) -> str:

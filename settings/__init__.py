@@ -145,7 +145,7 @@ class Settings(BaseSettings):
 
 
 def describe_invalid(problem: ValidationError) -> str:
-    """Return the sentence for settings that pydantic refused; it names variables and holds no value."""
+    """Return the sentence for refused settings; it names variables and holds no value."""
     reasons = []
     for error in problem.errors(include_input=False, include_url=False):
         reason = str(error["msg"]).removeprefix("Value error, ")

@@ -22,7 +22,7 @@ _LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 def hide_password(url: str) -> None:
-    """Mask the password of ``url`` in everything that this process redacts, however the URL is malformed."""
+    """Mask the password of ``url``, even of a malformed one, in all that is redacted."""
     _, _, rest = url.partition("://")
     for text in (rest, rest.partition("?")[0], re.split("[/?#]", rest, maxsplit=1)[0]):
         hide_secret(text.rpartition("@")[0].partition(":")[2])
@@ -82,7 +82,7 @@ def check_object_store(name: str, url: str) -> None:
 
 
 def check_password(name: str, url: str) -> None:
-    """Raise ``ValueError`` if the service of ``url`` is on another machine and its password is none or well known."""
+    """Raise ``ValueError`` if a remote service has no password or a well-known one."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
     hosts = [host.partition(":")[0] for host in query.get("host", ()) if not host.startswith("/")]
@@ -101,7 +101,7 @@ def urlsplit_or_empty(url: str) -> SplitResult:
 
 
 def _split(name: str, url: str, schemes: re.Pattern[str], form: str, reason: str) -> SplitResult:
-    """Return the parts of a URL with a host; raise ``ValueError`` for what every such URL must have."""
+    """Return the parts of a URL with a host, or raise ``ValueError``."""
     if not url.strip():
         raise ValueError(f"{name} is empty; write {form}")
     if re.search(r"\s", url):

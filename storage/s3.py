@@ -208,7 +208,7 @@ def remedy_for(error: Exception) -> str | None:
 
 
 def _hide_credentials(credentials: Credentials | None) -> None:
-    """Mask the credentials in everything that this process redacts; temporary ones are not fetched for this."""
+    """Mask the credentials in all that is redacted; temporary ones are not fetched for this."""
     if credentials is not None and not isinstance(credentials, RefreshableCredentials):
         for secret in (credentials.access_key, credentials.secret_key, credentials.token):
             hide_secret(secret)

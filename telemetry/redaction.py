@@ -1,4 +1,4 @@
-"""Redaction: no password, access key or query string of an address reaches a log, a message or a document."""
+"""Redaction: no password, access key or query string reaches a log or a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priorities: waiting analyses of a case move to another queue, or to another laboratory's lane."""
+"""Priorities: waiting analyses of a case move to another queue or lane."""
 
 from __future__ import annotations
 

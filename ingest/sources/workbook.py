@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from ingest.rejections import IngestError
 from ingest.sources.tables import MAX_TABLE_BYTES, Cells, column_key
 
 MAX_ROWS = 1_048_576  # of a sheet in Excel
-MAX_COLUMNS = 128  # that are read of a sheet
+MAX_COLUMNS = 128  # among which a header is; cells to the right of it are not read
 _HEADER_ROWS = 100  # first rows of a sheet, among which the header is
 _MAX_DIGITS = 15  # significant digits of a number in a workbook
 _UNSEEN_FORMAT = re.compile(r"\[[^\]]*\]|_.|\*.|;.*")  # colours, locales, widths, and formats of negative numbers
@@ -52,9 +52,10 @@ def read_sheet(path: object, data: bytes, known: Sequence[str], dates: Collectio
             values = load_workbook(io.BytesIO(data), data_only=True, **options)
             formulas = load_workbook(io.BytesIO(data), data_only=False, **options)
             with closing(values), closing(formulas):
-                name, header_line = _find_header(values.worksheets, column_key(known[0]))
+                name, header_line, width = _find_header(values.worksheets, column_key(known[0]))
                 date_keys = {column_key(column) for column in dates}
-                return list(_rows(values[name], formulas[name], header_line, date_keys))
+                pairs = zip(_cell_rows(values[name], width), _cell_rows(formulas[name], width), strict=True)
+                return list(_rows(pairs, header_line, date_keys))
     except Exception as error:  # a damaged workbook can make its reader raise anything
         raise IngestError("manifest_unreadable", path=path, error=error) from error
 
@@ -66,22 +67,30 @@ def _check_size(data: bytes) -> None:
         raise ValueError(f"it unpacks to {size:,} bytes and the limit is {MAX_TABLE_BYTES:,}")
 
 
-def _find_header(sheets: Sequence[Any], key: str) -> tuple[str, int]:
-    """Return the name of the sheet that has the column ``key``, and the line of its header."""
+def _find_header(sheets: Sequence[Any], key: str) -> tuple[str, int, int]:
+    """Return the sheet that has the column ``key``, and line and width of its header."""
     for sheet in sheets:
-        for line, row in enumerate(_cell_rows(sheet, _HEADER_ROWS), start=1):
+        for line, row in enumerate(_cell_rows(sheet, MAX_COLUMNS, _HEADER_ROWS), start=1):
             if any(isinstance(cell.value, str) and column_key(cell.value) == key for cell in row):
-                return sheet.title, line
+                return sheet.title, line, _width(row)
     if not sheets:
         raise ValueError("it holds no sheet")
-    return sheets[0].title, 1
+    return sheets[0].title, 1, MAX_COLUMNS
 
 
-def _rows(values: Any, formulas: Any, header_line: int, dates: Collection[str]) -> Iterator[Cells]:
-    """Yield the header and the rows below that are not blank, without empty cells at the end."""
+def _rows(
+    rows: Iterable[tuple[Sequence[Any], Sequence[Any]]], header_line: int, dates: Collection[str]
+) -> Iterator[Cells]:
+    """Yield the header and the rows below that are not blank, without empty cells at the end.
+
+    Args:
+        rows: cells with their values, and the same cells with their formulas.
+        header_line: line of the header, from 1.
+        dates: keys of columns whose cells may be dates.
+    """
     date_columns: set[int] | None = None
-    for line, (row, stored) in enumerate(zip(_cell_rows(values), _cell_rows(formulas), strict=True), start=1):
-        width = next((number for number in range(len(row), 0, -1) if row[number - 1] is not EMPTY_CELL), 0)
+    for line, (row, stored) in enumerate(rows, start=1):
+        width = _width(row)
         if line < header_line or not width:
             continue
         read = [_text(row[number], stored[number]) for number in range(width)]
@@ -100,10 +109,15 @@ def _rows(values: Any, formulas: Any, header_line: int, dates: Collection[str]) 
             yield cells
 
 
-def _cell_rows(sheet: Any, count: int = MAX_ROWS) -> Iterator[Sequence[Any]]:
-    """Return the first rows of a sheet, each of :data:`MAX_COLUMNS` cells."""
-    rows: Iterator[Sequence[Any]] = sheet.iter_rows(min_row=1, max_row=count, max_col=MAX_COLUMNS)
+def _cell_rows(sheet: Any, width: int, count: int = MAX_ROWS) -> Iterator[Sequence[Any]]:
+    """Return the first rows of a sheet, each of ``width`` cells."""
+    rows: Iterator[Sequence[Any]] = sheet.iter_rows(min_row=1, max_row=count, max_col=width)
     return rows
+
+
+def _width(row: Sequence[Any]) -> int:
+    """Return the number of cells up to the last that is not empty."""
+    return next((number for number in range(len(row), 0, -1) if row[number - 1] is not EMPTY_CELL), 0)
 
 
 def _text(cell: Any, formula: Any) -> _Text:

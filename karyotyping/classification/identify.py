@@ -59,7 +59,7 @@ def assign_cell(predictions: Sequence[Prediction]) -> tuple[Assignment, ...]:
 
 
 def cell_iscn(chromosomes: Sequence[Chromosome], quality: Quality) -> str | None:
-    """Return the karyotype of a cell in ISCN; None if it has too many chromosomes for a metaphase."""
+    """Return the ISCN of a cell; None if it has too many chromosomes for a metaphase."""
     if "too_many" in quality.flags:
         return None
     counts = count_classes(chromosomes)

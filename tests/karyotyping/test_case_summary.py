@@ -1,4 +1,4 @@
-"""A case has a karyotype only where its cells agree, and it always agrees with the modal count."""
+"""A case has a karyotype only where its cells agree; it fits the modal count."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_cells_that_disagree_are_not_resolved() -> None:
     summary = case("45,XX,-22", "48,XY,-1,+8,+11,+14", "46,X,+22", "48,XX,+1,+2")
     assert (summary.modal_count, summary.voters, summary.karyotype_agreement) == (48, 2, 0.5)
     assert (summary.resolution, summary.iscn) == ("not_resolved", None)
-    assert summary.why == "Cells disagree: 1 of 2 cells with 48 chromosomes agree exactly."
+    assert summary.why == "Cells disagree: of 2 cells with 48 chromosomes, 1 with exactly the consensus."
 
 
 def swapped(gained: int, lost: int) -> str:
@@ -159,7 +159,7 @@ def test_a_cell_that_is_not_called_has_no_vote() -> None:
     assert (summary.count_distribution, summary.count_max) == ({46: 1, 91: 3}, 91)
     nothing = summarise(tangles)
     assert (nothing.modal_count, nothing.iscn, nothing.mosaic_hint) == (None, None, ())
-    assert nothing.why == "No image of the case has a called karyotype."
+    assert nothing.why == "No image is a metaphase of one cell: the counts are 91."
 
 
 def test_cells_are_ranked_by_quality() -> None:

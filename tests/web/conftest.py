@@ -76,7 +76,7 @@ def pipeline_id(session_factory: SessionFactory) -> int:
 
 @pytest.fixture
 def analysed(session_factory: SessionFactory, store: DirectoryStore, pipeline_id: int) -> list[int]:
-    """Case ``A/slide 1`` with two analysed images, the second one better, and one that failed; the analyses' ids."""
+    """Case ``A/slide 1`` with two analysed images and one that failed; the analyses' ids."""
     now = datetime.now(UTC)
     with session_factory.begin() as session:
         case = Case(accession="A/slide 1", tissue="blood <b>")

@@ -48,7 +48,7 @@ def list_cases(session: Session, limit: int, before: int | None = None) -> list[
 
 
 def case_detail(session: Session, accession: str) -> CaseDetail | None:
-    """Return the case that ``accession`` names with its images, the best quality first; None if there is none."""
+    """Return the case that ``accession`` names with its images, or None."""
     row = session.execute(_cases_with_results().where(names_case(accession))).first()
     if row is None:
         return None
@@ -68,7 +68,7 @@ def case_detail(session: Session, accession: str) -> CaseDetail | None:
 
 
 def _cases_with_results(*columns: ColumnElement[Any]) -> Select[Any]:
-    """Return the query for cases, each with its last result and the pipeline of that, and with ``columns``.
+    """Return the query for cases, their last results, pipelines and ``columns``.
 
     A summary of the production pipeline comes first, then the latest summary of another.
     """
