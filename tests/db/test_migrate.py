@@ -7,8 +7,12 @@ import sys
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 
+from db import migrate
+from db.engine import make_engine
 from db.migrate import SchemaMismatch, check, current, downgrade, head, upgrade
+from db.version import check_version
 
 
 def tables(url: str, schema: str = "karyo") -> set[str]:
@@ -38,6 +42,40 @@ def test_live_tables_match_their_declaration(postgres_url: str) -> None:
         connection.execute("ALTER TABLE karyo.images DROP COLUMN bit_depth")
     with pytest.raises(SchemaMismatch, match="bit_depth"):
         check(postgres_url)
+
+
+def test_a_role_named_like_the_schema_passes_the_check(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        found = connection.execute("SELECT current_user, current_schemas(false), current_setting('search_path')")
+        assert found.fetchone() == ("karyo", ["karyo", "public"], '"$user", public')
+    upgrade(postgres_url)
+    check(postgres_url)
+
+
+def test_the_expected_version_is_the_head_of_the_migrations(postgres_url: str) -> None:
+    scripts = ScriptDirectory(str(migrate.__file__).replace("migrate.py", "migrations"))
+    assert scripts.get_heads() == [head()]
+    assert current(postgres_url) == head()
+
+
+@pytest.mark.parametrize("found", ["0099", "another"])
+def test_a_database_of_a_newer_version_is_refused_and_stays(postgres_url: str, found: str) -> None:
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE karyo.alembic_version SET version_num = %s", [found])
+    engine = make_engine(postgres_url, pooled=False)
+    for use in (lambda: upgrade(postgres_url), lambda: check(postgres_url), lambda: check_version(engine)):
+        with pytest.raises(SchemaMismatch, match=rf"version {found}, and karyoflow .* up to {head()}; install"):
+            use()
+    assert current(postgres_url) == found
+
+
+def test_a_database_before_the_head_is_refused_by_commands(empty_postgres_url: str) -> None:
+    engine = make_engine(empty_postgres_url, pooled=False)
+    with pytest.raises(SchemaMismatch, match="no tables of karyoflow.*run `karyo db upgrade`"):
+        check_version(engine)
+    upgrade(empty_postgres_url, "0002")
+    with pytest.raises(SchemaMismatch, match=f"has schema version 0002, and this version needs {head()}"):
+        check_version(engine)
 
 
 def test_missing_migrations_are_named(empty_postgres_url: str) -> None:
