@@ -103,7 +103,7 @@ def test_pages_show_how_far_the_cells_agree(open_app: Open, analysed: list[int])
     for page in pages:
         assert '<strong class="karyotype">47,XY,+21</strong>' in page
         assert "2 of 2 cells with 47 chromosomes agree exactly." in page
-        assert "100 % of 2" in page
+        assert "100 % of 2 cells" in page
         assert "46–47" in page
 
 
