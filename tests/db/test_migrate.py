@@ -71,7 +71,7 @@ def test_a_database_of_a_newer_version_is_refused_and_stays(postgres_url: str, f
 
 def test_a_database_before_the_head_is_refused_by_commands(empty_postgres_url: str) -> None:
     engine = make_engine(empty_postgres_url, pooled=False)
-    with pytest.raises(SchemaMismatch, match="no tables of karyoflow.*run `karyo db upgrade`"):
+    with pytest.raises(SchemaMismatch, match=r"no tables of karyoflow.*run `karyo db upgrade`"):
         check_version(engine)
     upgrade(empty_postgres_url, "0002")
     with pytest.raises(SchemaMismatch, match=f"has schema version 0002, and this version needs {head()}"):

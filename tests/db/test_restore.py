@@ -56,18 +56,19 @@ def without_reader(postgres_server: PostgresServer) -> Iterator[None]:
         restore_reader(postgres_server.url(name))
 
 
+@pytest.mark.parametrize("options", [("--no-owner", "--no-privileges"), ()], ids=["as documented", "with privileges"])
 def test_a_restored_database_gets_its_reader_from_upgrade(
     postgres_server: PostgresServer,
     postgres_url: str,
     empty_postgres_url: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
+    options: tuple[str, ...],
 ) -> None:
     assert may_read(postgres_url)
     password = postgres_server.password
     host = ("--host", str(postgres_server.socket_folder), "--username", "karyo")
     dump = str(tmp_path / "karyo.dump")
-    options = ("--no-owner", "--no-privileges")
     dumped = call(
         "pg_dump", *host, "--format=custom", "--file", dump, *options, str(make_url(postgres_url).database),
         password=password,
@@ -75,8 +76,11 @@ def test_a_restored_database_gets_its_reader_from_upgrade(
     assert dumped.returncode == 0, dumped.stderr
     request.getfixturevalue("without_reader")
     target = str(make_url(empty_postgres_url).database)
-    restored = call("pg_restore", *host, "--exit-on-error", *options, "--dbname", target, dump, password=password)
-    assert (restored.returncode, restored.stderr) == (0, "")
+    restored = call("pg_restore", *host, *options, "--dbname", target, dump, password=password)
+    if options:
+        assert (restored.returncode, restored.stderr) == (0, "")
+    else:  # the grants of the dump name a role that is missing
+        assert f'role "{READER}" does not exist' in restored.stderr
     upgrade(empty_postgres_url)
     check(empty_postgres_url)
     assert may_read(empty_postgres_url)
@@ -93,7 +97,7 @@ def test_missing_grants_are_restored(postgres_url: str) -> None:
     assert may_read(postgres_url)
 
 
-def test_a_user_without_the_right_is_told_which_statement_to_run(
+def test_a_user_without_the_right_gets_the_statements_to_run(
     postgres_url: str, postgres_server: PostgresServer, request: pytest.FixtureRequest
 ) -> None:
     with connect(postgres_url) as connection:
@@ -103,10 +107,12 @@ def test_a_user_without_the_right_is_told_which_statement_to_run(
     try:
         with connect(postgres_url) as connection:
             connection.execute(f"DROP OWNED BY {READER}")
-        with pytest.raises(ConfigurationError, match=r"GRANT USAGE ON SCHEMA reporting TO karyo_reporting;` as a"):
+        with pytest.raises(
+            ConfigurationError, match="GRANT USAGE ON SCHEMA reporting TO karyo_reporting; GRANT SELECT"
+        ):
             restore_reader(url.render_as_string(hide_password=False))
         request.getfixturevalue("without_reader")
-        with pytest.raises(ConfigurationError, match=r"CREATE ROLE karyo_reporting NOLOGIN;` as a superuser"):
+        with pytest.raises(ConfigurationError, match="CREATE ROLE karyo_reporting NOLOGIN;` as a superuser"):
             restore_reader(url.render_as_string(hide_password=False))
     finally:
         with connect(postgres_url) as connection:
