@@ -81,3 +81,13 @@ def test_an_unusable_accession_number_is_refused(open_app: Open, pipeline_id: in
         code, answer = send(client, ("a.png", png()), case=case)
     assert code == 422
     assert "case" in str(answer["detail"])
+
+
+def test_images_without_a_suffix_are_stored_and_texts_counted(open_app: Open, pipeline_id: int) -> None:
+    with open_app() as client:
+        code, answer = send(client, ("first", png(1)), ("second", png(2)), ("notes", b"text"), ("a.xml", b"<a/>"))
+        assert (code, answer["new"], answer["rejected"]) == (201, 2, [])
+        assert answer["passed_over"] == {"text": 1, ".xml": 1}
+        code, answer = send(client, ("notes.txt", b"text"))
+    assert code == 422
+    assert "'passed_over': {'.txt': 1}" in str(answer["detail"])
