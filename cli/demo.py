@@ -51,5 +51,5 @@ def _print_comparison(table: Path) -> bool:
         result = results.get(accession, "")
         differs |= result != truth
         mark = "[green]agrees[/]" if result == truth else "[bold red]DIFFERS[/]"
-        out.print(f"{accession}   truth {truth:<12} result {result or 'none':<12} {mark}")
+        out.print(f"{accession}   truth {truth:<12} result {result or 'not resolved':<12} {mark}")
     return differs
