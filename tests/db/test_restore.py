@@ -63,6 +63,7 @@ def test_a_restored_database_gets_its_reader_from_upgrade(
     empty_postgres_url: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
+    *,
     options: tuple[str, ...],
 ) -> None:
     assert may_read(postgres_url)

@@ -16,6 +16,7 @@ from settings import Settings
 from settings.failpoint import failpoint
 from telemetry import metrics
 from telemetry.logs import get_logger
+from telemetry.redaction import redact
 from telemetry.traces import stage
 from worker.chunk.in_flight import InFlight, Step
 from worker.chunk.micro_batch import MicroBatch
@@ -136,7 +137,7 @@ class Completer:
                 session,
                 leased,
                 reason=reason,
-                sentence=sentence,
+                sentence=sentence and redact(sentence),
                 max_attempts=self._settings.max_attempts,
                 retry_seconds=self._settings.retry_seconds if reason else 0.0,
                 suspect=suspect,
