@@ -89,6 +89,8 @@ class FittingTable:
             return
         if self.title:
             yield Text(self.title, style="italic")
+        if not self.rows:
+            yield Text("no rows")
         for number, row in enumerate(self.rows):
             if number:
                 yield Text()

@@ -77,7 +77,7 @@ def _write(
             if out:
                 out.write_text(page, encoding="utf-8")
             else:
-                typer.echo(page)
+                typer.echo(page.encode())  # the page declares UTF-8, whatever the encoding of stdout
 
 
 def _records(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
