@@ -30,7 +30,7 @@ def refuse_foreign_write(request: Request) -> Response | None:
 
 
 def may_write(
-    context: InContext, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, context: InContext, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     """Pass if the request may write.
 
@@ -47,8 +47,12 @@ def may_write(
                 select(ApiKey.scopes).where(ApiKey.key_sha256 == digest, ApiKey.revoked_at.is_(None))
             )
     if scopes is None:
+        is_empty = request.headers.get("Authorization", "").strip().lower() == "bearer"
+        reason = "The API key is empty. " if is_empty else ""
         raise HTTPException(
-            401, "Send an API key that is not revoked: Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
+            401,
+            f"{reason}Send an API key that is not revoked: Authorization: Bearer KEY",
+            {"WWW-Authenticate": "Bearer"},
         )
     if WRITE not in scopes:
         raise HTTPException(403, f"This API key lacks the scope {WRITE!r}.")

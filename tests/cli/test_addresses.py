@@ -1,4 +1,4 @@
-"""Every command and process answers wrong addresses with one sentence and a status, and shows no secret."""
+"""Wrong addresses: one sentence and a status from every command and process, no secret."""
 
 from __future__ import annotations
 

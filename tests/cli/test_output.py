@@ -1,4 +1,4 @@
-"""Output for people and pipes: narrow terminals, readers that leave, and encodings without a character."""
+"""Narrow terminals, readers that leave, and encodings without a character."""
 
 from __future__ import annotations
 

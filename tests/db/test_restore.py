@@ -1,4 +1,4 @@
-"""A dump of one database, restored where the roles are missing, and the repairs of ``karyo db upgrade``."""
+"""A dump restored where the roles are missing, and what ``karyo db upgrade`` completes."""
 
 from __future__ import annotations
 

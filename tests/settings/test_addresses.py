@@ -1,4 +1,4 @@
-"""Addresses that cannot be are refused in a sentence that names the variable; all others pass."""
+"""Addresses that cannot be: a sentence that names the variable; all others pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An S3-compatible service over TLS without streaming trailers, and the sentences for wrong settings."""
+"""S3 over TLS without streaming trailers, and the sentences for wrong settings."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ def test_configured_writes_need_a_key(open_app: Open, pipeline_id: int, session_
     with session_factory.begin() as session:
         for key, scopes, revoked in (
             ("good", ["write"], None),
+            ("", ["write"], None),
             ("old", ["write"], datetime.now(UTC)),
             ("reader", ["read"], None),
         ):
@@ -25,7 +26,9 @@ def test_configured_writes_need_a_key(open_app: Open, pipeline_id: int, session_
         codes = {}
         for key in ("", "wrong", "old", "reader", "good"):
             client.headers["Authorization"] = f"Bearer {key}"
-            codes[key] = send(client, ("a.png", png(2)))[0]
+            code, answer = send(client, ("a.png", png(2)))
+            codes[key] = code
+            assert str(answer).count("The API key is empty.") == (key == "")
         assert client.get("/api/v1/status").status_code == 200
     assert codes == {"": 401, "wrong": 401, "old": 401, "reader": 403, "good": 201}
     with session_factory() as session:
