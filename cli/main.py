@@ -141,7 +141,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
     pays for them.
     """
     from pydantic import ValidationError  # noqa: PLC0415
-    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from db.pipelines import UnknownPipeline  # noqa: PLC0415
     from embedded.errors import HomeUnusable, StackError  # noqa: PLC0415
@@ -156,10 +156,11 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
         return describe_invalid(problem), 2
     if isinstance(problem, ConfigurationError | HomeUnusable | StoreMisconfigured):
         return str(problem), 2
-    if isinstance(problem, DBAPIError):
+    if isinstance(problem, SQLAlchemyError):
         return _describe_database(problem)
     if isinstance(problem, OSError) and problem.filename is not None:
-        return f"cannot use {problem.filename}: {problem.strerror}", 2
+        wrong_path = FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError
+        return f"cannot use {problem.filename}: {problem.strerror}", 2 if isinstance(problem, wrong_path) else 1
     unavailable = EngineUnavailable | ModelUnavailable | UnknownPipeline
     solvable = StackError | StorageError | IngestError | ReportFolderError | unavailable
     return (str(problem), 1) if isinstance(problem, solvable) else None

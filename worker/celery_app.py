@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 
-from settings import Settings
+from settings import ConfigurationError, Settings
 
 ANALYSE_CHUNK = "karyo.analyse_chunk"
 SUMMARISE_CASE = "karyo.summarise_case"
@@ -43,7 +43,7 @@ _REQUIRED: Mapping[str, tuple[Any, str]] = {
 }
 
 
-class MisconfiguredError(Exception):
+class MisconfiguredError(ConfigurationError):
     """A setting with which the worker would lose or repeat work."""
 
 
