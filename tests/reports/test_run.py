@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db.engine import SessionFactory
 from db.queue import enqueue
-from db.schema import Analysis, Case, Image, Pipeline
+from db.schema import Analysis, Case, CaseResult, Image, Pipeline
 from reports.run import write_run_report
 from storage import DirectoryStore
 
@@ -124,3 +125,56 @@ def test_a_report_holds_one_run(session_factory: SessionFactory, pipeline_id: in
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert written <= {*marker["files"], "report.json"}
     assert marker["pipeline"] == {"name": "null", "digest": "d" * 64}
+
+
+def test_the_report_says_why_a_case_is_not_resolved_and_what_is_not_called(
+    session_factory: SessionFactory, pipeline_id: int, tmp_path: Path
+) -> None:
+    results = {
+        "47,XY,+21": {"resolution": "resolved", "voters": 4, "karyotype_agreement": 0.75, "why": "3 of 4 agree."},
+        "46,XX": {"resolution": "one_cell", "voters": 1, "karyotype_agreement": 1.0, "why": "The case has one cell."},
+        None: {"resolution": "not_resolved", "voters": 2, "karyotype_agreement": 0.5, "why": "Cells disagree."},
+    }
+    ids = []
+    for name, (iscn, values) in zip("abc", results.items(), strict=True):
+        ids.append(add(session_factory, pipeline_id, name, {}))
+        with session_factory.begin() as session:
+            image = session.get_one(Image, ids[-1])
+            session.add(
+                CaseResult(
+                    case_id=image.case_id,
+                    pipeline_id=pipeline_id,
+                    state="done",
+                    iscn=iscn,
+                    modal_count=46,
+                    count_min=44,
+                    count_max=47,
+                    **values,
+                )
+            )
+            session.execute(update(Analysis).where(Analysis.image_id == ids[-1]).values(iscn=iscn))
+    folder = tmp_path / "report"
+    with session_factory() as session:
+        write_run_report(
+            session,
+            DirectoryStore(tmp_path / "objects"),
+            folder,
+            image_ids=ids,
+            pipeline_id=pipeline_id,
+            rejected=[],
+        )
+    with (folder / "cases.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0])[:6] == ["case", "images", "cells", "modal_count", "iscn", "pipeline"]
+    for row, (iscn, values) in zip(rows, results.items(), strict=True):
+        assert row["iscn"] == (iscn or "")
+        assert {name: row[name] for name in values} == {name: str(value) for name, value in values.items()}
+        assert (row["count_min"], row["count_max"]) == ("44", "47")
+    with (folder / "cells.csv").open(newline="") as stream:
+        assert [row["iscn"] for row in csv.DictReader(stream)] == ["47,XY,+21", "46,XX", ""]
+    page = (folder / "report.html").read_text()
+    assert '<td><span class="karyotype">47,XY,+21</span><br><small class="muted">3 of 4 agree.</small></td>' in page
+    assert "<td>46,XX (one cell)<br>" in page
+    assert '<span class="muted">not resolved</span><br><small class="muted">Cells disagree.</small>' in page
+    assert ("75 % of 4 cells" in page, "44 to 47" in page) == (True, True)
+    assert page.count('<span class="muted">not called</span>') == 1

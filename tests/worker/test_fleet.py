@@ -16,7 +16,7 @@ import pytest
 import redis
 from sqlalchemy import text
 
-from db import workers
+from db import pipelines, reporting, workers
 from db.schema import Image
 from embedded.binaries import redis_program
 from karyotyping.pipeline import Pipeline
@@ -37,6 +37,14 @@ def test_images_are_analysed_and_the_case_summarised(laboratory: Laboratory) -> 
     laboratory.assert_each_once()
     case = laboratory.case()
     assert (case.image_count, case.cell_count, case.modal_count) == (10, 10, 2)
+    assert (case.count_min, case.count_max, case.voters, case.karyotype_agreement) == (2, 2, 0, None)
+    assert (case.iscn, case.resolution) == (None, "not_resolved")
+    assert case.why == "No cell is complete: the counts are 2, and 41 chromosomes are needed."
+    with laboratory.sessions() as session:
+        pipelines.set_alias(session, "production", case.pipeline_id)
+        columns, (row,) = reporting.fetch(session, "case_status")
+    reported = dict(zip(columns, row, strict=True))
+    assert (reported["summary"], reported["iscn"], reported["why"]) == ("current", None, case.why)
     assert case.artefacts is not None
     assert laboratory.store.get(case.artefacts["karyogram"]).startswith(b"\x89PNG")
     drawing = laboratory.store.get(case.artefacts["karyogram_svg"])
