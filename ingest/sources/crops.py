@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 
 from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.archive import ArchiveSource, open_archive
+from ingest.sources.cells import MAX_TABLE_BYTES
 from ingest.sources.content import PassedOver
 from ingest.sources.folder import FolderSource
-from ingest.sources.tables import MAX_TABLE_BYTES, Row, read_table
+from ingest.sources.tables import Row, read_table
 
 INDEX = "index.csv"
 FOLDER = "folder"

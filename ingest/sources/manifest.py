@@ -12,11 +12,12 @@ from db.enums import BatchKind
 from ingest.printable import is_printable, printable
 from ingest.rejections import IngestError, Rejected, rejected
 from ingest.sources.base import Item, Source
+from ingest.sources.cells import MAX_TABLE_BYTES
 from ingest.sources.folder import examine, read_file
 from ingest.sources.labels import COLUMNS as LABEL_COLUMNS
 from ingest.sources.labels import NO_LABELS, LabelError, Labels, read_labels
 from ingest.sources.spellings import FolderSpellings, is_absolute_elsewhere
-from ingest.sources.tables import MAX_TABLE_BYTES, Row, read_table
+from ingest.sources.tables import Row, read_table
 
 COLUMNS = ("path", *LABEL_COLUMNS)
 _MAX_NAMED_PATHS = 4  # in the sentence about an ambiguous path

@@ -25,7 +25,8 @@ from ingest.sources.content import (
 )
 from ingest.sources.labels import NO_LABELS, Labels
 from karyotyping.image.formats import HEAD_BYTES
-from storage import StoreUnavailable, make_client
+from storage import StoreMisconfigured, StoreUnavailable, describe_error, make_client, remedy_for
+from telemetry.redaction import redact
 
 SCHEME = "s3://"
 _HEAD_READERS = 8  # threads that fetch the first bytes of objects without a known suffix
@@ -55,7 +56,10 @@ class S3PrefixSource(NamedFiles):
         """
         self._bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
         if not url.startswith(SCHEME) or not self._bucket:
-            raise IngestError("prefix_unreadable", url=printable(url), error="it names no bucket")
+            raise IngestError("prefix_unreadable", url=redact(printable(url)), error="it names no bucket")
+        if "@" in self._bucket:
+            error = "it holds credentials, which belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            raise IngestError("prefix_unreadable", url=redact(printable(url)), error=error)
         folder = prefix.strip("/")
         source = printable(f"{SCHEME}{self._bucket}/{folder}")
         super().__init__(source, folder.rpartition("/")[2] or self._bucket, defaults)
@@ -68,6 +72,7 @@ class S3PrefixSource(NamedFiles):
 
         Raises:
             IngestError: ``prefix_unreadable`` or ``prefix_not_found``.
+            StoreMisconfigured: The AWS settings of this process cannot be used.
             StoreUnavailable: A later page of the listing cannot be read.
         """
         request = {"Bucket": self._bucket, "Prefix": self._prefix}
@@ -75,7 +80,10 @@ class S3PrefixSource(NamedFiles):
         try:
             first = next(pages)
         except (BotoCoreError, ClientError) as error:
-            raise IngestError("prefix_unreadable", url=printable(self.source), error=error) from error
+            if isinstance(error, BotoCoreError) and (remedy := remedy_for(error)):
+                sentence = f"{printable(self.source)} cannot be listed: {describe_error(error)}; {remedy}."
+                raise StoreMisconfigured(sentence) from error
+            raise IngestError("prefix_unreadable", url=printable(self.source), error=describe_error(error)) from error
         if not first.get("Contents"):
             raise IngestError("prefix_not_found", url=printable(self.source))
         return self._names(first, pages)
@@ -150,7 +158,8 @@ class S3PrefixSource(NamedFiles):
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
-            f"Cannot read {printable(self.source)}: {error}. Run the command again; known images are passed over."
+            f"Cannot read {printable(self.source)}: {describe_error(error)}. "
+            "Run the command again; known images are passed over."
         )
 
 

@@ -6,19 +6,17 @@ import codecs
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.printable import printable
 from ingest.rejections import IngestError
+from ingest.sources.cells import Cells, column_key
 
-MAX_TABLE_BYTES = 256 * 2**20  # 256 MiB, of a table as it is stored and, of a workbook, unpacked
 DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n)', re.IGNORECASE)
 _BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _TEXT_FORMULA = re.compile(r'="(.*)"', re.DOTALL)  # keeps leading zeros when a spreadsheet opens the file
-_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _CP1252_NOTE = "{path} is not UTF-8 and was read as Windows-1252; if letters are wrong in names, save it as CSV UTF-8."
 
 
@@ -40,20 +38,6 @@ class Row:
     """Text of every known column of the table, as it is stored."""
     problem: Problem | None = None
     """The first cell that cannot be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """The cells of one row, and by number the reasons of those that cannot be used."""
-
-    line: int
-    texts: Sequence[str]
-    problems: Mapping[int, tuple[str, Mapping[str, object]]] = field(default_factory=dict)
-
-    @property
-    def is_blank(self) -> bool:
-        """Whether no cell holds anything."""
-        return not self.problems and not any(text.strip() for text in self.texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +73,6 @@ def read_table(path: object, data: bytes, known: Sequence[str], *, dates: Collec
         return _table(path, iter(read_sheet(path, data, known, dates)), known, ())
     text, notes = _decode(path, data)
     return _table(path, _csv_rows(path, text, known), known, notes)
-
-
-def column_key(name: str) -> str:
-    """Return what two spellings of one column have in common.
-
-    >>> column_key(" Captured At ") == column_key("captured_at")
-    True
-    """
-    return _BETWEEN_WORDS.sub("", unicodedata.normalize("NFKC", name).casefold())
 
 
 def known_columns(header: Sequence[str], known: Collection[str]) -> int:

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 from openpyxl.cell.read_only import EMPTY_CELL
 
 from ingest.rejections import IngestError
-from ingest.sources.tables import MAX_TABLE_BYTES, Cells, column_key
+from ingest.sources.cells import MAX_TABLE_BYTES, Cells, column_key
 
 MAX_ROWS = 1_048_576  # of a sheet in Excel
 MAX_COLUMNS = 128  # among which a header is; cells to the right of it are not read
