@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from db.enums import Priority
+from telemetry.redaction import redact
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Lab = Annotated[
@@ -31,7 +32,7 @@ def _existing(location: str) -> str:
     from ingest.sources.location import is_url  # noqa: PLC0415 - brings every source
 
     if not is_url(location) and not Path(location).exists():
-        raise typer.BadParameter(f"Path {location!r} does not exist.")
+        raise typer.BadParameter(f"Path {redact(location)!r} does not exist.")
     return location
 
 

@@ -17,7 +17,7 @@ from storage.objects import (
     key_of,
     sha256_of,
 )
-from storage.s3 import S3Store, make_client
+from storage.s3 import S3Store, describe_error, make_client, remedy_for
 
 __all__ = [
     "DirectoryStore",
@@ -28,9 +28,11 @@ __all__ = [
     "StorageError",
     "StoreMisconfigured",
     "StoreUnavailable",
+    "describe_error",
     "key_of",
     "make_client",
     "open_store",
+    "remedy_for",
     "sha256_of",
 ]
 

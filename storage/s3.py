@@ -37,7 +37,7 @@ _CONDITION_UNDECIDED = {"409", "ConditionalRequestConflict", "501", "NotImplemen
 # Answers of the service and errors of boto3 that no repetition changes, and what to do about them.
 _CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, to credentials that this store accepts"
 _REGION = "set AWS_DEFAULT_REGION to the region of the bucket"
-_BUCKET = "make the bucket, or correct its name in KARYO_OBJECT_STORE"
+_BUCKET = "make the bucket, or correct its name"
 _REMEDIES = {
     **dict.fromkeys(
         ("AccessDenied", "ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"), _CREDENTIALS
@@ -157,7 +157,7 @@ class S3Store:
         except (BotoCoreError, Boto3Error, ClientError) as error:
             kind = StoreMisconfigured if (remedy := remedy_for(error)) else StoreUnavailable
             remedy = remedy or "check its address, the bucket's name and the credentials"
-            raise kind(f"Cannot {verb} {self._address}: {describe(error)}; {remedy}.") from error
+            raise kind(f"Cannot {verb} {self._address}: {describe_error(error)}; {remedy}.") from error
 
     @property
     def _address(self) -> str:
@@ -190,11 +190,13 @@ def make_client(endpoint_url: str | None) -> Any:
         return session.client("s3", endpoint_url=endpoint_url, config=config)
     except (BotoCoreError, OSError, ValueError) as error:
         remedy = remedy_for(error) or "check KARYO_S3_ENDPOINT_URL and the AWS_* environment"
-        raise StoreMisconfigured(f"The object store cannot be used: {describe(error)}; {remedy}.") from error
+        raise StoreMisconfigured(f"The object store cannot be used: {describe_error(error)}; {remedy}.") from error
 
 
-def describe(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the message of an error of boto3 in one line that holds no secret."""
+    if isinstance(error, ParamValidationError):
+        return "there can be no bucket of this name"  # boto3 quotes the name and a regular expression
     return redact(" ".join(str(error).split())).rstrip(".")
 
 

@@ -163,6 +163,17 @@ def test_a_store_that_does_not_answer_shows_no_query(karyo: Karyo, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("location", "status"), [(f"ftp://k:{SECRET}@h/x", 2), (f"s3://k:{SECRET}@bucket/x", 1), ("s3://Bad_Bucket!/x", 2)]
+)
+def test_a_location_of_images_is_shown_without_its_credentials(karyo: Karyo, location: str, status: int) -> None:
+    karyo("models", "promote")
+    called = karyo("ingest", location, COLUMNS="200", AWS_DEFAULT_REGION="us-east-1")
+    assert called.status == status, called.err
+    assert "Traceback" not in called.err
+    called.assert_no_secret()
+
+
+@pytest.mark.parametrize(
     "words",
     [("status",), ("run", "/"), ("ingest", "/"), ("report", "--list"), ("drain",), ("models", "pipelines"), *PROCESSES],
 )

@@ -11,7 +11,7 @@ from ingest.rejections import IngestError, Rejected
 from ingest.sources.base import Item
 from ingest.sources.content import PassedOver
 from ingest.sources.s3_prefix import S3PrefixSource
-from storage import StoreUnavailable
+from storage import StoreMisconfigured, StoreUnavailable
 from tests.support.unknown_files import ANSWERS, FILES, answer_by_name
 
 Open = Callable[..., S3PrefixSource]
@@ -100,6 +100,21 @@ def test_a_store_that_does_not_answer_stops_the_batch(bucket: str, s3_endpoint: 
     source = S3PrefixSource(f"s3://{bucket}/monday", endpoint_url="http://127.0.0.1:1")
     with pytest.raises(StoreUnavailable, match="Run the command again"):
         source.read("1.tif", 100)
+
+
+def test_a_url_with_credentials_is_refused_without_them() -> None:
+    with pytest.raises(IngestError, match="AWS_SECRET_ACCESS_KEY") as caught:
+        S3PrefixSource("s3://key:hunter2-TopSecret@bucket/monday")
+    assert "hunter2-TopSecret" not in str(caught.value)
+
+
+def test_missing_credentials_are_a_wrong_setting(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StoreMisconfigured, match="set AWS_ACCESS_KEY_ID"):
+        list(S3PrefixSource("s3://bucket/monday", endpoint_url=s3_endpoint).names())
 
 
 @pytest.mark.parametrize(
