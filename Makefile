@@ -1,5 +1,5 @@
 # karyoflow: `make help` lists what there is to do.
-PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3.14 python3; do command -v $$name && break; done)
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 EXTRAS ?= dev
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,7 +11,7 @@ help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	@command -v $(PYTHON) >/dev/null || { echo "karyoflow needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "karyoflow needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed-run: pyproject.toml constraints.txt | $(BIN)/python
