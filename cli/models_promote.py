@@ -70,9 +70,10 @@ def _report(services: Services, promotion: Promotion) -> None:
     now, before = promotion.pipeline, promotion.previous
     name = f"pipeline {now.id}, {label(now)}, is"
     if not promotion.changed:
-        err.print(f"{name} production already")
+        err.print(f"{name} production already", soft_wrap=True)
     else:
-        err.print(f"{name} production" + (f"; before it was {before.id}, {label(before)}" if before else ""))
+        predecessor = f"; before it was {before.id}, {label(before)}" if before else ""
+        err.print(f"{name} production{predecessor}", soft_wrap=True)
     with services.sessions() as session:
         if workers.any_can_run(session, now.document):
             return

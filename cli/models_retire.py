@@ -28,4 +28,6 @@ def retire(
                 changed = change(session, chosen.id, actor=current_user(), because=because)
         except pipeline_lifecycle.RefusedChange as problem:
             fail(str(problem))
-    err.print(f"pipeline {changed.id}, {label(changed)}, " + ("can be chosen again" if undo else "is retired"))
+    err.print(
+        f"pipeline {changed.id}, {label(changed)}, " + ("can be chosen again" if undo else "is retired"), soft_wrap=True
+    )
