@@ -1,6 +1,5 @@
 # karyoflow: `make help` lists what there is to do.
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
-EXTRAS ?= dev
 VENV   := .venv
 BIN    := $(VENV)/bin
 
