@@ -33,7 +33,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Enqueue every matching image that this pipeline has not analysed, at backlog priority."""
-    with open_services() as services, services.sessions.begin() as session:
+    with open_services(with_pipeline=True) as services, services.sessions.begin() as session:
         try:
             chosen = pipelines.resolve(session, pipeline)
             campaign = campaigns.create(

@@ -58,25 +58,29 @@ def patience_of(settings: Settings) -> Patience:
 
 
 @contextmanager
-def open_services(*, workers: int = 0) -> Iterator[Services]:
+def open_services(*, workers: int = 0, with_pipeline: bool = False) -> Iterator[Services]:
     """Yield the services for one command.
 
     Without a configuration the embedded stack is started or joined, and left at the end.
 
     Args:
         workers: worker processes of the embedded stack; 0 for commands that read or enqueue only.
+        with_pipeline: whether the embedded stack needs a pipeline in production: the command enqueues images or shows
+            pipelines. The shipped one is promoted unless a person chose another.
     """
     settings = Settings()
     if settings.is_configured:
         with closing(connect(settings)) as services:
             yield services
         return
-    from cli.shipped_pipeline import promote_unless_chosen  # noqa: PLC0415 - a configured command needs
-    from embedded import EmbeddedStack  # noqa: PLC0415 - neither the science nor a stack
+    from embedded import EmbeddedStack  # noqa: PLC0415 - a configured command needs no stack
 
     with (
         EmbeddedStack(settings.home_path, workers=workers, scheduler=workers > 0) as stack,
         closing(connect(stack.settings, stack.check)) as services,
     ):
-        promote_unless_chosen(services.sessions)
+        if with_pipeline:
+            from cli.shipped_pipeline import promote_unless_chosen  # noqa: PLC0415 - a second of imports
+
+            promote_unless_chosen(services.sessions)
         yield services

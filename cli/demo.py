@@ -32,7 +32,7 @@ def demo(
     with claim_folder(report), tempfile.TemporaryDirectory(prefix="karyo-demo-") as folder:
         images = Path(folder)
         write_dataset(images, CASES, cells_per_case=cells, seed=seed)
-        with open_services(workers=1) as services:
+        with open_services(workers=1, with_pipeline=True) as services:
             outcome = process(services, str(images / "manifest.csv"), case=None, out=report)
     differs = _print_comparison(report / "cases.csv")
     out.print(f"report  {(report / 'report.html').resolve()}", soft_wrap=True)

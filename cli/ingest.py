@@ -31,7 +31,7 @@ def ingest(
     Exits with 1 if there was no image, or if a file was rejected because it contradicts a known case or image:
     somebody must decide.
     """
-    with open_services() as services, progress_bar() as progress:
+    with open_services(with_pipeline=True) as services, progress_bar() as progress:
         with services.sessions() as session:
             pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
         summary = ingest_with_progress(services, path, pipeline_id, progress, case=case, lab=lab)

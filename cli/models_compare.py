@@ -20,7 +20,7 @@ AnyPipeline = Annotated[str, typer.Argument(help="Alias, name, or the first char
 
 def compare(first: AnyPipeline, second: AnyPipeline, as_json: AsJson = False) -> None:
     """Compare two pipelines, and their results of the images that both analysed."""
-    with open_services() as services, services.sessions() as session:
+    with open_services(with_pipeline=True) as services, services.sessions() as session:
         one, other = (pipelines.resolve(session, name, allow_retired=True) for name in (first, second))
         changes = differences(one.document, other.document)
         agreed = agreement(session, one.id, other.id)

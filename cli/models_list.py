@@ -16,7 +16,7 @@ _LONG_DIGEST = 64  # characters of a SHA-256
 
 def list_models(as_json: AsJson = False) -> None:
     """List the pipeline versions, and the differences of each from the one in production."""
-    with open_services() as services, services.sessions() as session:
+    with open_services(with_pipeline=True) as services, services.sessions() as session:
         summaries = list_pipelines(session)
     if as_json:
         print_json([_as_json(summary) for summary in summaries])

@@ -38,7 +38,7 @@ def promote(
     chosen = [name for name in ("classifier", "segmenter") if _is_given(ctx, name)]
     if pipeline is not None and chosen:
         fail(f"--{chosen[0]} chooses a shipped pipeline; leave it out, or leave out {pipeline!r}", code=2)
-    with open_services() as services:
+    with open_services(with_pipeline=True) as services:
         if pipeline is None:
             pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)
         else:
@@ -51,7 +51,7 @@ def promote(
 
 def rollback(because: Because = None) -> None:
     """Return to the pipeline that was `production` before; repeat it to go further back."""
-    with open_services() as services:
+    with open_services(with_pipeline=True) as services:
         try:
             with services.sessions.begin() as session:
                 promotion = pipeline_lifecycle.rollback(session, actor=current_user(), because=because)

@@ -39,7 +39,7 @@ def register(
     name: NameOption = None,
 ) -> None:
     """Store a pipeline that this version ships, without using it yet. Safe to repeat."""
-    with open_services() as services:
+    with open_services(with_pipeline=True) as services:
         pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter, name)
         with services.sessions() as session:
             pipeline = session.get_one(Pipeline, pipeline_id)

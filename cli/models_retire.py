@@ -21,7 +21,7 @@ def retire(
 ) -> None:
     """Forbid new analyses with a pipeline; its results stay."""
     change = pipeline_lifecycle.restore if undo else pipeline_lifecycle.retire
-    with open_services() as services:
+    with open_services(with_pipeline=True) as services:
         try:
             with services.sessions.begin() as session:
                 chosen = pipelines.resolve(session, pipeline, allow_retired=True)

@@ -40,14 +40,14 @@ def retry(
 def _check_reason(session: Session, reason: str, case: str | None) -> None:
     """Exit with 1 and the reasons that there are if no analysis failed for ``reason``."""
     failed = (
-        select(Analysis.reason, func.count())
+        select(Analysis.reason, func.count().label("number"))
         .where(Analysis.state.in_((State.FAILED, State.QUARANTINED)), Analysis.reason.is_not(None))
         .group_by(Analysis.reason)
         .order_by(func.count().desc(), Analysis.reason)
     )
     if case is not None:
         failed = failed.join(Image, Image.id == Analysis.image_id).join(Case).where(names_case(case))
-    counts: dict[str | None, int] = dict(session.execute(failed).tuples().all())
+    counts: dict[str | None, int] = {row.reason: row.number for row in session.execute(failed)}
     if reason not in counts:
         there_are = ", ".join(f"{name} ({count})" for name, count in counts.items())
         of_case = "" if case is None else f" of case {case!r}"

@@ -75,7 +75,7 @@ def run(
     """
     from models.providers import default_processes  # noqa: PLC0415 - imports ONNX Runtime
 
-    with claim_folder(out), open_services(workers=workers or default_processes()) as services:
+    with claim_folder(out), open_services(workers=workers or default_processes(), with_pipeline=True) as services:
         pipeline_id = None
         if classifier or segmenter:
             pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)

@@ -28,7 +28,7 @@ def add(
 
     Each due time creates one campaign, however many schedulers run.
     """
-    with open_services() as services, services.sessions.begin() as session:
+    with open_services(with_pipeline=True) as services, services.sessions.begin() as session:
         try:
             schedules.add(session, name, cron, pipeline=pipeline, filters=parse_filters(where), timezone=timezone)
         except schedules.BadSchedule as problem:

@@ -15,7 +15,6 @@ from itertools import islice
 import cv2
 import numpy as np
 from scipy.special import log_softmax, logsumexp
-from scipy.stats import trim_mean
 
 from karyotyping.arrays import Floats32
 from karyotyping.chromosome.measure import Measurement
@@ -123,11 +122,17 @@ def cell_scale(measured: Sequence[Measurement]) -> CellScale:
         raise ValueError("a cell without chromosomes has no scale")
     means, deviations = zip(*(_stain_statistics(item) for item in measured), strict=True)
     return CellScale(
-        length=float(trim_mean([item.length for item in measured], _TRIMMED_SHARE)),
+        length=_trimmed_mean([item.length for item in measured]),
         width=float(np.median([item.width for item in measured])),
         stain=float(np.median(means)),
         contrast=max(float(np.median(deviations)), _MIN_CELL_CONTRAST),
     )
+
+
+def _trimmed_mean(values: Sequence[float]) -> float:
+    """Return ``scipy.stats.trim_mean``, whose import takes as long as that of all else here."""
+    cut = int(_TRIMMED_SHARE * len(values))
+    return float(np.mean(np.sort(values)[cut : len(values) - cut]))
 
 
 def appearance(measured: Measurement, scale: CellScale, shape: tuple[int, int] = (ROWS, COLUMNS)) -> Floats32:

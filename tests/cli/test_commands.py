@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
 import pytest
 
+from embedded import EmbeddedStack
+from tests.support.command_line import Done, call_karyo
 from tests.support.s3 import bucket, moto_url, s3_client, s3_endpoint
 from tests.support.web import png
 
 __all__ = ["bucket", "moto_url", "s3_client", "s3_endpoint"]
 pytestmark = pytest.mark.stack
 
-Karyo = Callable[..., subprocess.CompletedProcess[str]]
+Karyo = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
-def karyo(tmp_path_factory: pytest.TempPathFactory) -> Karyo:
-    """Call ``karyo`` with an embedded stack of this module's own."""
+def karyo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Karyo]:
+    """Call ``karyo`` with an embedded stack of this module's own, which runs all the time."""
     home = tmp_path_factory.mktemp("home")
-
-    def call(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cli.main", *map(str, words)]
-        environment = os.environ | {"KARYO_HOME": str(home), "COLUMNS": "200"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-        assert done.returncode == code, done.stderr
-        return done
-
-    return call
+    with EmbeddedStack(home):
+        yield partial(call_karyo, home)
 
 
 @pytest.fixture(scope="module")

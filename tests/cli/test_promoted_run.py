@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests.support.command_line import call_karyo
 
 pytestmark = pytest.mark.stack
 
 
 def test_run_uses_the_promoted_pipeline(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    home = tmp_path_factory.mktemp("home")
-
-    def karyo(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "cli.main", *map(str, words)]
-        environment = os.environ | {"KARYO_HOME": str(home), "COLUMNS": "200"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
-        assert done.returncode == 0, done.stderr
-        return done
-
+    karyo = partial(call_karyo, tmp_path_factory.mktemp("home"))
     karyo("simulate", tmp_path / "images", "--cells", 1, "--seed", 5)
     karyo("models", "register", "--classifier", "geometric", "--name", "bands")
     promoted = karyo("models", "promote", "bands", "--because", "an experiment").stderr

@@ -68,8 +68,8 @@ def test_a_whole_bucket_and_a_trailing_slash_are_prefixes(
 
 
 def test_every_page_of_the_listing_is_read(open_prefix: Open, put: Callable[..., None]) -> None:
-    put(*(f"monday/{number:04}.tif" for number in range(1005)))
-    assert len(list(open_prefix().items())) == 1005
+    put(*(f"monday/{number:04}.tif" for number in range(1001)))
+    assert len(list(open_prefix().items())) == 1001
 
 
 def test_hostile_keys_are_rejected(open_prefix: Open, put: Callable[..., None]) -> None:
