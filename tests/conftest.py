@@ -24,7 +24,7 @@ _PASSWORD = "of-the-tests"
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one test process more than cores: many tests wait for the processes that they start."""
+    """Return one test process more than there are cores: many tests wait."""
     return (os.cpu_count() or 1) + 1
 
 
