@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 
 import cv2
 import numpy as np
 
 from karyotyping.arrays import Floats32, Grey, Mask, Pixels
+from karyotyping.image.field_of_view import field_of_view
+from karyotyping.image.structures import Structures, best_structures, chromosome_width, measure_structures
 from karyotyping.model import ContrastPolarity
 
 CANONICAL_WIDTH = 12.0  # px, chromosome width in the inputs of the networks
@@ -18,9 +19,12 @@ _MAX_STAIN = 2.0
 _DENOISING_SIGMA = 0.6  # px
 _MIN_FOREGROUND_SNR = 5.0  # grey above background over noise
 _MIN_FOREGROUND = 0.01  # grey above background, 0..1
-_MIN_CONTOUR_AREA = 25.0  # px^2, smaller contours give no width
-_MIN_SOLIDITY = 0.75  # contour area over area of its convex hull
-_MAX_WIDTH_WEIGHT = 40.0  # px, cap on the length that weighs a contour's width
+_HOT_PIXELS = 5e-4  # share of the brightest pixels that do not decide on the camera's range
+_MIN_CONTRAST = 0.1  # grey above background, 0..1; fainter structures are compared with others
+_MIN_COUNT = 8  # contours of one width; fewer are compared with other structures
+_MAX_WIDTH = 80.0  # px; wider structures are compared with others
+_CLEARER = 3.0  # ratio of contrasts from which other structures replace the first ones
+_FLOOR_SHARE = 0.25  # of the contrast of other structures: least threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +50,84 @@ class Normalised:
 
 
 def normalise(pixels: Pixels) -> Normalised:
-    """Measure and remove polarity, uneven background and exposure, and estimate the scale.
+    """Measure and remove polarity, uneven background, exposure and scale of an (H, W) grey image.
 
-    Args:
-        pixels: (H, W) grey. An image without structure gives contrast 0 and a stain of 0 everywhere.
+    Flat margins are outside the field of view and get stain 0. Structures that are faint, few or too wide for
+    chromosomes are compared with the best ones of either polarity. An image without any structure has contrast 0 and
+    a stain of 0 everywhere.
     """
-    grey = pixels.astype(np.float32) / full_range(pixels)
-    polarity = find_polarity(grey)
-    signal = grey if polarity == "light_on_dark" else 1.0 - grey
-    surface = background(signal)
-    signal = np.asarray(cv2.GaussianBlur(signal - surface, (0, 0), _DENOISING_SIGMA), np.float32)
-    noise = _background_noise(signal)
-    foreground = thin_foreground(signal, max(_MIN_FOREGROUND_SNR * noise, _MIN_FOREGROUND))
-    level = float(np.median(signal[foreground])) if foreground.any() else 0.0
-    stain = np.clip(signal / level, 0.0, _MAX_STAIN) if level > 0.0 else np.zeros_like(signal)
+    grey = np.clip(pixels.astype(np.float32) / full_range(pixels), 0.0, 1.0)
+    field = field_of_view(grey)
+    first = _Signal.of(grey[field], find_polarity(grey[field]))
+    chosen = first if first.is_plausible() else _clearest(grey[field], first)
+    level = chosen.structures.contrast
+    stain = np.zeros(grey.shape, np.float32)
+    if level > 0.0:
+        stain[field] = np.clip(chosen.signal / level, 0.0, _MAX_STAIN)
     return Normalised(
-        stain=stain.astype(np.float32),
-        polarity=polarity,
-        noise=noise,
-        background_unevenness=float(np.ptp(surface)),
+        stain=stain,
+        polarity=chosen.polarity,
+        noise=chosen.noise,
+        background_unevenness=chosen.unevenness,
         contrast=min(1.0, level),
-        scale=chromosome_width(foreground) / CANONICAL_WIDTH,
+        scale=(chromosome_width(chosen.foreground) or CANONICAL_WIDTH) / CANONICAL_WIDTH,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """A field of view under one polarity."""
+
+    polarity: ContrastPolarity
+    signal: Grey
+    noise: float
+    unevenness: float
+    foreground: Mask
+    structures: Structures
+
+    @classmethod
+    def of(cls, grey: Grey, polarity: ContrastPolarity, floor: float = _MIN_FOREGROUND) -> _Signal:
+        """Return the signal above background with its thin foreground, at least ``floor`` above the background."""
+        signal = grey if polarity == "light_on_dark" else 1.0 - grey
+        surface = background(signal)
+        signal = np.asarray(cv2.GaussianBlur(signal - surface, (0, 0), _DENOISING_SIGMA), np.float32)
+        noise = _background_noise(signal)
+        foreground = thin_foreground(signal, max(_MIN_FOREGROUND_SNR * noise, floor))
+        structures = measure_structures(signal, foreground)
+        return cls(polarity, signal, noise, float(np.ptp(surface)), foreground, structures)
+
+    def is_plausible(self) -> bool:
+        """Return whether the foreground may be the chromosomes of a metaphase."""
+        found = self.structures
+        return found.contrast >= _MIN_CONTRAST and found.count >= _MIN_COUNT and found.width <= _MAX_WIDTH
+
+
+def _clearest(grey: Grey, first: _Signal) -> _Signal:
+    """Return the signal under the polarity, and above the floor, of the best structures."""
+    other: ContrastPolarity = "dark_on_light" if first.polarity == "light_on_dark" else "light_on_dark"
+    signals = [first, _Signal.of(grey, other)]
+    best = [best_structures(one.signal) for one in signals]
+    k = int(np.argmax([found.score for found in best]))
+    if best[k].score == 0.0:
+        return first
+    if best[k].contrast > _CLEARER * signals[k].structures.contrast:
+        return _Signal.of(grey, signals[k].polarity, _FLOOR_SHARE * best[k].contrast)
+    return signals[k]
 
 
 def full_range(pixels: Pixels) -> float:
     """Return the largest grey value of the camera: 10, 12 and 14 bits are stored in 16.
 
+    A few hot pixels do not count.
+
     >>> full_range(np.array([[4000]], np.uint16))
     4095.0
     """
-    bits = next(n for n in (8, 10, 12, 14, 16) if int(pixels.max(initial=0)) < 2**n)
+    if pixels.dtype == np.uint8:
+        return 255.0
+    rank = max(0, pixels.size - 1 - int(_HOT_PIXELS * pixels.size))
+    brightest = int(np.partition(pixels.ravel(), rank)[rank]) if pixels.size else 0
+    bits = next(n for n in (8, 10, 12, 14, 16) if brightest < 2**n)
     return float(2**bits - 1)
 
 
@@ -184,41 +235,10 @@ def edge_grey(signal: Grey, floor: float) -> float:
 
 def thick_parts(foreground: Mask) -> Mask:
     """Return the parts of a foreground much thicker than a chromosome, with their blurred rim."""
-    width = chromosome_width(foreground)
+    width = chromosome_width(foreground) or CANONICAL_WIDTH
     depth = cv2.distanceTransform(foreground.astype(np.uint8), cv2.DIST_L2, 5)
     core = (depth > max(1.5 * width, 6.0)).astype(np.uint8)
     if not core.any():
         return np.zeros_like(foreground)
     distance = cv2.distanceTransform(1 - core, cv2.DIST_L2, 5)
     return np.asarray(distance < 2.6 * width + 6.0, bool)
-
-
-def chromosome_width(*foregrounds: Mask) -> float:
-    """Return the weighted median width of the compact contours, pixels.
-
-    The width of a contour is that of the rectangle with its area and with the perimeter of its convex hull:
-    ``a = w l``, ``p = 2 (w + l)``. An open X (two chromatids) counts as one chromosome, where a distance transform
-    would measure one chromatid. Weights are capped lengths, so that the few nuclei do not decide.
-
-    Args:
-        foregrounds: (H, W) each.
-
-    Returns:
-        ``CANONICAL_WIDTH`` if no contour is compact.
-    """
-    outlines = [
-        cv2.findContours(foreground.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-        for foreground in foregrounds
-    ]
-    widths, lengths = [], []
-    for contour in chain.from_iterable(outlines):
-        area, hull = cv2.contourArea(contour), cv2.convexHull(contour)
-        if area > _MIN_CONTOUR_AREA and area > _MIN_SOLIDITY * cv2.contourArea(hull):
-            half = cv2.arcLength(hull, True) / 4.0
-            widths.append(half - np.sqrt(max(0.0, half**2 - area)))
-            lengths.append(min(half, _MAX_WIDTH_WEIGHT))
-    if not widths:
-        return CANONICAL_WIDTH
-    order = np.argsort(widths)
-    weight = np.cumsum(np.asarray(lengths)[order])
-    return float(np.asarray(widths)[order][np.searchsorted(weight, 0.5 * weight[-1])])

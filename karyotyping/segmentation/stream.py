@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from karyotyping.arrays import Floats32
-from karyotyping.image.normalise import Normalised, chromosome_width
+from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised
+from karyotyping.image.structures import chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, find_contours
 from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
@@ -72,7 +73,8 @@ def _corrected_scale(image: Normalised, result: Segmentation, parameters: Stream
         return image.scale
     if _shows_chromatids(result, parameters):
         return image.scale * CHROMOSOME_WIDTH_RATIO
-    ratio = chromosome_width(*(region.mask for region in regions)) / (parameters.width * image.width)
+    width = chromosome_width(*(region.mask for region in regions)) or CANONICAL_WIDTH
+    ratio = width / (parameters.width * image.width)
     if 1 / parameters.wider < ratio < parameters.wider:
         return image.scale
     return image.scale * float(np.clip(ratio, 1 / _MAX_SCALE_CHANGE, _MAX_SCALE_CHANGE))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Floats, Floats32
 from karyotyping.chromosome.medial_axis import largest_part, medial_axis
-from karyotyping.image.normalise import chromosome_width
+from karyotyping.image.normalise import CANONICAL_WIDTH
+from karyotyping.image.structures import chromosome_width
 from training.simulation.axis import Course, axis_coordinates, integrate_headings
 
 _MARGIN = 12  # px around the image of a chromosome
@@ -90,7 +91,7 @@ def extract_chromosome(stain: Floats32, mask: NDArray[np.bool_] | None = None) -
         extended.astype(np.float16),
         depth.astype(np.float16),
         np.column_stack([path.real, path.imag]).astype(np.float32),
-        chromosome_width(mask),
+        chromosome_width(mask) or CANONICAL_WIDTH,
     )
 
 
