@@ -100,13 +100,32 @@ def measure_cell(outlines: Sequence[tuple[Floats32, Bools]]) -> list[Measurement
         outlines: stain (h, w) and mask (h, w) of each chromosome.
     """
     measurements = [measure(stain, mask) for stain, mask in outlines]
-    typical = float(np.median([item.area / item.length for item in measurements])) if measurements else 0.0
+    typical = typical_width(measurements) if measurements else 0.0
     return [
-        item
-        if _MIN_TYPICAL_WIDTH * typical < item.area / item.length < _MAX_TYPICAL_WIDTH * typical
-        else measure(stain, mask, typical)
+        _measure_again(item, stain, mask, typical)
         for item, (stain, mask) in zip(measurements, outlines, strict=True)
     ]
+
+
+def typical_width(measurements: Sequence[Measurement]) -> float:
+    """Return the median over chromosomes of area over length, pixels."""
+    return float(np.median([item.area / item.length for item in measurements]))
+
+
+def measure_in_cell(stain: Floats32, mask: Bools, typical: float) -> Measurement:
+    """Measure a region as a chromosome of a cell, whose typical width is in pixels.
+
+    Raises:
+        ValueError: the shapes differ, or the mask is empty.
+    """
+    return _measure_again(measure(stain, mask), stain, mask, typical)
+
+
+def _measure_again(first: Measurement, stain: Floats32, mask: Bools, typical: float) -> Measurement:
+    """Return the measurement, repeated with the typical width if it is far from that."""
+    if _MIN_TYPICAL_WIDTH * typical < first.area / first.length < _MAX_TYPICAL_WIDTH * typical:
+        return first
+    return measure(stain, mask, typical)
 
 
 def measure(stain: Floats32, mask: Bools, typical_width: float | None = None) -> Measurement:

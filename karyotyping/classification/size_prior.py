@@ -9,7 +9,7 @@ sizes of the cell's other chromosomes nor how well they keep to the ratios.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,38 @@ def apply_size_prior(
     return tuple(replace(item, joint=values) for item, values in zip(predictions, joint, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class CellSizes:
+    """How the sizes of one cell's chromosomes follow from their DNA content."""
+
+    scale: float
+    """Logarithm of the size of one megabase."""
+    spread: float
+    """Standard deviation of the log size given the class."""
+
+    @classmethod
+    def of(cls, log_probabilities: Floats, size: Floats) -> CellSizes:
+        """Measure a cell.
+
+        Args:
+            log_probabilities: (N, 24) classes of the cell's chromosomes.
+            size: (N,) their sizes in any unit.
+        """
+        excess = _log(size) - np.exp(log_probabilities) @ _EXPECTED
+        scale = float(np.median(excess))
+        cell_spread = _MAD_TO_DEVIATION * float(np.median(np.abs(excess - scale)))
+        weights = _PRIOR_WEIGHT + len(size)
+        spread = np.sqrt((_PRIOR_WEIGHT * _PRIOR_SPREAD**2 + len(size) * cell_spread**2) / weights)
+        return cls(scale, float(spread))
+
+    def log_likelihood(self, size: Floats) -> Floats:
+        """Return log-likelihoods (N, 24) of sizes (N,) for each class, -5..0; the best size of a class has 0."""
+        error = (_log(size)[:, None] - self.scale - _EXPECTED) / self.spread
+        student_t = -(_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(error**2 / _DEGREES_OF_FREEDOM)
+        likelihood: Floats = np.maximum(student_t, -_MAX_PENALTY)
+        return likelihood
+
+
 def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
     """Return log-likelihoods (N, 24) of the sizes for each class, up to a constant.
 
@@ -60,12 +92,15 @@ def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
         log_probabilities: (N, 24) classes of the cell's chromosomes, which give the cell's scale and spread.
         size: (N,) sizes in any unit.
     """
-    log_size = np.log(np.maximum(size, np.finfo(float).tiny))
-    excess = log_size - np.exp(log_probabilities) @ _EXPECTED
-    scale = np.median(excess)
-    cell_spread = _MAD_TO_DEVIATION * np.median(np.abs(excess - scale))
-    spread = np.sqrt((_PRIOR_WEIGHT * _PRIOR_SPREAD**2 + len(size) * cell_spread**2) / (_PRIOR_WEIGHT + len(size)))
-    error = (log_size[:, None] - scale - _EXPECTED) / spread
-    student_t = -(_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(error**2 / _DEGREES_OF_FREEDOM)
-    likelihood: Floats = np.maximum(student_t, -_MAX_PENALTY)
-    return likelihood
+    return CellSizes.of(log_probabilities, size).log_likelihood(size)
+
+
+def size_agreement(log_probabilities: Floats, size: Floats, cell: CellSizes) -> Floats:
+    """Return log-likelihoods (N,) of sizes (N,), given the probable classes (N, 24)."""
+    agreement: Floats = logsumexp(_NETWORK_WEIGHT * log_probabilities + cell.log_likelihood(size), axis=1)
+    return agreement
+
+
+def _log(size: Floats) -> Floats:
+    logarithm: Floats = np.log(np.maximum(size, np.finfo(float).tiny))
+    return logarithm
