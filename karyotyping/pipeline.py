@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, NotRequired, Self, TypedDict, TypeVar, cast, get_type_hints
 
@@ -19,6 +19,7 @@ from karyotyping.classification import band_matching, embedder
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
+from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.quality import measure_quality
@@ -144,7 +145,9 @@ class Pipeline:
     @cached_property
     def _networks(self) -> Networks:
         segmenter = self._load(SEGMENTER) if SEGMENTER in self.document["models"] else None
-        return Networks(self._load(ROUTER), segmenter)
+        if segmenter is None or self._classifier != Classifier.EMBEDDING:
+            return Networks(self._load(ROUTER), segmenter)
+        return Networks(self._load(ROUTER), segmenter, partial(recognise, embedder=self._embedder))
 
     @cached_property
     def _embedder(self) -> Engine:

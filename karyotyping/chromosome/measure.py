@@ -102,8 +102,7 @@ def measure_cell(outlines: Sequence[tuple[Floats32, Bools]]) -> list[Measurement
     measurements = [measure(stain, mask) for stain, mask in outlines]
     typical = typical_width(measurements) if measurements else 0.0
     return [
-        _measure_again(item, stain, mask, typical)
-        for item, (stain, mask) in zip(measurements, outlines, strict=True)
+        _measure_again(item, stain, mask, typical) for item, (stain, mask) in zip(measurements, outlines, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
 """What a classifier recognises in a candidate, as evidence that it is exactly one whole chromosome.
 
-The segmenter sees shapes; half of a chromosome, two chromosomes end to end, and a speck of stain look like whole ones to
+The segmenter sees shapes: half of a chromosome, two end to end, and a speck of stain look like whole ones to
 it. The classifier tells them apart: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of
 nothing. A logistic model combines both.
 """
@@ -46,23 +46,25 @@ Recognise = Callable[[Normalised, Sequence[Contour], Sequence[Contour]], Recogni
 class RecognitionWeights:
     """Weights of a logistic model, log odds for one unit."""
 
-    score: float = 1.17
+    score: float = 0.98
     """Of the log odds of the segmenter's score."""
-    known: float = 0.3
+    known: float = 0.47
     """Of the negative logarithm of the probability of no class."""
-    confidence: float = 0.3
-    agreement: float = 0.35
-    length: float = 2.1
-    width: float = 2.0
-    constant: float = -0.5
+    confidence: float = 0.15
+    """Of the log odds of the most probable class."""
+    agreement: float = 0.38
+    """Of the log-likelihood of the size."""
+    length: float = 1.71
+    """Of the logarithm of the relative length."""
+    width: float = 1.07
+    """Of the logarithm of the relative width."""
+    constant: float = -1.23
 
 
 def rescore(
     candidates: Sequence[Candidate],
     regions: Sequence[Contour],
-    chosen: Sequence[Contour],
-    image: Normalised,
-    recognise: Recognise,
+    recognise: Callable[[Sequence[Contour]], Recognised],
     weights: RecognitionWeights,
 ) -> list[Candidate]:
     """Return the candidates with the probability that each is one whole chromosome as score.
@@ -70,22 +72,18 @@ def rescore(
     Args:
         candidates: of one image.
         regions: the same candidates in pixels of the image.
-        chosen: chromosomes of the image that give the scale of its cell.
-        image: the normalised image.
-        recognise: the classifier.
+        recognise: the classifier of regions of the image.
         weights: of the model.
     """
-    if not candidates or not chosen:
-        return list(candidates)
+    if not candidates:
+        return []
     first = _first_of_duplicates(candidates)
     distinct = sorted(set(first))
-    found = recognise(image, chosen, [regions[k] for k in distinct])
+    found = recognise([regions[k] for k in distinct])
     evidence = dict(zip(distinct, _log_odds(found, weights), strict=True))
     score = np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE)
     total = weights.score * np.log(score / (1 - score)) + [evidence[k] for k in first]
-    return [
-        replace(item, score=float(p)) for item, p in zip(candidates, 1.0 / (1.0 + np.exp(-total)), strict=True)
-    ]
+    return [replace(item, score=float(p)) for item, p in zip(candidates, 1.0 / (1.0 + np.exp(-total)), strict=True)]
 
 
 def _log_odds(found: Recognised, weights: RecognitionWeights) -> Floats:

@@ -14,6 +14,7 @@ from karyotyping.model import ChromosomeFlag
 from karyotyping.segmentation.contours import Contour, ContourParameters, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import DecodeParameters
 from karyotyping.segmentation.merging import MergeParameters
+from karyotyping.segmentation.recognition import RecognitionWeights
 from karyotyping.segmentation.selection import SelectionParameters
 from karyotyping.segmentation.splitting import SplitParameters
 
@@ -56,6 +57,10 @@ class StreamParameters:
     """How the segmenter's maps are decoded."""
     selection: SelectionParameters = field(default_factory=SelectionParameters)
     """How candidates are selected."""
+    recognition: RecognitionWeights = field(default_factory=RecognitionWeights)
+    """How the classifier rescores candidates."""
+    recognised: SelectionParameters = field(default_factory=lambda: SelectionParameters(prior=-1.5))
+    """How rescored candidates are selected."""
     width: float = 1.14
     """Width of instances over the estimated chromosome width, if the estimate is right."""
     wider: float = 1.2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -18,9 +19,11 @@ from karyotyping.image.structures import chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, find_contours
 from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
+from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.prominence import surround_brightness
-from karyotyping.segmentation.proposals import propose, region_in_image, tile_image
+from karyotyping.segmentation.proposals import TiledImage, propose, region_in_image, tile_image
+from karyotyping.segmentation.recognition import Recognise, rescore
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
@@ -41,6 +44,8 @@ class Networks:
 
     router: Engine | None = None
     segmenter: Engine | None = None
+    recognise: Recognise | None = None
+    """The classifier, as evidence for the candidates of the segmenter."""
 
 
 def segment(image: Normalised, networks: Networks, parameters: StreamParameters) -> Segmentation:
@@ -118,7 +123,7 @@ def _segment_at_scale(
     if networks.segmenter is None:
         detections = _detect_by_geometry(images, contours, regions, networks.router, parameters)
     else:
-        detections = _detect_by_segmenter(images, regions, networks.segmenter, parameters)
+        detections = _detect_by_segmenter(images, regions, networks, parameters)
     result = []
     for image, each, routed, detected in zip(images, contours, regions, detections, strict=True):
         brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
@@ -176,12 +181,10 @@ def _detect_by_geometry(
 
 
 def _detect_by_segmenter(
-    images: Sequence[Normalised],
-    regions: Sequence[_Regions],
-    segmenter: Engine,
-    parameters: StreamParameters,
+    images: Sequence[Normalised], regions: Sequence[_Regions], networks: Networks, parameters: StreamParameters
 ) -> list[list[ScoredRegion]]:
     """Run the segmenter on the regions that are not surely single chromosomes."""
+    assert networks.segmenter is not None, "geometry replaces it"
     singles = [
         [Piece(region, single, k) for k, (region, single) in enumerate(own) if single >= parameters.sure]
         for own in regions
@@ -189,9 +192,21 @@ def _detect_by_segmenter(
     others = [[region for region, single in own if single < parameters.sure] for own in regions]
     tiled = [tile_image(image, own) for image, own in zip(images, others, strict=True)]
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
-    proposals = propose(tiled, segmenter, parameters.decoding)
-    for detected, image, proposed in zip(detections, tiled, proposals, strict=True):
-        for item in select(proposed.candidates, proposed.depth, parameters.selection, len(detected)):
-            region = region_in_image(item, image.zoom, parameters.decoding.level)
-            detected.append(ScoredRegion(region, item.score))
+    proposals = propose(tiled, networks.segmenter, parameters.decoding)
+    for image, detected, tiles, proposed in zip(images, detections, tiled, proposals, strict=True):
+        candidates, known = proposed.candidates, len(detected)
+        chosen = select(candidates, proposed.depth, parameters.selection, known)
+        if networks.recognise is not None and chosen:
+            cell = [item.region for item in detected] + _in_image(chosen, tiles, parameters)
+            recognise = partial(networks.recognise, image, cell)
+            places = _in_image(candidates, tiles, parameters)
+            rescored = rescore(candidates, places, recognise, parameters.recognition)
+            chosen = select(rescored, proposed.depth, parameters.recognised, known)
+        pairs = zip(_in_image(chosen, tiles, parameters), chosen, strict=True)
+        detected.extend(ScoredRegion(region, item.score) for region, item in pairs)
     return detections
+
+
+def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:
+    """Return the regions of candidates in pixels of the metaphase image."""
+    return [region_in_image(item, tiles.zoom, parameters.decoding.level) for item in candidates]
