@@ -10,7 +10,7 @@ from karyotyping.arrays import Floats, Grey, Mask
 from karyotyping.chromosome.crop import trim_halo
 from karyotyping.chromosome.measure import Measurement, measure_cell, measure_in_cell, typical_width
 from karyotyping.classification.embedder import appearance, cell_scale, predict
-from karyotyping.classification.size_prior import CellSizes, size_agreement
+from karyotyping.classification.size_prior import CellSizes, class_evidence
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.recognition import Recognised
@@ -42,7 +42,7 @@ def recognise(
     return Recognised(
         unknown=np.array([item.unknown for item in predictions[len(cell) :]]),
         confidence=np.log(confidence / (1 - confidence)),
-        agreement=size_agreement(own, _sizes(measured), sizes),
+        classes=class_evidence(own, _sizes(measured), sizes),
         length=np.log([item.length for item in measured]) - np.log(np.median([item.length for item in cell])),
         width=np.log([item.width for item in measured]) - np.log(np.median([item.width for item in cell])),
     )

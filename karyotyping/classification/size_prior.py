@@ -95,10 +95,10 @@ def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
     return CellSizes.of(log_probabilities, size).log_likelihood(size)
 
 
-def size_agreement(log_probabilities: Floats, size: Floats, cell: CellSizes) -> Floats:
-    """Return log-likelihoods (N,) of sizes (N,), given the probable classes (N, 24)."""
-    agreement: Floats = logsumexp(_NETWORK_WEIGHT * log_probabilities + cell.log_likelihood(size), axis=1)
-    return agreement
+def class_evidence(log_probabilities: Floats, size: Floats, cell: CellSizes) -> Floats:
+    """Return log evidence (N, 24), at most 0, of the network's classes (N, 24) and of the sizes (N,) together."""
+    evidence: Floats = _NETWORK_WEIGHT * log_probabilities + cell.log_likelihood(size)
+    return evidence
 
 
 def _log(size: Floats) -> Floats:

@@ -1,8 +1,9 @@
-"""What a classifier recognises in a candidate, as evidence that it is exactly one whole chromosome.
+"""What a classifier recognises in candidates, as evidence that each is exactly one whole chromosome.
 
-The segmenter sees shapes: half of a chromosome, two end to end, and a speck of stain look like whole ones to
-it. The classifier tells them apart: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of
-nothing. A logistic model combines both.
+The segmenter sees shapes: half of a chromosome, two end to end, and a speck of stain look like whole ones to it. The
+classifier tells them apart: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of nothing. Copy
+numbers help too: a candidate that would be the third 1 of its cell is probably something else. A logistic model
+combines the evidence, and no term is so large that it hides a clear third copy.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+from scipy.special import expit, logit, logsumexp
 
-from karyotyping.arrays import Floats
+from karyotyping.arrays import Bools, Floats, Floats32
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import Candidate
 
 _DUPLICATE_IOU = 0.85  # of masks, 0..1; candidates of one chromosome share the evidence of the first
+_RIVAL_SHARE = 0.3  # of the smaller mask, 0..1; candidates that share more are not both in the cell
+_ALONE_SHARE = 0.8  # of a connected foreground, 0..1, that a candidate covers if nothing touches it
+_MIN_DEPTH = 0.5  # chromosomes on a pixel of the foreground
 _MIN_SCORE = 1e-4  # scores are clipped to [1e-4, 1 - 1e-4] before log odds
 _MIN_UNKNOWN = 1e-5  # added to probabilities before the logarithm
 
@@ -30,8 +36,8 @@ class Recognised:
     """(N,) probability that it is no whole chromosome of a class, 0..1."""
     confidence: Floats
     """(N,) log odds of the most probable class."""
-    agreement: Floats
-    """(N,) log-likelihood of its size, given its classes."""
+    classes: Floats
+    """(N, 24) log evidence of each class: its probability, and the likelihood of the size, at most 0."""
     length: Floats
     """(N,) logarithm of the length over the median length of the cell's chromosomes."""
     width: Floats
@@ -53,65 +59,123 @@ class RecognitionWeights:
     confidence: float = 0.15
     """Of the log odds of the most probable class."""
     agreement: float = 0.38
-    """Of the log-likelihood of the size."""
+    """Of the log evidence of all classes, with the vacancy of each."""
     length: float = 1.71
     """Of the logarithm of the relative length."""
     width: float = 1.07
     """Of the logarithm of the relative width."""
     constant: float = -1.23
+    vacancy: tuple[float, ...] = (1.4, 0.8, -2.0, -4.0)
+    """Log evidence of a class of which the rest of the cell has no, one, two, or three copies."""
+    alone: float = 0.75
+    """Added to the segmenter's log odds of a candidate that nothing touches; the least that evidence leaves it."""
 
 
-def rescore(
-    candidates: Sequence[Candidate],
-    regions: Sequence[Contour],
-    recognise: Callable[[Sequence[Contour]], Recognised],
-    weights: RecognitionWeights,
-) -> list[Candidate]:
-    """Return the candidates with the probability that each is one whole chromosome as score.
+class Evidence:
+    """Everything that speaks for the candidates of one image."""
 
-    Args:
-        candidates: of one image.
-        regions: the same candidates in pixels of the image.
-        recognise: the classifier of regions of the image.
-        weights: of the model.
-    """
-    if not candidates:
-        return []
-    first = _first_of_duplicates(candidates)
-    distinct = sorted(set(first))
-    found = recognise([regions[k] for k in distinct])
-    evidence = dict(zip(distinct, _log_odds(found, weights), strict=True))
-    score = np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE)
-    total = weights.score * np.log(score / (1 - score)) + [evidence[k] for k in first]
-    return [replace(item, score=float(p)) for item, p in zip(candidates, 1.0 / (1.0 + np.exp(-total)), strict=True)]
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        depth: Floats32,
+        recognise: Callable[[Sequence[int]], Recognised],
+        weights: RecognitionWeights,
+    ) -> None:
+        """Recognise each distinct candidate.
+
+        Args:
+            candidates: of one image, in pixels of the maps.
+            depth: (h, w) expected number of chromosomes on each pixel of the maps.
+            recognise: the classifier of the candidates with these indices, followed by the chromosomes of the image
+                that are no candidates.
+            weights: of the model.
+        """
+        self._candidates = candidates
+        self._weights = weights
+        self._index = {id(item.region): k for k, item in enumerate(candidates)}
+        self._shared = _shared_areas(candidates)
+        first = self._first_of_duplicates()
+        distinct = sorted(set(first))
+        found = recognise(distinct)
+        place = {k: n for n, k in enumerate(distinct)}
+        rows = [place[k] for k in first]
+        score = logit(np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE))
+        self._fixed = (
+            weights.constant
+            + weights.score * score
+            - weights.known * np.log(found.unknown[rows] + _MIN_UNKNOWN)
+            + weights.confidence * found.confidence[rows]
+            + weights.length * found.length[rows]
+            + weights.width * found.width[rows]
+        )
+        self._classes = found.classes[rows]
+        self._others = _posterior(found.classes[len(distinct) :]).sum(axis=0)
+        self._least = np.where(_stand_alone(candidates, depth), score + weights.alone, -np.inf)
+
+    def rescore(self, chosen: Sequence[Candidate] | None = None) -> list[Candidate]:
+        """Return the candidates with the probability that each is one whole chromosome as score.
+
+        Args:
+            chosen: members of a selection, which give the copy numbers of the cell; None: these do not count.
+        """
+        classes = self._classes if chosen is None else self._classes + self._vacancy(chosen)
+        total = self._fixed + self._weights.agreement * logsumexp(classes, axis=1)
+        scores = expit(np.maximum(total, self._least))
+        return [replace(item, score=float(p)) for item, p in zip(self._candidates, scores, strict=True)]
+
+    def _vacancy(self, chosen: Sequence[Candidate]) -> Floats:
+        """Return the log evidence (N, 24) of the copies of each class that the rest of the cell has."""
+        members = [self._index[id(item.region)] for item in chosen]
+        posterior = _posterior(self._classes)
+        copies = np.tile(self._others + posterior[members].sum(axis=0), (len(self._candidates), 1))
+        for k, item in enumerate(self._candidates):
+            for j in members:
+                smaller = min(item.region.area, self._candidates[j].region.area)
+                if j == k or self._shared[k].get(j, 0) > _RIVAL_SHARE * smaller:
+                    copies[k] -= posterior[j]
+        vacancy: Floats = np.interp(copies, range(len(self._weights.vacancy)), self._weights.vacancy)
+        return vacancy
+
+    def _first_of_duplicates(self) -> list[int]:
+        """Return for each candidate the best-scored one that has nearly its mask; most often itself."""
+        areas = [item.region.area for item in self._candidates]
+        first = list(range(len(self._candidates)))
+        leads: set[int] = set()
+        for k in sorted(first, key=lambda k: -self._candidates[k].score):
+            alike = (
+                j
+                for j, shared in self._shared[k].items()
+                if j in leads and shared >= _DUPLICATE_IOU * (areas[j] + areas[k] - shared)
+            )
+            first[k] = next(alike, k)
+            if first[k] == k:
+                leads.add(k)
+        return first
 
 
-def _log_odds(found: Recognised, weights: RecognitionWeights) -> Floats:
-    return (
-        weights.constant
-        - weights.known * np.log(found.unknown + _MIN_UNKNOWN)
-        + weights.confidence * found.confidence
-        + weights.agreement * found.agreement
-        + weights.length * found.length
-        + weights.width * found.width
-    )
+def _posterior(classes: Floats) -> Floats:
+    """Return the probabilities (N, 24) of classes from their log evidence."""
+    posterior: Floats = np.exp(classes - logsumexp(classes, axis=1, keepdims=True))
+    return posterior
 
 
-def _first_of_duplicates(candidates: Sequence[Candidate]) -> list[int]:
-    """Return for each candidate the best-scored one that has nearly its mask; most often itself."""
-    areas = [item.region.area for item in candidates]
-    near: list[list[int]] = [[] for _ in candidates]
+def _shared_areas(candidates: Sequence[Candidate]) -> list[dict[int, int]]:
+    """Return for each candidate the pixels that it shares with others, by their index."""
+    result: list[dict[int, int]] = [{} for _ in candidates]
     for j, k in overlapping_pairs([item.region for item in candidates]):
-        shared = candidates[j].region.overlap_area(candidates[k].region)
-        if shared >= _DUPLICATE_IOU * (areas[j] + areas[k] - shared):
-            near[j].append(k)
-            near[k].append(j)
-    first = list(range(len(candidates)))
-    leads: set[int] = set()
-    for k in sorted(first, key=lambda k: -candidates[k].score):
-        leader = next((j for j in near[k] if j in leads), None)
-        if leader is None:
-            leads.add(k)
-        else:
-            first[k] = leader
-    return first
+        if shared := candidates[j].region.overlap_area(candidates[k].region):
+            result[j][k] = result[k][j] = shared
+    return result
+
+
+def _stand_alone(candidates: Sequence[Candidate], depth: Floats32) -> Bools:
+    """Return (N,) whether a candidate covers most of its connected foreground."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((depth > _MIN_DEPTH).astype(np.uint8), connectivity=8)
+    result = np.zeros(len(candidates), bool)
+    for k, item in enumerate(candidates):
+        covered = labels[item.region.pixels(labels.shape)]
+        covered = covered[covered > 0]
+        if len(covered):
+            label = int(np.bincount(covered).argmax())
+            result[k] = np.count_nonzero(covered == label) > _ALONE_SHARE * stats[label, cv2.CC_STAT_AREA]
+    return result

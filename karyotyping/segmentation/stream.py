@@ -7,7 +7,7 @@ a router, geometry alone decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,8 +22,8 @@ from karyotyping.segmentation.geometric import Piece, combine_scores, grow_piece
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.prominence import surround_brightness
-from karyotyping.segmentation.proposals import TiledImage, propose, region_in_image, tile_image
-from karyotyping.segmentation.recognition import Recognise, rescore
+from karyotyping.segmentation.proposals import Proposals, TiledImage, propose, region_in_image, tile_image
+from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
@@ -194,17 +194,32 @@ def _detect_by_segmenter(
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
     proposals = propose(tiled, networks.segmenter, parameters.decoding)
     for image, detected, tiles, proposed in zip(images, detections, tiled, proposals, strict=True):
-        candidates, known = proposed.candidates, len(detected)
-        chosen = select(candidates, proposed.depth, parameters.selection, known)
+        chosen = select(proposed.candidates, proposed.depth, parameters.selection, len(detected))
         if networks.recognise is not None and chosen:
-            cell = [item.region for item in detected] + _in_image(chosen, tiles, parameters)
-            recognise = partial(networks.recognise, image, cell)
-            places = _in_image(candidates, tiles, parameters)
-            rescored = rescore(candidates, places, recognise, parameters.recognition)
-            chosen = select(rescored, proposed.depth, parameters.recognised, known)
+            single = [item.region for item in detected]
+            cell = single + _in_image(chosen, tiles, parameters)
+            chosen = _select_recognised(proposed, partial(networks.recognise, image, cell), single, tiles, parameters)
         pairs = zip(_in_image(chosen, tiles, parameters), chosen, strict=True)
         detected.extend(ScoredRegion(region, item.score) for region, item in pairs)
     return detections
+
+
+def _select_recognised(
+    proposed: Proposals,
+    recognise: Callable[[Sequence[Contour]], Recognised],
+    singles: Sequence[Contour],
+    tiles: TiledImage,
+    parameters: StreamParameters,
+) -> list[Candidate]:
+    """Select by what the classifier recognises, first without, then with the copy numbers of the cell."""
+    candidates, depth = proposed.candidates, proposed.depth
+
+    def recognise_candidates(indices: Sequence[int]) -> Recognised:
+        return recognise([*_in_image([candidates[k] for k in indices], tiles, parameters), *singles])
+
+    evidence = Evidence(candidates, depth, recognise_candidates, parameters.recognition)
+    chosen = select(evidence.rescore(), depth, parameters.recognised, len(singles))
+    return select(evidence.rescore(chosen), depth, parameters.recognised, len(singles))
 
 
 def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:
