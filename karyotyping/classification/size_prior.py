@@ -78,7 +78,7 @@ class CellSizes:
         return cls(scale, float(spread))
 
     def log_likelihood(self, size: Floats) -> Floats:
-        """Return log-likelihoods (N, 24) of sizes (N,) for each class, -5..0; the best size of a class has 0."""
+        """Return log-likelihoods (N, 24) of sizes (N,) for each class, -5..0."""
         error = (_log(size)[:, None] - self.scale - _EXPECTED) / self.spread
         student_t = -(_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(error**2 / _DEGREES_OF_FREEDOM)
         likelihood: Floats = np.maximum(student_t, -_MAX_PENALTY)
@@ -96,7 +96,13 @@ def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
 
 
 def class_evidence(log_probabilities: Floats, size: Floats, cell: CellSizes) -> Floats:
-    """Return log evidence (N, 24), at most 0, of the network's classes (N, 24) and of the sizes (N,) together."""
+    """Return the log evidence (N, 24) of the network and of the sizes together, at most 0.
+
+    Args:
+        log_probabilities: (N, 24) classes by the network.
+        size: (N,) in any unit.
+        cell: sizes of the cell.
+    """
     evidence: Floats = _NETWORK_WEIGHT * log_probabilities + cell.log_likelihood(size)
     return evidence
 

@@ -1,4 +1,4 @@
-"""Find the part of an image that the camera took: exports add flat margins and bands around it."""
+"""Find the part of an image that the camera took: exports add flat margins and bands."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Normalised:
 
 
 def normalise(pixels: Pixels) -> Normalised:
-    """Measure and remove polarity, uneven background, exposure and scale of an (H, W) grey image.
+    """Measure and remove polarity, background, exposure and scale of an (H, W) grey image.
 
     Flat margins are outside the field of view and get stain 0. Structures that are faint, few or too wide for
     chromosomes are compared with the best ones of either polarity. An image without any structure has contrast 0 and
@@ -87,7 +87,7 @@ class _Signal:
 
     @classmethod
     def of(cls, grey: Grey, polarity: ContrastPolarity, floor: float = _MIN_FOREGROUND) -> _Signal:
-        """Return the signal above background with its thin foreground, at least ``floor`` above the background."""
+        """Return the signal above background; its thin foreground is at least ``floor``."""
         signal = grey if polarity == "light_on_dark" else 1.0 - grey
         surface = background(signal)
         signal = np.asarray(cv2.GaussianBlur(signal - surface, (0, 0), _DENOISING_SIGMA), np.float32)

@@ -1,4 +1,4 @@
-"""Recognise chromosomes by their outlines before any network: many compact contours of one width.
+"""Recognise chromosomes without a network: many compact contours of one width.
 
 Grain, nuclei, frames, bars and letters are structures too. Each of them lacks one of three properties of a metaphase:
 much outline, one width, contrast. ``best_structures`` searches the threshold at which their product is largest.
@@ -47,7 +47,7 @@ class Structures:
 
 
 def chromosome_width(*foregrounds: Mask) -> float | None:
-    """Return the weighted median width of the compact contours, pixels; None if no contour is compact.
+    """Return the weighted median width, pixels, of the compact contours; None without one.
 
     The width of a contour is that of the rectangle with its area and with the perimeter of its convex hull:
     ``a = w l``, ``p = 2 (w + l)``. An open X (two chromatids) counts as one chromosome, where a distance transform

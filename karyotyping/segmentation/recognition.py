@@ -1,7 +1,7 @@
-"""What a classifier recognises in candidates, as evidence that each is exactly one whole chromosome.
+"""Evidence of a classifier that a candidate is exactly one whole chromosome.
 
 The segmenter sees shapes: half of a chromosome, two end to end, and a speck of stain look like whole ones to it. The
-classifier tells them apart: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of nothing. Copy
+classifier separates them: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of nothing. Copy
 numbers help too: a candidate that would be the third 1 of its cell is probably something else. A logistic model
 combines the evidence, and no term is so large that it hides a clear third copy.
 """

@@ -211,7 +211,7 @@ def _select_recognised(
     tiles: TiledImage,
     parameters: StreamParameters,
 ) -> list[Candidate]:
-    """Select by what the classifier recognises, first without, then with the copy numbers of the cell."""
+    """Select by the classifier's evidence, first without, then with copy numbers."""
     candidates, depth = proposed.candidates, proposed.depth
 
     def recognise_candidates(indices: Sequence[int]) -> Recognised:

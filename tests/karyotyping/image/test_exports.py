@@ -78,7 +78,7 @@ def test_a_margin_has_no_stain(plain: Pixels) -> None:
 
 
 def test_grain_on_a_clipped_background_is_not_taken_for_chromosomes() -> None:
-    """Of large, soft chromosomes on white, and many small sharp spots, the chromosomes give the scale."""
+    """Of large, soft chromosomes and many small sharp spots, the chromosomes give the scale."""
     cell = simulate("46,XX", seed=7, contrast="bright_field", nuclei=0, debris=0).pixels.astype(np.float32)
     soft = cv2.GaussianBlur(cv2.resize(cell, None, fx=2.5, fy=2.5), (0, 0), 5.0)
     clean = 250 - 0.4 * (np.median(soft) - soft)
