@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from karyotyping.arrays import Floats, Grey, Mask
+from karyotyping.arrays import Grey, Mask
 from karyotyping.chromosome.crop import trim_halo
-from karyotyping.chromosome.measure import Measurement, measure_cell, measure_in_cell, typical_width
+from karyotyping.chromosome.measure import measure_cell, measure_in_cell, typical_width
 from karyotyping.classification.embedder import appearance, cell_scale, predict
 from karyotyping.classification.size_prior import CellSizes, class_evidence
 from karyotyping.image.normalise import Normalised
@@ -19,32 +19,33 @@ from models.engine import Engine
 _MIN_CONFIDENCE = 1e-3  # confidences are clipped to [1e-3, 1 - 1e-3] before log odds
 
 
-def recognise(
-    image: Normalised, chosen: Sequence[Contour], regions: Sequence[Contour], *, embedder: Engine
-) -> Recognised:
-    """Classify regions as if each were a chromosome of the cell of ``chosen``.
+def recognise(image: Normalised, regions: Sequence[Contour], members: Sequence[int], *, embedder: Engine) -> Recognised:
+    """Classify regions as if each were a chromosome of one cell.
 
     Args:
         image: the normalised image.
-        chosen: chromosomes that give the scale of the cell; not empty.
         regions: (N,) regions of the image, not empty ones.
+        members: indices of the regions that give the scale of the cell; not empty.
         embedder: the network.
     """
-    cell = measure_cell([_outline(image, region) for region in chosen])
+    outlines = [_outline(image, region) for region in regions]
+    measured = dict(zip(members, measure_cell([outlines[k] for k in members]), strict=True))
+    cell = list(measured.values())
     typical = typical_width(cell)
-    measured = [measure_in_cell(*_outline(image, region), typical) for region in regions]
+    measured |= {k: measure_in_cell(*outlines[k], typical) for k in range(len(regions)) if k not in measured}
+    items = [measured[k] for k in range(len(regions))]
     scale = cell_scale(cell)
-    predictions = predict(np.stack([appearance(item, scale) for item in (*cell, *measured)]), embedder)
+    predictions = predict(np.stack([appearance(item, scale) for item in items]), embedder)
     classes = np.stack([item.log_probabilities for item in predictions])
-    sizes = CellSizes.of(classes[: len(cell)], _sizes(cell))
-    own = classes[len(cell) :]
-    confidence = np.clip(np.exp(own.max(axis=1)), _MIN_CONFIDENCE, 1 - _MIN_CONFIDENCE)
+    size = np.array([item.size for item in items])
+    sizes = CellSizes.of(classes[list(members)], size[list(members)])
+    confidence = np.clip(np.exp(classes.max(axis=1)), _MIN_CONFIDENCE, 1 - _MIN_CONFIDENCE)
     return Recognised(
-        unknown=np.array([item.unknown for item in predictions[len(cell) :]]),
+        unknown=np.array([item.unknown for item in predictions]),
         confidence=np.log(confidence / (1 - confidence)),
-        classes=class_evidence(own, _sizes(measured), sizes),
-        length=np.log([item.length for item in measured]) - np.log(np.median([item.length for item in cell])),
-        width=np.log([item.width for item in measured]) - np.log(np.median([item.width for item in cell])),
+        classes=class_evidence(classes, size, sizes),
+        length=np.log([item.length for item in items]) - np.log(np.median([item.length for item in cell])),
+        width=np.log([item.width for item in items]) - np.log(np.median([item.width for item in cell])),
     )
 
 
@@ -52,7 +53,3 @@ def _outline(image: Normalised, region: Contour) -> tuple[Grey, Mask]:
     """Return the stain (h, w) and the mask (h, w) of a region without its halo."""
     stain = region.crop(image.stain)
     return stain, trim_halo(stain, region.mask)
-
-
-def _sizes(measured: Sequence[Measurement]) -> Floats:
-    return np.array([item.size for item in measured])

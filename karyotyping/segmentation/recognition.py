@@ -19,6 +19,7 @@ from karyotyping.arrays import Bools, Floats, Floats32
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import Candidate
+from karyotyping.segmentation.proposals import Proposals
 
 _DUPLICATE_IOU = 0.85  # of masks, 0..1; candidates of one chromosome share the evidence of the first
 _RIVAL_SHARE = 0.3  # of the smaller mask, 0..1; candidates that share more are not both in the cell
@@ -44,8 +45,8 @@ class Recognised:
     """(N,) logarithm of the width over the median width of the cell's chromosomes."""
 
 
-Recognise = Callable[[Normalised, Sequence[Contour], Sequence[Contour]], Recognised]
-"""From an image, the chromosomes that give the scale of its cell, and N regions, to what is recognised in these."""
+Recognise = Callable[[Normalised, Sequence[Contour], Sequence[int]], Recognised]
+"""From an image, N regions, and the indices of those that give the scale of its cell, to what is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +77,29 @@ class Evidence:
 
     def __init__(
         self,
-        candidates: Sequence[Candidate],
-        depth: Floats32,
-        recognise: Callable[[Sequence[int]], Recognised],
+        proposed: Proposals,
+        chosen: Sequence[Candidate],
+        recognise: Callable[[Sequence[int], Sequence[int]], Recognised],
         weights: RecognitionWeights,
     ) -> None:
         """Recognise each distinct candidate.
 
         Args:
-            candidates: of one image, in pixels of the maps.
-            depth: (h, w) expected number of chromosomes on each pixel of the maps.
+            proposed: candidates of one image.
+            chosen: members of a selection, which give the scale of the cell.
             recognise: the classifier of the candidates with these indices, followed by the chromosomes of the image
-                that are no candidates.
+                that are no candidates; the second argument are the positions of ``chosen`` among the first.
             weights: of the model.
         """
+        candidates = proposed.candidates
         self._candidates = candidates
         self._weights = weights
         self._index = {id(item.region): k for k, item in enumerate(candidates)}
         self._shared = _shared_areas(candidates)
         first = self._first_of_duplicates()
         distinct = sorted(set(first))
-        found = recognise(distinct)
         place = {k: n for n, k in enumerate(distinct)}
+        found = recognise(distinct, sorted({place[first[self._index[id(item.region)]]] for item in chosen}))
         rows = [place[k] for k in first]
         score = logit(np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE))
         self._fixed = (
@@ -110,7 +112,7 @@ class Evidence:
         )
         self._classes = found.classes[rows]
         self._others = _posterior(found.classes[len(distinct) :]).sum(axis=0)
-        self._least = np.where(_stand_alone(candidates, depth), score + weights.alone, -np.inf)
+        self._least = np.where(_stand_alone(candidates, proposed.depth), score + weights.alone, -np.inf)
 
     def rescore(self, chosen: Sequence[Candidate] | None = None) -> list[Candidate]:
         """Return the candidates with the probability that each is one whole chromosome as score.

@@ -196,9 +196,15 @@ def _detect_by_segmenter(
     for image, detected, tiles, proposed in zip(images, detections, tiled, proposals, strict=True):
         chosen = select(proposed.candidates, proposed.depth, parameters.selection, len(detected))
         if networks.recognise is not None and chosen:
-            single = [item.region for item in detected]
-            cell = single + _in_image(chosen, tiles, parameters)
-            chosen = _select_recognised(proposed, partial(networks.recognise, image, cell), single, tiles, parameters)
+            recognise = partial(networks.recognise, image)
+            chosen = _select_recognised(
+                proposed,
+                chosen,
+                recognise,
+                singles=[item.region for item in detected],
+                tiles=tiles,
+                parameters=parameters,
+            )
         pairs = zip(_in_image(chosen, tiles, parameters), chosen, strict=True)
         detected.extend(ScoredRegion(region, item.score) for region, item in pairs)
     return detections
@@ -206,20 +212,22 @@ def _detect_by_segmenter(
 
 def _select_recognised(
     proposed: Proposals,
-    recognise: Callable[[Sequence[Contour]], Recognised],
+    chosen: Sequence[Candidate],
+    recognise: Callable[[Sequence[Contour], Sequence[int]], Recognised],
+    *,
     singles: Sequence[Contour],
     tiles: TiledImage,
     parameters: StreamParameters,
 ) -> list[Candidate]:
     """Select by the classifier's evidence, first without, then with copy numbers."""
-    candidates, depth = proposed.candidates, proposed.depth
 
-    def recognise_candidates(indices: Sequence[int]) -> Recognised:
-        return recognise([*_in_image([candidates[k] for k in indices], tiles, parameters), *singles])
+    def recognise_candidates(indices: Sequence[int], members: Sequence[int]) -> Recognised:
+        regions = [*_in_image([proposed.candidates[k] for k in indices], tiles, parameters), *singles]
+        return recognise(regions, [*members, *range(len(indices), len(regions))])
 
-    evidence = Evidence(candidates, depth, recognise_candidates, parameters.recognition)
-    chosen = select(evidence.rescore(), depth, parameters.recognised, len(singles))
-    return select(evidence.rescore(chosen), depth, parameters.recognised, len(singles))
+    evidence = Evidence(proposed, chosen, recognise_candidates, parameters.recognition)
+    informed = select(evidence.rescore(), proposed.depth, parameters.recognised, len(singles))
+    return select(evidence.rescore(informed), proposed.depth, parameters.recognised, len(singles))
 
 
 def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:

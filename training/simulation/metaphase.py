@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +88,10 @@ def simulate(
         resolution: band level; drawn if None.
 
     Raises:
-        ValueError: the karyotype is not valid, or there are more chromosomes or contacts than fit.
+        ValueError: the karyotype or the contrast is not valid, or there are more chromosomes or contacts than fit.
     """
+    if contrast not in get_args(Contrast):
+        raise ValueError(f"{contrast!r} is no contrast; there are: {', '.join(get_args(Contrast))}")
     counts = parse_iscn(karyotype) if isinstance(karyotype, str) else dict(karyotype)
     classes = [class_id for class_id, copies in sorted(counts.items()) for _ in range(copies)]
     streams = [np.random.default_rng(stream) for stream in np.random.SeedSequence(seed).spawn(5)]

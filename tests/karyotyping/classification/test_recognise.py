@@ -32,8 +32,8 @@ def test_whole_chromosomes_are_known_and_halves_are_not(contrast: Contrast) -> N
     image = normalise(cell.pixels)
     whole = [Contour(mask, (0, 0)).clipped(image.stain.shape) for mask in cell.masks]
     engine = load_engine(registry.resolve(EMBEDDER).path, "cpu")
-    found = recognise(image, whole, [*whole, *map(half, whole)], embedder=engine)
     count = len(whole)
+    found = recognise(image, [*whole, *map(half, whole)], range(count), embedder=engine)
     assert found.classes.shape == (2 * count, 24)
     assert found.classes.max() <= 0.0
     for values in (found.confidence, -np.log(found.unknown + 1e-5), found.classes.max(axis=1), found.length):

@@ -9,6 +9,7 @@ import numpy as np
 from karyotyping.nomenclature.classes import CLASS_COUNT
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import Candidate
+from karyotyping.segmentation.proposals import Proposals
 from karyotyping.segmentation.recognition import Evidence, Recognised, RecognitionWeights
 
 SHAPE = (60, 80)
@@ -33,7 +34,7 @@ def evidence(candidates: Sequence[Candidate], *kinds: tuple[int, float], depth: 
     """Evidence where the classifier recognises ``kinds``; its foreground is one region, unless ``depth`` is given."""
     foreground = np.ones(SHAPE, np.float32) if depth is None else depth
     found = recognised(*kinds)
-    return Evidence(candidates, foreground, lambda indices: found, RecognitionWeights())
+    return Evidence(Proposals(list(candidates), foreground), [], lambda indices, members: found, RecognitionWeights())
 
 
 def test_a_whole_chromosome_is_more_probable_than_its_halves() -> None:
@@ -75,13 +76,13 @@ def test_duplicates_are_recognised_once() -> None:
     items = [bar(10, 10, 40, 8, 0.6), bar(10, 10, 39, 8, 0.8), bar(10, 40, 40, 8, 0.8)]
     asked: list[int] = []
 
-    def recognise(indices: Sequence[int]) -> Recognised:
+    def recognise(indices: Sequence[int], members: Sequence[int]) -> Recognised:
         asked.extend(indices)
+        assert members == [0], "the duplicate of the first gives the scale in its place"
         return recognised((1, SURE), (2, DOUBTFUL))
 
-    scores = [
-        item.score for item in Evidence(items, np.ones(SHAPE, np.float32), recognise, RecognitionWeights()).rescore()
-    ]
+    proposed = Proposals(items, np.ones(SHAPE, np.float32))
+    scores = [item.score for item in Evidence(proposed, items[:1], recognise, RecognitionWeights()).rescore()]
     assert asked == [1, 2]
     assert scores[1] > scores[0] > 0.5 > scores[2]
 
