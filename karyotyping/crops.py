@@ -18,6 +18,7 @@ import numpy as np
 from concurrency import map_ahead
 from karyotyping.chromosome.crop import Crop, measure_crops, segment_crop, typical_stain
 from karyotyping.chromosome.measure import Measurement
+from karyotyping.chromosome.picture import draw_straightened
 from karyotyping.classification.assignment import Assignment
 from karyotyping.classification.embedder import appearance, cell_scale, classify, predict
 from karyotyping.classification.identify import Detection, assign_cell, cell_iscn, identify
@@ -78,8 +79,8 @@ class ClassifiedCrop:
 def assemble_cell(crops: Sequence[ClassifiedCrop]) -> CellAnalysis:
     """Return the cell of ``crops``; each mask covers its whole straightened chromosome."""
     measured = [crop.measured for crop in crops]
-    detections = [Detection(np.ones(item.straightened.shape, np.bool_)) for item in measured]
-    chromosomes = identify(detections, measured, [crop.prediction for crop in crops])
+    detections = [Detection(np.ones(item.inside.shape, np.bool_)) for item in measured]
+    chromosomes = identify(detections, measured, [crop.prediction for crop in crops], draw_straightened(measured))
     quality = measure_crop_quality(chromosomes)
     return CellAnalysis((0, 0), chromosomes, quality, cell_iscn(chromosomes, quality))
 

@@ -79,7 +79,7 @@ class Chromosome:
     orientation: Orientation
     """Which arm is the upper one in ``straightened``."""
     straightened: NDArray[np.uint8]
-    """(L, W) grey, stain dark on white, medial axis vertical."""
+    """(h, w) grey picture, stain dark on white 255, medial axis vertical, ``length`` high at a scale of its own."""
     profile: Floats32
     """(64,) mean stain across the medial axis, 0..1, from the upper end of ``straightened`` down."""
     embedding: Floats32 | None = None

@@ -12,16 +12,20 @@ from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any, NotRequired, Self, TypedDict, TypeVar, cast, get_type_hints
 
+import numpy as np
+from numpy.typing import NDArray
+
 from karyotyping.arrays import Grey, Mask, Pixels
 from karyotyping.chromosome.crop import trim_halo
 from karyotyping.chromosome.measure import Measurement, measure_cell
+from karyotyping.chromosome.picture import draw_cell
 from karyotyping.classification import band_matching, embedder
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
 from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.model import AnalysisError, CellAnalysis
+from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity
 from karyotyping.quality import measure_quality
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import SEGMENTER
@@ -190,7 +194,10 @@ class Pipeline:
             measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
         with _timed(seconds, "classify", len(images)):
             predictions = self._classify(measured, normalised)
-            cells = [_assemble_cell(*parts) for parts in zip(normalised, segmented, measured, predictions, strict=True)]
+            cells = [
+                _assemble_cell(*parts)
+                for parts in zip(images, normalised, segmented, measured, predictions, strict=True)
+            ]
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
 
     def measure(self, pixels: Pixels) -> list[Measurement]:
@@ -224,7 +231,29 @@ def _crop(instance: Instance, normalised: Normalised) -> tuple[Grey, Mask]:
     return stain, trim_halo(stain, instance.mask)
 
 
+def _pictures(
+    pixels: Pixels, polarity: ContrastPolarity, segmentation: Segmentation, measured: Sequence[Measurement]
+) -> list[NDArray[np.uint8]]:
+    """Return the pictures of the chromosomes, cut from the image itself.
+
+    The normalised stain is limited, so the bands of bright chromosomes are lost in it.
+    """
+    sign = np.float32(1 if polarity == "light_on_dark" else -1)
+    return draw_cell([sign * _cut_out(pixels, instance) for instance in segmentation.instances], measured)
+
+
+def _cut_out(pixels: Pixels, instance: Instance) -> Grey:
+    """Return the rectangle (h, w) of an instance, continued beyond the border of the image."""
+    (x, y), (height, width) = instance.origin, instance.mask.shape
+    rows, columns = (
+        np.clip(np.arange(start, start + count), 0, size - 1)
+        for start, count, size in zip((y, x), (height, width), pixels.shape, strict=True)
+    )
+    return np.asarray(pixels[np.ix_(rows, columns)], np.float32)
+
+
 def _assemble_cell(
+    pixels: Pixels,
     normalised: Normalised,
     segmentation: Segmentation,
     measured: Sequence[Measurement],
@@ -234,7 +263,8 @@ def _assemble_cell(
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
     detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
-    chromosomes = identify(detections, measured, predictions)
+    pictures = _pictures(pixels, normalised.polarity, segmentation, measured)
+    chromosomes = identify(detections, measured, predictions, pictures)
     quality = measure_quality(normalised, segmentation, chromosomes)
     return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality))
 

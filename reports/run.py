@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from db.schema import Analysis, Case, Chromosome, Image, Pipeline, QcMetrics
 from db.spelling import normalise
 from ingest.rejections import Rejected
+from karyotyping.image.decode import Limits, decode
 from karyotyping.nomenclature.classes import class_name
+from karyotyping.rendering.png import encode_grey
 from karyotyping.rows import CELL_COLUMNS, ChromosomeRow, CocoResult, cell_row, coco_results
 from reports.cases import CASE_COLUMNS, case_rows
 from reports.file_names import safe_stem
@@ -29,6 +31,8 @@ _PICTURES = {
     "overlay": ("overlays", ".png"),
 }
 """Folder and suffix by artefact; analyses of earlier versions lack some of them."""
+_ORIGINAL = "original"
+"""Name of the picture that is no artefact: the image itself."""
 _Paths = Mapping[str, str | None]
 """Path of the picture by artefact; None if there is none."""
 
@@ -37,7 +41,8 @@ _Paths = Mapping[str, str | None]
 class ReportedImage:
     """One analysed image of the report.
 
-    ``karyogram``, ``karyogram_svg`` and ``overlay`` are paths relative to the report; None if there is no such picture.
+    ``karyogram``, ``karyogram_svg``, ``overlay`` and ``original`` are paths relative to the report; None if there is no
+    such picture. ``original`` is the image as PNG, for the analyses with an overlay.
     ``cell`` is a row of ``CELL_COLUMNS``.
     """
 
@@ -50,6 +55,7 @@ class ReportedImage:
     karyogram: str | None
     karyogram_svg: str | None
     overlay: str | None
+    original: str | None
     cell: Mapping[str, Any]
 
 
@@ -83,7 +89,7 @@ def write_run_report(
 
     Raises:
         ReportFolderError: the folder holds files that are no report; nothing is written.
-        StorageError: an artefact could not be read.
+        StorageError: an artefact or an image could not be read.
     """
     records = list(_records(session, image_ids, pipeline_id))
     pictures = _picture_paths(records)
@@ -113,12 +119,27 @@ def _write_images(
         parquet_rows += [_parquet_row(image.file_name, record.case.accession, row) for row in chromosomes]
         for name, path in pictures.items():
             if path is not None:
-                (folder / path).write_bytes(store.get((record.analysis.artefacts or {})[name]))
+                (folder / path).write_bytes(_picture(store, record, name))
         images.append(_reported(record, pictures))
     (folder / "coco.json").write_text(json.dumps(items))
     if parquet_rows:
         write_parquet(folder / "chromosomes.parquet", parquet_rows)
     return images
+
+
+def _picture(store: ObjectStore, record: _Record, name: str) -> bytes:
+    """Return an artefact of an analysis, or the image itself.
+
+    Every browser shows a PNG of 8 bits, so other images are converted.
+    """
+    if name != _ORIGINAL:
+        return store.get((record.analysis.artefacts or {})[name])
+    image = record.image
+    data = store.get(image.object_key)
+    if image.format == "PNG" and image.bit_depth == 8:
+        return data
+    limits = Limits(max_bytes=len(data), max_pixels=image.width * image.height, min_side=1)
+    return encode_grey(decode(data, limits).pixels)
 
 
 def _records(session: Session, image_ids: Sequence[int], pipeline_id: int) -> Iterator[_Record]:
@@ -151,6 +172,7 @@ def _reported(record: _Record, pictures: _Paths) -> ReportedImage:
         karyogram=pictures["karyogram"],
         karyogram_svg=pictures["karyogram_svg"],
         overlay=pictures["overlay"],
+        original=pictures[_ORIGINAL],
         cell=cell_row(image.file_name, iscn=analysis.iscn, qc=_columns(qc) if qc else None, reason=analysis.reason),
     )
 
@@ -166,12 +188,12 @@ def _picture_paths(records: Sequence[_Record]) -> list[_Paths]:
             stem = key = f"{readable}_{image.sha256}"
         stems.add(key.casefold())
         artefacts = analysis.artefacts or {}
-        paths.append(
-            {
-                name: f"{folder}/{stem}{suffix}" if artefacts.get(name) is not None else None
-                for name, (folder, suffix) in _PICTURES.items()
-            }
-        )
+        found: dict[str, str | None] = {
+            name: f"{folder}/{stem}{suffix}" if artefacts.get(name) is not None else None
+            for name, (folder, suffix) in _PICTURES.items()
+        }
+        found[_ORIGINAL] = f"originals/{stem}.png" if found["overlay"] is not None else None
+        paths.append(found)
     return paths
 
 

@@ -12,7 +12,7 @@ from karyotyping.image.formats import IMAGE_SUFFIXES, format_by_name, format_of,
 HIDDEN = "hidden"
 IN_REPORT = "in a report of karyoflow"
 REPORT_PAGES = frozenset({"report.html", "report.json"})
-PICTURE_FOLDERS = frozenset({"karyograms", "overlays"})
+PICTURE_FOLDERS = frozenset({"karyograms", "originals", "overlays"})
 """Folders of a report, whose pictures are images by name and content."""
 _NOT_IMAGES = frozenset(
     (

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from karyotyping.arrays import Bools, Floats, Floats32
 from karyotyping.chromosome.centromere import constriction_profile, locate_centromere
@@ -28,7 +27,6 @@ from karyotyping.chromosome.unfold import unfold
 PROFILE_SAMPLES = 64  # along the medial axis
 _PROFILE_WIDTH = 0.6  # share of the width whose stain makes the profile; the pale rims depend on the preparation
 _PERCENTILES = 0.05 * (PROFILE_SAMPLES - 1), 0.95 * (PROFILE_SAMPLES - 1)  # indices of the 5th and 95th when sorted
-_BLACK_STAIN = 1.8  # stain drawn as black; dark bands are well above a chromosome's typical 1
 _MIN_TYPICAL_WIDTH = 0.8  # over the cell's median width; below it the axis may follow one chromatid
 _MAX_TYPICAL_WIDTH = 1.3  # over the cell's median width, exceeded by 1 % of unfolded chromosomes
 _STUBBY_AREA = 2.6  # squared widths; maximum area of a stubby chromosome, whose skeleton is unreliable
@@ -49,10 +47,10 @@ class Measurement:
     width: float
     """Mean width across the medial axis."""
     area: int
-    straightened: NDArray[np.uint8]
-    """(L, W) grey, stain dark on white, medial axis vertical, L = ``length`` rounded; 255 outside."""
+    inside: Bools
+    """(L, W) pixels of the straightened chromosome, medial axis vertical, L = ``length`` rounded."""
     stain: Floats32
-    """(L, W) stain of ``straightened``, not clipped; 0 outside."""
+    """(L, W) stain of the straightened chromosome; 0 outside."""
     profile: Floats32
     """(64,) mean stain across the middle of the width, upper end first, its 5th..95th percentiles at 0..1."""
     density: Floats32
@@ -81,7 +79,7 @@ class Measurement:
         return replace(
             self,
             axis=self.axis[::-1],
-            straightened=self.straightened[::-1, ::-1],
+            inside=self.inside[::-1, ::-1],
             stain=self.stain[::-1, ::-1],
             profile=self.profile[::-1],
             density=self.density[::-1],
@@ -152,7 +150,6 @@ def measure(stain: Floats32, mask: Bools, typical_width: float | None = None) ->
     coverage, stained = cv2.split(cross_sections(np.asarray(cv2.merge((body, stain * body)), np.float32), rows, reach))
     inside = coverage > 0.5 if stubby else inner_run(coverage > 0.5)
     sections = np.asarray(stained / np.maximum(coverage, 0.25), np.float32)  # interpolation at the rim mixes in zeros
-    grey_per_stain = np.float32(255 / _BLACK_STAIN)
     widths = inside.sum(axis=1).astype(np.float64)
     density = _resample_rows(_middle_mean(sections, inside))
     low, high = np.interp(_PERCENTILES, np.arange(PROFILE_SAMPLES), np.sort(density))
@@ -163,7 +160,7 @@ def measure(stain: Floats32, mask: Bools, typical_width: float | None = None) ->
         length=length,
         width=float(widths.mean()),
         area=int(part.sum()),
-        straightened=np.where(inside, np.clip(255 - grey_per_stain * sections, 0, 254), 255).round().astype(np.uint8),
+        inside=inside,
         stain=np.where(inside, sections, np.float32(0)),
         profile=np.clip((density - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32),
         density=density,

@@ -151,7 +151,7 @@ def appearance(measured: Measurement, scale: CellScale, shape: tuple[int, int] =
     contrast = np.sqrt(scale.contrast * max(deviation, _MIN_CONTRAST_RATIO * scale.contrast))
     relative = (measured.stain - mean) / contrast + _CELL_OFFSET_SHARE * offset
     stain = np.clip(_CANVAS_MEAN + _CANVAS_DEVIATION * relative, _MIN_CANVAS_STAIN, _MAX_CANVAS_STAIN)
-    stain = stain * (measured.straightened < 255)
+    stain = stain * measured.inside
     down, across = MEAN_LENGTH / scale.length, TYPICAL_WIDTH / scale.width
     blur = [0.45 * max(1 / factor - 1, 0) for factor in (across, down)]
     if max(blur) > 0.1:
@@ -171,5 +171,5 @@ def appearance(measured: Measurement, scale: CellScale, shape: tuple[int, int] =
 
 def _stain_statistics(measured: Measurement) -> tuple[float, float]:
     """Return the mean and the standard deviation of a chromosome's stain."""
-    body = measured.stain[measured.straightened < 255]
+    body = measured.stain[measured.inside]
     return (float(body.mean()), float(body.std())) if body.size else (1.0, 0.25)

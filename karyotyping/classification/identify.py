@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from karyotyping.arrays import Mask
 from karyotyping.chromosome.measure import Measurement
@@ -29,7 +30,10 @@ class Detection:
 
 
 def identify(
-    detections: Sequence[Detection], measured: Sequence[Measurement], predictions: Sequence[Prediction]
+    detections: Sequence[Detection],
+    measured: Sequence[Measurement],
+    predictions: Sequence[Prediction],
+    pictures: Sequence[NDArray[np.uint8]],
 ) -> tuple[Chromosome, ...]:
     """Return the chromosomes of one cell, longest first, with their assigned classes.
 
@@ -39,6 +43,7 @@ def identify(
         detections: (N,) masks, scores and flags.
         measured: (N,) measurements of the same chromosomes.
         predictions: (N,) predictions for the same chromosomes.
+        pictures: (N,) pictures of the same chromosomes, see :func:`karyotyping.chromosome.picture.draw_cell`.
     """
     rescored = [
         replace(detection, score=detection.score * (1.0 - prediction.unknown))
@@ -48,7 +53,7 @@ def identify(
     assignments = assign_cell(predictions)
     longest_first = sorted(range(len(measured)), key=lambda k: -measured[k].length)
     return tuple(
-        _chromosome(ordinal, rescored[k], measured[k], predictions[k], assignments[k])
+        _chromosome(ordinal, rescored[k], measured[k], predictions[k], assignments[k], picture=pictures[k])
         for ordinal, k in enumerate(longest_first)
     )
 
@@ -67,7 +72,13 @@ def cell_iscn(chromosomes: Sequence[Chromosome], quality: Quality) -> str | None
 
 
 def _chromosome(
-    ordinal: int, detection: Detection, measured: Measurement, prediction: Prediction, assignment: Assignment
+    ordinal: int,
+    detection: Detection,
+    measured: Measurement,
+    prediction: Prediction,
+    assignment: Assignment,
+    *,
+    picture: NDArray[np.uint8],
 ) -> Chromosome:
     y, x = np.nonzero(detection.mask)
     left, top = int(x.min()), int(y.min())
@@ -85,7 +96,7 @@ def _chromosome(
         width=measured.width,
         centromere_index=_centromere_index(measured, orientation),
         orientation=orientation,
-        straightened=measured.straightened,
+        straightened=picture,
         profile=measured.profile,
         embedding=prediction.embedding,
         flags=detection.flags | bent,

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from karyotyping.arrays import Pixels
 from karyotyping.model import CellAnalysis, Chromosome, decode_mask
 from karyotyping.rendering.karyogram.legend import needs_check
+from karyotyping.rendering.png import eight_bit
 
 Colour = tuple[int, int, int]
 
@@ -41,7 +42,7 @@ def draw_overlay(pixels: Pixels, cell: CellAnalysis) -> NDArray[np.uint8]:
     if pixels.shape != cell.shape:
         raise ValueError(f"the analysis is of an image of {cell.shape} pixels, this one has {pixels.shape}")
     factor = math.ceil(_MIN_LONG_SIDE / max(pixels.shape))
-    enlarged = cv2.resize(_eight_bit(pixels), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    enlarged = cv2.resize(eight_bit(pixels), None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     canvas = np.asarray(cv2.cvtColor(enlarged, cv2.COLOR_GRAY2RGB), np.uint8)
     for chromosome in cell.chromosomes:
         _outline(canvas, chromosome, factor)
@@ -56,12 +57,6 @@ def draw_overlay(pixels: Pixels, cell: CellAnalysis) -> NDArray[np.uint8]:
             place, label, font=font, fill=_colour(chromosome), anchor="ms", stroke_width=2, stroke_fill=(255, 255, 255)
         )
     return np.array(page)
-
-
-def _eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return ``pixels`` with their range stretched to 0..255."""
-    low, high = float(pixels.min()), float(pixels.max())
-    return np.round((pixels.astype(np.float32) - low) * (255.0 / max(high - low, 1.0))).astype(np.uint8)
 
 
 def _colour(chromosome: Chromosome) -> Colour:

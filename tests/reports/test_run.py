@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as PILImage
 from sqlalchemy import select, update
 
 from db.engine import SessionFactory
@@ -34,6 +37,8 @@ def add(
     *,
     case: str | None = None,
     file_name: str | None = None,
+    object_key: str = "none",
+    bit_depth: int = 8,
 ) -> int:
     """The id of a new image of its own case, failed if it has no artefacts."""
     now = datetime.now(UTC)
@@ -44,14 +49,14 @@ def add(
         session.flush()
         image = Image(
             sha256=f"{name:0>64}",
-            object_key=f"key {name}",
+            object_key=object_key,
             case_id=case_row.id,
             file_name=file_name or f"{name}.png",
             format="PNG",
             byte_count=1,
             width=9,
             height=9,
-            bit_depth=8,
+            bit_depth=bit_depth,
         )
         session.add(image)
         session.flush()
@@ -70,12 +75,18 @@ def test_each_image_gets_the_pictures_of_its_analysis(
     store = DirectoryStore(tmp_path / "objects")
     pictures = {name: store.put(name.encode()) for name in ("karyogram", "karyogram_svg", "overlay")}
     before = {name: pictures[name] for name in ("karyogram", "overlay")}
-    ids = [add(session_factory, pipeline_id, *row) for row in (("new", pictures), ("old", before), ("bad", None))]
+    key = store.put(b"image")
+    ids = [
+        add(session_factory, pipeline_id, name, artefacts, object_key=key)
+        for name, artefacts in (("new", pictures), ("old", before), ("bad", None))
+    ]
     folder = tmp_path / "report"
     with session_factory() as session:
         new, old, bad = write_run_report(session, store, folder, image_ids=ids, pipeline_id=pipeline_id, rejected=[])
     assert sorted(path.suffix for path in folder.glob("karyograms/*")) == [".png", ".png", ".svg"]
     assert len(list(folder.glob("overlays/*.png"))) == 2
+    assert [path.read_bytes() for path in folder.glob("originals/*.png")] == [b"image"] * 2
+    assert (new.original is None, bad.original) == (False, None)
     assert new.karyogram_svg is not None
     assert (folder / new.karyogram_svg).read_text() == "karyogram_svg"
     assert old.karyogram is not None
@@ -83,7 +94,33 @@ def test_each_image_gets_the_pictures_of_its_analysis(
     assert (old.karyogram_svg, bad.karyogram, bad.karyogram_svg) == (None, None, None)
     page = (folder / "report.html").read_text()
     assert page.count("details (SVG)") == 1
+    assert page.count(">image without outlines</a>") == 2
     assert f'href="{new.karyogram_svg.replace(" ", "%20")}"' in page
+
+
+def test_an_image_of_16_bits_becomes_a_png_of_8_bits(
+    session_factory: SessionFactory, pipeline_id: int, tmp_path: Path
+) -> None:
+    store = DirectoryStore(tmp_path / "objects")
+    pixels = np.array([[1000, 3000, 2000], [1000, 1000, 1000], [3000, 1000, 1000]], np.uint16).repeat(3, 0).repeat(3, 1)
+    data = io.BytesIO()
+    PILImage.fromarray(pixels).save(data, "TIFF")
+    image_id = add(
+        session_factory,
+        pipeline_id,
+        "deep",
+        {"overlay": store.put(b"overlay")},
+        object_key=store.put(data.getvalue()),
+        bit_depth=16,
+    )
+    with session_factory() as session:
+        (image,) = write_run_report(
+            session, store, tmp_path / "report", image_ids=[image_id], pipeline_id=pipeline_id, rejected=[]
+        )
+    assert image.original is not None
+    with PILImage.open(tmp_path / "report" / image.original) as original:
+        assert (original.format, original.mode) == ("PNG", "L")
+        assert np.asarray(original)[::3, ::3].tolist() == [[0, 255, 128], [0, 0, 0], [255, 0, 0]]
 
 
 def test_pictures_of_different_cases_have_different_names(
@@ -99,6 +136,7 @@ def test_pictures_of_different_cases_have_different_names(
             {"karyogram": store.put(case.encode()), "overlay": store.put(f"overlay {case}".encode())},
             case=case,
             file_name=f"{'long ' * 20}/cell.png",
+            object_key=store.put(b"image"),
         )
         for number, case in enumerate(cases)
     ]

@@ -41,7 +41,7 @@ class AlignedChromosome:
 
     chromosome: Chromosome
     pixels: NDArray[np.uint8]
-    """(h, w) grey at the resolution of the metaphase image."""
+    """(h, w) grey at the resolution of the picture."""
     width: int
     height: int
     centromere: int
@@ -50,7 +50,7 @@ class AlignedChromosome:
 
 def page_scale(chromosomes: Sequence[Chromosome]) -> PageScale:
     """Return the scale of a cell from the lengths of its classified chromosomes."""
-    lengths = [item.straightened.shape[0] for item in chromosomes]
+    lengths = [item.length for item in chromosomes]
     known = [
         length / relative_length(item.class_id)
         for item, length in zip(chromosomes, lengths, strict=True)
@@ -59,7 +59,7 @@ def page_scale(chromosomes: Sequence[Chromosome]) -> PageScale:
     longest = max(lengths, default=_CHROMOSOME_1_LENGTH)
     haploid = float(np.median(known)) if known else longest / relative_length(1)
     factor = min(_CHROMOSOME_1_LENGTH / (haploid * relative_length(1)), _MAX_LENGTH / longest, _MAX_SCALE)
-    widths = [_trim_white(item.straightened).shape[1] for item in chromosomes]
+    widths = [_trim_white(item.straightened).shape[1] * _pixel(item) for item in chromosomes]
     width = factor * float(np.median(widths or [_DEFAULT_WIDTH]))
     return PageScale(factor, factor * haploid, max(8, round(width)))
 
@@ -69,9 +69,14 @@ def align(chromosome: Chromosome, scale: PageScale) -> AlignedChromosome:
     pixels = _trim_white(chromosome.straightened)
     if chromosome.orientation == "p_down":
         pixels = pixels[::-1, ::-1]
-    height, width = (max(1, round(side * scale.factor)) for side in pixels.shape)
+    height, width = (max(1, round(side * _pixel(chromosome) * scale.factor)) for side in pixels.shape)
     centromere = round(_centromere_index(chromosome) * height)
     return AlignedChromosome(chromosome, np.ascontiguousarray(pixels), width, height, centromere)
+
+
+def _pixel(chromosome: Chromosome) -> float:
+    """Return the side of a pixel of the picture, pixels of the metaphase image."""
+    return chromosome.length / len(chromosome.straightened)
 
 
 def _centromere_index(chromosome: Chromosome) -> float:

@@ -61,7 +61,7 @@ class PlacedChromosome:
 
     chromosome: Chromosome
     pixels: NDArray[np.uint8]
-    """(h, w) grey at the resolution of the metaphase image, p arm up unless the orientation is unknown."""
+    """(h, w) grey at the resolution of the picture, p arm up unless the orientation is unknown."""
     box: tuple[int, int, int, int]
     """x, y, width and height on the page."""
     marks: Marks

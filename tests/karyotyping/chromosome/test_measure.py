@@ -77,7 +77,7 @@ def test_length_width_and_band_order_hold_for_any_axis(curve: AxisCurve, length:
     assert measured.width == pytest.approx(width, rel=0.15)
     rising = np.corrcoef(measured.profile, np.arange(64))[0, 1]
     assert abs(rising) > 0.97
-    assert measured.straightened.shape[0] == pytest.approx(measured.length, abs=2)
+    assert measured.inside.shape[0] == pytest.approx(measured.length, abs=2)
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (3, 3), (1, 1), (2, 30), (12, 14)])
@@ -106,16 +106,17 @@ def test_rotation_reverses_and_a_second_rotation_restores() -> None:
     assert measured.centromere == pytest.approx(0.3, abs=0.04)
     assert rotated.centromere == pytest.approx(0.7, abs=0.04)
     np.testing.assert_array_equal(rotated.profile, measured.profile[::-1])
-    np.testing.assert_array_equal(rotated.rotated().straightened, measured.straightened)
+    np.testing.assert_array_equal(rotated.rotated().inside, measured.inside)
     np.testing.assert_array_equal(rotated.stain[::-1, ::-1], measured.stain)
 
 
-def test_straightened_image_is_dark_on_white_with_bands() -> None:
+def test_the_straightened_stain_has_the_bands_and_is_0_outside() -> None:
     stain, mask = draw(arc(40), 90, 12, bands=lambda share: np.where(share < 0.5, 1.8, 0.54))
-    straightened = measure(stain, mask).straightened
-    halves = [float(np.median(half[half < 255])) for half in np.array_split(straightened, 2)]
-    assert sorted(halves) == pytest.approx([0, 255 * 0.7], abs=12)
-    assert straightened[:, 0].min() == 255
+    measured = measure(stain, mask)
+    halves = [float(np.median(half[half > 0])) for half in np.array_split(measured.stain, 2)]
+    assert sorted(halves) == pytest.approx([0.54, 1.8], abs=0.1)
+    assert not measured.inside[:, 0].any()
+    assert not measured.stain[~measured.inside].any()
 
 
 @pytest.mark.parametrize(("curve", "length"), [(arc(16), 70), (arc(20), 60), (s_shape(80), 80), (s_shape(100), 100)])

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.chromosome.measure import Measurement, measure
-from karyotyping.classification.identify import Detection, cell_iscn, identify
+from karyotyping.chromosome.picture import draw_straightened
+from karyotyping.classification.identify import Detection, cell_iscn
+from karyotyping.classification.identify import identify as identify_drawn
 from karyotyping.classification.prediction import P_DOWN, P_UP, Prediction
 from karyotyping.model import Chromosome, decode_mask
 from karyotyping.nomenclature.iscn import parse_iscn
@@ -30,6 +32,13 @@ def outline(top: int, height: int) -> NDArray[np.bool_]:
     mask[top : top + height, 10:20] = True
     mask[top + height // 4, 10:12] = mask[top + height // 4, 18:20] = False
     return mask
+
+
+def identify(
+    detections: Sequence[Detection], measured: Sequence[Measurement], predictions: Sequence[Prediction]
+) -> tuple[Chromosome, ...]:
+    """Identify chromosomes with pictures of their measurements."""
+    return identify_drawn(detections, measured, predictions, draw_straightened(measured))
 
 
 @pytest.fixture(scope="module")
