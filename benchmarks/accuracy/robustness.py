@@ -211,6 +211,8 @@ def main() -> None:
         for image in images(arguments.data, arguments.images)
         for one in compare(pipeline, image, arguments.kinds, arguments.keep)
     ]
+    if not compared:
+        raise SystemExit("no image is analysed as it came")
     by_kind = {kind: [one for one in compared if one.kind == kind] for kind in arguments.kinds}
     counted = Counter(source for source, _ in {(one.source, one.image) for one in compared})
     print("Images: " + ", ".join(f"{number} {source}" for source, number in sorted(counted.items())) + "\n")
