@@ -104,7 +104,7 @@ def add_hot_pixels_12_bit(grey: Grey8, rng: np.random.Generator) -> Pixels:
 
 
 def add_gradient(grey: Grey8, rng: np.random.Generator) -> Grey8:
-    """Add stray light that grows from left to right; contrast shrinks so that nothing is clipped."""
+    """Add stray light that grows from left to right; less contrast avoids clipping."""
     ramp = np.linspace(0, STRAY_LIGHT, grey.shape[1])
     return _rounded(grey * (1 - STRAY_LIGHT / WHITE) + ramp)
 

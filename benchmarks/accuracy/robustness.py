@@ -1,4 +1,4 @@
-"""Chromosome counts and classes after changes of an image that leave its chromosomes as they are.
+"""Chromosome counts and classes after changes of an image that keep its chromosomes.
 
     python -m benchmarks.accuracy.robustness [--images 4] [--kinds NAME ...] [--data DIR] [--plot FILE] [--json FILE]
         [--keep DIR]
@@ -86,7 +86,7 @@ def share_of_classes(before: Iterable[int | None], after: Iterable[int | None]) 
 
 
 def images(data: Path, per_source: int) -> Iterator[tuple[str, str, Grey8]]:
-    """Yield source, name and 8-bit pixels of each image; files are taken evenly from the whole of a set."""
+    """Yield source, name and 8-bit pixels of each image; files are spread evenly over a set."""
     for source, contrast in SIMULATED.items():
         contacts = {"touching": CONTACTS, "overlapping": CONTACTS}
         cells = simulate_case("ROBUSTNESS", "46,XY", per_source, seed=1, contrast=contrast, shape=SHAPE, **contacts)
@@ -113,7 +113,7 @@ def classes_of(result: CellAnalysis | AnalysisError) -> list[int | None]:
 def compare(
     pipeline: Pipeline, image: tuple[str, str, Grey8], kinds: Iterable[str], keep: Path | None
 ) -> Iterator[Comparison]:
-    """Yield a comparison for each kind of change of an image; none if the image as it came is rejected."""
+    """Yield a comparison for each kind of change, unless the image is rejected as it came."""
     source, name, pixels = image
     plain, _ = analyse(pipeline, pixels)
     if isinstance(plain, AnalysisError):
@@ -157,7 +157,7 @@ def row(kind: str, of_kind: list[Comparison]) -> tuple[str, ...]:
 
 
 def shares(of_kind: list[Comparison]) -> tuple[float, float, float]:
-    """Return the shares of images with a count within one and exactly, and the mean share of classes, 0..1."""
+    """Return shares of images with a count within one, with the same count, and of classes, 0..1."""
     deviations = np.array([one.deviation for one in of_kind])
     classes = np.array([one.classes for one in of_kind])
     return float((deviations <= TOLERANCE).mean()), float((deviations == 0).mean()), float(classes.mean())

@@ -1,4 +1,4 @@
-"""The benchmark of changed images: its changes, and a run on one simulated image of each contrast."""
+"""The benchmark of changed images: its changes, and a run on three images."""
 
 from __future__ import annotations
 
