@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.accuracy.image_changes import CHANGES, Grey8
-from benchmarks.accuracy.robustness import Comparison, share_of_classes, shares
+from benchmarks.accuracy.robustness import Comparison, share_of_classes, shares, write_overlay
+from karyotyping.model import AnalysisError
 from training.simulation import simulate
 from training.simulation.appearance import Contrast
 
@@ -88,6 +89,12 @@ def test_a_rejected_image_keeps_neither_count_nor_classes() -> None:
     counts = {46: None, 47: None, 44: None, 0: "no_chromosomes"}
     compared = [Comparison("-", "-", "-", 46, n, n > 0, reason, 1.0, 1.0) for n, reason in counts.items()]
     assert shares(compared) == (0.5, 0.25, 0.75)
+
+
+def test_a_rejected_image_is_kept_as_it_is(tmp_path: Path) -> None:
+    pixels = np.arange(6000, dtype=np.uint16).reshape(60, 100)
+    write_overlay(tmp_path / "kept" / "a.png", pixels, AnalysisError("no_chromosomes", "-"))
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "kept" / "a.png")), pixels)
 
 
 def test_every_kind_has_a_row_and_every_set_is_used(tmp_path: Path) -> None:
