@@ -157,7 +157,7 @@ def row(kind: str, of_kind: list[Comparison]) -> tuple[str, ...]:
 
 
 def shares(of_kind: list[Comparison]) -> tuple[float, float, float]:
-    """Return shares of images within one chromosome and with the same count, and of classes, 0..1."""
+    """Return shares of images within one and with the same count, and of classes, 0..1."""
     deviations = np.array([one.deviation for one in of_kind])
     classes = np.array([one.classes for one in of_kind])
     return float((deviations <= TOLERANCE).mean()), float((deviations == 0).mean()), float(classes.mean())
