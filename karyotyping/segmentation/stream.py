@@ -24,6 +24,7 @@ from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.prominence import surround_brightness
 from karyotyping.segmentation.proposals import Proposals, TiledImage, propose, region_in_image, tile_image
 from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
+from karyotyping.segmentation.rests import find_rests, is_noise, lone_candidates
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
@@ -125,7 +126,7 @@ def _segment_at_scale(
     else:
         detections = _detect_by_segmenter(images, regions, networks, parameters)
     result = []
-    for image, each, routed, detected in zip(images, contours, regions, detections, strict=True):
+    for image, each, p, routed, detected in zip(images, contours, routes, regions, detections, strict=True):
         brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
         kept = [
             item
@@ -134,7 +135,11 @@ def _segment_at_scale(
         ]
         dropped = len(each.regions) - len(routed) + len(detected) - len(kept)
         shape = (image.stain.shape[0], image.stain.shape[1])
-        result.append(build_segmentation(kept, shape, parameters, each.nucleus_count, each.debris_count + dropped))
+        built = build_segmentation(kept, shape, parameters, each.nucleus_count, each.debris_count + dropped)
+        found = [item.region() for item in built.instances]
+        surely_noise = is_noise(p, len(each.regions), parameters.surely_noise)
+        rests = find_rests(image, each, surely_noise, found, parameters.contours)
+        result.append(replace(built, rests=rests))
     return result
 
 
@@ -193,14 +198,18 @@ def _detect_by_segmenter(
     tiled = [tile_image(image, own) for image, own in zip(images, others, strict=True)]
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
     proposals = propose(tiled, networks.segmenter, parameters.decoding)
-    for image, detected, tiles, proposed in zip(images, detections, tiled, proposals, strict=True):
-        chosen = select(proposed.candidates, proposed.depth, parameters.selection, len(detected))
+    for image, own, detected, tiles, proposed in zip(images, others, detections, tiled, proposals, strict=True):
+        in_image = partial(_in_image, tiles=tiles, parameters=parameters)
+        scored = proposed.candidates
+        chosen = select(scored, proposed.depth, parameters.selection, len(detected))
         if networks.recognise is not None and chosen:
             single = [item.region for item in detected]
-            cell = single + _in_image(chosen, tiles, parameters)
-            chosen = _select_recognised(proposed, partial(networks.recognise, image, cell), single, tiles, parameters)
-        pairs = zip(_in_image(chosen, tiles, parameters), chosen, strict=True)
-        detected.extend(ScoredRegion(region, item.score) for region, item in pairs)
+            recognise = partial(networks.recognise, image, single + in_image(chosen))
+            scored, chosen = _select_recognised(proposed, recognise, single, in_image, parameters)
+        detected += [ScoredRegion(*pair) for pair in zip(in_image(chosen), (c.score for c in chosen), strict=True)]
+        selected = [item.region for item in detected]
+        lone = lone_candidates(image, own, selected, scored, in_image=in_image, parameters=parameters.contours)
+        detected += [ScoredRegion(region, score, lone=True) for region, score in lone]
     return detections
 
 
@@ -208,18 +217,23 @@ def _select_recognised(
     proposed: Proposals,
     recognise: Callable[[Sequence[Contour]], Recognised],
     singles: Sequence[Contour],
-    tiles: TiledImage,
+    in_image: Callable[[Sequence[Candidate]], list[Contour]],
     parameters: StreamParameters,
-) -> list[Candidate]:
-    """Select by what the classifier recognises, first without, then with the copy numbers of the cell."""
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Select by what the classifier recognises, first without, then with the copy numbers of the cell.
+
+    Returns:
+        All candidates with their last scores, and the selected ones.
+    """
     candidates, depth = proposed.candidates, proposed.depth
 
     def recognise_candidates(indices: Sequence[int]) -> Recognised:
-        return recognise([*_in_image([candidates[k] for k in indices], tiles, parameters), *singles])
+        return recognise([*in_image([candidates[k] for k in indices]), *singles])
 
     evidence = Evidence(candidates, depth, recognise_candidates, parameters.recognition)
     chosen = select(evidence.rescore(), depth, parameters.recognised, len(singles))
-    return select(evidence.rescore(chosen), depth, parameters.recognised, len(singles))
+    scored = evidence.rescore(chosen)
+    return scored, select(scored, depth, parameters.recognised, len(singles))
 
 
 def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:
