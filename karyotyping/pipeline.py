@@ -21,7 +21,7 @@ from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
 from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.model import AnalysisError, CellAnalysis
+from karyotyping.model import AnalysisError, CellAnalysis, Unassigned, encode_mask
 from karyotyping.quality import measure_quality
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import SEGMENTER
@@ -236,7 +236,8 @@ def _assemble_cell(
     detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
     chromosomes = identify(detections, measured, predictions)
     quality = measure_quality(normalised, segmentation, chromosomes)
-    return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality))
+    rests = tuple(Unassigned(rest.kind, encode_mask(rest.region.full_mask(shape))) for rest in segmentation.rests)
+    return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality), rests=rests)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
