@@ -22,7 +22,7 @@ from karyotyping.segmentation.router import NOISE
 _RIM = 0.25  # chromosome widths around an instance that it explains
 _MIN_AREA = 0.1  # median chromosome areas of a rest
 _MIN_CHROMOSOME_AREA = 0.2  # median chromosome areas; a 21 has 0.3 to 0.4
-_MIN_NUCLEUS_SHARE = 0.5  # of a region, 0..1, that lies in a nucleus
+_MIN_NUCLEUS_SHARE = 0.5  # of a region, 0..1, inside a nucleus
 _MIN_CANDIDATE_SCORE = 0.3  # 0..1; of real lone candidates below it, one in nine was a chromosome
 _MIN_COVERED = 0.8  # of a lone contour, 0..1, by its candidate
 _MIN_WITHIN = 0.5  # of a candidate, 0..1, within its lone contour

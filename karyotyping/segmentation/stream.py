@@ -220,7 +220,7 @@ def _select_recognised(
     in_image: Callable[[Sequence[Candidate]], list[Contour]],
     parameters: StreamParameters,
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Select by what the classifier recognises, first without, then with the copy numbers of the cell.
+    """Select by what the classifier recognises, then again with the cell's copy numbers.
 
     Returns:
         All candidates with their last scores, and the selected ones.

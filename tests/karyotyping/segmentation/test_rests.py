@@ -29,7 +29,7 @@ def rods() -> list[Contour]:
 
 
 def draw(*, nucleus: bool = False, specks: int = 0) -> Normalised:
-    """Return an image of the rods, a nucleus of 90 pixels, and specks of 60 pixels in the last row."""
+    """Return an image of the rods, a nucleus 90 px wide, and specks 10 px wide."""
     stain = np.zeros(SHAPE, np.float32)
     for rod in rods():
         stain[rod.pixels(SHAPE)] = 1.0
