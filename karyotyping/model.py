@@ -17,8 +17,17 @@ from karyotyping.nomenclature.classes import class_name
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
 Orientation = Literal["p_up", "p_down", "unknown"]
 ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain", "bent"]
+RestKind = Literal["nucleus", "debris", "uncertain"]
+"""What a region without a chromosome is; ``uncertain`` may be one."""
 QualityFlag = Literal[
-    "out_of_focus", "low_contrast", "too_few", "too_many", "crowded", "cut_by_border", "unsure_classes"
+    "out_of_focus",
+    "low_contrast",
+    "too_few",
+    "too_many",
+    "crowded",
+    "cut_by_border",
+    "unsure_classes",
+    "unexplained_objects",
 ]
 
 
@@ -116,6 +125,8 @@ class Quality:
     """Pairs of chromosomes that overlap."""
     nucleus_count: int
     debris_count: int
+    unexplained_objects: int
+    """Objects that may be chromosomes and are none in the result: rests of kind ``uncertain``."""
     edge_contact_count: int
     """Chromosomes cut by the image border."""
     class_confidence: float
@@ -123,6 +134,15 @@ class Quality:
     score: float
     """Suitability for karyotyping, 0..1; ranks the images of a case."""
     flags: frozenset[QualityFlag] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Unassigned:
+    """A region of the foreground that is part of no chromosome."""
+
+    kind: RestKind
+    mask: RunLengths
+    """(H, W) of the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +157,8 @@ class CellAnalysis:
     """Karyotype of this cell, e.g. ``"47,XY,+21"``; None with the flag ``too_many``, as the image is no metaphase."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by stage, s."""
+    rests: tuple[Unassigned, ...] = ()
+    """What is part of no chromosome."""
 
     @property
     def class_counts(self) -> dict[int, int]:

@@ -25,7 +25,7 @@ from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
 from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity
+from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity, Unassigned, encode_mask
 from karyotyping.quality import measure_quality
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import SEGMENTER
@@ -266,7 +266,8 @@ def _assemble_cell(
     pictures = _pictures(pixels, normalised.polarity, segmentation, measured)
     chromosomes = identify(detections, measured, predictions, pictures)
     quality = measure_quality(normalised, segmentation, chromosomes)
-    return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality))
+    rests = tuple(Unassigned(rest.kind, encode_mask(rest.region.full_mask(shape))) for rest in segmentation.rests)
+    return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality), rests=rests)
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -35,11 +35,13 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
     foreground = _foreground(normalised.stain.shape, segmentation)
     focus, spread = _focus(normalised.stain, foreground), _spread(foreground)
     edge_contacts = sum("cut_by_border" in c.flags for c in chromosomes)
+    unexplained = sum(rest.kind == "uncertain" for rest in segmentation.rests)
     raised: dict[QualityFlag, bool] = {
         "out_of_focus": focus < _MIN_FOCUS,
         "low_contrast": normalised.contrast < _MIN_CONTRAST,
         "crowded": spread < _MIN_SPREAD,
         "cut_by_border": edge_contacts > 0,
+        "unexplained_objects": unexplained > 0,
     }
     crop_quality = measure_crop_quality(chromosomes)
     return Quality(
@@ -55,6 +57,7 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         overlap_count=segmentation.overlap_count,
         nucleus_count=segmentation.nucleus_count,
         debris_count=segmentation.debris_count,
+        unexplained_objects=unexplained,
         edge_contact_count=edge_contacts,
         class_confidence=crop_quality.class_confidence,
         score=crop_quality.score * min(1.0, focus / _SHARP_FOCUS) ** 0.5,
@@ -86,6 +89,7 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
         overlap_count=0,
         nucleus_count=0,
         debris_count=0,
+        unexplained_objects=0,
         edge_contact_count=0,
         class_confidence=confidence,
         score=complete * whole * (0.5 + 0.5 * confidence),

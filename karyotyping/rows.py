@@ -43,6 +43,7 @@ class QualityRow(TypedDict):
     overlap_count: int
     nucleus_count: int
     debris_count: int
+    unexplained_objects: int
     edge_contact_count: int
     class_confidence: float
     score: float
@@ -77,6 +78,7 @@ class CellRow(TypedDict):
     overlaps: int | None
     nuclei: int | None
     debris: int | None
+    unexplained_objects: int | None
     edge_contacts: int | None
     class_confidence: float | None
     flags: str | None
@@ -158,6 +160,7 @@ def cell_row(
         "overlaps": metric("overlap_count"),
         "nuclei": metric("nucleus_count"),
         "debris": metric("debris_count"),
+        "unexplained_objects": metric("unexplained_objects"),
         "edge_contacts": metric("edge_contact_count"),
         "class_confidence": rounded("class_confidence"),
         "flags": None if qc is None else " ".join(sorted(qc["flags"])),

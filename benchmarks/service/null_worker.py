@@ -51,7 +51,7 @@ def _chromosome(ordinal: int) -> Chromosome:
 CELL = CellAnalysis(
     (SIDE, SIDE),
     tuple(_chromosome(ordinal) for ordinal in range(NORMAL_COUNT)),
-    Quality(NORMAL_COUNT, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7),
+    Quality(NORMAL_COUNT, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0, 0.8, 0.7),
     "46,XX",
 )
 

@@ -63,6 +63,9 @@ class QcMetrics(Base):
     overlap_count: Mapped[int] = mapped_column(SmallInteger)
     nucleus_count: Mapped[int] = mapped_column(SmallInteger)
     debris_count: Mapped[int] = mapped_column(SmallInteger)
+    unexplained_objects: Mapped[int | None] = mapped_column(
+        SmallInteger, doc="Objects that may be chromosomes and are none in the result; empty if not measured."
+    )
     edge_contact_count: Mapped[int] = mapped_column(SmallInteger)
     class_confidence: Mapped[float]
     score: Mapped[float]

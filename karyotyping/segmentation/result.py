@@ -15,6 +15,7 @@ from karyotyping.segmentation.contours import Contour, ContourParameters, overla
 from karyotyping.segmentation.instance_decoding import DecodeParameters
 from karyotyping.segmentation.merging import MergeParameters
 from karyotyping.segmentation.recognition import RecognitionWeights
+from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.selection import SelectionParameters
 from karyotyping.segmentation.splitting import SplitParameters
 
@@ -111,6 +112,8 @@ class Segmentation:
     """Groups of chromosomes that touch or overlap."""
     overlap_count: int
     """Pairs of instances that share pixels."""
+    rests: tuple[Rest, ...] = ()
+    """What the instances leave of the contours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,8 @@ class ScoredRegion:
 
     region: Contour
     score: float
+    lone: bool = False
+    """Whether it was not selected but explains an isolated contour; it is flagged uncertain."""
 
 
 def build_segmentation(
@@ -155,7 +160,7 @@ def build_segmentation(
             own_flags.add("overlapped")
         if region.touches_border(shape):
             own_flags.add("cut_by_border")
-        if item.score < parameters.uncertain:
+        if item.lone or item.score < parameters.uncertain:
             own_flags.add("uncertain")
     instances = [
         Instance(region.mask, region.origin, item.score, frozenset(own_flags))

@@ -17,13 +17,14 @@ from karyotyping.arrays import Floats32
 from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised
 from karyotyping.image.structures import chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import Contour, ContourParameters, Contours, find_contours
+from karyotyping.segmentation.contours import Contour, Contours, find_contours
 from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.prominence import surround_brightness
 from karyotyping.segmentation.proposals import Proposals, TiledImage, propose, region_in_image, tile_image
 from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
+from karyotyping.segmentation.rests import find_rests, is_noise, lone_candidates
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
@@ -116,7 +117,12 @@ def _segment_at_scale(
         return []
     with_segmenter = networks.segmenter is not None
     contour_parameters = parameters.looked_at if with_segmenter else parameters.contours
-    contours = [_merged_contours(image, contour_parameters, parameters) for image in images]
+    contours = [find_contours(image, contour_parameters) for image in images]
+    if not with_segmenter:
+        contours = [
+            merge_fragments(each, image, contour_parameters, parameters.splitting, parameters.rejoining)
+            for each, image in zip(contours, images, strict=True)
+        ]
     routes = _route(networks.router, images, contours, [each.regions for each in contours])
     noise = parameters.surely_noise if with_segmenter else parameters.noise
     regions = [_without_noise(each.regions, p, noise) for each, p in zip(contours, routes, strict=True)]
@@ -125,7 +131,7 @@ def _segment_at_scale(
     else:
         detections = _detect_by_segmenter(images, regions, networks, parameters)
     result = []
-    for image, each, routed, detected in zip(images, contours, regions, detections, strict=True):
+    for image, each, p, routed, detected in zip(images, contours, routes, regions, detections, strict=True):
         brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
         kept = [
             item
@@ -134,13 +140,12 @@ def _segment_at_scale(
         ]
         dropped = len(each.regions) - len(routed) + len(detected) - len(kept)
         shape = (image.stain.shape[0], image.stain.shape[1])
-        result.append(build_segmentation(kept, shape, parameters, each.nucleus_count, each.debris_count + dropped))
+        built = build_segmentation(kept, shape, parameters, each.nucleus_count, each.debris_count + dropped)
+        found = [item.region() for item in built.instances]
+        surely_noise = is_noise(p, len(each.regions), parameters.surely_noise)
+        rests = find_rests(image, each, surely_noise, found, parameters.contours)
+        result.append(replace(built, rests=rests))
     return result
-
-
-def _merged_contours(image: Normalised, contours: ContourParameters, parameters: StreamParameters) -> Contours:
-    found = find_contours(image, contours)
-    return merge_fragments(found, image, contours, parameters.splitting, parameters.rejoining)
 
 
 def _route(
@@ -193,20 +198,20 @@ def _detect_by_segmenter(
     tiled = [tile_image(image, own) for image, own in zip(images, others, strict=True)]
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
     proposals = propose(tiled, networks.segmenter, parameters.decoding)
-    for image, detected, tiles, proposed in zip(images, detections, tiled, proposals, strict=True):
-        chosen = select(proposed.candidates, proposed.depth, parameters.selection, len(detected))
+    for image, own, detected, tiles, proposed in zip(images, others, detections, tiled, proposals, strict=True):
+        in_image = partial(_in_image, tiles=tiles, parameters=parameters)
+        scored = proposed.candidates
+        chosen = select(scored, proposed.depth, parameters.selection, len(detected))
         if networks.recognise is not None and chosen:
+            single = [item.region for item in detected]
             recognise = partial(networks.recognise, image)
-            chosen = _select_recognised(
-                proposed,
-                chosen,
-                recognise,
-                singles=[item.region for item in detected],
-                tiles=tiles,
-                parameters=parameters,
+            scored, chosen = _select_recognised(
+                proposed, chosen, recognise, singles=single, in_image=in_image, parameters=parameters
             )
-        pairs = zip(_in_image(chosen, tiles, parameters), chosen, strict=True)
-        detected.extend(ScoredRegion(region, item.score) for region, item in pairs)
+        detected += [ScoredRegion(*pair) for pair in zip(in_image(chosen), (c.score for c in chosen), strict=True)]
+        selected = [item.region for item in detected]
+        lone = lone_candidates(image, own, selected, scored, in_image=in_image, parameters=parameters.contours)
+        detected += [ScoredRegion(region, score, lone=True) for region, score in lone]
     return detections
 
 
@@ -216,18 +221,23 @@ def _select_recognised(
     recognise: Callable[[Sequence[Contour], Sequence[int]], Recognised],
     *,
     singles: Sequence[Contour],
-    tiles: TiledImage,
+    in_image: Callable[[Sequence[Candidate]], list[Contour]],
     parameters: StreamParameters,
-) -> list[Candidate]:
-    """Select by the classifier's evidence, first without, then with copy numbers."""
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Select by the classifier's evidence, first without, then with copy numbers.
+
+    Returns:
+        All candidates with their last scores, and the selected ones.
+    """
 
     def recognise_candidates(indices: Sequence[int], members: Sequence[int]) -> Recognised:
-        regions = [*_in_image([proposed.candidates[k] for k in indices], tiles, parameters), *singles]
+        regions = [*in_image([proposed.candidates[k] for k in indices]), *singles]
         return recognise(regions, [*members, *range(len(indices), len(regions))])
 
     evidence = Evidence(proposed, chosen, recognise_candidates, parameters.recognition)
     informed = select(evidence.rescore(), proposed.depth, parameters.recognised, len(singles))
-    return select(evidence.rescore(informed), proposed.depth, parameters.recognised, len(singles))
+    scored = evidence.rescore(informed)
+    return scored, select(scored, proposed.depth, parameters.recognised, len(singles))
 
 
 def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:

@@ -30,6 +30,7 @@ QC: dict[str, Any] = {
     "overlap_count": 1,
     "nucleus_count": 0,
     "debris_count": 2,
+    "unexplained_objects": 1,
     "edge_contact_count": 0,
     "class_confidence": 0.8,
     "score": 0.7,

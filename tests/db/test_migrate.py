@@ -167,3 +167,36 @@ def test_karyotypes_without_a_resolution_are_removed_and_summarised_again(empty_
         granted = "SELECT has_table_privilege('karyo_reporting', 'reporting.case_status', 'SELECT')"
         assert connection.execute(granted).fetchall() == [(True,)]
     upgrade(empty_postgres_url)
+
+
+def test_unexplained_objects_of_earlier_analyses_are_not_measured(empty_postgres_url: str) -> None:
+    reported = "SELECT unexplained_objects FROM reporting.image_quality"
+    upgrade(empty_postgres_url, "0008")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            """
+            INSERT INTO karyo.pipelines (digest, name, document) VALUES ('d', 'p', '{}');
+            INSERT INTO karyo.cases (accession) VALUES ('A-1');
+            INSERT INTO karyo.lanes (priority, lab) SELECT priority, '' FROM karyo.queues WHERE priority = 2;
+            INSERT INTO karyo.images
+              (sha256, object_key, case_id, file_name, format, byte_count, width, height, bit_depth)
+            VALUES ('1', '1', 1, '1', 'PNG', 1, 1, 1, 8);
+            INSERT INTO karyo.analyses
+              (image_id, pipeline_id, priority, lane_id, round, state, attempts, started_at, finished_at)
+            SELECT id, 1, 2, (SELECT min(id) FROM karyo.lanes), 0, 'done', 1, now(), now() FROM karyo.images;
+            INSERT INTO karyo.qc_metrics
+            SELECT id, 45, 'dark_on_light', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '{}' FROM karyo.analyses;
+            """
+        )
+    for _ in range(2):
+        upgrade(empty_postgres_url)
+        check(empty_postgres_url)
+        with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+            assert connection.execute(reported).fetchall() == [(None,)]
+        downgrade(empty_postgres_url, "0008")
+        with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+            assert connection.execute("SELECT chromosome_count FROM reporting.image_quality").fetchall() == [(45,)]
+            granted = "SELECT has_table_privilege('karyo_reporting', 'reporting.image_quality', 'SELECT')"
+            assert connection.execute(granted).fetchall() == [(True,)]
+            with pytest.raises(psycopg.errors.UndefinedColumn):
+                connection.execute(reported)

@@ -169,9 +169,8 @@ def test_a_karyotype_without_a_resolution_is_refused(busy: Any) -> None:
 
 def test_image_quality_lists_done_images(busy: Any) -> None:
     rows = report(busy, "image_quality", accession="A-1")
-    assert [(row["chromosome_count"], row["in_production"], row["flags"]) for row in rows] == [
-        (46, True, ["crowded"])
-    ] * 2
+    columns = ("chromosome_count", "in_production", "flags", "unexplained_objects")
+    assert [tuple(row[name] for name in columns) for row in rows] == [(46, True, ["crowded"], 1)] * 2
 
 
 def test_failures_are_grouped_by_reason(busy: Any) -> None:

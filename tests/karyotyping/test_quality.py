@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karyotyping.model import CellAnalysis
+from karyotyping.image.normalise import normalise
+from karyotyping.model import CellAnalysis, RestKind
 from karyotyping.pipeline import Pipeline
-from karyotyping.quality import measure_crop_quality
+from karyotyping.quality import measure_crop_quality, measure_quality
+from karyotyping.segmentation.contours import Contour
+from karyotyping.segmentation.rests import Rest
+from karyotyping.segmentation.result import Segmentation
 from training.simulation import simulate
 
 
@@ -53,3 +57,13 @@ def test_crop_quality_depends_on_count_wholeness_and_classes(sharp: CellAnalysis
     assert fewer.score < quality.score / 10
     assert "too_few" in fewer.flags
     assert measure_crop_quality([]).score == 0
+
+
+@pytest.mark.parametrize(("kinds", "count"), [(["uncertain", "debris", "uncertain"], 2), (["debris", "nucleus"], 0)])
+def test_only_uncertain_rests_are_unexplained(pixels: NDArray[np.uint8], kinds: list[RestKind], count: int) -> None:
+    spot = Contour(np.ones((5, 5), bool), (9, 9))
+    rests = tuple(Rest(spot, kind) for kind in kinds)
+    segmentation = Segmentation((), nucleus_count=0, debris_count=0, cluster_count=0, overlap_count=0, rests=rests)
+    quality = measure_quality(normalise(pixels), segmentation, [])
+    assert quality.unexplained_objects == count
+    assert ("unexplained_objects" in quality.flags) is (count > 0)

@@ -28,7 +28,7 @@ def test_rows_have_every_column_and_no_other() -> None:
         embedding=np.array([0.5, -0.5], np.float32),
         flags=frozenset({"touching", "bent"}),
     )
-    quality = Quality(1, "light_on_dark", 1, 0.5, 0.1, 0.1, 2, 3, 0, 0, 0, 0, 0, 0.5, 0.5, frozenset({"too_few"}))
+    quality = Quality(1, "light_on_dark", 1, 0.5, 0.1, 0.1, 2, 3, 0, 0, 0, 0, 0, 0, 0.5, 0.5, frozenset({"too_few"}))
     cell = CellAnalysis((9, 9), (chromosome,), quality, "46,XX")
     (row,) = chromosome_rows(cell)
     assert set(row) == {column.key for column in Chromosome.__table__.columns} - {"analysis_id"}

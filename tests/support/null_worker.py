@@ -93,7 +93,7 @@ class NullPipeline:
             )
             for ordinal in range(2)
         )
-        quality = Quality(2, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7)
+        quality = Quality(2, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0, 0.8, 0.7)
         return CellAnalysis((pixels.shape[0], pixels.shape[1]), pair, quality, "2,+1")
 
 

@@ -57,6 +57,7 @@ def quality(analysis_id: int, score: float) -> QcMetrics:
         overlap_count=0,
         nucleus_count=0,
         debris_count=0,
+        unexplained_objects=0,
         edge_contact_count=0,
         class_confidence=0.9,
         score=score,

@@ -132,6 +132,7 @@ def _images(session: Session, case_id: int, pipeline_id: int | None) -> Iterator
             reason=analysis.reason if analysis else None,
             error=analysis.error if analysis else None,
             chromosome_count=quality.chromosome_count if quality else None,
+            unexplained_objects=quality.unexplained_objects if quality else None,
             quality=round(quality.score, 3) if quality else None,
             flags=quality.flags if quality else [],
             artefacts=sorted((analysis.artefacts or {}) if analysis else {}),

@@ -109,6 +109,8 @@ class CaseImage(Schema):
     error: str | None
     """The reason in a sentence."""
     chromosome_count: int | None
+    unexplained_objects: int | None
+    """Objects that may be chromosomes and are none in the result; None if not measured."""
     quality: float | None
     """Quality score, 0..1."""
     flags: list[str]

@@ -78,6 +78,7 @@ def test_results_are_stored_exactly(laboratory: Any) -> None:
     assert {name: getattr(stored, name) for name in exact} == {name: chromosome[name] for name in exact}
     assert stored.top5_scores == pytest.approx(chromosome["top5_scores"], rel=1e-6)
     assert (math.isnan(quality.focus), quality.spread, quality.flags) == (True, math.inf, ["crowded"])
+    assert quality.unexplained_objects == 1
 
 
 def test_of_concurrent_finishes_one_succeeds(laboratory: Any) -> None:

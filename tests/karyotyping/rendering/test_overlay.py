@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from karyotyping.model import CellAnalysis, Chromosome, Quality, encode_mask
+from karyotyping.model import CellAnalysis, Chromosome, Quality, Unassigned, encode_mask
 from karyotyping.rendering.overlay import draw_overlay
 
 SHAPE = (120, 160)
@@ -52,6 +52,7 @@ def cell(chromosomes: Sequence[Chromosome]) -> CellAnalysis:
         overlap_count=0,
         nucleus_count=0,
         debris_count=0,
+        unexplained_objects=0,
         edge_contact_count=0,
         class_confidence=0.9,
         score=0.8,
@@ -83,3 +84,25 @@ def test_outlines_of_low_score_are_dashed() -> None:
 def test_an_image_of_another_shape_raises() -> None:
     with pytest.raises(ValueError, match="analysis is of an image"):
         draw_overlay(np.zeros((5, 5), dtype=np.uint8), cell([replace(chromosome(None), class_score=0.0)]))
+
+
+def test_rests_are_dashed_and_named_in_a_legend() -> None:
+    pixels = np.full(SHAPE, 200, dtype=np.uint8)
+    mask = np.zeros(SHAPE, dtype=np.bool_)
+    mask[70:110, 20:60] = True
+    plain = cell([chromosome(3, place=(100, 50))])
+    uncertain = replace(plain, rests=(Unassigned("uncertain", encode_mask(mask)),))
+    both = replace(plain, rests=(*uncertain.rests, Unassigned("debris", encode_mask(mask))))
+    without, one, two = (draw_overlay(pixels, analysis).astype(int) for analysis in (plain, uncertain, both))
+    factor = len(one) // SHAPE[0]
+    changed = (one != without).any(axis=2)
+    assert changed[:30, :200].any()
+    below = changed.copy()
+    below[: 60 * factor] = False
+    rows, columns = (np.unique(where // factor) for where in np.nonzero(below))
+    assert (rows.min(), rows.max()) == (pytest.approx(70, abs=1), pytest.approx(109, abs=1))
+    assert (columns.min(), columns.max()) == (pytest.approx(20, abs=1), pytest.approx(59, abs=1))
+    side = changed[90 * factor - 9 : 90 * factor + 9, 19 * factor : 21 * factor].any(axis=1)
+    assert side.any()
+    assert not side.all()
+    assert (two != one)[:30, 100:].any()

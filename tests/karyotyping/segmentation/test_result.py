@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from karyotyping.segmentation.contours import Contour
@@ -42,3 +44,8 @@ def test_a_neighbour_a_few_pixels_away_does_not_touch() -> None:
     found = finished(bar(10, 10, 10, 6), bar(23, 10, 10, 6))
     assert [i.flags for i in found.instances] == [frozenset(), frozenset()]
     assert found.cluster_count == 0
+
+
+def test_a_lone_detection_is_uncertain_at_every_score() -> None:
+    found = finished(bar(5, 10, 8, 6), replace(bar(30, 10, 8, 6), lone=True))
+    assert [sorted(item.flags) for item in found.instances] == [[], ["uncertain"]]

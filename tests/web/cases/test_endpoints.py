@@ -68,6 +68,7 @@ def test_the_api_keeps_its_keys(open_app: Open, analysed: list[int]) -> None:
             "reason",
             "error",
             "chromosome_count",
+            "unexplained_objects",
             "quality",
             "flags",
             "artefacts",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.laboratory import Laboratory
 
 
-QUALITY = Quality(2, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0.8, 0.7)
+QUALITY = Quality(2, "dark_on_light", 1, 0.5, 0.01, 0.01, 2, 4, 0, 0, 0, 0, 0, 0, 0.8, 0.7)
 CHROMOSOME = {
     "box": [4, 4, 4, 16],
     "mask": "abc",

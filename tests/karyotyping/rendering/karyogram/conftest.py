@@ -44,7 +44,7 @@ def _chromosome(class_id: int | None, *, size: tuple[int, int] = (40, 12), **cha
 def _cell(chromosomes: Sequence[Chromosome], **changes: Any) -> CellAnalysis:
     items = tuple(replace(item, ordinal=ordinal) for ordinal, item in enumerate(chromosomes))
     known = [item.class_id for item in items if item.class_id is not None]
-    quality = Quality(len(items), "dark_on_light", 0.1, 0.5, 0.0, 0.0, 2.0, 12.0, 0, 0, 0, 0, 0, 0.9, 0.83)
+    quality = Quality(len(items), "dark_on_light", 0.1, 0.5, 0.0, 0.0, 2.0, 12.0, 0, 0, 0, 0, 0, 0, 0.9, 0.83)
     values: dict[str, Any] = {
         "shape": (4, 4),
         "chromosomes": items,
