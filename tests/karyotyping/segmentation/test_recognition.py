@@ -31,7 +31,7 @@ def recognised(*kinds: tuple[int, float]) -> Recognised:
 
 
 def evidence(candidates: Sequence[Candidate], *kinds: tuple[int, float], depth: np.ndarray | None = None) -> Evidence:
-    """Evidence where the classifier recognises ``kinds``; its foreground is one region, unless ``depth`` is given."""
+    """Evidence where the classifier recognises ``kinds``; by default in one foreground."""
     foreground = np.ones(SHAPE, np.float32) if depth is None else depth
     found = recognised(*kinds)
     return Evidence(Proposals(list(candidates), foreground), [], lambda indices, members: found, RecognitionWeights())
