@@ -18,6 +18,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,8 @@ from skimage.segmentation import watershed
 
 from benchmarks.figures import data_folder, print_header, print_row
 from karyotyping.arrays import Floats, Mask
+from karyotyping.classification.embedder import EMBEDDER
+from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import normalise
 from karyotyping.model import encode_mask
 from karyotyping.segmentation.contours import find_contours
@@ -191,7 +194,11 @@ def main() -> None:
         methods["karyoflow, geometry and router"] = pipeline_segmentation(Networks(router))
         methods["karyoflow, segmenter and plain suppression"] = plain_suppression(segmenter)
         methods["karyoflow, segmenter and selection"] = pipeline_segmentation(Networks(None, segmenter))
-        methods["karyoflow: router, segmenter and selection"] = pipeline_segmentation(Networks(router, segmenter))
+        methods["karyoflow, router, segmenter and selection"] = pipeline_segmentation(Networks(router, segmenter))
+        evidence = partial(recognise, embedder=load_engine(resolve(EMBEDDER).path, "cpu"))
+        methods["karyoflow: the same with the classifier"] = pipeline_segmentation(
+            Networks(router, segmenter, evidence)
+        )
     runs = [(name, method, 0) for name, method in methods.items()]
     if arguments.turned:
         name, method = list(methods.items())[-1]

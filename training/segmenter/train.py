@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from karyotyping.classification.embedder import EMBEDDER
+from karyotyping.classification.recognise import recognise
 from karyotyping.segmentation.instance_decoding import SEGMENTER, TILE_SIDE_STEP, TRAINING_TILE_SIDE
 from karyotyping.segmentation.router import ROUTER
 from karyotyping.segmentation.stream import Networks
@@ -101,9 +104,10 @@ def train(
 
 
 def _labelling_networks(start: Path | None) -> Networks:
-    """Return the router, and the segmenter in ``start`` if exported, else the shipped one."""
+    """Return the shipped networks, with the segmenter in ``start`` if that is exported."""
     exported = start if start is not None and start.suffix == ".onnx" else resolve(SEGMENTER).path
-    return Networks(load_engine(resolve(ROUTER).path), load_engine(exported))
+    evidence = partial(recognise, embedder=load_engine(resolve(EMBEDDER).path))
+    return Networks(load_engine(resolve(ROUTER).path), load_engine(exported), evidence)
 
 
 def train_on(
