@@ -34,6 +34,9 @@ from models.engine import Engine
 _MIN_SCALE_SCORE = 0.7  # score of the instances that the scale is measured on, 0..1
 _MIN_SCALE_COUNT = 5  # instances
 _MAX_SCALE_CHANGE = 2.0
+_MAX_INSTANCES = 100  # of a tetraploid cell; more are grain, and chromosomes are wider than the estimate
+_MAX_RECOGNISED = 500  # candidates of one image; more are grain
+_LARGER_SCALES = 1.4, 2.0, 2.8  # factors of the estimate that are tried then
 _MIN_SCORE = 1e-3  # scores are clipped to [1e-3, 1 - 1e-3] before log odds
 
 _Regions = Sequence[tuple[Contour, float]]  # contours and their probabilities of being one chromosome
@@ -61,15 +64,41 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
     instances give a better one. If both differ, or if instances are separate chromatids, the image is segmented again
     at the corrected scale, and the better result is kept.
     """
-    results = _segment_at_scale(images, networks, parameters)
     if networks.segmenter is None:
-        return results
+        return _segment_at_scale(images, networks, parameters)
+    images, results = _segment_one_cell(images, networks, parameters)
     scales = [_corrected_scale(image, result, parameters) for image, result in zip(images, results, strict=True)]
-    repeated = [k for k, (image, scale) in enumerate(zip(images, scales, strict=True)) if scale != image.scale]
+    repeated = [
+        k
+        for k, (image, scale) in enumerate(zip(images, scales, strict=True))
+        if scale != image.scale and len(results[k].instances) <= _MAX_INSTANCES
+    ]
     rescaled = [replace(images[k], scale=scales[k]) for k in repeated]
     for k, second in zip(repeated, _segment_at_scale(rescaled, networks, parameters), strict=True):
         results[k] = _better(results[k], second, parameters)
     return results
+
+
+def _segment_one_cell(
+    images: Sequence[Normalised], networks: Networks, parameters: StreamParameters
+) -> tuple[list[Normalised], list[Segmentation]]:
+    """Segment images, and those with too many instances for one cell again at larger scales.
+
+    Returns:
+        The images with the scales of the results, and the results.
+    """
+    scaled, results = list(images), _segment_at_scale(images, networks, parameters)
+    for k, (image, result) in enumerate(zip(images, results, strict=True)):
+        if len(result.instances) > _MAX_INSTANCES:
+            rungs = [replace(image, scale=image.scale * factor) for factor in _LARGER_SCALES]
+            others = zip(rungs, _segment_at_scale(rungs, networks, parameters), strict=True)
+            plausible = [other for other in others if 0 < len(other[1].instances) <= _MAX_INSTANCES]
+            scaled[k], results[k] = max(plausible, key=lambda other: _mean_log_odds(other[1]), default=(image, result))
+    return scaled, results
+
+
+def _mean_log_odds(result: Segmentation) -> float:
+    return _total_log_odds(result) / len(result.instances)
 
 
 def _corrected_scale(image: Normalised, result: Segmentation, parameters: StreamParameters) -> float:
@@ -202,7 +231,7 @@ def _detect_by_segmenter(
         in_image = partial(_in_image, tiles=tiles, parameters=parameters)
         scored = proposed.candidates
         chosen = select(scored, proposed.depth, parameters.selection, len(detected))
-        if networks.recognise is not None and chosen:
+        if networks.recognise is not None and chosen and len(scored) <= _MAX_RECOGNISED:
             single = [item.region for item in detected]
             recognise = partial(networks.recognise, image)
             scored, chosen = _select_recognised(
