@@ -23,11 +23,6 @@ from embedded.stack import make_folders
 _PASSWORD = "of-the-tests"
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one test process more than there are cores: many tests wait."""
-    return (os.cpu_count() or 1) + 1
-
-
 @pytest.fixture(scope="session")
 def _stack_client() -> Iterator[StackClient]:
     """The supervisor of this test process's servers; it stops them however the process ends."""
