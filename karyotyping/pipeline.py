@@ -15,8 +15,8 @@ from typing import Any, NotRequired, Self, TypedDict, TypeVar, cast, get_type_hi
 import numpy as np
 from numpy.typing import NDArray
 
-from karyotyping.arrays import Grey, Mask, Pixels
-from karyotyping.chromosome.crop import trim_halo
+from karyotyping.arrays import Grey, Pixels
+from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.chromosome.picture import draw_cell
 from karyotyping.classification import band_matching, embedder
@@ -27,7 +27,6 @@ from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity, Unassigned, encode_mask
 from karyotyping.quality import measure_quality
-from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import SEGMENTER
 from karyotyping.segmentation.result import Instance, Segmentation, StreamParameters
 from karyotyping.segmentation.router import ROUTER
@@ -222,13 +221,7 @@ def _timed(seconds: dict[str, float], stage: str, images: int) -> Iterator[None]
 
 
 def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measurement]:
-    return measure_cell([_crop(instance, normalised) for instance in segmentation.instances])
-
-
-def _crop(instance: Instance, normalised: Normalised) -> tuple[Grey, Mask]:
-    """Return the stain (h, w) and the mask (h, w) of an instance without its halo."""
-    stain = Contour(instance.mask, instance.origin).crop(normalised.stain)
-    return stain, trim_halo(stain, instance.mask)
+    return measure_cell([crop_region(normalised.stain, instance.region()) for instance in segmentation.instances])
 
 
 def _pictures(

@@ -10,7 +10,7 @@ import numpy as np
 from karyotyping.arrays import Floats32, Grey, Mask, Pixels
 from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.chromosome.medial_axis import largest_part
-from karyotyping.segmentation.contours import ninth_decile
+from karyotyping.segmentation.contours import Contour, ninth_decile
 
 _PADDING = 3  # px
 _MIN_STAIN = 5 / 255  # share of the full range: detectable stain on a clean background
@@ -80,6 +80,12 @@ def trim_halo(stain: Grey, mask: Mask) -> Mask:
     dark_band = ninth_decile(stain[mask])
     body = mask & (stain > _HALO_CLEAN * dark_band)
     return body if 2 * np.count_nonzero(body) > np.count_nonzero(mask) else mask
+
+
+def crop_region(stain: Grey, region: Contour) -> tuple[Grey, Mask]:
+    """Return the stain (h, w) and the mask (h, w) of a region without its halo."""
+    crop = region.crop(stain)
+    return crop, trim_halo(crop, region.mask)
 
 
 def measure_crops(crops: Sequence[Crop], typical: float | None = None) -> list[Measurement]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from karyotyping.arrays import Grey, Mask
-from karyotyping.chromosome.crop import trim_halo
+from karyotyping.arrays import Floats
+from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import measure_cell, measure_in_cell, typical_width
 from karyotyping.classification.embedder import appearance, cell_scale, predict
 from karyotyping.classification.size_prior import CellSizes, class_evidence
@@ -16,6 +16,7 @@ from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.recognition import Recognised
 from models.engine import Engine
 
+_MIN_LENGTH = 1e-3  # px; a speck may have no length
 _MIN_CONFIDENCE = 1e-3  # confidences are clipped to [1e-3, 1 - 1e-3] before log odds
 
 
@@ -28,7 +29,7 @@ def recognise(image: Normalised, regions: Sequence[Contour], members: Sequence[i
         members: indices of the regions that give the scale of the cell; not empty.
         embedder: the network.
     """
-    outlines = [_outline(image, region) for region in regions]
+    outlines = [crop_region(image.stain, region) for region in regions]
     measured = dict(zip(members, measure_cell([outlines[k] for k in members]), strict=True))
     cell = list(measured.values())
     typical = typical_width(cell)
@@ -44,12 +45,13 @@ def recognise(image: Normalised, regions: Sequence[Contour], members: Sequence[i
         unknown=np.array([item.unknown for item in predictions]),
         confidence=np.log(confidence / (1 - confidence)),
         classes=class_evidence(classes, size, sizes),
-        length=np.log([item.length for item in items]) - np.log(np.median([item.length for item in cell])),
-        width=np.log([item.width for item in items]) - np.log(np.median([item.width for item in cell])),
+        length=_relative([item.length for item in items], members),
+        width=_relative([item.width for item in items], members),
     )
 
 
-def _outline(image: Normalised, region: Contour) -> tuple[Grey, Mask]:
-    """Return the stain (h, w) and the mask (h, w) of a region without its halo."""
-    stain = region.crop(image.stain)
-    return stain, trim_halo(stain, region.mask)
+def _relative(values: Sequence[float], members: Sequence[int]) -> Floats:
+    """Return the logarithms (N,) of values over the median of the members."""
+    positive = np.maximum(values, _MIN_LENGTH)
+    relative: Floats = np.log(positive / np.median(positive[list(members)]))
+    return relative

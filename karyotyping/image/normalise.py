@@ -23,7 +23,7 @@ _HOT_PIXELS = 5e-4  # share of the brightest pixels that do not decide on the ca
 _MIN_CONTRAST = 0.1  # grey above background, 0..1; fainter structures are compared with others
 _MIN_COUNT = 8  # contours of one width; fewer are compared with other structures
 _MAX_WIDTH = 80.0  # px; wider structures are compared with others
-_CLEARER = 3.0  # ratio of contrasts from which other structures replace the first ones
+_MIN_CONTRAST_RATIO = 3.0  # ratio of contrasts from which other structures replace the first ones
 _FLOOR_SHARE = 0.25  # of the contrast of other structures: least threshold
 
 
@@ -110,7 +110,7 @@ def _clearest(grey: Grey, first: _Signal) -> _Signal:
     k = int(np.argmax([found.score for found in best]))
     if best[k].score == 0.0:
         return first
-    if best[k].contrast > _CLEARER * signals[k].structures.contrast:
+    if best[k].contrast > _MIN_CONTRAST_RATIO * signals[k].structures.contrast:
         return _Signal.of(grey, signals[k].polarity, _FLOOR_SHARE * best[k].contrast)
     return signals[k]
 

@@ -6,8 +6,8 @@ contours, at canonical scale; one tile alone decides on each contour. Tiles of o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 import cv2
@@ -199,3 +199,25 @@ def region_in_image(item: Candidate, zoom: float, level: float) -> Contour:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     logits = cv2.warpAffine(item.logits, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return Contour(logits > level, (left, top))
+
+
+def locate(
+    proposed: Proposals, zoom: float, level: float, shape: tuple[int, int]
+) -> tuple[Proposals, Callable[[Sequence[Candidate]], list[Contour]]]:
+    """Return the candidates that have pixels in the metaphase image, and their regions.
+
+    In an image that is coarser than the maps, a candidate may be thinner than a pixel.
+
+    Args:
+        proposed: candidates in pixels of the maps.
+        zoom: of the :class:`TiledImage`.
+        level: least logit of a mask's pixel.
+        shape: H, W of the metaphase image.
+
+    Returns:
+        The candidates left, and a function from some of them to their regions inside the image.
+    """
+    placed = [(item, region_in_image(item, zoom, level).clipped(shape)) for item in proposed.candidates]
+    regions = {id(item.region): region for item, region in placed if region.mask.any()}
+    visible = [item for item in proposed.candidates if id(item.region) in regions]
+    return replace(proposed, candidates=visible), lambda items: [regions[id(item.region)] for item in items]

@@ -1,9 +1,8 @@
 """Evidence of a classifier that a candidate is exactly one whole chromosome.
 
-The segmenter sees shapes: half of a chromosome, two end to end, and a speck of stain look like whole ones to it. The
-classifier separates them: a whole chromosome 1 is surely a 1 and has its size, its halves are sure of nothing. Copy
-numbers help too: a candidate that would be the third 1 of its cell is probably something else. A logistic model
-combines the evidence, and no term is so large that it hides a clear third copy.
+The segmenter sees shapes: halves, pairs and specks resemble whole chromosomes. The classifier separates them: a whole
+chromosome has one probable class and the size of that class, a half has neither. A candidate that would be the third
+copy of its class is less probable. A logistic model combines these terms; none of them hides a clear third copy.
 """
 
 from __future__ import annotations

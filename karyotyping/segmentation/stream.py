@@ -22,7 +22,7 @@ from karyotyping.segmentation.geometric import Piece, combine_scores, grow_piece
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.prominence import surround_brightness
-from karyotyping.segmentation.proposals import Proposals, TiledImage, propose, region_in_image, tile_image
+from karyotyping.segmentation.proposals import Proposals, locate, propose, tile_image
 from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
 from karyotyping.segmentation.rests import find_rests, is_noise, lone_candidates
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
@@ -228,14 +228,15 @@ def _detect_by_segmenter(
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
     proposals = propose(tiled, networks.segmenter, parameters.decoding)
     for image, own, detected, tiles, proposed in zip(images, others, detections, tiled, proposals, strict=True):
-        in_image = partial(_in_image, tiles=tiles, parameters=parameters)
-        scored = proposed.candidates
-        chosen = select(scored, proposed.depth, parameters.selection, len(detected))
+        shape = (image.stain.shape[0], image.stain.shape[1])
+        visible, in_image = locate(proposed, tiles.zoom, parameters.decoding.level, shape)
+        scored = visible.candidates
+        chosen = select(scored, visible.depth, parameters.selection, len(detected))
         if networks.recognise is not None and chosen and len(scored) <= _MAX_RECOGNISED:
             single = [item.region for item in detected]
             recognise = partial(networks.recognise, image)
             scored, chosen = _select_recognised(
-                proposed, chosen, recognise, singles=single, in_image=in_image, parameters=parameters
+                visible, chosen, recognise, singles=single, in_image=in_image, parameters=parameters
             )
         detected += [ScoredRegion(*pair) for pair in zip(in_image(chosen), (c.score for c in chosen), strict=True)]
         selected = [item.region for item in detected]
@@ -267,8 +268,3 @@ def _select_recognised(
     informed = select(evidence.rescore(), proposed.depth, parameters.recognised, len(singles))
     scored = evidence.rescore(informed)
     return scored, select(scored, proposed.depth, parameters.recognised, len(singles))
-
-
-def _in_image(candidates: Sequence[Candidate], tiles: TiledImage, parameters: StreamParameters) -> list[Contour]:
-    """Return the regions of candidates in pixels of the metaphase image."""
-    return [region_in_image(item, tiles.zoom, parameters.decoding.level) for item in candidates]

@@ -8,26 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.support.home import home
 from training.simulation import write_dataset
 
+__all__ = ["home"]
 pytestmark = pytest.mark.stack
 
 IMAGES = 4
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A short path: pytest's own temporary folders are long, and closed to other users."""
-    with TemporaryDirectory(prefix="karyo-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "home"
 
 
 def server_pid(home: Path) -> int:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg
@@ -24,7 +23,9 @@ from embedded.client import join_or_start
 from embedded.postgres import MAX_SOCKET_PATH, PostgresServer
 from embedded.stack import metrics_address
 from embedded.supervisor import ProcessSpec
+from tests.support.home import home
 
+__all__ = ["home"]
 pytestmark = pytest.mark.stack
 
 OWNER = """
@@ -36,14 +37,6 @@ with EmbeddedStack(Path(sys.argv[1]), workers=0, scheduler=False) as stack:
     print(json.dumps(stack.pids), flush=True)
     time.sleep(600)
 """
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A short path: pytest's own temporary folders are long, and closed to other users."""
-    with TemporaryDirectory(prefix="karyo-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "home"
 
 
 def servers_only(home: Path) -> EmbeddedStack:

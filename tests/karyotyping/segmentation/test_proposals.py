@@ -23,7 +23,7 @@ from karyotyping.segmentation.instance_decoding import (
     Candidate,
     DecodeParameters,
 )
-from karyotyping.segmentation.proposals import TiledImage, propose, region_in_image, tile_image
+from karyotyping.segmentation.proposals import Proposals, TiledImage, locate, propose, region_in_image, tile_image
 from training.simulation import simulate
 
 KERNEL = HIDDEN_UNITS * (PROTOTYPES + 2) + 2 * HIDDEN_UNITS + 1
@@ -143,3 +143,18 @@ def test_a_contour_larger_than_a_tile_is_split_among_tiles() -> None:
     assert len(tiled_image.tiles) > 1
     owners = np.unique(tiled_image.owner)
     assert set(owners) == {-1, *range(len(tiled_image.tiles))}
+
+
+def test_candidates_without_pixels_in_the_image_are_left_out() -> None:
+    items = []
+    for column, mask in ((20, np.ones((12, 1), bool)), (40, np.ones((12, 6), bool)), (90, np.ones((12, 6), bool))):
+        framed = np.pad(mask, 1)
+        items.append(
+            Candidate(Contour(framed, (column, 20)), np.where(framed, 0.5, -12.0).astype(np.float32), 0.9, (0, 0))
+        )
+    coarse = 8.0  # one pixel of the image is four of the maps
+    located, in_image = locate(Proposals(items, np.zeros((60, 100), np.float32)), coarse, 0.0, (15, 20))
+    assert located.candidates == [items[1]]
+    (region,) = in_image(located.candidates)
+    assert region.area > 0
+    assert len(region.pixels((15, 20))[0]) == region.area

@@ -13,7 +13,7 @@ from karyotyping.segmentation.proposals import Proposals
 from karyotyping.segmentation.recognition import Evidence, Recognised, RecognitionWeights
 
 SHAPE = (60, 80)
-SURE, DOUBTFUL = 7.0, -1.0  # log odds of the most probable class
+HIGH_LOG_ODDS, LOW_LOG_ODDS = 7.0, -1.0  # log odds of the most probable class
 
 
 def bar(x: int, y: int, w: int, h: int, score: float) -> Candidate:
@@ -39,14 +39,16 @@ def evidence(candidates: Sequence[Candidate], *kinds: tuple[int, float], depth: 
 
 def test_a_whole_chromosome_is_more_probable_than_its_halves() -> None:
     items = [bar(10, 10, 40, 8, 0.5), bar(10, 10, 20, 8, 0.6), bar(30, 10, 20, 8, 0.6)]
-    whole, left, right = (item.score for item in evidence(items, (1, SURE), (1, DOUBTFUL), (5, DOUBTFUL)).rescore())
+    whole, left, right = (
+        item.score for item in evidence(items, (1, HIGH_LOG_ODDS), (1, LOW_LOG_ODDS), (5, LOW_LOG_ODDS)).rescore()
+    )
     assert whole > 0.8
     assert max(left, right) < 0.3
 
 
 def test_a_third_copy_is_less_probable_and_a_first_more() -> None:
     items = [bar(2, 10 * k, 40, 8, 0.7) for k in range(4)]
-    plain = evidence(items, *[(1, SURE)] * 4)
+    plain = evidence(items, *[(1, HIGH_LOG_ODDS)] * 4)
     alone, third = plain.rescore([])[3], plain.rescore(items[:2])[3]
     assert third.score < plain.rescore()[3].score < alone.score
     assert third.score > 0.5, "a clear third copy is not hidden: there are trisomies"
@@ -54,22 +56,22 @@ def test_a_third_copy_is_less_probable_and_a_first_more() -> None:
 
 def test_copies_of_chromosomes_that_are_no_candidates_count() -> None:
     items = [bar(2, 10, 40, 8, 0.7)]
-    first, third = (evidence(items, *[(1, SURE)] * n).rescore([])[0].score for n in (1, 3))
+    first, third = (evidence(items, *[(1, HIGH_LOG_ODDS)] * n).rescore([])[0].score for n in (1, 3))
     assert third < first
 
 
 def test_overlapping_candidates_are_no_copies_of_each_other() -> None:
     items = [bar(2, 10, 40, 8, 0.7), bar(2, 12, 40, 8, 0.7)]
-    each = evidence(items, *[(1, SURE)] * 2)
+    each = evidence(items, *[(1, HIGH_LOG_ODDS)] * 2)
     assert each.rescore(items[:1])[1].score == each.rescore([])[1].score
 
 
-def test_nothing_that_stands_alone_loses_its_score() -> None:
+def test_an_isolated_candidate_keeps_at_least_its_score() -> None:
     items = [bar(10, 10, 12, 8, 0.3)]
     depth = np.zeros(SHAPE, np.float32)
     depth[items[0].region.pixels(SHAPE)] = 1
-    assert evidence(items, (21, DOUBTFUL), depth=depth).rescore()[0].score >= 0.3
-    assert evidence(items, (21, DOUBTFUL)).rescore()[0].score < 0.1
+    assert evidence(items, (21, LOW_LOG_ODDS), depth=depth).rescore()[0].score >= 0.3
+    assert evidence(items, (21, LOW_LOG_ODDS)).rescore()[0].score < 0.1
 
 
 def test_duplicates_are_recognised_once() -> None:
@@ -79,7 +81,7 @@ def test_duplicates_are_recognised_once() -> None:
     def recognise(indices: Sequence[int], members: Sequence[int]) -> Recognised:
         asked.extend(indices)
         assert members == [0], "the duplicate of the first gives the scale in its place"
-        return recognised((1, SURE), (2, DOUBTFUL))
+        return recognised((1, HIGH_LOG_ODDS), (2, LOW_LOG_ODDS))
 
     proposed = Proposals(items, np.ones(SHAPE, np.float32))
     scores = [item.score for item in Evidence(proposed, items[:1], recognise, RecognitionWeights()).rescore()]
