@@ -17,7 +17,7 @@ from karyotyping.nomenclature.classes import class_name
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
 Orientation = Literal["p_up", "p_down", "unknown"]
 ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain", "bent"]
-RestKind = Literal["nucleus", "debris", "uncertain"]
+RestKind = Literal["nucleus", "debris", "annotation", "uncertain"]
 """What a region without a chromosome is; ``uncertain`` may be one."""
 QualityFlag = Literal[
     "out_of_focus",

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from karyotyping.arrays import Floats32, Grey, Mask, Pixels
+from karyotyping.image.annotations import erase, find_annotations
 from karyotyping.image.field_of_view import field_of_view
 from karyotyping.image.structures import Structures, best_structures, chromosome_width, measure_structures
 from karyotyping.model import ContrastPolarity
@@ -42,6 +43,8 @@ class Normalised:
     """Median stain of the thin foreground, share of the full range, 0..1."""
     scale: float
     """Chromosome width in pixels over ``CANONICAL_WIDTH``."""
+    annotations: Mask
+    """(H, W) letters, scale bars and label boxes, which the stain is without."""
 
     @property
     def width(self) -> float:
@@ -52,12 +55,15 @@ class Normalised:
 def normalise(pixels: Pixels) -> Normalised:
     """Measure and remove polarity, background, exposure and scale of an (H, W) grey image.
 
-    Flat margins are outside the field of view and get stain 0. Structures that are faint, few or too wide for
-    chromosomes are compared with the best ones of either polarity. An image without any structure has contrast 0 and
-    a stain of 0 everywhere.
+    Flat margins are outside the field of view and get stain 0. Annotations are erased. Structures that are faint, few
+    or too wide for chromosomes are compared with the best ones of either polarity. An image without any structure has
+    contrast 0 and a stain of 0 everywhere.
     """
     grey = np.clip(pixels.astype(np.float32) / full_range(pixels), 0.0, 1.0)
     field = field_of_view(grey)
+    annotations = np.zeros(grey.shape, bool)
+    annotations[field] = find_annotations(grey[field])
+    grey = erase(grey, annotations)
     first = _Signal.of(grey[field], find_polarity(grey[field]))
     chosen = first if first.is_plausible() else _clearest(grey[field], first)
     level = chosen.structures.contrast
@@ -71,6 +77,7 @@ def normalise(pixels: Pixels) -> Normalised:
         background_unevenness=chosen.unevenness,
         contrast=min(1.0, level),
         scale=(chromosome_width(chosen.foreground) or CANONICAL_WIDTH) / CANONICAL_WIDTH,
+        annotations=annotations,
     )
 
 

@@ -22,7 +22,12 @@ _MIN_SOLID_SCORE = 0.5  # 0..1; below it an outline is dashed
 _MIN_LONG_SIDE = 1400  # px; smaller images are enlarged by an integer factor, so that labels are legible
 _DASH = 6  # px
 _UNKNOWN: Colour = (128, 128, 128)
-_REST_COLOURS: dict[RestKind, Colour] = {"uncertain": (230, 60, 0), "nucleus": (0, 110, 220), "debris": (120, 120, 120)}
+_REST_COLOURS: dict[RestKind, Colour] = {
+    "uncertain": (230, 60, 0),
+    "nucleus": (0, 110, 220),
+    "debris": (120, 120, 120),
+    "annotation": (150, 0, 160),
+}
 _GOLDEN_RATIO = 0.618034
 
 

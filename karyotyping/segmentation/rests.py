@@ -1,4 +1,4 @@
-"""Rests of contours that no instance explains, each with a name.
+"""Rests that no instance explains, each with a name: parts of contours, and annotations.
 
 Every contour ends as a chromosome, as part of one, or as a rest. An isolated contour is a chromosome as soon as
 one candidate explains it: no count prior deletes it.
@@ -31,7 +31,7 @@ _MAX_TAKEN = 0.1  # of a lone contour, 0..1, that instances cover
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A connected part of a contour that no instance covers."""
+    """A connected part of a contour that no instance covers, or an annotation."""
 
     region: Contour
     kind: RestKind
@@ -49,7 +49,7 @@ def find_rests(
     instances: Sequence[Contour],
     parameters: ContourParameters,
 ) -> tuple[Rest, ...]:
-    """Return what the instances leave of the contours of one image.
+    """Return what the instances leave of the contours of one image, and its annotations.
 
     Args:
         image: the normalised image.
@@ -69,10 +69,10 @@ def find_rests(
         for contour, noisy in zip(contours.regions, noise, strict=True)
         for region in _uncovered(contour, taken, rim, min_area)
     ]
+    result = [Rest(region, "annotation") for region in connected_regions(image.annotations, min_area=1)]
     if not left:
-        return ()
+        return tuple(result)
     nuclei, _ = find_nuclei(image.stain, image.width, parameters)
-    result = []
     for region, noisy in left:
         small = region.area < _MIN_CHROMOSOME_AREA * typical
         kind: RestKind = "debris" if noisy or small else "uncertain"

@@ -2,9 +2,10 @@
 
 A candidate may be a chromosome, two adjacent ones, or half of one; alone each is plausible. The network also predicts
 the number of chromosomes on every pixel. The energy of a selection has a label term, the scores of its members, and a
-data term, the pixels it leaves unexplained or explains twice (as in PEARL, Isack & Boykov 2012). Candidates join
-greedily. Then each one left out replaces its rivals where that improves the energy. If the count is far from normal,
-selection is repeated with a lower or higher prior.
+data term, the pixels it leaves unexplained or explains twice (as in PEARL, Isack & Boykov 2012). Two candidates of
+one chromosome cost extra, however probable each is. Candidates join greedily. Then each one left out replaces its
+rivals where that improves the energy. If the count is far from normal, selection is repeated with a lower or higher
+prior.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from karyotyping.segmentation.instance_decoding import Candidate
 
 _MAX_ROUNDS = 3  # rounds of exchange
 _RIVAL_OVERLAP = 0.5  # share of the smaller candidate, 0..1, from which on both are seldom whole chromosomes
+_DUPLICATE_OVERLAP = 0.7  # share of the smaller candidate, 0..1, above which both show one chromosome
+_DUPLICATE_COST = 4.0  # log odds of each such pair in a selection
 _COUNT_TOLERANCE = 2  # chromosomes around the normal count
 _MAX_DEFICIT = 10  # chromosomes; a larger deficit means an incomplete cell
 _MIN_IMPROVEMENT = 1e-6  # log odds, above rounding errors
@@ -105,14 +108,16 @@ class _Selection:
         self._lacking = depth.astype(np.float64).ravel()
         self._members: set[int] = set()
         self._rivals: list[list[int]] = [[] for _ in candidates]
+        self._duplicates: list[set[int]] = [set() for _ in candidates]
         for j, k in overlapping_pairs([item.region for item in candidates]):
-            if self._are_rivals(j, k):
+            overlap = self._candidates[j].region.overlap_area(self._candidates[k].region)
+            smaller = min(self._area[j], self._area[k])
+            if overlap >= _RIVAL_OVERLAP * smaller:
                 self._rivals[j].append(k)
                 self._rivals[k].append(j)
-
-    def _are_rivals(self, j: int, k: int) -> bool:
-        shared = self._candidates[j].region.overlap_area(self._candidates[k].region)
-        return bool(shared >= _RIVAL_OVERLAP * min(self._area[j], self._area[k]))
+            if overlap > _DUPLICATE_OVERLAP * smaller:
+                self._duplicates[j].add(k)
+                self._duplicates[k].add(j)
 
     def _explained_pixels(self, k: int) -> float:
         """Return pixels that candidate ``k`` would explain, less those explained once too often."""
@@ -121,7 +126,9 @@ class _Selection:
 
     def _gain(self, k: int) -> float:
         """Return the gain of log odds if candidate ``k``, which is no member, joins."""
-        return float(self._log_odds[k]) + self._explained_weight * self._explained_pixels(k) / self._typical_area
+        duplicated = _DUPLICATE_COST * len(self._duplicates[k] & self._members)
+        explained = self._explained_weight * self._explained_pixels(k) / self._typical_area
+        return float(self._log_odds[k]) + explained - duplicated
 
     def _add(self, k: int) -> None:
         self._lacking[self._pixels[k]] -= 1

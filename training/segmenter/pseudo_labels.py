@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ from training.segmenter.sample import (
     restore_orientation,
 )
 
+_MASK_LEVEL = 0.5  # least probability of a label's pixel; a lower one makes the masks of the next network wider
 _MIN_LABEL_SHARE = 0.75  # share of orientations, 0..1, from which a region is a label
 _MAX_BACKGROUND_SHARE = 0.2  # share of orientations, 0..1, up to which a region is background; between both: unknown
 _MIN_AREA = 0.5 * CANONICAL_WIDTH**2  # px at canonical scale, of a chromosome or its visible part
@@ -120,10 +121,12 @@ def predict_orientations(pixels: Pixels, networks: Networks) -> list[list[Contou
     Returns:
         Detections in each orientation, in the pixels of the image.
     """
+    parameters = StreamParameters()
+    parameters = replace(parameters, decoding=replace(parameters.decoding, inside=_MASK_LEVEL))
     detections = []
     for turn in range(ORIENTATIONS):
         image = normalise(orient_planes(pixels, turn))
-        instances = segment(image, networks, StreamParameters()).instances
+        instances = segment(image, networks, parameters).instances
         detections.append(
             [_outline(restore_orientation(item.full_mask(image.stain.shape), turn)) for item in instances]
         )

@@ -76,7 +76,8 @@ def test_crops_are_0_beyond_the_border() -> None:
 
 
 def test_an_empty_image_has_no_contours() -> None:
-    empty = Normalised(np.zeros((50, 60), np.float32), "light_on_dark", 0.0, 0.0, 0.0, 1.0)
+    shape = (50, 60)
+    empty = Normalised(np.zeros(shape, np.float32), "light_on_dark", 0.0, 0.0, 0.0, 1.0, np.zeros(shape, bool))
     found = find_contours(empty, ContourParameters())
     assert found.regions == ()
     assert Contour(np.zeros((3, 3), bool), (0, 0)).area == 0

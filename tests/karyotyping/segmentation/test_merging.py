@@ -21,9 +21,8 @@ def banded(gap: float) -> NDArray[np.float32]:
 
 
 def counts_before_and_after(stain: NDArray[np.float32], polarity: str = "dark_on_light") -> tuple[int, int]:
-    normalised = Normalised(
-        stain, "dark_on_light" if polarity == "dark_on_light" else "light_on_dark", 0.01, 0.0, 0.5, 1.0
-    )
+    contrast = "dark_on_light" if polarity == "dark_on_light" else "light_on_dark"
+    normalised = Normalised(stain, contrast, 0.01, 0.0, 0.5, 1.0, np.zeros(stain.shape, bool))
     regions = connected_regions(stain > 0.5)
     found = Contours(tuple(regions), 0, 0, typical_area(regions, 12.0))
     after = merge_fragments(found, normalised, ContourParameters(), SplitParameters(), MergeParameters())

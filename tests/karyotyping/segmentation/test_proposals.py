@@ -138,7 +138,7 @@ def test_a_contour_larger_than_a_tile_is_split_among_tiles() -> None:
     for k in range(14):  # a ladder: 14 bars on one rail
         stain[60:300, 40 + 45 * k : 52 + 45 * k] = 1
     stain[58:64, 40:640] = 0.35
-    image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0)
+    image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0, np.zeros(stain.shape, bool))
     tiled_image = tile_image(image, find_contours(image, ContourParameters(floor=0.2)).regions)
     assert len(tiled_image.tiles) > 1
     owners = np.unique(tiled_image.owner)

@@ -41,6 +41,14 @@ def draw(*, nucleus: bool = False, specks: int = 0) -> Normalised:
     return normalise(np.clip(15 + 110 * cv2.GaussianBlur(stain, (0, 0), 1.0) + noise, 0, 255).astype(np.uint8))
 
 
+def test_an_annotation_is_a_rest() -> None:
+    image = draw()
+    image.annotations[280:290, 300:420] = True
+    (rest,) = rests_of(image, rods())
+    assert rest.kind == "annotation"
+    assert rest.area == 1200
+
+
 def contours_of(image: Normalised) -> Contours:
     return find_contours(image, PARAMETERS.looked_at)
 

@@ -51,6 +51,12 @@ def test_duplicates_are_selected_once() -> None:
     assert chosen([again, first], depth_of(first)) == [first]
 
 
+def test_a_small_chromosome_is_selected_once_however_probable_its_duplicate_is() -> None:
+    large = [bar(10, y, 60, 12, 0.9) for y in (22, 35, 48)]
+    first, again = bar(10, 10, 12, 8, 0.995), bar(10, 10, 12, 9, 0.99)
+    assert chosen([again, first, *large], depth_of(first, *large)) == [first, *large]
+
+
 def test_a_weak_candidate_is_selected_where_it_alone_explains_stain() -> None:
     weak, strong = bar(10, 10, 40, 8, 0.1), bar(10, 40, 40, 8, 0.9)
     assert chosen([weak, strong], depth_of(weak, strong)) == [strong, weak]

@@ -1,0 +1,96 @@
+"""Letters, scale bars and label boxes are found by their edges; chromosomes never are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from karyotyping.arrays import Grey
+from karyotyping.image.annotations import erase, find_annotations
+from karyotyping.image.normalise import normalise
+from training.simulation import simulate
+
+Pixels8 = NDArray[np.uint8]
+INKS = {"bright_field": 0, "fluorescence": 255}
+
+
+@pytest.fixture(scope="module", params=INKS)
+def cell(request: pytest.FixtureRequest) -> tuple[Pixels8, int]:
+    """A simulated metaphase, and the ink that an export would use on it."""
+    metaphase = simulate("46,XX", seed=7, contrast=request.param)
+    return np.asarray(metaphase.pixels, np.uint8), INKS[request.param]
+
+
+def text(pixels: Pixels8, ink: int, words: str, size: float, thickness: int) -> Pixels8:
+    changed, place = pixels.copy(), (12, len(pixels) - 14)
+    cv2.putText(changed, words, place, cv2.FONT_HERSHEY_DUPLEX, size, float(ink), thickness, cv2.LINE_AA)
+    return changed
+
+
+def bar(pixels: Pixels8, ink: int) -> Pixels8:
+    changed, (height, width) = pixels.copy(), pixels.shape
+    changed[height - 16 : height - 11, width - 130 : width - 20] = ink
+    return changed
+
+
+def label_box(pixels: Pixels8, ink: int) -> Pixels8:
+    changed = pixels.copy()
+    changed[4:28, 6:190] = ink
+    cv2.putText(changed, "LAB 12-345", (12, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, float(255 - ink), 1, cv2.LINE_AA)
+    return changed
+
+
+def share_found(before: Pixels8, after: Pixels8) -> float:
+    """Share of the changed pixels that are found as annotations."""
+    found = find_annotations(grey(after))
+    return float(found[before != after].mean())
+
+
+def grey(pixels: Pixels8) -> Grey:
+    return np.asarray(pixels / np.float32(255), np.float32)
+
+
+@pytest.mark.parametrize(("words", "size", "thickness"), [("CASE 17/2", 0.7, 1), ("10 um", 0.9, 2), ("x100", 1.2, 3)])
+def test_letters_are_found(cell: tuple[Pixels8, int], words: str, size: float, thickness: int) -> None:
+    pixels, ink = cell
+    assert share_found(pixels, text(pixels, ink, words, size, thickness)) > 0.9
+
+
+@pytest.mark.parametrize("draw", [bar, label_box])
+def test_bars_and_boxes_are_found(cell: tuple[Pixels8, int], draw: Callable[[Pixels8, int], Pixels8]) -> None:
+    pixels, ink = cell
+    assert share_found(pixels, draw(pixels, ink)) > 0.9
+
+
+def test_letters_are_found_in_a_jpeg(cell: tuple[Pixels8, int]) -> None:
+    pixels, ink = cell
+    changed = text(pixels, ink, "CASE 17/2", 0.8, 2)
+    _, data = cv2.imencode(".jpg", changed, [cv2.IMWRITE_JPEG_QUALITY, 75])
+    found = find_annotations(grey(np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)))
+    assert found[pixels != changed].mean() > 0.9
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.5, 1.0, 2.0])
+def test_chromosomes_are_no_annotations(cell: tuple[Pixels8, int], factor: float) -> None:
+    pixels, _ = cell
+    resampled = cv2.resize(pixels, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    assert not find_annotations(grey(np.asarray(resampled, np.uint8))).any()
+
+
+def test_a_flat_image_has_none() -> None:
+    flat = np.full((40, 50), 0.5, np.float32)
+    assert not find_annotations(flat).any()
+    assert erase(flat, np.zeros(flat.shape, bool)) is flat
+
+
+def test_the_stain_is_without_them(cell: tuple[Pixels8, int]) -> None:
+    pixels, ink = cell
+    plain, marked = normalise(pixels), normalise(label_box(bar(text(pixels, ink, "10 um", 0.9, 2), ink), ink))
+    assert marked.annotations.any()
+    assert marked.polarity == plain.polarity
+    assert marked.scale == pytest.approx(plain.scale, rel=0.02)
+    assert float(np.median(marked.stain[marked.annotations])) < 0.1
