@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.home import home
 from training.simulation import write_dataset
 
-__all__ = ["home"]
 pytestmark = pytest.mark.stack
 
 IMAGES = 4
