@@ -184,7 +184,7 @@ def test_interrupted_initdb_is_repeated(new_home: Path) -> None:
 def test_a_redis_that_does_not_listen_yet_is_not_ready_at_once(tmp_path: Path) -> None:
     began = time.monotonic()
     assert not RedisServer(tmp_path, "secret", free_port()).is_ready()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("name", ["redis", "postgres"])
