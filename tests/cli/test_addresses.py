@@ -31,7 +31,7 @@ Environment = dict[str, str]
 def environment(
     module_postgres_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Environment:
-    """Addresses of services that work, with a database of the module, and no AWS settings but these."""
+    """Addresses of services that work, with the database of the module; no other AWS settings."""
     monkeypatch.setattr(redaction, "_secrets", set())
     monkeypatch.setattr(redaction, "_any_secret", None)
     for name in os.environ:

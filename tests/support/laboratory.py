@@ -175,7 +175,7 @@ class Laboratory:
             assert set(session.scalars(select(QcMetrics.analysis_id))) == done
 
     def close(self) -> None:
-        """Stop schedulers and kill workers: a worker that leaves takes seconds, and some tests are about that."""
+        """Stop schedulers and kill workers; to leave takes a worker seconds, and has its own tests."""
         for stop, _ in self._schedulers:
             stop.set()
         for _, thread in self._schedulers:

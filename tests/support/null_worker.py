@@ -118,7 +118,12 @@ def skew_clock(seconds: float) -> None:
 
 
 def run(environment: Mapping[str, str], log: Path) -> None:
-    """Run a worker with ``environment`` in this process, which leads a session of its own and writes to ``log``."""
+    """Run a worker in this process, in a session of its own.
+
+    Args:
+        environment: replaces that of this process.
+        log: file of stdout and stderr.
+    """
     os.setsid()
     os.environ.clear()
     os.environ.update(environment)
