@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from embedded.binaries import redis_program
 from embedded.supervisor import ProcessSpec, die_with_parent
@@ -62,8 +64,9 @@ class RedisServer:
         return ProcessSpec("redis", argv, str(self.log), grace_seconds=5.0)
 
     def is_ready(self) -> bool:
-        """Return whether the server answers a PING."""
-        client = redis.Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2)
+        """Return whether the server answers a PING; a refused connection is the answer no, at once."""
+        once = Retry(NoBackoff(), 0)  # the client's own retries wait for seconds
+        client = redis.Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2, retry=once)
         try:
             return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):

@@ -19,7 +19,9 @@ from embedded.client import StackClient, join_or_start
 from embedded.postgres import PostgresServer
 from embedded.redis import RedisServer, free_port
 from embedded.stack import make_folders
+from tests.support.home import home, module_home, new_home, stopped_home
 
+__all__ = ["home", "module_home", "new_home", "stopped_home"]
 _PASSWORD = "of-the-tests"
 
 

@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.stack
-def test_every_image_ends_done_under_random_faults() -> None:
+def test_every_image_ends_done_under_random_faults(home: Path) -> None:
+    options = {"--images": 12, "--every": 10, "--timeout": 240, "--home": home}
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.service.chaos", "--images", "12", "--every", "10", "--timeout", "240"],
+        [sys.executable, "-m", "benchmarks.service.chaos", *(str(word) for pair in options.items() for word in pair)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

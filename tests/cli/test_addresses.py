@@ -28,15 +28,17 @@ Environment = dict[str, str]
 
 
 @pytest.fixture
-def environment(postgres_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """Addresses of services that work, and no AWS settings but these."""
+def environment(
+    module_postgres_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Environment:
+    """Addresses of services that work, with the database of the module; no other AWS settings."""
     monkeypatch.setattr(redaction, "_secrets", set())
     monkeypatch.setattr(redaction, "_any_secret", None)
     for name in os.environ:
         if name.startswith(("AWS_", "KARYO_")) and name != "KARYO_TEST_DATA":
             monkeypatch.delenv(name)
     return {
-        "KARYO_DATABASE_URL": postgres_url,
+        "KARYO_DATABASE_URL": module_postgres_url,
         "KARYO_BROKER_URL": redis_url,
         "KARYO_OBJECT_STORE": (tmp_path / "objects").as_uri(),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -131,14 +133,14 @@ def test_a_wrong_setting_is_one_sentence(karyo: Karyo, changes: Environment, par
 
 
 @pytest.mark.parametrize("words", [("status", "--json"), ("report", "--list"), ("retry",), ("db", "upgrade"), ("web",)])
-def test_a_wrong_password_is_one_sentence(karyo: Karyo, postgres_url: str, words: tuple[str, ...]) -> None:
-    url = on_server(postgres_url, password=SECRET)
+def test_a_wrong_password_is_one_sentence(karyo: Karyo, module_postgres_url: str, words: tuple[str, ...]) -> None:
+    url = on_server(module_postgres_url, password=SECRET)
     called = karyo(*words, KARYO_DATABASE_URL=url)
     called.assert_one_sentence(2, 'password authentication failed for user "karyo"; correct its user')
 
 
-def test_a_database_that_does_not_exist_is_one_sentence(karyo: Karyo, postgres_url: str) -> None:
-    url = on_server(postgres_url, database="nosuch")
+def test_a_database_that_does_not_exist_is_one_sentence(karyo: Karyo, module_postgres_url: str) -> None:
+    url = on_server(module_postgres_url, database="nosuch")
     karyo("status", KARYO_DATABASE_URL=url).assert_one_sentence(2, 'database "nosuch" does not exist')
 
 
@@ -191,7 +193,8 @@ def test_a_database_of_a_newer_version_names_both_versions(
 ) -> None:
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE karyo.alembic_version SET version_num = '0099'")
-    karyo(*words).assert_one_sentence(2, "schema version 0099", "install the version of karyoflow")
+    called = karyo(*words, KARYO_DATABASE_URL=postgres_url)
+    called.assert_one_sentence(2, "schema version 0099", "install the version of karyoflow")
 
 
 @pytest.mark.parametrize("words", PROCESSES)
@@ -244,7 +247,7 @@ def test_errors_of_analyses_are_shown_without_secrets(karyo: Karyo, postgres_url
             [sentence],
         )
     for words in (("status",), ("status", "--json"), ("report", "failures_by_reason", "--json")):
-        called = karyo(*words)
+        called = karyo(*words, KARYO_DATABASE_URL=postgres_url)
         assert called.status == 0, called.err
         assert "http://***@h/b?***" in called.out
         called.assert_no_secret()

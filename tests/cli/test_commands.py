@@ -25,11 +25,10 @@ Karyo = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
-def karyo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Karyo]:
+def karyo(module_home: Path) -> Iterator[Karyo]:
     """Call ``karyo`` with an embedded stack of this module's own, which runs all the time."""
-    home = tmp_path_factory.mktemp("home")
-    with EmbeddedStack(home):
-        yield partial(call_karyo, home)
+    with EmbeddedStack(module_home):
+        yield partial(call_karyo, module_home)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,8 @@ def test_help_imports_neither_science_nor_services() -> None:
 
 
 def test_analyse_imports_no_services(tmp_path: Path) -> None:
-    Image.fromarray(simulate("46,XX", seed=3).pixels).save(tmp_path / "cell.png")
+    cell = simulate({1: 2, 8: 2, 21: 2}, seed=2, nuclei=0, debris=0, shape=(200, 260))
+    Image.fromarray(cell.pixels).save(tmp_path / "cell.png")
     files = ["--coco", str(tmp_path / "coco.json"), "--cells", str(tmp_path / "cells.csv")]
     modules, _ = imported_by("analyse", str(tmp_path / "cell.png"), *files)
     assert modules & SERVICES == set()

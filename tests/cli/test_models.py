@@ -8,12 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from cli.main import app
 from models import parity
 from models.registry import available
 from models.runtime import ort
+from training.simulation import simulate
 
 HAS_GPU = "CUDAExecutionProvider" in ort.get_available_providers() and ctypes.util.find_library("cuda") is not None
 
@@ -23,8 +25,16 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
+@pytest.fixture
+def small_image(tmp_path: Path) -> Path:
+    """Image of six chromosomes, of which two touch."""
+    cell = simulate({1: 2, 8: 2, 21: 2}, seed=2, touching=2, nuclei=0, debris=0, shape=(200, 260))
+    Image.fromarray(cell.pixels).save(tmp_path / "cell.png")
+    return tmp_path / "cell.png"
+
+
 def test_cpu_passes_on_simulated_metaphases_and_fails_without_tolerance(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, small_image: Path
 ) -> None:
     code, text = run("verify", "--engine", "cpu", "--json")
     verdict = json.loads(text)
@@ -32,15 +42,16 @@ def test_cpu_passes_on_simulated_metaphases_and_fails_without_tolerance(
     assert {output["network"] for output in verdict["outputs"]} == set(available())
     assert all(output["samples"] >= 4 for output in verdict["outputs"])  # tiles are few, chromosomes many
     assert any(output["deviation"] > 0 for output in verdict["outputs"])  # the reference runs another graph
+    assert run("verify", str(small_image), "--engine", "cpu")[0] == 0
     monkeypatch.setitem(parity.TOLERANCES, "cpu", -1.0)
-    code, text = run("verify", "--engine", "cpu")
+    code, text = run("verify", str(small_image), "--engine", "cpu")
     assert code == 1
     assert "FAIL" in text
 
 
 @pytest.mark.skipif(HAS_GPU, reason="about hosts without a GPU")
-def test_unavailable_engine_fails_and_names_the_extra_to_install() -> None:
-    code, text = run("verify", "--engine", "cuda", "--json")
+def test_unavailable_engine_fails_and_names_the_extra_to_install(small_image: Path) -> None:
+    code, text = run("verify", str(small_image), "--engine", "cuda", "--json")
     assert code == 1
     assert re.search("install the extra `gpu`|no NVIDIA driver here", json.loads(text)["unavailable"]["cuda"])
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from cli import main as command_line
 from cli.console import FittingTable
 
 COLUMNS = [f"column_{number}" for number in range(12)]
@@ -100,16 +101,31 @@ def test_a_command_whose_reader_has_gone_is_quiet(environment: dict[str, str], w
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-@pytest.mark.parametrize("format_", ["table", "csv", "html"])
-def test_characters_that_an_encoding_lacks_are_replaced(
-    environment: dict[str, str], encoding: str, format_: str
+def test_characters_that_the_encoding_of_a_process_lacks_are_replaced(
+    environment: dict[str, str], encoding: str
 ) -> None:
     done = subprocess.run(
-        command("report", "failures_by_reason", "--format", format_),
+        command("report", "failures_by_reason"),
         env=environment | {"PYTHONIOENCODING": encoding, "LC_ALL": "C"},
         capture_output=True,
         check=False,
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert NAME.encode("utf-8" if format_ == "html" else encoding, "replace") in done.stdout
+    assert NAME.encode(encoding, "replace") in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("format_", ["csv", "html"])
+def test_characters_that_an_encoding_lacks_are_replaced_in_every_format(
+    environment: dict[str, str], encoding: str, format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["karyo", "report", "failures_by_reason", "--format", format_])
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    with pytest.raises(SystemExit) as exited:
+        command_line.main()
+    assert exited.value.code == 0
+    assert NAME.encode("utf-8" if format_ == "html" else encoding, "replace") in written.getvalue()

@@ -13,8 +13,8 @@ from tests.support.command_line import call_karyo
 pytestmark = pytest.mark.stack
 
 
-def test_run_uses_the_promoted_pipeline(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    karyo = partial(call_karyo, tmp_path_factory.mktemp("home"))
+def test_run_uses_the_promoted_pipeline(home: Path, tmp_path: Path) -> None:
+    karyo = partial(call_karyo, home)
     karyo("simulate", tmp_path / "images", "--cells", 1, "--seed", 5)
     karyo("models", "register", "--classifier", "geometric", "--name", "bands")
     promoted = karyo("models", "promote", "bands", "--because", "an experiment").stderr

@@ -13,13 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.home import home
 from training.simulation import write_dataset
 
-__all__ = ["home"]
 pytestmark = pytest.mark.stack
 
-IMAGES = 4
+IMAGES = 2
 
 
 def server_pid(home: Path) -> int:
@@ -38,7 +36,7 @@ def test_a_run_waits_for_a_database_that_crashes_and_recovers(home: Path, tmp_pa
         while len(killed) < 2 and running.poll() is None and time.monotonic() < deadline:
             pid = server_pid(home)
             if (home / "run" / "stack.json").exists() and pid and pid not in killed:
-                time.sleep(1.5)  # the command is connected and works
+                time.sleep(0.8)  # the command is connected and works
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
             time.sleep(0.05)

@@ -17,15 +17,16 @@ import psutil
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from embedded import EmbeddedStack, StackError
 from embedded.client import join_or_start
 from embedded.postgres import MAX_SOCKET_PATH, PostgresServer
+from embedded.redis import RedisServer, free_port
 from embedded.stack import metrics_address
 from embedded.supervisor import ProcessSpec
-from tests.support.home import home
 
-__all__ = ["home"]
 pytestmark = pytest.mark.stack
 
 OWNER = """
@@ -90,9 +91,9 @@ def query(stack: EmbeddedStack, statement: str) -> object:
     return row and row[0]
 
 
-def test_stack_starts_migrated_and_leaves_no_process(home: Path) -> None:
+def test_stack_starts_migrated_and_leaves_no_process(new_home: Path) -> None:
     others = psutil.Process().children(recursive=True)  # the servers of other tests of this session
-    with servers_only(home) as stack:
+    with servers_only(new_home) as stack:
         family = [child for child in psutil.Process().children(recursive=True) if child not in others]
         assert len(family) > 2
         assert set(stack.pids) == {"postgres", "redis"}
@@ -100,7 +101,7 @@ def test_stack_starts_migrated_and_leaves_no_process(home: Path) -> None:
         broker = redis.Redis.from_url(str(stack.settings.broker_url))
         assert broker.ping()
         broker.close()
-        assert stack.settings.object_store == (home / "objects").as_uri()
+        assert stack.settings.object_store == (new_home / "objects").as_uri()
     assert ended(family, 0.5)
     assert stack.pids == {}
     with pytest.raises(StackError, match="not running"):
@@ -124,7 +125,8 @@ def test_servers_require_a_password_and_listen_on_loopback_only(home: Path) -> N
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host=str(home / "run" / "postgres"), user="karyo", dbname="karyo", password="karyo")
         port = str(stack.settings.broker_url).rpartition(":")[2].split("/")[0]
-        with redis.Redis(port=int(port)) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger = redis.Redis(port=int(port), retry=Retry(NoBackoff(), 0))
+        with stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
         addresses = {c.laddr.ip for c in psutil.Process(stack.pids["redis"]).net_connections() if c.laddr}
         assert addresses == {"127.0.0.1"}
@@ -171,12 +173,18 @@ def test_stack_recovers_from_kill_9_of_every_process(home: Path) -> None:
         assert query(stack, "SELECT 1") == 1
 
 
-def test_interrupted_initdb_is_repeated(home: Path) -> None:
-    (home / "postgres.new").mkdir(parents=True)
-    (home / "postgres.new" / "PG_VERSION").write_text("18\n")
-    with servers_only(home) as stack:
+def test_interrupted_initdb_is_repeated(new_home: Path) -> None:
+    (new_home / "postgres.new").mkdir(parents=True)
+    (new_home / "postgres.new" / "PG_VERSION").write_text("18\n")
+    with servers_only(new_home) as stack:
         assert query(stack, "SELECT 1") == 1
-    assert not (home / "postgres.new").exists()
+    assert not (new_home / "postgres.new").exists()
+
+
+def test_a_redis_that_does_not_listen_yet_is_not_ready_at_once(tmp_path: Path) -> None:
+    began = time.monotonic()
+    assert not RedisServer(tmp_path, "secret", free_port()).is_ready()
+    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("name", ["redis", "postgres"])
@@ -194,12 +202,12 @@ def _password(home: Path) -> str:
     return str(json.loads((home / "secrets.json").read_text())["postgres"])
 
 
-def test_two_homes_run_two_stacks(home: Path) -> None:
-    with servers_only(home / "a") as one, servers_only(home / "b") as two:
+def test_two_homes_run_two_stacks(home: Path, new_home: Path) -> None:
+    with servers_only(home) as one, servers_only(new_home) as two:
         assert set(one.pids.values()).isdisjoint(two.pids.values())
         assert one.settings.broker_url != two.settings.broker_url
-        assert query(one, "SHOW data_directory") == str(home / "a" / "postgres")
-        assert query(two, "SHOW data_directory") == str(home / "b" / "postgres")
+        assert query(one, "SHOW data_directory") == str(home / "postgres")
+        assert query(two, "SHOW data_directory") == str(new_home / "postgres")
 
 
 def test_second_user_joins_and_keeps_the_stack_running(home: Path) -> None:
@@ -245,33 +253,34 @@ def test_restarted_worker_does_not_meet_children_of_the_killed_one(home: Path) -
 
 
 def test_long_home_gets_a_short_socket_path(home: Path) -> None:
-    long = home / ("x" * 60) / ("y" * 60)
+    long = home.parent / ("x" * 60) / ("y" * 60)
+    long.parent.mkdir()
+    home.rename(long)
     with servers_only(long) as stack:
         sockets = str(query(stack, "SHOW unix_socket_directories"))
         assert len(sockets) < MAX_SOCKET_PATH
-        assert not sockets.startswith(str(home))
+        assert not sockets.startswith(str(home.parent))
         assert Path(sockets).stat().st_mode & 0o077 == 0
 
 
-def test_small_shared_memory_is_not_used(home: Path) -> None:
-    home.mkdir()
-    command = " ".join(PostgresServer(home, "secret", shared_memory=home / "absent").command())
+def test_small_shared_memory_is_not_used(tmp_path: Path) -> None:
+    command = " ".join(PostgresServer(tmp_path, "secret", shared_memory=tmp_path / "absent").command())
     assert "dynamic_shared_memory_type=mmap" in command
 
 
-def test_unwritable_home_is_an_error_that_names_karyo_home(home: Path) -> None:
-    home.parent.joinpath("file").write_text("")
+def test_unwritable_home_is_an_error_that_names_karyo_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     with pytest.raises(StackError, match="set KARYO_HOME"):
-        servers_only(home.parent / "file" / "home").__enter__()
+        servers_only(tmp_path / "file" / "home").__enter__()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_stack_runs_as_an_ordinary_user(home: Path) -> None:
-    home.mkdir()
-    os.chown(home, 65534, 65534)
+def test_stack_runs_as_an_ordinary_user(new_home: Path) -> None:
+    new_home.mkdir()
+    os.chown(new_home, 65534, 65534)
     # The interpreter's folder may be closed to others; the capability grants reading only.
     reader = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    with owner(home, prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reader)) as first:
+    with owner(new_home, prefix=("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reader)) as first:
         assert {process.uids().effective for process in first.family} == {65534}
         first.process.terminate()
         first.process.wait(30)
@@ -279,11 +288,11 @@ def test_stack_runs_as_an_ordinary_user(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can close a folder to the server's user")
-def test_stack_of_root_runs_in_a_folder_closed_to_others(home: Path) -> None:
-    home.parent.chmod(0o700)
-    with servers_only(home) as stack:
+def test_stack_of_root_runs_in_a_folder_closed_to_others(new_home: Path) -> None:
+    new_home.parent.chmod(0o700)
+    with servers_only(new_home) as stack:
         assert psutil.Process(stack.pids["postgres"]).uids().effective != 0
-    assert home.parent.stat().st_mode & 0o077 == 0
+    assert new_home.parent.stat().st_mode & 0o077 == 0
 
 
 def test_each_process_has_its_own_metrics_port(monkeypatch: pytest.MonkeyPatch) -> None:

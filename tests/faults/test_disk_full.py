@@ -69,7 +69,7 @@ def test_results_wait_until_the_disk_has_room(
     laboratory.wait(lambda: "running" in laboratory.states().values())
     ballast = fill(small_disk)
     laboratory.wait(lambda: "No space left on device" in laboratory.log())
-    time.sleep(8)  # long enough for a quarantine
+    time.sleep(2.5 * laboratory.settings.lease_seconds)  # long enough for a quarantine
     assert set(laboratory.states().values()) & {"pending", "queued", "running"}
     ballast.unlink()
     laboratory.wait(laboratory.summarised)

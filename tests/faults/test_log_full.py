@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -30,29 +29,22 @@ def stack(home: Path) -> EmbeddedStack:
     return EmbeddedStack(home, workers=0, scheduler=False)
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+@pytest.fixture
+def home(home: Path) -> Iterator[Path]:
     """Home of a stack whose write-ahead log is on a small disk."""
-    with tempfile.TemporaryDirectory(prefix="karyo-test-") as folder:
-        Path(folder).chmod(0o755)
-        disk, made = Path(folder) / "disk", Path(folder) / "home"
-        disk.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "karyo-test", str(disk)]
-        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-            pytest.skip("no file system may be mounted here")
-        try:
-            with stack(made):
-                pass
-            log = made / "postgres" / "pg_wal"
-            moved = disk / "pg_wal"
-            shutil.copytree(log, moved)
-            for path in (moved, *moved.rglob("*")):
-                os.chown(path, log.stat().st_uid, log.stat().st_gid)
-            shutil.rmtree(log)
-            log.symlink_to(moved)
-            yield made
-        finally:
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    disk = home.with_name("disk")
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "karyo-test", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system may be mounted here")
+    try:
+        log = home / "postgres" / "pg_wal"
+        subprocess.run(["cp", "--archive", log, disk], check=True)
+        shutil.rmtree(log)
+        log.symlink_to(disk / "pg_wal")
+        yield home
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 @pytest.fixture

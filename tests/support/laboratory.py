@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from models.registry import digest
 from scheduler import run
 from settings import Settings
 from storage import DirectoryStore
+from tests.support import null_worker
 from worker import make_publisher
 
-NULL_WORKER = Path(__file__).with_name("null_worker.py")
-ROOT = Path(__file__).parents[2]
 SIDE = 64  # px, of every image
 SUMMARY_TIMEOUT = 45.0  # s, for everything that a test waits for
+FORK_SERVER = multiprocessing.get_context("forkserver")  # imports what a worker needs once, not once per worker
+FORK_SERVER.set_forkserver_preload([null_worker.__name__])
 
 
 def encode_image(value: int | None, seed: int) -> bytes:
@@ -51,7 +52,7 @@ class Laboratory:
     def __init__(self, settings: Settings, sessions: SessionFactory, store: DirectoryStore, folder: Path) -> None:
         self.settings, self.sessions, self.store = settings, sessions, store
         self._folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[BaseProcess] = []
         self._schedulers: list[tuple[threading.Event, threading.Thread]] = []
 
     def pipeline(self, models: dict[str, str] | None = None, **parameters: Any) -> int:
@@ -90,7 +91,7 @@ class Laboratory:
             queue.enqueue(session, ids, pipeline_id, 1)
         return ids
 
-    def worker(self, **environment: str) -> subprocess.Popen[bytes]:
+    def worker(self, **environment: str) -> BaseProcess:
         """Start a worker process."""
         urls = {
             "KARYO_DATABASE_URL": str(self.settings.database_url),
@@ -101,15 +102,10 @@ class Laboratory:
             "KARYO_RETRY_SECONDS": str(self.settings.retry_seconds),
             "OMP_NUM_THREADS": "1",
         }
-        with self._log_file(len(self.processes)).open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, NULL_WORKER],
-                env={**os.environ, **urls, **environment},
-                stderr=log,
-                stdout=log,
-                cwd=ROOT,
-                start_new_session=True,
-            )
+        log = self._log_file(len(self.processes))
+        log.touch()
+        process = FORK_SERVER.Process(target=null_worker.run, args=({**os.environ, **urls, **environment}, log))
+        process.start()
         self.processes.append(process)
         return process
 
@@ -163,12 +159,12 @@ class Laboratory:
             time.sleep(0.05)
 
     @staticmethod
-    def wait_for_exit(process: subprocess.Popen[bytes], seconds: float) -> int:
-        """Return the exit status of a process, or raise ``TimeoutError`` after ``seconds``."""
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
+    def wait_for_exit(process: BaseProcess, seconds: float) -> int:
+        """Return the exit status of a worker, or raise ``TimeoutError`` after ``seconds``."""
+        process.join(seconds)
+        if process.exitcode is None:
+            raise TimeoutError
+        return process.exitcode
 
     def assert_each_once(self) -> None:
         """Assert that every done analysis has its rows, once, and that no other has any."""
@@ -179,21 +175,17 @@ class Laboratory:
             assert set(session.scalars(select(QcMetrics.analysis_id))) == done
 
     def close(self) -> None:
-        """Stop schedulers and workers."""
+        """Stop schedulers and kill workers; to leave takes a worker seconds, and has its own tests."""
         for stop, _ in self._schedulers:
             stop.set()
         for _, thread in self._schedulers:
             thread.join(20)
             assert not thread.is_alive()
         for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.join()
 
 
 @contextmanager

@@ -117,6 +117,18 @@ def skew_clock(seconds: float) -> None:
     datetime.datetime = Skewed
 
 
-if __name__ == "__main__":
+def run(environment: Mapping[str, str], log: Path) -> None:
+    """Run a worker in this process, in a session of its own.
+
+    Args:
+        environment: replaces that of this process.
+        log: file of stdout and stderr.
+    """
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environment)
+    with log.open("wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
     skew_clock(float(os.environ.get("CLOCK_SKEW_SECONDS", "0")))
     main(Settings(), load=load)

@@ -129,8 +129,8 @@ def test_sigterm_finishes_the_batch_and_gives_the_rest_back(laboratory: Laborato
     if whole_group:
         os.killpg(worker.pid, signal.SIGTERM)
     else:
-        worker.send_signal(signal.SIGTERM)
-    assert worker.wait(20) == 0
+        worker.terminate()
+    assert laboratory.wait_for_exit(worker, 20) == 0
     states = sorted(laboratory.states().values())
     assert set(states) == {"done", "pending"}, laboratory.log()
     assert sum(analysis.attempts for analysis in laboratory.analyses()) == states.count("done")
@@ -149,7 +149,7 @@ def test_an_idle_worker_sends_heartbeats_and_leaves_at_once(laboratory: Laborato
         assert not workers.any_can_run(session, {**Pipeline.default().document, "code_version": "0"})
     time.sleep(1)
     os.killpg(worker.pid, signal.SIGTERM)
-    assert worker.wait(20) == 0
+    assert laboratory.wait_for_exit(worker, 20) == 0
     assert alive() == []
 
 
@@ -228,7 +228,7 @@ def test_pool_processes_die_with_the_main_process(laboratory: Laboratory) -> Non
     laboratory.wait(lambda: bool(children.read_text().split()))
     child = int(children.read_text().split()[0])
     worker.kill()
-    worker.wait()
+    worker.join()
     laboratory.wait(lambda: not Path(f"/proc/{child}").exists() or _is_zombie(child))
     assert os.getpid() != child
 
