@@ -33,7 +33,6 @@ _CROSS = np.ones((3, 3), np.uint8)
 class _Mark:
     """A connected component that differs from the background."""
 
-    label: int
     x: int
     y: int
     width: int
@@ -51,7 +50,7 @@ class _Mark:
 
 
 def find_annotations(grey: Grey) -> Mask:
-    """Return the (H, W) pixels of drawn marks, with their rim.
+    """Return the bounding boxes (H, W) of drawn marks, with their rim.
 
     Args:
         grey: (H, W) 0..1 of either polarity.
@@ -70,15 +69,9 @@ def find_annotations(grey: Grey) -> Mask:
         _, labels, stats, _ = cv2.connectedComponentsWithStats(foreground.astype(np.uint8), connectivity=8)
         large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= _MIN_AREA)
         marks = [_measure(int(k), labels, stats[k], difference, steps) for k in large if k]
-        mask[np.isin(labels, [mark.label for mark in _drawn(marks)])] = 1
+        for mark in _drawn(marks):
+            mask[mark.y : mark.y + mark.height, mark.x : mark.x + mark.width] = 1
     return np.asarray(cv2.dilate(mask, _CROSS, iterations=_RIM), bool)
-
-
-def erase(grey: Grey, annotations: Mask) -> Grey:
-    """Return the image (H, W) with the annotations (H, W) filled from their surroundings."""
-    if not annotations.any():
-        return grey
-    return np.asarray(cv2.inpaint(grey, annotations.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.float32)
 
 
 def _measure(label: int, labels: np.ndarray, stats: np.ndarray, difference: Grey, steps: Grey) -> _Mark:
@@ -89,7 +82,7 @@ def _measure(label: int, labels: np.ndarray, stats: np.ndarray, difference: Grey
     contrast = float(np.quantile(difference[box][own > 0], 0.9))
     steepness = float(np.median(steps[box][edge])) / contrast
     filled = area >= _MIN_FILL * width * height and max(width, height) >= _MIN_LENGTH
-    return _Mark(label, x, y, width, height, steepness, filled and _hull_share(own) >= _MIN_HULL_SHARE)
+    return _Mark(x, y, width, height, steepness, filled and _hull_share(own) >= _MIN_HULL_SHARE)
 
 
 def _hull_share(mask: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from karyotyping.arrays import Floats32, Grey, Mask, Pixels
-from karyotyping.image.annotations import erase, find_annotations
+from karyotyping.image.annotations import find_annotations
 from karyotyping.image.field_of_view import field_of_view
 from karyotyping.image.structures import Structures, best_structures, chromosome_width, measure_structures
 from karyotyping.model import ContrastPolarity
@@ -55,21 +55,22 @@ class Normalised:
 def normalise(pixels: Pixels) -> Normalised:
     """Measure and remove polarity, background, exposure and scale of an (H, W) grey image.
 
-    Flat margins are outside the field of view and get stain 0. Annotations are erased. Structures that are faint, few
-    or too wide for chromosomes are compared with the best ones of either polarity. An image without any structure has
+    Flat margins are outside the field of view and get stain 0, as annotations do. Structures that are faint, few or
+    too wide for chromosomes are compared with the best ones of either polarity. An image without any structure has
     contrast 0 and a stain of 0 everywhere.
     """
     grey = np.clip(pixels.astype(np.float32) / full_range(pixels), 0.0, 1.0)
     field = field_of_view(grey)
     annotations = np.zeros(grey.shape, bool)
     annotations[field] = find_annotations(grey[field])
-    grey = erase(grey, annotations)
+    grey[annotations] = np.median(grey)
     first = _Signal.of(grey[field], find_polarity(grey[field]))
     chosen = first if first.is_plausible() else _clearest(grey[field], first)
     level = chosen.structures.contrast
     stain = np.zeros(grey.shape, np.float32)
     if level > 0.0:
         stain[field] = np.clip(chosen.signal / level, 0.0, _MAX_STAIN)
+        stain[annotations] = 0.0
     return Normalised(
         stain=stain,
         polarity=chosen.polarity,
