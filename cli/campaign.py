@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.campaign_diff import diff
 from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table
 from cli.options import AsJson
@@ -14,6 +15,7 @@ from db import campaigns, pipelines
 from db.schema import Priority
 
 campaign_app = typer.Typer(help="Re-analyse old cases with another pipeline.", no_args_is_help=True)
+campaign_app.command()(diff)
 
 Where = Annotated[
     list[str] | None,

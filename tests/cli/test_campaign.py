@@ -1,0 +1,38 @@
+"""``karyo campaign`` on a real database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from db.engine import SessionFactory
+from tests.support.command_line import Karyo
+from tests.support.two_pipelines import add_case, add_pipeline, add_results
+
+
+def test_diff_prints_the_gravest_cases_first_and_writes_files(
+    karyo: Karyo, session_factory: SessionFactory, tmp_path: Path
+) -> None:
+    for accession in ("A-1", "A-2"):
+        add_case(session_factory, accession)
+    add_results(
+        session_factory, add_pipeline(session_factory, "old", "production"), {"A-1": "47,XX,+21", "A-2": "46,XX"}
+    )
+    add_results(session_factory, add_pipeline(session_factory, "new"), {"A-1": "46,XX", "A-2": "46,XX"})
+    page, table = tmp_path / "diff.html", tmp_path / "diff.parquet"
+    stdout, stderr = karyo("campaign", "diff", "production", "new", "--html", str(page), "--parquet", str(table))
+    (line,) = [line for line in stdout.splitlines() if "A-1" in line]
+    assert line.startswith("abnormal -> normal")
+    assert "47,XX,+21, 5 cells, 0.80" in line
+    assert "2 cases have a result of both" in stderr
+    assert "47,XX,+21, 5 cells, 0.80" in page.read_text()
+    assert pq.read_table(table).num_rows == 2
+    document = json.loads(karyo("campaign", "diff", "old", "new", "--json")[0])
+    assert [case["consequence"] for case in document["cases"]] == ["abnormal -> normal", "unchanged"]
+
+
+def test_diff_of_what_is_unknown_or_cannot_be_written_is_a_sentence(karyo: Karyo, tmp_path: Path) -> None:
+    assert "there is no campaign 7" in karyo("campaign", "diff", "7", "8", code=2)[1]
+    assert "there is no folder" in karyo("campaign", "diff", "a", "b", "--html", str(tmp_path / "x" / "y"), code=2)[1]
