@@ -31,7 +31,7 @@ def diff(
 ) -> None:
     """Show which cases change between two pipelines or campaigns, by clinical consequence.
 
-    A campaign stands for its pipeline and limits the comparison to the cases of its images.
+    A campaign means its pipeline and limits the comparison to the cases of its images.
     """
     check_output_files(html, parquet)
     with open_services(with_pipeline=True) as services, services.sessions() as session:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.campaign import PipelineName, Where, parse_filters
+from cli.campaign import PipelineName, Where, to_filters
 from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table, warn
 from cli.options import AsJson
@@ -30,7 +30,7 @@ def add(
     """
     with open_services(with_pipeline=True) as services, services.sessions.begin() as session:
         try:
-            schedules.add(session, name, cron, pipeline=pipeline, filters=parse_filters(where), timezone=timezone)
+            schedules.add(session, name, cron, pipeline=pipeline, filters=to_filters(where), timezone=timezone)
         except schedules.BadSchedule as problem:
             fail(str(problem), code=2)
     err.print(f"schedule {name!r} added")

@@ -1,4 +1,4 @@
-"""Results of two pipelines side by side: cases that both summarised, and metrics of images that both analysed."""
+"""Results of two pipelines side by side: summaries of cases, and metrics of images."""
 
 from __future__ import annotations
 
@@ -73,9 +73,10 @@ class MetricDelta:
 
 
 def find_side(session: Session, name: str) -> Side:
-    """Return the side that a campaign's number or name, or a pipeline's alias, name or digest means.
+    """Return the campaign or the pipeline that a person named.
 
-    A number of at most ``MAX_CAMPAIGN_DIGITS`` digits is a campaign. A pipeline wins over the name of a campaign.
+    A campaign has a number and a name, a pipeline alias, name or digest. A number of at most ``MAX_CAMPAIGN_DIGITS``
+    digits is a campaign. A pipeline wins over the name of a campaign.
 
     Args:
         session: an open transaction.
@@ -139,7 +140,7 @@ def count_coverage(session: Session, before: Side, after: Side) -> CaseCoverage:
 
 
 def measure_deltas(session: Session, before: Side, after: Side) -> list[MetricDelta]:
-    """Return the means of each metric over the images that both sides analysed, counted by the database."""
+    """Return the means of each metric over the images that both sides analysed."""
     first, second = aliased(Analysis), aliased(Analysis)
     first_qc, second_qc = aliased(QcMetrics), aliased(QcMetrics)
     pairs: dict[str, tuple[SQLColumnExpression[Any], SQLColumnExpression[Any]]] = {

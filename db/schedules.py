@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -30,7 +31,7 @@ class Fired:
 
 
 def add(
-    session: Session, name: str, cron: str, *, pipeline: str, filters: Mapping[str, str], timezone: str = "UTC"
+    session: Session, name: str, cron: str, *, pipeline: str, filters: Mapping[str, Any], timezone: str = "UTC"
 ) -> Schedule:
     """Add a schedule that is first due after now.
 
@@ -39,7 +40,7 @@ def add(
         name: unique name of the schedule.
         cron: five fields, such as ``0 2 * * *``.
         pipeline: alias, name or first characters of a digest; resolved when the schedule is due.
-        filters: values by name of the filter, as for ``campaigns.create``.
+        filters: as for ``campaigns.create``.
         timezone: IANA name of the zone of the cron expression.
 
     Raises:
@@ -50,7 +51,7 @@ def add(
     try:
         ZoneInfo(timezone)
         pipelines.resolve(session, pipeline)
-        campaigns.matching_images(filters)
+        campaigns.matching_images(session, filters)
     except (ZoneInfoNotFoundError, ValueError, LookupError) as error:
         raise BadSchedule(str(error)) from error
     if session.scalar(select(Schedule.id).where(Schedule.name == name)):

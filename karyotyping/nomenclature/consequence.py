@@ -144,7 +144,7 @@ def _between_calls(before: CaseCall, after: CaseCall) -> Consequence | None:
 
 
 def _without_sex(lines: frozenset[str]) -> list[tuple[str, ...]]:
-    """Return the autosomal changes of every line; the number goes, because a sex chromosome changes it too."""
+    """Return the changes of the autosomes in every line, without the number."""
     fields = [line.split(",")[1:] for line in lines]
     return sorted(tuple(field for field in line if not _SEX.fullmatch(field)) for line in fields)
 

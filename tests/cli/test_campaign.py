@@ -36,3 +36,21 @@ def test_diff_prints_the_gravest_cases_first_and_writes_files(
 def test_diff_of_what_is_unknown_or_cannot_be_written_is_a_sentence(karyo: Karyo, tmp_path: Path) -> None:
     assert "there is no campaign 7" in karyo("campaign", "diff", "7", "8", code=2)[1]
     assert "there is no folder" in karyo("campaign", "diff", "a", "b", "--html", str(tmp_path / "x" / "y"), code=2)[1]
+
+
+def test_a_dry_run_counts_and_estimates_and_creates_nothing(karyo: Karyo, session_factory: SessionFactory) -> None:
+    add_case(session_factory, "A-1", tissue="blood")
+    add_results(session_factory, add_pipeline(session_factory, "old", "production"), {"A-1": "46,XX"}, seconds=36.0)
+    add_pipeline(session_factory, "new")
+    dry_run = ("campaign", "create", "--pipeline", "new", "--where", "tissue=blood and not iscn=46,XY", "--dry-run")
+    text = karyo(*dry_run)[1]
+    assert "1 images of 1 cases match; new (6e6e6e6e6e6e) has not analysed 1 of them" in text
+    assert "about 0.01 hours: 36 s per image, measured with old (6f6f6f6f6f6f), and one process" in text
+    assert json.loads(karyo(*dry_run, "--json")[0])["missing"] == 1
+    assert json.loads(karyo("campaign", "list", "--json")[0]) == []
+
+
+def test_a_malformed_filter_is_a_sentence_with_its_place(karyo: Karyo, session_factory: SessionFactory) -> None:
+    add_pipeline(session_factory, "old", "production")
+    text = karyo("campaign", "create", "--where", "tissue=bone marrow", code=2)[1].replace("\n", " ")
+    assert "cannot be read at character 13: end of text is expected before 'marrow'" in text

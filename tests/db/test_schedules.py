@@ -123,7 +123,7 @@ def test_a_removed_schedule_keeps_its_campaigns(nightly: Any) -> None:
         ({"cron": "every night"}, "no cron expression"),
         ({"timezone": "Atlantis/City"}, "Atlantis"),
         ({"pipeline": "weekly"}, "there is no pipeline 'weekly'"),
-        ({"filters": {"colour": "red"}}, "there is no filter 'colour'"),
+        ({"filters": {"colour": "red"}}, "there is no field 'colour'"),
         ({"name": "night"}, "there is a schedule 'night' already"),
     ],
 )

@@ -59,7 +59,7 @@ def add_results(
     summary: Mapping[str, Any] | None = None,
     **qc: Any,
 ) -> None:
-    """Give every case, by accession number, a karyotype by this pipeline; None is a case that is not resolved."""
+    """Give every case, by accession number, a karyotype by this pipeline; None is not resolved."""
     with sessions.begin() as session:
         images = {
             accession: (image_id, case_id)
