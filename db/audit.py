@@ -103,8 +103,9 @@ def verify(session: Session, anchor: str | None = None) -> Verification:
     query = select(*columns).order_by(AuditEvent.id).execution_options(yield_per=_BATCH)
     count, head, found = 0, "", anchor is None
     with session.execute(query) as events:
-        for *values, stored in events:
-            if hash_event(head, event := HashedValues(*values)) != stored:
+        for row in events:
+            event, stored = HashedValues(*row[:-1]), row[-1]
+            if hash_event(head, event) != stored:
                 return Verification(count, head, event.id, found)
             count, head, found = count + 1, stored, found or stored == anchor
     return Verification(count, head, None, found)
