@@ -1,0 +1,19 @@
+"""Reviews of stored results: corrections, corrected cases, and sign-off."""
+
+from karyotyping.review import RefusedReview
+from reviews.case import CaseCell, CaseReview, read_case
+from reviews.conflict import ReviewConflict
+from reviews.correct import CorrectedCell, correct, undo
+from reviews.sign_off import sign
+
+__all__ = [
+    "CaseCell",
+    "CaseReview",
+    "CorrectedCell",
+    "RefusedReview",
+    "ReviewConflict",
+    "correct",
+    "read_case",
+    "sign",
+    "undo",
+]
