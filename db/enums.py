@@ -1,4 +1,4 @@
-"""Values that columns hold: states, priorities, kinds of ingest batches, and actions of reviews."""
+"""Values that columns hold: states, priorities, kinds of batches, actions of reviews."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def count_images(session: Session, case_id: int) -> int:
 
 
 def find_successor(session: Session, analysis: Analysis) -> Analysis | None:
-    """Return the result of the same image by the pipeline in production; None if ``analysis`` is not superseded."""
+    """Return the result in production that supersedes ``analysis``; None if there is none."""
     done = select(Analysis).where(
         Analysis.image_id == analysis.image_id,
         Analysis.pipeline_id.in_(pipelines.production_pipeline()),
@@ -102,7 +102,10 @@ def count_classes(session: Session, analysis_ids: Collection[int]) -> dict[int, 
 
 
 def lock_case(session: Session, case_id: int) -> None:
-    """Make other reviews of the case wait until the transaction ends; ingest and workers do not wait."""
+    """Make other reviews of the case wait until the transaction ends.
+
+    Ingest and workers do not wait.
+    """
     session.execute(select(Case.id).where(Case.id == case_id).with_for_update(key_share=True))
 
 
@@ -126,7 +129,10 @@ def find_last_review(session: Session, case_id: int) -> int:
 
 
 def find_sign_off(session: Session, case: Case) -> tuple[SignOff, str] | None:
-    """Return the last sign-off of a case and its state in ``reporting.signed_results``; None without one."""
+    """Return the last sign-off of a case and its state; None without one.
+
+    The rule of the state is that of the view ``reporting.signed_results``.
+    """
     last = select(SignOff).where(SignOff.case_id == case.id).order_by(SignOff.id.desc()).limit(1)
     sign_off = session.scalars(last).first()
     if sign_off is None:

@@ -98,7 +98,7 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
 
 
 def has_too_many(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:
-    """Return whether an image has too many chromosomes for one metaphase; a polyploid cell has not.
+    """Return whether there are too many chromosomes for one cell that is not polyploid.
 
     Args:
         class_counts: copies by class id.

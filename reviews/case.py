@@ -30,7 +30,7 @@ class CaseCell:
 
     @property
     def iscn(self) -> str | None:
-        """Karyotype after the corrections; None for a rejected cell and for an image that is no metaphase."""
+        """Karyotype after the corrections; None for a rejected cell and without a metaphase."""
         return self.result.analysis.iscn if self.corrected is None else self.corrected.iscn
 
 

@@ -1,4 +1,4 @@
-"""What two people at once, and a person without a name, are told apart by."""
+"""Names of people, and the refusal of a review that has not seen the last one."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _refuse_unsignable(session: Session, review: CaseReview) -> None:
 
 
 def _find_first(review: CaseReview, required: int) -> SignOff | None:
-    """Return the signature that waits for a second reader; None if there is none or none is needed."""
+    """Return the signature that waits for a second reader; None if there is none."""
     first = review.sign_off
     if review.state != "first_signed" or first is None or first.pipeline_id != review.pipeline.id or required == 1:
         return None

@@ -136,7 +136,7 @@ def find_undone(reviews: Sequence[RecordedReview]) -> frozenset[int]:
 
 
 def _undone_at_the_end(reviews: Sequence[RecordedReview]) -> frozenset[int]:
-    """Return the corrections that are withdrawn by an undo that is not itself withdrawn by a later one."""
+    """Return the corrections that an undo withdraws which no later undo withdraws."""
     undone: set[int] = set()
     for review in reversed(reviews):
         if isinstance(review.correction, Undo) and review.id not in undone:
