@@ -69,6 +69,7 @@ COMMANDS = {
     ),
     "review": Command("cli.review:review_app", OPERATE, "Correct and sign the results of cases."),
     "audit": Command("cli.audit:audit_app", OPERATE, "Who did what, in one hash chain."),
+    "export": Command("cli.export:export_app", OPERATE, "Write signed results for other programs."),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),

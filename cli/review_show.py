@@ -19,8 +19,8 @@ from karyotyping.nomenclature.iscn import NOT_CALLED
 from karyotyping.review import parse_correction
 from karyotyping.review.describe import describe
 from karyotyping.review.replay import find_undone
-from reviews import CaseCell, CaseReview, read_case
-from reviews.cells import replay_result, to_recorded
+from reviews import CaseCell, CaseReview, read_case, read_cell
+from reviews.cells import to_recorded
 
 _NOT_RESOLVED = "not resolved"
 
@@ -159,7 +159,7 @@ def _chromosomes(session: Session, review: CaseReview, analysis_id: int) -> list
     if found is None:
         numbers = ", ".join(map(str, review.analysis_ids))
         fail(f"case {review.case.accession} has no cell {analysis_id} of this pipeline; it has: {numbers}")
-    cell = found.corrected or replay_result(session, found.result, [])
+    cell = read_cell(session, found)
     return [
         {
             "chromosome": row["ordinal"],

@@ -1,7 +1,7 @@
 """Reviews of stored results: corrections, corrected cases, and sign-off."""
 
 from karyotyping.review import RefusedReview
-from reviews.case import CaseCell, CaseReview, read_case
+from reviews.case import CaseCell, CaseReview, read_case, read_cell
 from reviews.conflict import ReviewConflict
 from reviews.correct import CorrectedCell, correct, undo
 from reviews.sign_off import sign
@@ -14,6 +14,7 @@ __all__ = [
     "ReviewConflict",
     "correct",
     "read_case",
+    "read_cell",
     "sign",
     "undo",
 ]

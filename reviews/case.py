@@ -92,6 +92,11 @@ def read_case(session: Session, case: Case, pipeline: Pipeline | None = None) ->
     )
 
 
+def read_cell(session: Session, cell: CaseCell) -> ReviewedCell:
+    """Return the chromosomes of a cell after its corrections, if there are any."""
+    return cell.corrected or replay_result(session, cell.result, [])
+
+
 def _read_cells(session: Session, results: Sequence[StoredResult]) -> list[CaseCell]:
     ids = [result.analysis.id for result in results]
     counts = stored.count_classes(session, ids)

@@ -133,4 +133,5 @@ def to_detail(correction: Correction) -> dict[str, Any]:
     >>> to_detail(Reject(chromosome=3))
     {'chromosome': 3}
     """
-    return correction.model_dump(mode="json", exclude={"action"}, exclude_none=True)
+    detail = correction.model_dump(mode="json", exclude={"action"})
+    return {name: value for name, value in detail.items() if (name, value) != ("because", None)}

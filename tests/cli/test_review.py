@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -10,10 +11,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from PIL import Image as PillowImage
+from sqlalchemy import update
 
 from cli.main import main
 from db.engine import SessionFactory
-from tests.support.reviewed import FEMALE, ReviewLaboratory
+from db.schema import Image
+from storage import DirectoryStore
+from tests.support.reviewed import FEMALE, HEIGHT, WIDTH, ReviewLaboratory
 
 Karyo = Callable[..., tuple[str, str]]
 
@@ -173,3 +178,23 @@ def test_the_audit_trail_is_listed_and_verified(karyo: Karyo, laboratory: Review
     err = karyo("audit", "verify", code=1)[1]
     assert "the chain breaks at event 2: it was changed, or an event before it was removed" in err
     assert not json.loads(karyo("audit", "verify", "--json", code=1)[0])["intact"]
+
+
+def test_signed_cases_leave_as_training_data(karyo: Karyo, laboratory: ReviewLaboratory, tmp_path: Path) -> None:
+    laboratory.case("A-1", cells=1)
+    out = tmp_path / "out"
+    assert "no case is signed; `karyo review sign CASE`" in karyo("export", "training", out, code=1)[1]
+    assert "there is no case 'B-2'" in karyo("export", "training", out, "--case", "B-2", code=1)[1]
+    picture = io.BytesIO()
+    PillowImage.linear_gradient("L").resize((WIDTH, HEIGHT)).save(picture, "PNG")
+    store = DirectoryStore(tmp_path)
+    with laboratory.sessions.begin() as session:
+        session.execute(update(Image).values(object_key=store.put(picture.getvalue())))
+    karyo("review", "sign", "A-1", "--as", "Ada")
+    karyo("review", "sign", "A-1", "--as", "Bob")
+    written = as_json(karyo, "export", "training", out)
+    assert written == {"folder": str(out), "cases": 1, "cells": 1, "chromosomes": 46}
+    assert {path.name for path in out.iterdir()} == {"coco.json", "images", "chromosomes.zip"}
+    assert "is no empty folder; choose another one" in karyo("export", "training", out, code=1)[1]
+    (event,) = as_json(karyo, "audit", "list", "--action", "training.")
+    assert event["detail"] == {"cases": [1], "cells": 1, "chromosomes": 46}

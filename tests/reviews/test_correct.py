@@ -55,6 +55,12 @@ def test_a_correction_is_stored_with_its_author_and_what_it_follows(people: Peop
     ]
 
 
+def test_a_class_can_be_taken_away_and_the_case_is_read_again(people: People) -> None:
+    (analysis_id,) = people.case(cells=1)
+    people.correct(analysis_id, Reclassify(chromosome=0, class_id=None))
+    assert people.read().cells[0].iscn == "46,XX,-1,inc"
+
+
 def test_the_audit_trail_names_the_review_without_its_words(people: People) -> None:
     (analysis_id,) = people.case(cells=1)
     people.correct(analysis_id, Comment(text="Mrs Smith"), by="Bob")

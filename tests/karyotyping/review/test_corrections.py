@@ -13,14 +13,14 @@ from karyotyping.review import parse_correction, to_detail
 from karyotyping.review.corrections import Correction
 from karyotyping.review.regions import Box, Polygon, draw_region
 
-BOX = {"region": {"kind": "box", "x": 1, "y": 2, "width": 3, "height": 4}}
+BOX = {"region": {"kind": "box", "x": 1, "y": 2, "width": 3, "height": 4}, "class_id": None}
 DETAILS: dict[str, dict[str, Any]] = {
     "reclassify": {"chromosome": 3, "class_id": 21},
     "reject": {"chromosome": 3, "because": "a nucleus"},
     "split": {"chromosome": 3, "parts": [BOX, {**BOX, "class_id": 1}]},
     "merge": {"chromosomes": [3, 4], "class_id": 24},
     "flip": {"chromosome": 0},
-    "add": {"part": {"region": {"kind": "polygon", "points": [[0.5, 0.0], [9.0, 0.0], [9.0, 9.0]]}}},
+    "add": {"part": {"region": {"kind": "polygon", "points": [[0.5, 0.0], [9.0, 0.0], [9.0, 9.0]]}, "class_id": 4}},
     "reject_cell": {"because": "two cells"},
     "comment": {"text": "polyploid line?"},
     "undo": {"review": 7},
@@ -36,6 +36,11 @@ def test_the_database_and_the_models_know_the_same_actions() -> None:
 def test_a_stored_correction_is_read_again(action: str) -> None:
     correction = parse_correction(action, DETAILS[action])
     assert (correction.action, to_detail(correction)) == (action, DETAILS[action])
+
+
+def test_a_class_that_is_not_known_is_stored() -> None:
+    detail = {"chromosome": 3, "class_id": None}
+    assert to_detail(parse_correction("reclassify", detail)) == detail
 
 
 @pytest.mark.parametrize(
