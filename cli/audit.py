@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import asdict
 from typing import Annotated
 
@@ -12,10 +12,11 @@ from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table
 from cli.options import AsJson
 from db import audit
+from db.pipelines import SHORT_DIGEST
 
 audit_app = typer.Typer(help="Who did what, in one hash chain.", no_args_is_help=True)
 
-_HASH_LENGTH = 64  # hexadecimal digits of a SHA-256
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @audit_app.command("list")
@@ -33,8 +34,25 @@ def list_events(
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    texts = ((number, f"{at:%Y-%m-%d %H:%M:%S}", *names, json.dumps(detail)) for number, at, *names, detail, _ in rows)
+    texts = (
+        (
+            number,
+            f"{at:%Y-%m-%d %H:%M:%S}",
+            *map(_shorten, names),
+            ", ".join(_shorten(f"{k} {v}") for k, v in detail.items()),
+        )
+        for number, at, *names, detail, _ in rows
+    )
     print_table(None, columns[:-1], texts)
+
+
+def _shorten(text: str) -> str:
+    """Return ``text`` with its digests as short as in other tables.
+
+    >>> _shorten("pipeline:" + 64 * "a")
+    'pipeline:aaaaaaaaaaaa'
+    """
+    return _DIGEST.sub(lambda match: match[0][:SHORT_DIGEST], text)
 
 
 @audit_app.command()
@@ -48,8 +66,8 @@ def verify(
 
     Note the printed hash outside the database. With --head it shows later that no event was removed from the end.
     """
-    if head is not None and (len(head) != _HASH_LENGTH or set(head.lower()) - set("0123456789abcdef")):
-        fail(f"--head wants the {_HASH_LENGTH} hexadecimal digits that `karyo audit verify` prints", code=2)
+    if head is not None and not _DIGEST.fullmatch(head.lower()):
+        fail("--head wants the 64 hexadecimal digits that `karyo audit verify` prints", code=2)
     with open_services() as services, services.sessions() as session:
         verified = audit.verify(session, head and head.lower())
     intact = verified.broken is None and verified.has_anchor

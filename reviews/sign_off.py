@@ -135,5 +135,5 @@ def _choose_karyotype(review: CaseReview, first: SignOff | None, stated: str | N
         return karyotype
     why = review.after.why.rstrip(".")
     raise RefusedReview(
-        f"case {review.case.accession} has no karyotype: {why}; correct its cells, or state the karyotype"
+        f"case {review.case.accession} has no karyotype: {why}; correct its cells, or state the karyotype (--iscn)"
     )
