@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -18,8 +16,8 @@ from karyotyping.review.corrections import Comment, Undo
 from karyotyping.review.replay import find_undone
 from reviews.cells import replay_result, to_recorded
 from reviews.conflict import parse_person, refuse_outdated
+from reviews.fingerprint import RECORDED, fingerprint
 
-RECORDED = "review.recorded"
 REOPENED = "case.reopened"
 
 
@@ -142,7 +140,7 @@ def _replay_with(
 
 def _audit(session: Session, result: StoredResult, review: Review, reopened: SignOff | None, actor: str) -> None:
     """Record the review without its words: an event of the trail cannot be erased."""
-    content = json.dumps([review.action, review.detail], sort_keys=True, ensure_ascii=False)
+    session.refresh(review)
     audit.append(
         session,
         actor=actor,
@@ -153,7 +151,7 @@ def _audit(session: Session, result: StoredResult, review: Review, reopened: Sig
         correction=review.action,
         analysis=review.analysis_id,
         digest=result.pipeline.digest,
-        content_sha256=hashlib.sha256(content.encode()).hexdigest(),
+        content_sha256=fingerprint(review),
     )
     if reopened is not None:
         detail = {"review": review.id, "sign_off": reopened.id}

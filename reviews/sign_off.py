@@ -12,8 +12,8 @@ from db.spelling import is_storable, normalise
 from karyotyping.review import RefusedReview
 from reviews.case import CaseReview, read_case
 from reviews.conflict import parse_person, refuse_outdated
+from reviews.fingerprint import SIGNED, fingerprint
 
-SIGNED = "case.signed"
 MAX_KARYOTYPE = 1000  # characters
 
 
@@ -73,6 +73,7 @@ def sign(
     )
     session.add(sign_off)
     session.flush()
+    session.refresh(sign_off)
     audit.append(
         session,
         actor=actor,
@@ -86,6 +87,7 @@ def sign(
         analyses=sign_off.analysis_ids,
         last_review=sign_off.last_review_id,
         iscn=sign_off.iscn,
+        content_sha256=fingerprint(sign_off),
     )
     return sign_off
 

@@ -166,12 +166,17 @@ def test_the_audit_trail_is_listed_and_verified(karyo: Karyo, laboratory: Review
         "head": as_json(karyo, "audit", "list")[0]["hash"],
         "broken": None,
         "has_anchor": True,
+        "altered": [],
     }
     listed = as_json(karyo, "audit", "list", "--action", "review.", "--subject", "case:1", "--limit", 2)
     assert [event["detail"]["correction"] for event in listed] == ["flip", "comment"]
     assert "review.recorded" in karyo("audit", "list")[0]
     assert "--head wants the 64 hexadecimal digits" in karyo("audit", "verify", "--head", "abc", code=2)[1]
     assert "no event has the hash" in karyo("audit", "verify", "--head", "0" * 64, code=1)[1]
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute("ALTER TABLE karyo.reviews DISABLE TRIGGER USER")
+        connection.execute("UPDATE karyo.reviews SET reviewer = 'eve' WHERE id = 1")
+    assert "these are not: review 1 differs from event 1" in karyo("audit", "verify", code=1)[1]
     with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
         connection.execute("ALTER TABLE karyo.audit_events DISABLE TRIGGER USER")
         connection.execute("UPDATE karyo.audit_events SET actor = 'eve' WHERE id = 2")
