@@ -31,7 +31,7 @@ def training(
     case: Annotated[list[str] | None, typer.Option(help="Only this case; repeat for more. Default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write signed cases as training data: COCO with masks, images, and chromosomes in class folders.
+    """Write signed cases as training data: COCO with masks, images, class folders.
 
     Every item names its case, analysis, pipeline, reviewers and readers. Cases that are not signed are left out.
     """

@@ -57,12 +57,12 @@ class TrainingData:
 def write_training_data(
     session: Session, store: ObjectStore, folder: Path, accessions: Collection[str] = ()
 ) -> TrainingData:
-    """Write the signed cases to an empty folder: ``coco.json``, ``images/`` and ``chromosomes.zip``.
+    """Write the signed cases as ``coco.json``, ``images/`` and ``chromosomes.zip``.
 
     Args:
         session: an open transaction.
         store: where the images are.
-        folder: is created; nothing is written if no case is signed.
+        folder: is missing or empty; nothing is written if no case is signed.
         accessions: the only cases to write, as they are stored; empty for all.
 
     Raises:
