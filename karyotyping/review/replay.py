@@ -77,9 +77,9 @@ class ReviewedCell:
 
     @property
     def iscn(self) -> str | None:
-        """Karyotype as counted; None for a rejected cell and for too many chromosomes."""
+        """Karyotype as counted; None for a rejected cell, and for no chromosomes or too many."""
         counts, unidentified = self.class_counts, self.unidentified
-        if self.rejected or has_too_many(counts, unidentified=unidentified):
+        if self.rejected or not self.chromosomes or has_too_many(counts, unidentified=unidentified):
             return None
         return format_iscn(counts, unidentified=unidentified)
 

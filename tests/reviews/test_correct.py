@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db import audit
+from db.migrate import check, downgrade, upgrade
 from db.pipelines import set_alias
 from db.schema import AuditEvent, Review
 from karyotyping.review import Correction, RefusedReview
@@ -168,3 +169,23 @@ def test_reviewers_of_different_cells_do_not_disturb_each_other(people: People) 
     people.laboratory.at_once(8, lambda: people.correct(next(waiting), Reject(chromosome=0), expected=0))
     assert people.laboratory.amount(Review) == len(events(people)) == 8
     assert people.read().after.iscn == "45,XX,-1"
+
+
+def test_corrections_outlive_a_downgrade(people: People, postgres_url: str) -> None:
+    first, second = people.case(cells=2)
+    for analysis_id, number in ((first, 1), (second, 1), (first, 2)):
+        people.correct(analysis_id, Reject(chromosome=number))
+    people.sign("Ada", karyotype="44,XX,-1,-2")
+
+    def stored() -> list[tuple[int, int, int]]:
+        with people.sessions() as session:
+            rows = session.query(Review).order_by(Review.id).all()
+            return [(row.case_id, row.analysis_id, row.follows) for row in rows]
+
+    before = stored()
+    downgrade(postgres_url, "0009")
+    upgrade(postgres_url)
+    check(postgres_url)
+    assert stored() == before == [(1, first, 0), (1, second, 0), (1, first, 1)]
+    assert people.read().state == "open"
+    people.correct(first, Flip(chromosome=3), expected=3)

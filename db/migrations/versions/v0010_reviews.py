@@ -62,6 +62,16 @@ END
 $$
 """
 
+# Only a downgrade leaves reviews without these columns.
+CHAIN_EARLIER_REVIEWS = """
+    UPDATE karyo.reviews r SET case_id = earlier.case_id, follows = earlier.follows
+    FROM (SELECT s.id, i.case_id, coalesce(lag(s.id) OVER (PARTITION BY s.analysis_id ORDER BY s.id), 0) AS follows
+          FROM karyo.reviews s
+          JOIN karyo.analyses a ON a.id = s.analysis_id
+          JOIN karyo.images i ON i.id = a.image_id) earlier
+    WHERE earlier.id = r.id
+"""
+
 SIGNED_RESULTS_COMMENT = "The last sign-off of every case that has one, and whether it holds."
 SIGNED_RESULTS = {
     "accession": "The laboratory's pseudonymous accession number.",
@@ -145,8 +155,11 @@ def downgrade() -> None:
 
 
 def _extend_reviews() -> None:
-    op.add_column("reviews", sa.Column("case_id", sa.BigInteger(), nullable=False), schema="karyo")
-    op.add_column("reviews", sa.Column("follows", sa.BigInteger(), nullable=False), schema="karyo")
+    for column in ("case_id", "follows"):
+        op.add_column("reviews", sa.Column(column, sa.BigInteger()), schema="karyo")
+    op.execute(CHAIN_EARLIER_REVIEWS)
+    for column in ("case_id", "follows"):
+        op.alter_column("reviews", column, nullable=False, schema="karyo")
     op.create_foreign_key(
         op.f("fk_reviews_case_id_cases"), "reviews", "cases", ["case_id"], ["id"],
         source_schema="karyo", referent_schema="karyo",

@@ -116,6 +116,10 @@ def test_a_rejected_cell_has_no_karyotype_and_no_vote() -> None:
     assert (cell.rejected, cell.iscn, cell.summary(7, 0.5).votes) == (True, None, False)
 
 
+def test_a_cell_without_chromosomes_has_no_karyotype() -> None:
+    assert replayed(*(("reject", {"chromosome": number}) for number in range(46))).iscn is None
+
+
 def test_too_many_chromosomes_are_no_cell() -> None:
     parts = [box(5 * n, 85, 4, 10) for n in range(5)]
     assert replayed(*(("add", {"part": part}) for part in parts)).iscn is None
