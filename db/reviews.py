@@ -133,7 +133,7 @@ def find_sign_off(session: Session, case: Case) -> tuple[SignOff, str] | None:
 
     The rule of the state is that of the view ``reporting.signed_results``.
     """
-    last = select(SignOff).where(SignOff.case_id == case.id).order_by(SignOff.id.desc()).limit(1)
+    last = select(SignOff).where(SignOff.case_id == case.id).order_by(SignOff.follows.desc()).limit(1)
     sign_off = session.scalars(last).first()
     if sign_off is None:
         return None

@@ -30,7 +30,7 @@ class Review(Base):
         CheckConstraint(one_of("action", get_args(ReviewAction)), name="action"),
         UniqueConstraint("analysis_id", "follows"),
         Index(None, "analysis_id"),
-        Index(None, "case_id"),
+        Index(None, "case_id", "id"),
     )
 
     id: Mapped[int] = identity()

@@ -93,7 +93,7 @@ def replay(rows: Iterable[ChromosomeRow], shape: tuple[int, int], reviews: Seque
     """Return a cell after its corrections.
 
     Args:
-        rows: chromosomes of the pipeline's result.
+        rows: chromosomes of the pipeline's result: stored ones, or ``chromosome_rows`` of a ``CellAnalysis``.
         shape: (H, W) of the image in pixels.
         reviews: all corrections of the result, in order.
 
