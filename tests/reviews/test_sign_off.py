@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -197,3 +198,23 @@ def test_the_database_holds_the_second_reader_rule_for_two_connections(people: P
         two.execute(INSERT, ["Bob", 2, 1, "Ada"])
         two.commit()
     assert people.laboratory.amount(SignOff) == 2
+
+
+def test_a_sign_off_covers_exactly_the_corrections_before_it(people: People) -> None:
+    """Of a signature and corrections at once, each correction is part of the signed result or opens the case again."""
+    ids = people.case(cells=5)
+    corrections = [partial(people.correct, analysis_id, Flip(chromosome=0)) for analysis_id in ids]
+    waiting = iter([partial(people.sign, "Ada", required=1), *corrections])
+
+    def work() -> None:
+        next(waiting)()
+
+    people.laboratory.at_once(6, work)
+    review = people.read()
+    assert review.sign_off is not None
+    later = [item for cell in review.cells for item in cell.reviews if item.id > review.sign_off.last_review_id]
+    assert review.state == ("reopened" if later else "signed")
+    assert reported(people)["corrections"] == 5 - len(later)
+    with people.sessions() as session:
+        assert len(audit.list_events(session, "case.reopened")) == bool(later)
+        assert audit.verify(session).count == 6 + bool(later)
