@@ -201,7 +201,7 @@ def test_the_database_holds_the_second_reader_rule_for_two_connections(people: P
 
 
 def test_a_sign_off_covers_exactly_the_corrections_before_it(people: People) -> None:
-    """Of a signature and corrections at once, each correction is part of the signed result or opens the case again."""
+    """Each correction made during a signature is in the signed result or opens the case again."""
     ids = people.case(cells=5)
     corrections = [partial(people.correct, analysis_id, Flip(chromosome=0)) for analysis_id in ids]
     waiting = iter([partial(people.sign, "Ada", required=1), *corrections])
