@@ -1,4 +1,4 @@
-"""Values that columns of the queue hold: states, priorities and kinds of ingest batches."""
+"""Values that columns hold: states, priorities, kinds of batches, actions of reviews."""
 
 from __future__ import annotations
 
@@ -64,3 +64,6 @@ class Priority(IntEnum):
 
 BatchKind = Literal["folder", "archive", "manifest", "prefix", "upload"]
 """Kinds of sources that a batch of ingest is read from."""
+
+ReviewAction = Literal["reclassify", "reject", "split", "merge", "flip", "add", "reject_cell", "comment", "undo"]
+"""What a person does to the result of an analysis."""

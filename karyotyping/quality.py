@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -72,7 +72,7 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
     whole = float(np.mean([c.score for c in chromosomes])) if count else 0.0
     raised: dict[QualityFlag, bool] = {
         "too_few": count < _MIN_COUNT,
-        "too_many": count > _MAX_COUNT and not _is_polyploid(chromosomes),
+        "too_many": has_too_many(counts := count_classes(chromosomes), unidentified=count - sum(counts.values())),
         "unsure_classes": confidence < _MIN_CONFIDENCE,
     }
     complete = float(np.exp(-abs(count - NORMAL_COUNT) / _COUNT_TOLERANCE))
@@ -97,9 +97,18 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
     )
 
 
-def _is_polyploid(chromosomes: Sequence[Chromosome]) -> bool:
-    counts = count_classes(chromosomes)
-    return is_polyploid(counts, unidentified=len(chromosomes) - sum(counts.values()))
+def has_too_many(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:
+    """Return whether there are too many chromosomes for one cell that is not polyploid.
+
+    Args:
+        class_counts: copies by class id.
+        unidentified: chromosomes without a class.
+
+    >>> has_too_many({1: 30, 2: 21}), has_too_many({1: 30, 2: 20})
+    (True, False)
+    """
+    count = sum(class_counts.values()) + unidentified
+    return count > _MAX_COUNT and not is_polyploid(class_counts, unidentified=unidentified)
 
 
 def _foreground(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(5.0, ge=0, description="Approximate pause of an image after its first failure")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
+    sign_off_readers: int = Field(2, ge=1, le=2, description="Persons that sign a case: 1, or 2 different ones")
+
     @model_validator(mode="before")
     @classmethod
     def _hide_passwords(cls, values: Any) -> Any:

@@ -5,7 +5,7 @@ migration can drop it and an operator can find it.
 """
 
 from db.enums import ACTIVE, ENDED, BatchKind, Priority, State
-from db.schema.audit import ApiKey, AuditEvent, Review
+from db.schema.audit import ApiKey, AuditEvent, Review, SignOff
 from db.schema.base import SCHEMA, Base, PriorityType, StateType
 from db.schema.campaigns import Campaign, Schedule
 from db.schema.images import Case, Image, IngestBatch, Rejection
@@ -39,6 +39,7 @@ __all__ = [
     "Rejection",
     "Review",
     "Schedule",
+    "SignOff",
     "State",
     "StateType",
     "Worker",

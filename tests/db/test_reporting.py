@@ -13,7 +13,15 @@ from db.engine import SessionFactory
 from db.migrate import downgrade, upgrade
 from db.schema import Base, Case, Image, IngestBatch, Priority, Rejection
 
-VIEWS = ["backlog", "case_status", "failures_by_reason", "image_quality", "throughput", "throughput_daily"]
+VIEWS = [
+    "backlog",
+    "case_status",
+    "failures_by_reason",
+    "image_quality",
+    "signed_results",
+    "throughput",
+    "throughput_daily",
+]
 
 
 def test_every_report_and_column_has_a_description(session_factory: SessionFactory) -> None:
