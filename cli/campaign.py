@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.campaign_control import PerHour, cancel, pause, resume
 from cli.campaign_diff import diff
 from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table
@@ -16,7 +17,8 @@ from db.campaign_filters import FIELDS
 from db.schema import Priority
 
 campaign_app = typer.Typer(help="Re-analyse old cases with another pipeline.", no_args_is_help=True)
-campaign_app.command()(diff)
+for command in (diff, pause, resume, cancel):
+    campaign_app.command()(command)
 
 Where = Annotated[
     list[str] | None,
@@ -31,9 +33,11 @@ PipelineName = Annotated[str, typer.Option(help="Alias, name or first characters
 
 @campaign_app.command()
 def create(
+    *,
     pipeline: PipelineName = pipelines.PRODUCTION,
     where: Where = None,
     name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
+    per_hour: PerHour = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate the hours; enqueue nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +50,12 @@ def create(
                 _print_estimate(campaigns.estimate(session, chosen.id, filters), pipelines.label(chosen), as_json)
                 return
             campaign = campaigns.create(
-                session, pipeline_id=chosen.id, filters=filters, name=name, priority=Priority.BACKLOG
+                session,
+                pipeline_id=chosen.id,
+                filters=filters,
+                name=name,
+                priority=Priority.BACKLOG,
+                images_per_hour=per_hour,
             )
         except (LookupError, ValueError) as problem:
             fail(str(problem), code=2)
@@ -82,7 +91,17 @@ def list_campaigns(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(progress) for progress in listed])
     else:
-        columns = ("id", "name", "pipeline", "images", "enqueued", "ended", "created_at", "pipeline_retired_at")
+        columns = (
+            "id",
+            "name",
+            "state",
+            "pipeline",
+            "images",
+            "enqueued",
+            "ended",
+            "created_at",
+            "pipeline_retired_at",
+        )
         print_table(None, columns, ([getattr(progress, column) for column in columns] for progress in listed))
 
 

@@ -11,14 +11,15 @@ from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from db import queue, workers
+from db import campaign_control, queue, workers
 from db.campaign_filters import build_conditions
 from db.clock import interval
 from db.pipelines import label, production_pipeline, require_usable
-from db.schema import ENDED, Analysis, Campaign, Case, Image, Pipeline, Priority
+from db.schema import ACTIVE, ENDED, Analysis, AuditEvent, Campaign, Case, Image, Pipeline, Priority, State
 
 PACE_WINDOW_SECONDS = 3600.0
 SECONDS_PER_HOUR = 3600.0
+PAUSED_SECONDS = 100 * 365 * 86400.0  # a delay that is longer is a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,15 @@ class CampaignProgress:
     """Images that matched the filters."""
     enqueued: int
     """Images that the pipeline had not analysed before."""
+    state: str
+    """running, paused, done or cancelled."""
     states: dict[str, int]
     """Analyses by state; states without analyses are left out."""
+    held: int
+    """Pending images that a pause, a rate limit or a failed attempt holds back."""
     ended: int
     seconds_left: int | None
-    """At the pace of the last hour; None before two analyses have ended."""
+    """At the pace of the last hour and the rate limit; None while paused, and before two analyses have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def create(
     priority: Priority = Priority.BACKLOG,
     schedule_id: int | None = None,
     due_at: datetime | None = None,
+    images_per_hour: float | None = None,
 ) -> Campaign | None:
     """Create a campaign and enqueue the matching images that its pipeline has not analysed.
 
@@ -123,6 +129,7 @@ def create(
         priority: of the analyses.
         schedule_id: the schedule that creates the campaign.
         due_at: when the schedule was due.
+        images_per_hour: images that are released per hour, more than 0; None for all at once.
 
     Returns:
         The campaign; None if the schedule has one for this due time already.
@@ -147,6 +154,8 @@ def create(
         return None
     enqueued = queue.enqueue_selected(session, images, pipeline_id, priority, campaign_id)
     session.execute(update(Campaign).where(Campaign.id == campaign_id).values(enqueued_count=enqueued))
+    if images_per_hour is not None:
+        campaign_control.spread(session, campaign_id, images_per_hour)
     return session.get(Campaign, campaign_id, populate_existing=True)
 
 
@@ -162,6 +171,9 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
     campaign, pipeline, digest, retired_at = row
     states = queue.count_by_state(session, Analysis.campaign_id == campaign_id)
     ended = sum(states[state] for state in ENDED)
+    held, last_release = _holds(session, campaign_id)
+    state = _state(session, campaign_id, any(states[each] for each in ACTIVE), last_release)
+    paced = None if state == "paused" else _seconds_left(session, campaign_id, campaign.enqueued_count - ended)
     return CampaignProgress(
         id=campaign.id,
         name=campaign.name,
@@ -173,9 +185,11 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
         due_at=campaign.due_at,
         images=campaign.image_count,
         enqueued=campaign.enqueued_count,
+        state=state,
         states={state.value: count for state, count in states.items()},
+        held=held,
         ended=ended,
-        seconds_left=_seconds_left(session, campaign_id, campaign.enqueued_count - ended),
+        seconds_left=None if paced is None else max(paced, round(last_release)),
     )
 
 
@@ -186,11 +200,27 @@ def list_progress(session: Session) -> list[CampaignProgress]:
 
 
 def _measured_speed(session: Session, pipeline_id: int) -> tuple[float | None, str | None]:
-    """Return the seconds per image, and the pipeline that was measured: this or production."""
+    """Return the seconds per image, and the pipeline that was measured."""
     for candidate in (pipeline_id, session.scalar(production_pipeline())):
         if candidate is not None and (seconds := queue.seconds_per_image(session, candidate)) is not None:
             return round(seconds, 3), label(session.get_one(Pipeline, candidate))
     return None, None
+
+
+def _holds(session: Session, campaign_id: int) -> tuple[int, float]:
+    """Return the number of images held back, and the seconds until the last one is released."""
+    seconds = func.extract("epoch", func.max(Analysis.not_before) - func.now())
+    held = (Analysis.campaign_id == campaign_id, Analysis.state == State.PENDING, Analysis.not_before > func.now())
+    count, last = session.execute(select(func.count(), seconds).where(*held)).one()
+    return count, float(last or 0)
+
+
+def _state(session: Session, campaign_id: int, is_active: bool, last_release: float) -> str:
+    if is_active:
+        return "paused" if last_release > PAUSED_SECONDS else "running"
+    subject = campaign_control.subject_of(campaign_id)
+    cancelled = select(AuditEvent.id).where(AuditEvent.action == campaign_control.CANCELLED)
+    return "done" if session.scalar(cancelled.where(AuditEvent.subject == subject).limit(1)) is None else "cancelled"
 
 
 def _seconds_left(session: Session, campaign_id: int, images_left: int) -> int | None:

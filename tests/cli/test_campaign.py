@@ -54,3 +54,16 @@ def test_a_malformed_filter_is_a_sentence_with_its_place(karyo: Karyo, session_f
     add_pipeline(session_factory, "old", "production")
     text = karyo("campaign", "create", "--where", "tissue=bone marrow", code=2)[1].replace("\n", " ")
     assert "cannot be read at character 13: end of text is expected before 'marrow'" in text
+
+
+def test_a_campaign_is_paused_resumed_at_a_rate_and_cancelled(karyo: Karyo, session_factory: SessionFactory) -> None:
+    add_case(session_factory, "A-1")
+    add_pipeline(session_factory, "old", "production")
+    karyo("campaign", "create", "--per-hour", "10")
+    assert "campaign 1 paused: 1 images wait for `karyo campaign resume 1`" in karyo("campaign", "pause", "1")[1]
+    assert json.loads(karyo("campaign", "show", "1", "--json")[0])["state"] == "paused"
+    assert "campaign 1 runs: 1 images wait, 5 per hour" in karyo("campaign", "resume", "1", "--per-hour", "5")[1]
+    assert "1 images are given up" in karyo("campaign", "cancel", "1", "--because", "wrong pipeline")[1]
+    (listed,) = json.loads(karyo("campaign", "list", "--json")[0])
+    assert (listed["state"], listed["enqueued"]) == ("cancelled", 0)
+    assert "there is no campaign 2" in karyo("campaign", "cancel", "2", code=2)[1]
