@@ -13,7 +13,7 @@ from cli.files import check_output_files
 from cli.options import AsJson
 from db.pipelines import UnknownPipeline
 from db.result_pairs import find_side
-from reports.pipeline_diff import PipelineDiff, compare_sides, describe, render_html, to_document, to_rows
+from reports.pipeline_diff import PipelineDiff, compare_sides, describe, render_html, signed_rows, to_document, to_rows
 from reports.tables import write_parquet
 
 SideArgument = Annotated[
@@ -70,3 +70,5 @@ def _print(compared: PipelineDiff) -> None:
         columns,
         [(m.metric, m.images, m.before, m.after, m.lower, m.higher) for m in compared.metrics],
     )
+    if compared.signed_after.signed:
+        print_table(None, ("signed cases", "before", "after"), signed_rows(compared))

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from db import pipelines
 from db.accessions import names_case
 from db.schema import Analysis, Case, CaseResult, Image, QcMetrics, State
+from db.signed_cases import signed_case_ids
 from db.spelling import normalise
 
 MAX_LENGTH = 2000  # characters of a filter
@@ -216,6 +217,13 @@ def _has_karyotype(_: Session, value: str) -> ColumnElement[bool]:
     )
 
 
+def _is_signed(_: Session, value: str) -> ColumnElement[bool]:
+    if value not in ("yes", "no"):
+        raise ValueError(f"signed is yes or no, and not {value!r}")
+    signed = Case.id.in_(signed_case_ids())
+    return signed if value == "yes" else not_(signed)
+
+
 _FIELDS: dict[str, _Field] = {
     "case": _Field(lambda _, value: names_case(value)),
     "lab": _text(Case.lab),
@@ -234,6 +242,7 @@ _FIELDS: dict[str, _Field] = {
     "unexplained": _Field(compare=partial(_number, QcMetrics.unexplained_objects)),
     "flag": _Field(lambda _, value: _has_result(literal(value) == QcMetrics.flags.any_())),
     "iscn": _Field(_has_karyotype),
+    "signed": _Field(_is_signed),
 }
 FIELDS = tuple(_FIELDS)
 """Names of all fields."""

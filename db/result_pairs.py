@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -119,6 +119,15 @@ def list_case_pairs(session: Session, before: Side, after: Side) -> list[CasePai
     size = len(StoredCall._fields)
     rows: Iterable[Sequence[Any]] = session.execute(query)
     return [CasePair(row[0], row[1], StoredCall(*row[2 : 2 + size]), StoredCall(*row[2 + size :])) for row in rows]
+
+
+def list_calls(session: Session, pipeline_id: int, case_ids: Collection[int]) -> dict[int, StoredCall]:
+    """Return the up-to-date summaries of cases by one pipeline, by case id."""
+    query = select(CaseResult.case_id, *_call(CaseResult)).where(
+        CaseResult.case_id.in_(case_ids), CaseResult.pipeline_id == pipeline_id, CaseResult.state == "done"
+    )
+    rows: Iterable[Sequence[Any]] = session.execute(query)
+    return {row[0]: StoredCall(*row[1:]) for row in rows}
 
 
 def count_coverage(session: Session, before: Side, after: Side) -> CaseCoverage:

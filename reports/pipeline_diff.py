@@ -14,13 +14,14 @@ from db.result_pairs import (
     CasePair,
     MetricDelta,
     Side,
-    StoredCall,
     count_coverage,
     list_case_pairs,
     measure_deltas,
 )
-from karyotyping.nomenclature.consequence import CaseCall, Consequence, Outcome, consequence, outcome_of
+from karyotyping.nomenclature.consequence import CaseCall, Consequence, consequence
+from reports.case_calls import to_call
 from reports.html import render
+from reports.signed_agreement import SignedAgreement, measure_agreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class PipelineDiff:
     coverage: CaseCoverage
     cases: list[CaseChange]
     metrics: list[MetricDelta]
+    signed_before: SignedAgreement
+    signed_after: SignedAgreement
 
     @property
     def counts(self) -> dict[Consequence, int]:
@@ -72,13 +75,9 @@ def compare_sides(session: Session, before: Side, after: Side) -> PipelineDiff:
         count_coverage(session, before, after),
         sorted(changes, key=lambda change: (gravity[change.consequence], change.case)),
         measure_deltas(session, before, after),
+        measure_agreement(session, before.pipeline.id),
+        measure_agreement(session, after.pipeline.id, before.pipeline.id),
     )
-
-
-def to_call(stored: StoredCall) -> CaseCall:
-    """Return the result of a case from its summary; without an outcome, the karyotype decides."""
-    outcome = Outcome(stored.outcome) if stored.outcome else outcome_of(stored.iscn, stored.resolution)
-    return CaseCall(outcome, stored.iscn, stored.voters, stored.confidence)
 
 
 def to_document(diff: PipelineDiff) -> dict[str, Any]:
@@ -90,6 +89,7 @@ def to_document(diff: PipelineDiff) -> dict[str, Any]:
         "consequences": {kind.value: count for kind, count in diff.counts.items()},
         "cases": to_rows(diff),
         "metrics": [asdict(metric) for metric in diff.metrics],
+        "signed": {"before": asdict(diff.signed_before), "after": asdict(diff.signed_after)},
     }
 
 
@@ -110,12 +110,13 @@ def render_html(diff: PipelineDiff) -> str:
         for kind, count in diff.counts.items()
         if count and kind is not Consequence.UNCHANGED
     }
-    return render("diff.html", diff=diff, groups=groups, describe=describe)
+    return render("diff.html", diff=diff, groups=groups, describe=describe, signed=signed_rows(diff))
 
 
 def describe(call: CaseCall) -> str:
     """Return a result as a person reads it.
 
+    >>> from karyotyping.nomenclature.consequence import Outcome
     >>> describe(CaseCall(Outcome.NORMAL, "46,XX", 12, 0.75))
     '46,XX, 12 cells, 0.75'
     >>> describe(CaseCall(Outcome.INSUFFICIENT, None))
@@ -125,6 +126,20 @@ def describe(call: CaseCall) -> str:
     cells = None if call.voters is None else f"{call.voters} cell{'s' * (call.voters != 1)}"
     confidence = None if call.confidence is None else f"{call.confidence:.2f}"
     return ", ".join(filter(None, (name, cells, confidence)))
+
+
+def signed_rows(diff: PipelineDiff) -> list[tuple[str, int, int]]:
+    """Return the agreement of both sides with all signed cases: what is counted, before, after."""
+    old, new = diff.signed_before, diff.signed_after
+    return [
+        ("signed", old.signed, new.signed),
+        ("without a result", old.missing, new.missing),
+        ("structural, not compared", old.structural, new.structural),
+        ("no call", old.no_call, new.no_call),
+        ("compared", old.compared, new.compared),
+        ("contradicted", len(old.contradicted), len(new.contradicted)),
+        ("signed abnormal, called normal", len(old.became_normal), len(new.became_normal)),
+    ]
 
 
 def _change(pair: CasePair) -> CaseChange:

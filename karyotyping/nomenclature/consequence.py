@@ -14,6 +14,7 @@ from enum import StrEnum
 _CELLS = re.compile(r"\[[^\]]*\]")
 _PREFIX = re.compile(r"^(mos|chi)\s+")
 _SEX = re.compile(r"[XY]+c?|\?")
+_WHOLE_CHROMOSOME = re.compile(r"[+-](?:\d{1,2}|X|Y)c?|idem|sdl?\d*|sl")
 _NORMAL = frozenset({"46,XX", "46,XY"})
 _MIN_CONFIDENCE_CHANGE = 0.005  # smaller changes of a confidence are rounding, 0..1
 
@@ -104,6 +105,16 @@ def lines_of(iscn: str) -> frozenset[str]:
     """
     text = _PREFIX.sub("", _CELLS.sub("", iscn).strip())
     return frozenset("".join(line.split()) for line in text.split("/"))
+
+
+def is_numerical(iscn: str) -> bool:
+    """Return whether a karyotype has gains and losses of whole chromosomes only.
+
+    >>> is_numerical("48,XX,+8,+21c[3]/46,XX[17]"), is_numerical("46,XX,t(9;22)(q34;q11.2)")
+    (True, False)
+    """
+    changes = [change for line in lines_of(iscn) for change in line.split(",")[1:]]
+    return all(_SEX.fullmatch(change) or _WHOLE_CHROMOSOME.fullmatch(change) for change in changes)
 
 
 def consequence(before: CaseCall, after: CaseCall) -> Consequence:

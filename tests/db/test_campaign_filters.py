@@ -11,7 +11,7 @@ from db.campaign_filters import MAX_DEPTH, BadFilter, build_condition
 from db.campaigns import matching_images
 from db.engine import SessionFactory
 from db.schema import Case, Image
-from tests.support.two_pipelines import add_case, add_pipeline, add_results
+from tests.support.two_pipelines import add_case, add_pipeline, add_results, sign_cases
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def sessions(session_factory: SessionFactory) -> SessionFactory:
     production = add_pipeline(session_factory, "production pipeline", "production")
     add_results(session_factory, production, {"A-1": "47,XX,+21"}, score=0.9, flags=["crowded"])
     add_results(session_factory, production, {"A-2": "46,XX,t(9;22)(q34;q11.2)"}, chromosome_count=45, score=0.4)
+    sign_cases(session_factory, production, {"A-2": "46,XX,t(9;22)(q34;q11.2)"})
     add_results(session_factory, add_pipeline(session_factory, "new"), {"A-3": "46,XX"})
     with session_factory.begin() as session:
         session.execute(
@@ -67,6 +68,8 @@ def cases(sessions: SessionFactory, where: str) -> str:
         ("state=none", "34"),
         ("iscn=47,XX,+21", "1"),
         ('iscn="46,XX,t(9;22)(q34;q11.2)"', "2"),
+        ("signed=yes", "2"),
+        ("signed=no", "134"),
         ("pipeline=production", "12"),
         ("pipeline=new", "3"),
         ("not pipeline=production and not pipeline=new", "4"),
@@ -92,6 +95,7 @@ def test_a_filter_selects_cases(sessions: SessionFactory, where: str, expected: 
         ("lab=a and quality>good", "character 11: could not convert string to float: 'good'"),
         ("received>=soon", "character 1: Invalid isoformat string: 'soon'"),
         ("state=lost", "character 1: there is no state 'lost'; there are: none, pending"),
+        ("signed=maybe", "character 1: signed is yes or no, and not 'maybe'"),
         ("pipeline=absent", "character 1: there is no pipeline 'absent'"),
         ("lab=" + "a" * 2000, "a filter has at most 2000 characters, and this one has 2004"),
         ("(" * 21 + "lab=a", "at most 20 parentheses"),

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from db import pipelines, queue
 from db.engine import SessionFactory
-from db.schema import Analysis, Case, CaseResult, Image, Priority, QcMetrics
+from db.schema import Analysis, Case, CaseResult, Image, Priority, QcMetrics, SignOff
 
 QC: dict[str, Any] = {
     "contrast_polarity": "dark_on_light",
@@ -86,5 +86,28 @@ def add_results(
                     resolution="resolved" if iscn else "not_resolved",
                     summary=dict(summary or {}),
                     image_count=1,
+                )
+            )
+
+
+def sign_cases(sessions: SessionFactory, pipeline_id: int, karyotypes: Mapping[str, str]) -> None:
+    """Sign the results of a pipeline by one reader, with these karyotypes by accession number."""
+    with sessions.begin() as session:
+        for accession, iscn in karyotypes.items():
+            case_id = session.scalars(select(Case.id).where(Case.accession == accession)).one()
+            analyses = select(Analysis.id).join(Image).where(Image.case_id == case_id)
+            ids = session.scalars(analyses.where(Analysis.pipeline_id == pipeline_id)).all()
+            session.add(
+                SignOff(
+                    case_id=case_id,
+                    pipeline_id=pipeline_id,
+                    reader="Ada",
+                    position=1,
+                    required=1,
+                    follows=0,
+                    analysis_ids=list(ids),
+                    last_review_id=0,
+                    iscn=iscn,
+                    result={"cell_count": 1},
                 )
             )

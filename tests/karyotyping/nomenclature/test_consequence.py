@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from karyotyping.nomenclature.consequence import CaseCall, Consequence, Outcome, consequence, outcome_of
+from karyotyping.nomenclature.consequence import CaseCall, Consequence, Outcome, consequence, is_numerical, outcome_of
 
 
 def call(iscn: str | None, resolution: str = "resolved", **figures: float) -> CaseCall:
@@ -80,3 +80,19 @@ def test_only_calls_contradict_each_other() -> None:
 def test_sex_and_autosomes_that_change_together_are_no_matter_of_sex_alone() -> None:
     assert consequence(call("47,XX,+21"), call("47,XY,+18")) is Consequence.OTHER_KARYOTYPE
     assert consequence(call("47,XX,+21"), call("46,XY,-7,+8")) is Consequence.COUNT
+
+
+@pytest.mark.parametrize(
+    ("iscn", "expected"),
+    [
+        ("46,XX", True),
+        ("mos 45,X[5]/46,XX[15]", True),
+        ("45,X,-Y", True),
+        ("48,XX,+8,+21c/49,idem,+X/46,XX", True),
+        ("45,XX,der(14;21)(q10;q10)", False),
+        ("47,XX,+mar", False),
+        ("46,XX,inv(9)(p12q13)", False),
+    ],
+)
+def test_karyotypes_of_whole_chromosomes_are_numerical(iscn: str, expected: bool) -> None:
+    assert is_numerical(iscn) is expected
