@@ -1,4 +1,4 @@
-"""``karyo campaign`` on a real database."""
+"""``karyo campaign`` and ``karyo schedule`` on a real database."""
 
 from __future__ import annotations
 
@@ -67,3 +67,13 @@ def test_a_campaign_is_paused_resumed_at_a_rate_and_cancelled(karyo: Karyo, sess
     (listed,) = json.loads(karyo("campaign", "list", "--json")[0])
     assert (listed["state"], listed["enqueued"]) == ("cancelled", 0)
     assert "there is no campaign 2" in karyo("campaign", "cancel", "2", code=2)[1]
+
+
+def test_a_schedule_has_policies_and_names_those_there_are(karyo: Karyo, session_factory: SessionFactory) -> None:
+    add_pipeline(session_factory, "old", "production")
+    add = ("schedule", "add", "night", "--cron", "0 2 * * *", "--timezone", "Europe/Berlin")
+    assert "'latest', 'skip'" in karyo(*add, "--missed", "all", code=2)[1].replace("\n", " ")
+    karyo(*add, "--missed", "skip", "--overlap", "wait", "--where", "signed=no")
+    (listed,) = json.loads(karyo("schedule", "list", "--json")[0])
+    assert (listed["missed"], listed["overlap"], listed["timezone"]) == ("skip", "wait", "Europe/Berlin")
+    assert listed["filters"] == {"where": ["signed=no"]}
