@@ -22,15 +22,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypedDict
+from typing import Literal, TypedDict
 
-from karyotyping.model import CellAnalysis
+from karyotyping.case.cell import MIN_COMPLETE_COUNT, CellSummary
 from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
 from karyotyping.nomenclature.iscn import format_iscn
 
 Resolution = Literal["resolved", "one_cell", "not_resolved"]
 
-_MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
 _MIN_MODAL_SHARE = 1 / 3  # of the cells that vote with the modal count; must be exceeded
 _MIN_EXACT_SHARE = 1 / 2  # of the voters with exactly the consensus; must be exceeded
 _MIN_CLASS_SHARE = 2 / 3  # of the voters with the copies of the consensus, for every class; must be exceeded
@@ -39,42 +38,6 @@ _MIN_ONE_CELL_QUALITY = 0.7  # of a cell that alone makes the karyotype, 0..1
 _MIN_CELLS_WITH_GAIN = 2  # cells with the same gain that make a clone (ISCN 2020, chapter 11.1)
 _MIN_CELLS_WITH_LOSS = 3  # cells with the same loss that make a clone (ISCN 2020, chapter 11.1)
 _CLASS_IDS = range(1, len(CLASS_NAMES) + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class CellSummary:
-    """Counts and quality of one analysed image."""
-
-    analysis_id: int
-    class_counts: Mapping[int, int]
-    """Copies by class id."""
-    chromosome_count: int
-    """Includes chromosomes without a class."""
-    quality_score: float
-    """0..1."""
-    called: bool = True
-    """Whether the cell has a karyotype; an image that is no metaphase has none."""
-
-    @classmethod
-    def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
-        """Return the summary of ``cell``."""
-        counts, quality = cell.class_counts, cell.quality.score
-        return cls(analysis_id, counts, len(cell.chromosomes), quality, called=cell.iscn is not None)
-
-    @property
-    def unidentified(self) -> int:
-        """Chromosomes without a class."""
-        return self.chromosome_count - sum(self.class_counts.values())
-
-    @property
-    def votes(self) -> bool:
-        """Whether the cell is called and complete."""
-        return self.called and self.chromosome_count >= _MIN_COMPLETE_COUNT
-
-    @property
-    def iscn(self) -> str:
-        """Karyotype as counted."""
-        return format_iscn(self.class_counts, unidentified=self.unidentified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +275,7 @@ def _why_nobody_votes(cells: Sequence[CellSummary]) -> str:
     span = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
     if not called:
         return f"No image is a metaphase of one cell: the counts are {span}."
-    return f"No cell is complete: the counts are {span}, and {_MIN_COMPLETE_COUNT} chromosomes are needed."
+    return f"No cell is complete: the counts are {span}, and {MIN_COMPLETE_COUNT} chromosomes are needed."
 
 
 def _cells(number: int) -> str:

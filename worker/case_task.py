@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from db import queue
 from db.queue import StaleCase
 from db.schema import Analysis, Chromosome, Image, QcMetrics, State
-from karyotyping.case_summary import CellSummary, summarise
+from karyotyping.case.cell import CellSummary
+from karyotyping.case_summary import summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger
 from worker.process.resources import Resources

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from karyotyping.case_summary import CaseSummary, CellSummary, Clone, summarise
+from karyotyping.case.cell import CellSummary
+from karyotyping.case_summary import CaseSummary, Clone, summarise
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
 
 
