@@ -2,8 +2,9 @@
 
 A karyotype is called only if every condition holds:
 
-1. At least three called cells are explained by the clones, and at least half of the images are called.
-2. More than half of the called cells differ from their clone by at most one chromosome lost, extra or misread.
+1. At least half of the images are called.
+2. At least three cells, and more than half of the called ones, differ from their clone by at most one chromosome: lost,
+   extra or misread.
 3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. No other abnormality is likely, and none that is clonal by its number of cells is merely possible.
@@ -45,7 +46,7 @@ class Rules:
     """Conditions of a called karyotype."""
 
     min_cells: int = 3
-    """Called cells that the clones explain."""
+    """Cells that fit a clone with at most one error."""
     min_posterior: float = 0.95
     """Probability of the clones of an abnormal case, and of a normal one."""
     likely: float = 0.1
@@ -295,14 +296,13 @@ def _decide(evidence: _Evidence, images: int, rules: Rules) -> tuple[Outcome, st
 def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
     """Return why cells are too few or too different for a karyotype, a sentence; None if they are not."""
     called = len(evidence.cells)
-    explained = called - len(evidence.unexplained)
-    if explained < rules.min_cells:
-        poor = f", and {len(evidence.unexplained)} more that no clone explains" if evidence.unexplained else ""
-        return f"The case has {_cells(explained)} with a karyotype{poor}; {rules.min_cells} are needed."
+    if called < rules.min_cells:
+        return f"{_cells(called)} called, and {rules.min_cells} are needed."
     if 2 * called < images:
         return f"Only {called} of {images} images are called."
-    if 2 * evidence.near <= called:
-        return f"Of {_cells(called)}, {evidence.near} fit their clone with at most one error."
+    if evidence.near < rules.min_cells or 2 * evidence.near <= called:
+        needed = max(rules.min_cells, called // 2 + 1)
+        return f"Of {_cells(called)}, {evidence.near} fit a clone with at most one error, and {needed} are needed."
     return None
 
 

@@ -157,7 +157,8 @@ def test_any_case_has_an_outcome_and_shares_of_probability(karyotypes: list[str]
     assert sorted(assigned) == list(range(len(karyotypes)))
     assert judge(list(reversed(cells(*karyotypes)))) == judged
     if judged.outcome == Outcome.NORMAL:
-        assert len(set(karyotypes) - {"46,XX", "46,XY"}) <= len(karyotypes) / 3
+        near = sum(karyotype not in ("50,XX,+1,+2,+3,+4", "69,XXY") for karyotype in karyotypes)
+        assert near >= max(3, len(karyotypes) / 2)
 
 
 def test_a_large_case_takes_seconds() -> None:
