@@ -49,6 +49,14 @@ class ErrorRates:
         """
         return float(np.exp(self.quality_slope * (self.reference_quality - quality)))
 
+    def hidden_gain(self) -> float:
+        """Return the probability that a cell does not show a gained chromosome, mean over the classes.
+
+        >>> round(ErrorRates().hidden_gain(), 2)
+        0.12
+        """
+        return float((self.lost_by_class() + self.misread_by_class().sum(axis=1)).mean())
+
     def lost_by_class(self) -> Floats:
         """Return (24,) probabilities of a missing chromosome."""
         return np.array(self.lost)[GROUP_BY_CLASS]

@@ -106,8 +106,8 @@ def format_composite(lines: Sequence[CellLine], *, sex: str | None = None) -> st
     reference = sex or reference_complement(lines)
     cells: Counter[tuple[int, int]] = Counter()
     for line in lines:
-        for change, number in Counter(_changes(line, reference)).items():
-            for copy in range(number):
+        for change, times in Counter(_changes(line, reference)).items():
+            for copy in range(times):
                 cells[change[0], change[1] * (copy + 1)] += line.cells
     counts = [line.count for line in lines]
     number = str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}~{max(counts)}"
@@ -165,7 +165,7 @@ def _copies(text: str, earlier: Sequence[CellLine]) -> dict[int, int]:
         raise ValueError(
             f"{text!r} announces {derived[1]} chromosomes, but its parts add up to {sum(copies.values())}."
         )
-    return {class_id: number for class_id, number in copies.items() if number}
+    return {class_id: found for class_id, found in copies.items() if found}
 
 
 def _level(count: int) -> int:
