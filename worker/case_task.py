@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,14 +11,22 @@ from sqlalchemy.orm import Session
 
 from db import queue
 from db.queue import StaleCase
-from db.schema import Analysis, Chromosome, Image, QcMetrics, State
-from karyotyping.case.cell import CellSummary
+from db.schema import Analysis, Case, Chromosome, Image, QcMetrics, State
+from karyotyping.case.cell import CellSummary, doubts
 from karyotyping.case_summary import summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger
 from worker.process.resources import Resources
 
 log = get_logger("worker")
+
+_CLASSES = select(
+    Chromosome.analysis_id,
+    Chromosome.class_id,
+    Chromosome.class_score,
+    Chromosome.top5_classes,
+    Chromosome.top5_scores,
+)
 
 
 def summarise_case(resources: Resources, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
@@ -37,20 +46,12 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
     of_case = (Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id)
     analyses = select(func.count()).select_from(Analysis).join(Image, Image.id == Analysis.image_id)
     image_count = session.scalars(analyses.where(*of_case)).one()
+    tissue = session.scalars(select(Case.tissue).where(Case.id == stale.case_id)).one()
     cells = {row.id: row for row in session.execute(_done(stale))}
-    counts: dict[int, dict[int, int]] = {analysis_id: {} for analysis_id in cells}
-    classes = (
-        select(Chromosome.analysis_id, Chromosome.class_id, func.count())
-        .where(Chromosome.analysis_id.in_(cells))
-        .group_by(Chromosome.analysis_id, Chromosome.class_id)
-    )
-    for analysis_id, class_id, copies in session.execute(classes):
-        if class_id is not None:
-            counts[analysis_id][class_id] = copies
-    summary = summarise(
-        CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score, called=row.iscn is not None)
-        for analysis_id, row in cells.items()
-    )
+    chromosomes: dict[int, list[Any]] = {analysis_id: [] for analysis_id in cells}
+    for row in session.execute(_CLASSES.where(Chromosome.analysis_id.in_(cells))):
+        chromosomes[row.analysis_id].append(row)
+    summary = summarise((_cell(row, chromosomes[row.id]) for row in cells.values()), tissue=tissue)
     # The karyogram of a case is that of its best cell, which is in the store already.
     artefacts = (cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
     failpoint("summarised")
@@ -72,9 +73,30 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
     )
 
 
+def _cell(analysis: Any, chromosomes: Sequence[Any]) -> CellSummary:
+    """Return the summary of one analysis from its row and those of its chromosomes."""
+    likeliest = (tuple(zip(row.top5_classes, row.top5_scores, strict=True)) for row in chromosomes)
+    return CellSummary(
+        analysis.id,
+        dict(Counter(row.class_id for row in chromosomes if row.class_id is not None)),
+        analysis.chromosome_count,
+        analysis.score,
+        called=analysis.iscn is not None,
+        doubts=doubts((row.class_id, row.class_score, top5) for row, top5 in zip(chromosomes, likeliest, strict=True)),
+        flags=frozenset(analysis.flags),
+    )
+
+
 def _done(stale: StaleCase) -> Any:
     return (
-        select(Analysis.id, Analysis.iscn, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
+        select(
+            Analysis.id,
+            Analysis.iscn,
+            Analysis.artefacts,
+            QcMetrics.chromosome_count,
+            QcMetrics.score,
+            QcMetrics.flags,
+        )
         .join(Image, Image.id == Analysis.image_id)
         .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
         .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == State.DONE)

@@ -7,7 +7,8 @@ A karyotype is called only if every condition holds:
    extra or misread.
 3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
-5. No other abnormality is likely, and none that is clonal by its number of cells is merely possible.
+5. A case of several clones has ten cells that fit with at most one error.
+6. No other abnormality is likely, and none that is clonal by its number of cells is merely possible.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from karyotyping.case.mixture import Hypotheses, weigh
 from karyotyping.case.rates import ErrorRates
 from karyotyping.nomenclature.classes import CLASS_COUNT
 
+_MAX_NAMED = 3  # changes of a clone that a sentence names
 _MAX_OTHERS = 12  # further departures that are listed
 
 
@@ -47,12 +49,18 @@ class Rules:
 
     min_cells: int = 3
     """Cells that fit a clone with at most one error."""
+    min_mosaic_cells: int = 10
+    """The same for a case of several clones."""
     min_posterior: float = 0.95
-    """Probability of the clones of an abnormal case, and of a normal one."""
-    likely: float = 0.1
-    """Probability of an abnormality above which a case is suspected."""
+    """Probability of the only clone of a case, and of a normal one."""
+    min_mosaic_posterior: float = 0.99
+    """Probability of each abnormal clone of a case with several."""
     possible: float = 0.005
-    """The same for an abnormality in as many cells as make a clone."""
+    """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
+    likely: float = 0.1
+    """The same for fewer cells: two, or half of the called ones."""
+    likely_in_one_cell: float = 0.5
+    """The same for one cell among several."""
     cells_with_gain: int = 2
     cells_with_loss: int = 3
     two_losses_with_gain: bool = False
@@ -86,6 +94,8 @@ class CloneEvidence:
     """Those of them that show exactly its copies."""
     posterior: float
     """Probability that the case has this clone, 0..1."""
+    established: bool
+    """Whether it is in the karyotype: the only clone, or one of several cells of which one shows exactly its copies."""
 
     @property
     def artefact(self) -> float:
@@ -163,7 +173,7 @@ class _Evidence:
         self.sex = reference_sex(used or best)
         self._best_changes = [changes_of(copies, self.sex) for copies in best]
         self._probability = self._probabilities()
-        clones = [self._clone(k) for k in range(len(best))]
+        clones = [self._clone(k, alone=len(used) == 1) for k in range(len(best))]
         self.clones = tuple(
             sorted((one for one in clones if one.cells), key=lambda one: (not one.changes, -len(one.cells)))
         )
@@ -186,6 +196,11 @@ class _Evidence:
         )
 
     @property
+    def lines(self) -> list[CloneEvidence]:
+        """Clones that are part of the karyotype."""
+        return [clone for clone in self.clones if clone.established]
+
+    @property
     def near(self) -> int:
         """Cells with at most one error: one chromosome lost, extra or misread."""
         return sum(
@@ -194,7 +209,7 @@ class _Evidence:
             if k < len(self.hypotheses.best)
         )
 
-    def _clone(self, number: int) -> CloneEvidence:
+    def _clone(self, number: int, *, alone: bool) -> CloneEvidence:
         index = self.hypotheses.members[0][number]
         copies = self.hypotheses.clones[index]
         mine = [k for k in range(len(self.cells)) if self._chosen[k] == number]
@@ -203,12 +218,14 @@ class _Evidence:
             for members, posterior in zip(self.hypotheses.members, self.hypotheses.posterior, strict=True)
             if index in members
         )
+        exact = tuple(self.cells[k].analysis_id for k in mine if not _errors(self._found[k], copies))
         return CloneEvidence(
             copies={k + 1: int(n) for k, n in enumerate(copies) if n},
             changes=self._best_changes[number],
             cells=tuple(self.cells[k].analysis_id for k in mine),
-            exact=tuple(self.cells[k].analysis_id for k in mine if not _errors(self._found[k], copies)),
+            exact=exact,
             posterior=min(1.0, weight),
+            established=alone or (len(mine) > 1 and bool(exact)),
         )
 
     def _probabilities(self) -> dict[Change, float]:
@@ -277,9 +294,14 @@ def _decide(evidence: _Evidence, images: int, rules: Rules) -> tuple[Outcome, st
     """Return the outcome of a case and why, by the rules of this module."""
     called = len(evidence.cells)
     suspicion = _suspicion(evidence, rules)
+    abnormal = [clone for clone in evidence.lines if clone.changes]
     if objection := _objection(evidence, images, rules):
-        return (Outcome.SUSPECTED, f"{suspicion} {objection}") if suspicion else (Outcome.INSUFFICIENT, objection)
-    abnormal = [clone for clone in evidence.clones if clone.changes]
+        if suspicion:
+            return Outcome.SUSPECTED, f"{suspicion} {objection}"
+        if abnormal:
+            names = " / ".join(_name(clone) for clone in abnormal)
+            return Outcome.SUSPECTED, f"{names}: probable. {objection}"
+        return Outcome.INSUFFICIENT, objection
     if abnormal and not suspicion:
         names = ", ".join(str(one.change) for one in evidence.abnormalities)
         artefact = max(clone.artefact for clone in abnormal)
@@ -300,29 +322,38 @@ def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
         return f"{_cells(called)} called, and {rules.min_cells} are needed."
     if 2 * called < images:
         return f"Only {called} of {images} images are called."
-    if evidence.near < rules.min_cells or 2 * evidence.near <= called:
-        needed = max(rules.min_cells, called // 2 + 1)
+    least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
+    needed = max(least, called // 2 + 1)
+    if evidence.near < needed:
         return f"Of {_cells(called)}, {evidence.near} fit a clone with at most one error, and {needed} are needed."
     return None
 
 
 def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
     """Return which abnormality is likely or possible and not certain, a sentence; None without any."""
-    sexes = {sex_of(np.array([clone.copies.get(k, 0) for k in range(1, 25)])) for clone in evidence.clones}
+    sexes = {sex_of(np.array([clone.copies.get(k, 0) for k in range(1, 25)])) for clone in evidence.lines}
     if {"XX", "XY"} <= sexes:
         return "Cells are of both sexes: a mix-up or a chimera."
-    for clone in evidence.clones:
-        if clone.changes and clone.posterior < rules.min_posterior:
-            names = " ".join(str(change) for change in clone.changes)
-            return f"{names} in {_cells(len(clone.cells))}: {_percent(clone.artefact)} artefact."
+    threshold = rules.min_posterior if len(evidence.lines) == 1 else rules.min_mosaic_posterior
+    for clone in evidence.lines:
+        if clone.changes and clone.posterior < threshold:
+            return f"{_name(clone)} in {_cells(len(clone.cells))}: {_percent(clone.artefact)} artefact."
     for one in evidence.abnormalities:
         if not one.clonal:
             needed = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
             return f"{one.change} in {_cells(len(one.cells))} is not clonal: {needed} cells are needed."
     for one in evidence.others:
-        if 1 - one.artefact >= (rules.possible if one.clonal else rules.likely):
+        several = len(one.cells) > 1 or 2 * len(one.cells) >= len(evidence.cells)
+        likely = rules.likely if several else rules.likely_in_one_cell
+        if 1 - one.artefact >= (rules.possible if one.clonal else likely):
             return f"{one.change} in {_cells(len(one.cells))}: {_percent(one.artefact)} artefact."
     return None
+
+
+def _name(clone: CloneEvidence) -> str:
+    if len(clone.changes) > _MAX_NAMED:
+        return f"A clone of {sum(clone.copies.values())} chromosomes"
+    return " ".join(str(change) for change in clone.changes)
 
 
 def _why_nothing_is_called(cells: Sequence[CellSummary]) -> str:

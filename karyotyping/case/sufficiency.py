@@ -71,7 +71,7 @@ def assess(
     counted = [cell for cell in cells if cell.analysis_id in explained]
     analysed = [cell for cell in counted if not cell.unidentified]
     karyotyped = [cell for cell in analysed if cell.quality_score >= policy.min_karyotype_quality]
-    mosaic = judgement.outcome == Outcome.SUSPECTED or len(judgement.clones) > 1
+    mosaic = judgement.outcome == Outcome.SUSPECTED or sum(clone.established for clone in judgement.clones) > 1
     requirements = [
         Requirement("counted", specimen.suspected_mosaicism if mosaic else specimen.count, len(counted)),
         Requirement("analysed", specimen.analyse, len(analysed)),
