@@ -3,8 +3,8 @@
 A karyotype is called only if every condition holds:
 
 1. At least half of the images are called.
-2. At least three cells, and more than half of the called ones, differ from their clone by at most one chromosome: lost,
-   extra or misread.
+2. At least three cells, and a quarter of the called ones, fit their clone with at most one chromosome lost, extra or
+   misread.
 3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has ten cells that fit with at most one error.
@@ -13,6 +13,7 @@ A karyotype is called only if every condition holds:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Rules:
     """Cells that fit a clone with at most one error."""
     min_mosaic_cells: int = 10
     """The same for a case of several clones."""
+    min_share: float = 0.25
+    """Share of the called cells that fit a clone with at most one error."""
     min_posterior: float = 0.95
     """Probability of the only clone of a case, and of a normal one."""
     min_mosaic_posterior: float = 0.99
@@ -323,7 +326,7 @@ def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
     if 2 * called < images:
         return f"Only {called} of {images} images are called."
     least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
-    needed = max(least, called // 2 + 1)
+    needed = max(least, math.ceil(rules.min_share * called))
     if evidence.near < needed:
         return f"Of {_cells(called)}, {evidence.near} fit a clone with at most one error, and {needed} are needed."
     return None
