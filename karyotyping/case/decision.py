@@ -3,12 +3,12 @@
 A karyotype is called only if every condition holds:
 
 1. At least half of the images are called.
-2. At least three cells, and a quarter of the called ones, fit their clone with at most one chromosome lost, extra or
-   misread.
+2. At least three complete cells, and a quarter of the called ones, fit their clone with at most one chromosome lost,
+   extra or misread. A complete cell has at least 41 chromosomes.
 3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has ten cells that fit with at most one error.
-6. No other abnormality is likely, and none that is clonal by its number of cells is merely possible.
+6. No other abnormality is likely, and none that is clonal by its number of cells is even possible.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from enum import StrEnum
 import numpy as np
 
 from karyotyping.arrays import Ints
-from karyotyping.case.cell import CellSummary
+from karyotyping.case.cell import MIN_COMPLETE_COUNT, CellSummary
 from karyotyping.case.changes import Change, changes_of, reference_sex, sex_of
 from karyotyping.case.likelihood import copies_found
 from karyotyping.case.mixture import Hypotheses, weigh
@@ -60,6 +60,8 @@ class Rules:
     """Probability of each abnormal clone of a case with several."""
     possible: float = 0.005
     """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
+    possible_in_more: float = 0.001
+    """The same for an abnormality in more cells than make a clone."""
     likely: float = 0.1
     """The same for fewer cells: two, or half of the called ones."""
     likely_in_one_cell: float = 0.5
@@ -98,7 +100,7 @@ class CloneEvidence:
     posterior: float
     """Probability that the case has this clone, 0..1."""
     established: bool
-    """Whether it is in the karyotype: the only clone, or one of several cells of which one shows exactly its copies."""
+    """Whether it is in the karyotype: alone, or of several cells of which one shows exactly its copies."""
 
     @property
     def artefact(self) -> float:
@@ -205,10 +207,10 @@ class _Evidence:
 
     @property
     def near(self) -> int:
-        """Cells with at most one error: one chromosome lost, extra or misread."""
+        """Complete cells with at most one error: one chromosome lost, extra or misread."""
         return sum(
-            _errors(found, self.hypotheses.best[k]) <= 1
-            for found, k in zip(self._found, self._chosen, strict=True)
+            cell.votes and _errors(found, self.hypotheses.best[k]) <= 1
+            for cell, found, k in zip(self.cells, self._found, self._chosen, strict=True)
             if k < len(self.hypotheses.best)
         )
 
@@ -228,7 +230,7 @@ class _Evidence:
             cells=tuple(self.cells[k].analysis_id for k in mine),
             exact=exact,
             posterior=min(1.0, weight),
-            established=alone or (len(mine) > 1 and bool(exact)),
+            established=copies.sum() >= MIN_COMPLETE_COUNT and (alone or (len(mine) > 1 and bool(exact))),
         )
 
     def _probabilities(self) -> dict[Change, float]:
@@ -328,7 +330,8 @@ def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
     least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
     needed = max(least, math.ceil(rules.min_share * called))
     if evidence.near < needed:
-        return f"Of {_cells(called)}, {evidence.near} fit a clone with at most one error, and {needed} are needed."
+        fit = f"Of {_cells(called)}, {evidence.near} are complete and fit a clone with at most one error"
+        return f"{fit}, and {needed} are needed."
     return None
 
 
@@ -346,11 +349,18 @@ def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
             needed = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
             return f"{one.change} in {_cells(len(one.cells))} is not clonal: {needed} cells are needed."
     for one in evidence.others:
-        several = len(one.cells) > 1 or 2 * len(one.cells) >= len(evidence.cells)
-        likely = rules.likely if several else rules.likely_in_one_cell
-        if 1 - one.artefact >= (rules.possible if one.clonal else likely):
+        if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {_cells(len(one.cells))}: {_percent(one.artefact)} artefact."
     return None
+
+
+def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:
+    """Return the probability above which an abnormality outside the karyotype makes a case suspected."""
+    cells = len(one.cells)
+    if one.clonal:
+        least = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
+        return rules.possible if cells <= least else rules.possible_in_more
+    return rules.likely if cells > 1 or 2 * cells >= called else rules.likely_in_one_cell
 
 
 def _name(clone: CloneEvidence) -> str:

@@ -107,7 +107,7 @@ def test_unrelated_cells_are_not_resolved() -> None:
     summary = case("45,XX,-22", "48,XY,-1,+8,+11,+14", "46,X,+22", "48,XX,+1,+2")
     assert (summary.modal_count, summary.voters, summary.karyotype_agreement) == (48, 2, 0.5)
     assert (summary.resolution, summary.iscn) == ("not_resolved", None)
-    assert summary.why == "Of 4 cells, 2 fit a clone with at most one error, and 3 are needed."
+    assert summary.why == "Of 4 cells, 2 are complete and fit a clone with at most one error, and 3 are needed."
 
 
 def test_incomplete_cells_are_not_resolved() -> None:

@@ -103,6 +103,7 @@ PARTS = tuple(format_iscn({k: n for k, n in parse_iscn("46,XX").items() if k > l
     [
         UNRELATED,
         PARTS,
+        (PARTS[0],) * 8,
         (*PARTS, "46,XX", "46,XX"),
         ("46,XX",),
         ("47,XY,+21",),
