@@ -28,6 +28,8 @@ _POOR_CELL = 0.2  # probability that a cell has the next level
 _BACKGROUND = 0.05  # probability that a cell is unrelated or unreadable
 _SWAP = 0.02  # factor for a gain and a loss in one Denver group
 _FURTHER_CLONE = 0.2  # prior probability of one more clone
+_MAX_EXACT_CELLS = 40
+_EM_STEPS = 30
 _MAX_SINGLE, _MAX_PARTNERS, _MAX_TRIPLE = 24, 24, 6  # clones that are combined
 
 
@@ -142,6 +144,8 @@ class _Prior:
 def _log_evidence(found: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
     """Return (S, L) log probabilities of all cells for sets of one size.
 
+    Above ``_MAX_EXACT_CELLS`` cells the Bayesian information criterion takes the place of the exact sum.
+
     ``ways`` sums over the assignments of the cells so far, by the number of cells of every clone but the last.
     """
     cells, _, levels = found.shape
@@ -150,6 +154,10 @@ def _log_evidence(found: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
     highest = chosen.max(axis=2)
     relative = np.exp(chosen - highest[:, :, None])
     total = highest.sum(axis=0)
+    if cells > _MAX_EXACT_CELLS and size > 1:
+        best = np.log(np.einsum("nsk,sk->ns", relative, _likeliest_shares(relative))).sum(axis=0)
+        approximate: Floats = (total + best - (size - 1) / 2 * np.log(cells)).reshape(len(sets), levels)
+        return approximate
     free = size - 1
     ways = np.zeros((len(total), *[cells + 1] * free))
     ways.reshape(len(total), -1)[:, 0] = 1.0
@@ -167,13 +175,23 @@ def _log_evidence(found: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
     return evidence
 
 
+def _likeliest_shares(relative: Floats) -> Floats:
+    """Return (S, K) shares of clones that make (N, S, K) relative probabilities of cells most probable, by EM."""
+    shares = np.full(relative.shape[1:], 1 / relative.shape[2])
+    for _ in range(_EM_STEPS):
+        weighted = relative * shares
+        weighted /= weighted.sum(axis=2, keepdims=True)
+        shares = weighted.mean(axis=0)
+    return shares
+
+
 def _dirichlet_multinomial(cells: int, size: int) -> Floats:
     """Return the probability of one assignment by its counts, (cells + 1,) * (size - 1)."""
     counts = np.indices([cells + 1] * (size - 1)).reshape(size - 1, (cells + 1) ** (size - 1))
     rest = cells - counts.sum(axis=0)
     factorial = np.array([lgamma(n + 1) for n in range(cells + 1)])
     logarithm = factorial[np.maximum(rest, 0)] + factorial[counts].sum(axis=0) + lgamma(size) - lgamma(cells + size)
-    return np.where(rest >= 0, np.exp(logarithm), 0.0).reshape([cells + 1] * (size - 1))
+    return np.exp(np.where(rest >= 0, logarithm, -np.inf)).reshape([cells + 1] * (size - 1))
 
 
 def _responsibilities(found: Floats, background: Floats) -> Floats:
@@ -185,7 +203,7 @@ def _responsibilities(found: Floats, background: Floats) -> Floats:
     """
     cells, size = found.shape
     shares = np.full(size, 1 / size)
-    for _ in range(30):
+    for _ in range(_EM_STEPS):
         weighted = shares * np.exp(found - found.max(axis=1, keepdims=True))
         weighted /= weighted.sum(axis=1, keepdims=True)
         shares = (weighted.sum(axis=0) + 1) / (cells + size)

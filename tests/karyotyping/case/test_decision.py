@@ -170,6 +170,13 @@ def test_a_large_case_takes_seconds() -> None:
     assert time.process_time() - began < 20
 
 
+def test_a_case_of_many_cells_has_the_clones_of_one_of_few() -> None:
+    few = cells(*["46,XY"] * 24, *["47,XY,+21"] * 15)
+    many = cells(*["46,XY"] * 48, *["47,XY,+21"] * 30)
+    assert clones(judge(few)) == clones(judge(many)) == ["46,XY", "47,XY,+21"][::-1]
+    assert judge(cells(*["46,XX"] * 80)).outcome == Outcome.NORMAL
+
+
 def test_changes_are_those_of_the_patient_s_sex() -> None:
     assert changes_of(normal_copies("XX"), "XY") == changes_of(normal_copies("XY"), "XX") == ()
     assert [str(one) for one in changes_of(normal_copies("XXYY"), "XY")] == ["+X", "+Y"]
