@@ -230,7 +230,7 @@ class _Evidence:
             cells=tuple(self.cells[k].analysis_id for k in mine),
             exact=exact,
             posterior=min(1.0, weight),
-            established=copies.sum() >= MIN_COMPLETE_COUNT and (alone or (len(mine) > 1 and bool(exact))),
+            established=int(copies.sum()) >= MIN_COMPLETE_COUNT and (alone or (len(mine) > 1 and bool(exact))),
         )
 
     def _probabilities(self) -> dict[Change, float]:
