@@ -100,7 +100,7 @@ def overlaps(truth: Floats, found: Floats) -> Floats:
 
 
 def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator[tuple[str, int | None]]:
-    """Yield the kind of error and the class of every chromosome of the truth, and of those beyond it."""
+    """Yield the kind of error and the class of every true chromosome and every extra one."""
     boxes = np.array([item["bbox"] for item in truth], float)
     found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * MARGIN
     shared = overlaps(boxes, found)

@@ -1,4 +1,4 @@
-"""Karyotypes of cases, from cells with known errors, from damaged cells of the truth, and from results of the pipeline.
+"""Karyotypes of simulated cases, of damaged real ones, and of results of the pipeline.
 
     python -m benchmarks.accuracy.cases [--cases 20] [--cells 20] [--levels 0.1 0.33 1] [--seed 0] [--tseng]
         [--results FILE.jsonl] [--data DIR]
@@ -97,7 +97,7 @@ def simulate(kind: str, cells: int, level: float, rng: np.random.Generator) -> C
 
 
 def expected_clones(truth: Sequence[Karyotype]) -> set[Karyotype]:
-    """Return the clones of the cells by ISCN: abnormal ones in two cells, in three if a chromosome is lost."""
+    """Return the clones by ISCN: in two cells, in three if a chromosome is lost."""
     cells = Counter(truth)
     normal = {karyotype(parse_iscn(text)) for text in ("46,XX", "46,XY")}
 
@@ -131,7 +131,7 @@ COLUMN_NAMES = (EXACT, FALSE_NORMAL, FALSE_ABNORMAL, WRONG, "suspected", "insuff
 
 
 def print_cases(cases: Iterable[Case], *, each: bool = False) -> None:
-    """Judge cases and print how many of each kind hold what; ``each`` also prints those that are wrong."""
+    """Judge cases and print verdicts by kind; with ``each`` also the cases that are wrong."""
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     for number, case in enumerate(cases):
         judged = judge(case.cells)

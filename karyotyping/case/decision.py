@@ -1,4 +1,4 @@
-"""What the cells of a case allow to say: normal, abnormal, suspected or insufficient, with the clones and why.
+"""Outcome of a case: normal, abnormal, suspected or insufficient, with clones and reason.
 
 A karyotype is called only if every condition holds:
 
@@ -321,8 +321,11 @@ def _decide(evidence: _Evidence, images: int, rules: Rules) -> tuple[Outcome, st
 
 
 def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
-    """Return why cells are too few or too different for a karyotype, a sentence; None if they are not."""
+    """Return a sentence why the cells allow no karyotype; None if they do."""
     called = len(evidence.cells)
+    if not any(cell.votes for cell in evidence.cells):
+        span = _span(evidence.cells)
+        return f"No cell is complete: the counts are {span}, and {MIN_COMPLETE_COUNT} chromosomes are needed."
     if called < rules.min_cells:
         return f"{_cells(called)} called, and {rules.min_cells} are needed."
     if 2 * called < images:
@@ -336,7 +339,7 @@ def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
 
 
 def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
-    """Return which abnormality is likely or possible and not certain, a sentence; None without any."""
+    """Return a sentence that names an uncertain abnormality; None without any."""
     sexes = {sex_of(np.array([clone.copies.get(k, 0) for k in range(1, 25)])) for clone in evidence.lines}
     if {"XX", "XY"} <= sexes:
         return "Cells are of both sexes: a mix-up or a chimera."
@@ -355,7 +358,7 @@ def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
 
 
 def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:
-    """Return the probability above which an abnormality outside the karyotype makes a case suspected."""
+    """Return the probability above which an abnormality makes a case suspected."""
     cells = len(one.cells)
     if one.clonal:
         least = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
@@ -372,9 +375,12 @@ def _name(clone: CloneEvidence) -> str:
 def _why_nothing_is_called(cells: Sequence[CellSummary]) -> str:
     if not cells:
         return "No image of the case has a result."
+    return f"No image is a metaphase of one cell: the counts are {_span(cells)}."
+
+
+def _span(cells: Sequence[CellSummary]) -> str:
     counts = sorted(cell.chromosome_count for cell in cells)
-    span = str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-    return f"No image is a metaphase of one cell: the counts are {span}."
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
 def _percent(share: float) -> str:

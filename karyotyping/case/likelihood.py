@@ -18,6 +18,7 @@ from karyotyping.arrays import Floats, Ints
 from karyotyping.case.cell import CellSummary
 from karyotyping.case.rates import COLUMNS, UNKNOWN, ErrorRates
 from karyotyping.nomenclature.classes import CLASS_COUNT, X, Y
+from karyotyping.nomenclature.iscn import ploidy_of
 
 _MAX_SURPLUS = 7  # units; more make the clone impossible, since 2**7 subsets are summed
 _MAX_RATE = 0.5  # of one kind of error
@@ -102,7 +103,7 @@ def background_likelihood(cell: CellSummary) -> float:
     Each class departs from the nearer of XX and XY on its own, at the nearest ploidy level of the count.
     """
     found = copies_found(cell)
-    ploidy = 2 if cell.chromosome_count <= 57 else 3 if cell.chromosome_count <= 80 else 4
+    ploidy = ploidy_of(cell.chromosome_count)
     usual = np.full(CLASS_COUNT, ploidy)
     usual[Y - 1] = min(found[Y - 1], ploidy - 1)
     usual[X - 1] = ploidy - usual[Y - 1]

@@ -91,7 +91,7 @@ def weigh(cells: Sequence[CellSummary], rates: ErrorRates) -> Hypotheses:
 
 
 def _likelihoods(cells: Sequence[CellSummary], clones: Sequence[Ints], rates: ErrorRates) -> Floats:
-    """Return (N, C, L) log probabilities of the cells, with the levels of single cells integrated."""
+    """Return (N, C, L) log probabilities of the cells; levels of single cells are integrated."""
     levels = (*_LEVELS, 3 * _LEVELS[-1])
     found = np.array([cell_likelihoods(cell, clones, rates, levels) for cell in cells])
     mixed: Floats = np.logaddexp(np.log1p(-_POOR_CELL) + found[..., :-1], np.log(_POOR_CELL) + found[..., 1:])
@@ -116,7 +116,7 @@ def _sets(found: Floats, prior: _Prior) -> list[tuple[int, ...]]:
 
 
 class _Prior:
-    """Log prior of sets of clones: the events of the likeliest tree from a normal cell to all of them."""
+    """Log prior of sets of clones: events of the likeliest tree from a normal cell to all."""
 
     def __init__(self, clones: Sequence[Ints]) -> None:
         nodes = [normal_copies("XX"), normal_copies("XY"), *clones]
@@ -176,7 +176,7 @@ def _log_evidence(found: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
 
 
 def _likeliest_shares(relative: Floats) -> Floats:
-    """Return (S, K) shares of clones that make (N, S, K) relative probabilities of cells most probable, by EM."""
+    """Return (S, K) most probable shares of clones from (N, S, K) probabilities, by EM."""
     shares = np.full(relative.shape[1:], 1 / relative.shape[2])
     for _ in range(_EM_STEPS):
         weighted = relative * shares

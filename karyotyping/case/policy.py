@@ -41,7 +41,7 @@ class SpecimenPolicy(BaseModel):
     colonies: Number
     """Colonies of an in situ culture."""
     independent_cells: bool
-    """Whether each cell stands for another cell of the patient; cells of a flask may be of one clone of the culture."""
+    """Whether each cell comes from another cell of the patient; cells of a flask may be of one clone of the culture."""
     source: str
 
     @model_validator(mode="after")

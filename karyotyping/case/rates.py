@@ -50,7 +50,7 @@ class ErrorRates:
         return float(np.exp(self.quality_slope * (self.reference_quality - quality)))
 
     def hidden_gain(self) -> float:
-        """Return the probability that a cell does not show a gained chromosome, mean over the classes.
+        """Return the mean probability that a cell does not show a gained chromosome.
 
         >>> round(ErrorRates().hidden_gain(), 2)
         0.12

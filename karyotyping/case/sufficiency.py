@@ -1,4 +1,4 @@
-"""Whether a case has the cells that the laboratory's policy asks for, and what mosaicism they exclude."""
+"""Cells that a case lacks by the laboratory's policy, and mosaicism that it excludes."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def assess(
 
 
 def excluded_share(cells: int, alpha: float = 0.05, miscounted: float = 0.0) -> float | None:
-    """Return the smallest share of abnormal cells that is excluded if none of ``cells`` is abnormal.
+    """Return the smallest share of abnormal cells that normal ``cells`` exclude.
 
     It is the smallest p with (1 - p (1 - miscounted)) ** cells <= alpha (Hook 1977, Am J Hum Genet 29:94-97).
 

@@ -1,4 +1,4 @@
-"""Karyotypes of several cell lines, such as ``mos 47,XX,+21[8]/46,XX[12]`` (ISCN 2024, chapters 4 and 8).
+"""Karyotypes of several cell lines, as ``mos 47,XX,+21[8]/46,XX[12]`` (ISCN 2024, 4, 8).
 
 The specimen decides how a sex chromosome is written. In a constitutional karyotype the complement is the one found:
 ``45,X`` and ``47,XXY``. In an acquired one it is that of the patient, with gains and losses: ``45,X,-Y`` and
@@ -97,7 +97,7 @@ def format_lines(
 
 
 def format_composite(lines: Sequence[CellLine], *, sex: str | None = None) -> str:
-    """Format related lines as one composite karyotype with the range of counts and the cells of every change.
+    """Format related lines as one composite karyotype, with the cells of every change.
 
     >>> cells = ["47,XX,+8", "46,XX,-7,+8", "45,XX,-7"]
     >>> format_composite([CellLine(parse_iscn(text), 2) for text in cells])
@@ -177,7 +177,7 @@ def _sex(copies: Mapping[int, int]) -> str:
 
 
 def _changes(line: CellLine, reference: str | None) -> list[tuple[int, int]]:
-    """Return class and sign of every copy gained or lost; of sex chromosomes only against a ``reference``."""
+    """Return class and sign of copies gained or lost; sex chromosomes need a ``reference``."""
     level = _level(line.count)
     usual = dict.fromkeys(range(1, X), level)
     if reference is not None and level == 2:
@@ -210,7 +210,7 @@ def _contains(line: CellLine, base: CellLine, reference: str | None) -> bool:
 
 
 def _by_family(lines: Sequence[CellLine], reference: str | None) -> list[CellLine]:
-    """Return acquired lines in order: families by their largest line, members by complexity, the normal line last."""
+    """Return acquired lines in order: families by size, members by complexity, normal last."""
     abnormal = sorted((line for line in lines if not line.is_normal), key=lambda one: len(_changes(one, reference)))
     families: list[list[CellLine]] = []
     for line in abnormal:

@@ -1,4 +1,4 @@
-"""The headline of a case follows what its cells allow to say; counts and ranking describe the cells."""
+"""The headline of a case follows its outcome; counts and ranking describe the cells."""
 
 from __future__ import annotations
 
@@ -120,6 +120,7 @@ def test_incomplete_cells_are_not_resolved() -> None:
     alone = summarise(parts)
     assert (alone.resolution, alone.iscn, alone.voters, alone.karyotype_agreement) == ("not_resolved", None, 0, None)
     assert (alone.modal_count, alone.consensus) == (40, {})
+    assert alone.why.endswith("No cell is complete: the counts are 32 to 40, and 41 chromosomes are needed.")
     assert json.loads(json.dumps(alone.to_json()))["karyotype"] is None
     one = summarise([*parts, cell(7, "46,XX", 0.8)])
     assert (one.resolution, one.iscn) == ("not_resolved", None)

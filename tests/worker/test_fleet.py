@@ -39,7 +39,7 @@ def test_images_are_analysed_and_the_case_summarised(laboratory: Laboratory) -> 
     assert (case.image_count, case.cell_count, case.modal_count) == (10, 10, 2)
     assert (case.count_min, case.count_max, case.voters, case.karyotype_agreement) == (2, 2, 0, None)
     assert (case.iscn, case.resolution) == (None, "not_resolved")
-    assert case.why == "Of 10 cells, 0 are complete and fit a clone with at most one error, and 3 are needed."
+    assert case.why == "No cell is complete: the counts are 2, and 41 chromosomes are needed."
     with laboratory.sessions() as session:
         pipelines.set_alias(session, "production", case.pipeline_id)
         columns, (row,) = reporting.fetch(session, "case_status")
