@@ -87,20 +87,6 @@ def list_chromosomes(session: Session, analysis_id: int) -> Sequence[Chromosome]
     return session.scalars(query).all()
 
 
-def count_classes(session: Session, analysis_ids: Collection[int]) -> dict[int, dict[int, int]]:
-    """Return the copies by class id for each analysis, without chromosomes that have no class."""
-    query = (
-        select(Chromosome.analysis_id, Chromosome.class_id, func.count())
-        .where(Chromosome.analysis_id.in_(analysis_ids))
-        .group_by(Chromosome.analysis_id, Chromosome.class_id)
-    )
-    counts: dict[int, dict[int, int]] = {analysis_id: {} for analysis_id in analysis_ids}
-    for analysis_id, class_id, copies in session.execute(query):
-        if class_id is not None:
-            counts[analysis_id][class_id] = copies
-    return counts
-
-
 def lock_case(session: Session, case_id: int) -> None:
     """Make other reviews of the case wait until the transaction ends.
 

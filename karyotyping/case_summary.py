@@ -1,85 +1,43 @@
-"""Summary of the cells of a case: modal count, headline karyotype, ranking of the cells.
+"""Summary of the cells of a case: karyotype with its evidence, counts, ranking of the cells.
 
-Most differences between cells are artefacts. Chromosomes are lost when a cell bursts on the slide, overlaps hide some,
-and similar classes are confused. A case therefore has a karyotype only where its cells agree. The rule:
+:func:`karyotyping.case.decision.judge` decides what the cells allow to say. The headline follows it:
 
-1. A cell votes if its karyotype is called and it is complete, that is, has at least 41 chromosomes.
-2. The modal count is the commonest count of the cells that vote. Of equally common counts it is the one closest to 46.
-   If no cell is complete, it is the commonest count of the called cells.
-3. The voters are the cells that vote and have the modal count. The consensus is the karyotype of the voter whose copies
-   most voters share, summed over the classes.
-4. The case is ``resolved`` if at least two voters have exactly the consensus, and they are more than half of the voters
-   or, for every class, more than two thirds of the voters have its copies. More than a third of the cells that vote
-   must have the modal count, and no other count may be as common.
-5. The case is ``one_cell`` if a single cell votes, and its quality is at least 0.7.
-6. Every other case is ``not_resolved``, and so is one whose consensus has unidentified chromosomes.
+* ``resolved``: the outcome is ``normal`` or ``abnormal``, and the case has its karyotype.
+* ``one_cell``: a single cell is called, it is complete, and its quality is at least 0.7; its karyotype is shown as that
+  of one cell.
+* ``not_resolved``: every other case. The evidence names the most probable clones, and what is missing.
 
-Recurring karyotypes besides that of the case are reported as a mosaic hint.
+Counts describe the cells. Voters are the complete cells with the modal count, and the consensus is the karyotype of
+the voter whose copies most voters share, summed over the classes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, TypedDict
+from functools import cache
+from typing import Literal, TypedDict
 
-from karyotyping.model import CellAnalysis
+from karyotyping.case.cell import CellSummary
+from karyotyping.case.decision import Judgement, judge
+from karyotyping.case.document import EvidenceDocument, evidence_document, karyotype_of
+from karyotyping.case.policy import Policy, read_policy
+from karyotyping.case.sufficiency import Sufficiency, assess
+from karyotyping.nomenclature.cell_lines import Specimen
 from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
-from karyotyping.nomenclature.iscn import format_iscn
 
 Resolution = Literal["resolved", "one_cell", "not_resolved"]
 
-_MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
-_MIN_MODAL_SHARE = 1 / 3  # of the cells that vote with the modal count; must be exceeded
-_MIN_EXACT_SHARE = 1 / 2  # of the voters with exactly the consensus; must be exceeded
-_MIN_CLASS_SHARE = 2 / 3  # of the voters with the copies of the consensus, for every class; must be exceeded
-_MIN_AGREEING = 2  # cells with exactly the consensus
 _MIN_ONE_CELL_QUALITY = 0.7  # of a cell that alone makes the karyotype, 0..1
-_MIN_CELLS_WITH_GAIN = 2  # cells with the same gain that make a clone (ISCN 2020, chapter 11.1)
-_MIN_CELLS_WITH_LOSS = 3  # cells with the same loss that make a clone (ISCN 2020, chapter 11.1)
+_MIN_CELLS_WITH_GAIN = 2  # cells with the same gain that make a clone (ISCN 2024, 4.5.1)
+_MIN_CELLS_WITH_LOSS = 3  # cells with the same loss that make a clone (ISCN 2024, 4.5.1)
 _CLASS_IDS = range(1, len(CLASS_NAMES) + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class CellSummary:
-    """Counts and quality of one analysed image."""
-
-    analysis_id: int
-    class_counts: Mapping[int, int]
-    """Copies by class id."""
-    chromosome_count: int
-    """Includes chromosomes without a class."""
-    quality_score: float
-    """0..1."""
-    called: bool = True
-    """Whether the cell has a karyotype; an image that is no metaphase has none."""
-
-    @classmethod
-    def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
-        """Return the summary of ``cell``."""
-        counts, quality = cell.class_counts, cell.quality.score
-        return cls(analysis_id, counts, len(cell.chromosomes), quality, called=cell.iscn is not None)
-
-    @property
-    def unidentified(self) -> int:
-        """Chromosomes without a class."""
-        return self.chromosome_count - sum(self.class_counts.values())
-
-    @property
-    def votes(self) -> bool:
-        """Whether the cell is called and complete."""
-        return self.called and self.chromosome_count >= _MIN_COMPLETE_COUNT
-
-    @property
-    def iscn(self) -> str:
-        """Karyotype as counted."""
-        return format_iscn(self.class_counts, unidentified=self.unidentified)
-
-
-@dataclass(frozen=True, slots=True)
 class Clone:
-    """A karyotype besides that of the case in at least the number of cells that make a clone."""
+    """A karyotype that recurs and is no clone of the case."""
 
     iscn: str
     cells: int
@@ -92,7 +50,7 @@ class CloneDocument(TypedDict):
     cells: int
 
 
-class CaseSummaryDocument(TypedDict):
+class CaseSummaryDocument(EvidenceDocument):
     """A ``CaseSummary`` as JSON; numeric keys are text."""
 
     cell_count: int
@@ -116,30 +74,18 @@ class CaseSummaryDocument(TypedDict):
 class Consensus:
     """The karyotype that the voters share most, and how many share it."""
 
-    copies: Mapping[int, int]
+    copies: dict[int, int]
     """By class id, 1..24."""
-    unidentified: int
-    """Chromosomes without a class."""
     voters: int
     agreeing: int
     """Voters with exactly these copies."""
-    shares: Mapping[int, float]
+    shares: dict[int, float]
     """Share of the voters with the same copies, by class id, 0..1."""
-
-    @property
-    def count(self) -> int:
-        """Chromosomes of each voter."""
-        return sum(self.copies.values()) + self.unidentified
-
-    @property
-    def has_exact_majority(self) -> bool:
-        """Whether enough voters have exactly these copies."""
-        return self.agreeing > _MIN_EXACT_SHARE * self.voters
 
 
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
-    """Counts, headline karyotype and ranking of the cells of a case."""
+    """Karyotype with its evidence, counts and ranking of the cells of a case."""
 
     cell_count: int
     modal_count: int | None
@@ -147,12 +93,12 @@ class CaseSummary:
     tied_counts: tuple[int, ...]
     """Other counts that are as common as the modal count, in increasing order."""
     iscn: str | None
-    """Karyotype of the case, of ``modal_count`` chromosomes; None if it is not resolved."""
+    """Karyotype of the case; None if it is not resolved."""
     resolution: Resolution
     why: str
     """Reason of ``resolution``, a sentence."""
     voters: int
-    """Cells that vote and have the modal count."""
+    """Complete cells with the modal count."""
     karyotype_agreement: float | None
     """Share of the voters with exactly the consensus, 0..1; None without voters."""
     count_distribution: dict[int, int]
@@ -165,6 +111,12 @@ class CaseSummary:
     """Analysis ids, best quality first."""
     mosaic_hint: tuple[Clone, ...]
     """Recurring other karyotypes, most frequent first: a question to the cytogeneticist."""
+    judgement: Judgement
+    """Outcome, clones and the evidence for them."""
+    sufficiency: Sufficiency
+    """What the laboratory's policy still asks for."""
+    specimen: Specimen
+    """Decides how the karyotype is written."""
 
     @property
     def count_min(self) -> int | None:
@@ -194,17 +146,26 @@ class CaseSummary:
             "agreement": {str(class_id): share for class_id, share in self.agreement.items()},
             "ranking": list(self.ranking),
             "mosaic_hint": [{"iscn": clone.iscn, "cells": clone.cells} for clone in self.mosaic_hint],
+            **evidence_document(self.judgement, self.sufficiency, self.specimen),
         }
 
 
-def summarise(cells: Iterable[CellSummary]) -> CaseSummary:
-    """Return the summary of a case from those of its images, in any order."""
+def summarise(cells: Iterable[CellSummary], *, tissue: str | None = None, policy: Policy | None = None) -> CaseSummary:
+    """Return the summary of a case from those of its images, in any order.
+
+    Args:
+        cells: every analysed image.
+        tissue: label of the case.
+        policy: of the laboratory; by default the shipped one.
+    """
+    policy = policy or _shipped_policy()
+    specimen = policy.of(tissue).specimen
     ranked = sorted(cells, key=lambda cell: (-cell.quality_score, cell.analysis_id))
     voting = [cell for cell in ranked if cell.votes]
     modal_count, tied_counts = _modal_count(voting or [cell for cell in ranked if cell.called])
     consensus = _consensus([cell for cell in voting if cell.chromosome_count == modal_count])
-    resolution, why = _resolve(ranked, voting, consensus, tied_counts)
-    iscn = None if consensus is None or resolution == "not_resolved" else format_iscn(consensus.copies)
+    judgement = judge(ranked)
+    resolution, iscn, why = _headline(ranked, judgement, specimen)
     return CaseSummary(
         cell_count=len(ranked),
         modal_count=modal_count,
@@ -215,11 +176,37 @@ def summarise(cells: Iterable[CellSummary]) -> CaseSummary:
         voters=consensus.voters if consensus else 0,
         karyotype_agreement=consensus.agreeing / consensus.voters if consensus else None,
         count_distribution=dict(sorted(Counter(cell.chromosome_count for cell in ranked).items())),
-        consensus=dict(consensus.copies) if consensus else {},
-        agreement=dict(consensus.shares) if consensus else {},
+        consensus=consensus.copies if consensus else {},
+        agreement=consensus.shares if consensus else {},
         ranking=tuple(cell.analysis_id for cell in ranked),
-        mosaic_hint=_clones(voting, iscn),
+        mosaic_hint=_recurring(voting, judgement),
+        judgement=judgement,
+        sufficiency=assess(ranked, judgement, policy, tissue),
+        specimen=specimen,
     )
+
+
+@cache
+def _shipped_policy() -> Policy:
+    return read_policy()
+
+
+def _headline(
+    cells: Sequence[CellSummary], judgement: Judgement, specimen: Specimen
+) -> tuple[Resolution, str | None, str]:
+    """Return the resolution of a case, its karyotype and why."""
+    if judgement.is_called:
+        return "resolved", karyotype_of(judgement, specimen), judgement.why
+    called = [cell for cell in cells if cell.called]
+    if len(called) != 1:
+        return "not_resolved", None, judgement.why
+    only = called[0]
+    if not only.votes or only.unidentified:
+        return "not_resolved", None, f"The only cell is incomplete: {only.iscn}."
+    if only.quality_score < _MIN_ONE_CELL_QUALITY:
+        needed = f"and {_MIN_ONE_CELL_QUALITY} is needed"
+        return "not_resolved", None, f"The only cell has quality {only.quality_score:.2f}, {needed}."
+    return "one_cell", only.iscn, judgement.why
 
 
 def _modal_count(cells: Sequence[CellSummary]) -> tuple[int | None, tuple[int, ...]]:
@@ -250,83 +237,22 @@ def _consensus(voters: Sequence[CellSummary]) -> Consensus | None:
     chosen = max(range(len(voters)), key=support)
     return Consensus(
         copies=copies[chosen],
-        unidentified=voters[chosen].unidentified,
         voters=len(voters),
         agreeing=copies.count(copies[chosen]),
         shares={k: by_class[k][copies[chosen][k]] / len(voters) for k in _CLASS_IDS},
     )
 
 
-def _resolve(
-    cells: Sequence[CellSummary],
-    voting: Sequence[CellSummary],
-    consensus: Consensus | None,
-    tied_counts: Sequence[int],
-) -> tuple[Resolution, str]:
-    """Return the resolution of a case and why, by rules 4 to 6 of this module.
-
-    Args:
-        cells: all cells of the case.
-        voting: those that vote.
-        consensus: of the voters; None without any.
-        tied_counts: other counts that are as common as the modal count.
-    """
-    if consensus is None:
-        return "not_resolved", _why_nobody_votes(cells)
-    if objection := _objection(voting, consensus, tied_counts):
-        return "not_resolved", objection
-    if len(voting) == 1:
-        return "one_cell", f"Only 1 of {len(cells)} cells is complete." if len(cells) > 1 else "The case has one cell."
-    agreement = f"{consensus.agreeing} of {_cells(consensus.voters)} with {consensus.count} chromosomes agree exactly"
-    if consensus.has_exact_majority:
-        return "resolved", f"{agreement}."
-    return "resolved", f"{agreement}, and for each class more than two thirds have the same copies."
-
-
-def _objection(voting: Sequence[CellSummary], consensus: Consensus, tied_counts: Sequence[int]) -> str | None:
-    """Return why a case is not resolved, a sentence; None if it is."""
-    count = consensus.count
-    if tied_counts:
-        counts = ", ".join(map(str, (count, *tied_counts[:-1])))
-        return f"Counts are tied: {counts} and {tied_counts[-1]} chromosomes, in {_cells(consensus.voters)} each."
-    if consensus.unidentified:
-        return f"No cell with {count} chromosomes has all of them identified."
-    if len(voting) == 1:
-        quality = voting[0].quality_score
-        poor = f"The only complete cell has quality {quality:.2f}, and {_MIN_ONE_CELL_QUALITY} is needed."
-        return poor if quality < _MIN_ONE_CELL_QUALITY else None
-    if consensus.voters <= _MIN_MODAL_SHARE * len(voting):
-        return f"Counts disagree: {consensus.voters} of {len(voting)} complete cells have {count} chromosomes."
-    enough = consensus.has_exact_majority or min(consensus.shares.values()) > _MIN_CLASS_SHARE
-    if consensus.agreeing < _MIN_AGREEING or not enough:
-        voters = f"{_cells(consensus.voters)} with {count} chromosomes"
-        return f"Cells disagree: of {voters}, {consensus.agreeing} with exactly the consensus."
-    return None
-
-
-def _why_nobody_votes(cells: Sequence[CellSummary]) -> str:
-    if not cells:
-        return "No image of the case has a result."
-    called = [cell.chromosome_count for cell in cells if cell.called]
-    counts = called or [cell.chromosome_count for cell in cells]
-    span = str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
-    if not called:
-        return f"No image is a metaphase of one cell: the counts are {span}."
-    return f"No cell is complete: the counts are {span}, and {_MIN_COMPLETE_COUNT} chromosomes are needed."
-
-
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"
-
-
-def _clones(voting: Sequence[CellSummary], iscn: str | None) -> tuple[Clone, ...]:
-    """Return the recurring karyotypes of the cells that vote, without that of the case."""
-    cells_by_iscn = Counter(cell.iscn for cell in voting if not cell.unidentified)
-    count_by_iscn = {cell.iscn: cell.chromosome_count for cell in voting}
-    clones = [
+def _recurring(voting: Sequence[CellSummary], judgement: Judgement) -> tuple[Clone, ...]:
+    """Return the recurring karyotypes of the cells that vote, without those of the clones."""
+    complete = [cell for cell in voting if not cell.unidentified]
+    known = [{k: copies for k, copies in clone.copies.items() if copies} for clone in judgement.clones]
+    cells_by_iscn = Counter(cell.iscn for cell in complete)
+    example = {cell.iscn: cell for cell in complete}
+    return tuple(
         Clone(karyotype, cells)
         for karyotype, cells in cells_by_iscn.most_common()
-        if karyotype != iscn
-        and cells >= (_MIN_CELLS_WITH_GAIN if count_by_iscn[karyotype] > NORMAL_COUNT else _MIN_CELLS_WITH_LOSS)
-    ]
-    return tuple(clones)
+        if dict(example[karyotype].class_counts) not in known
+        and cells
+        >= (_MIN_CELLS_WITH_GAIN if example[karyotype].chromosome_count > NORMAL_COUNT else _MIN_CELLS_WITH_LOSS)
+    )

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from db import pipelines
 from db import reviews as stored
+from db.classes import StoredClass, list_classes
 from db.reviews import StoredResult
 from db.schema import ACTIVE, Case, Pipeline, Review, SignOff, State
-from karyotyping.case_summary import CaseSummary, CellSummary, summarise
+from karyotyping.case.cell import CellSummary
+from karyotyping.case_summary import CaseSummary, summarise
 from karyotyping.review import RefusedReview, ReviewedCell
 from reviews.cells import replay_result, to_recorded
 
@@ -83,8 +85,8 @@ def read_case(session: Session, case: Case, pipeline: Pipeline | None = None) ->
         case=case,
         pipeline=pipeline,
         cells=cells,
-        before=summarise(cell.before for cell in cells),
-        after=summarise(cell.after for cell in cells if cell.after is not None),
+        before=summarise((cell.before for cell in cells), tissue=case.tissue),
+        after=summarise((cell.after for cell in cells if cell.after is not None), tissue=case.tissue),
         unfinished=active + stored.count_images(session, case.id) - len(results),
         last_review_id=stored.find_last_review(session, case.id),
         sign_off=signed[0] if signed else None,
@@ -99,19 +101,19 @@ def read_cell(session: Session, cell: CaseCell) -> ReviewedCell:
 
 def _read_cells(session: Session, results: Sequence[StoredResult]) -> list[CaseCell]:
     ids = [result.analysis.id for result in results]
-    counts = stored.count_classes(session, ids)
+    classes = list_classes(session, ids)
     reviews = stored.list_reviews(session, ids)
-    return [_read_cell(session, item, counts[item.analysis.id], reviews[item.analysis.id]) for item in results]
+    return [_read_cell(session, item, classes[item.analysis.id], reviews[item.analysis.id]) for item in results]
 
 
 def _read_cell(
-    session: Session, result: StoredResult, class_counts: dict[int, int], reviews: Sequence[Review]
+    session: Session, result: StoredResult, classes: Sequence[StoredClass], reviews: Sequence[Review]
 ) -> CaseCell:
     """Return one cell; its chromosomes are read only if somebody has corrected it."""
     analysis, qc = result.analysis, result.qc
     assert qc is not None, "an analysis is done together with its quality"
     called = analysis.iscn is not None
-    before = CellSummary(analysis.id, class_counts, qc.chromosome_count, qc.score, called=called)
+    before = CellSummary.of_classes(analysis.id, classes, quality_score=qc.score, called=called)
     corrected = replay_result(session, result, to_recorded(reviews)) if reviews else None
     if corrected is None or not corrected.in_force:
         return CaseCell(result, reviews, before, before, None)

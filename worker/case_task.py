@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import queue
+from db.classes import StoredClass, list_classes
 from db.queue import StaleCase
-from db.schema import Analysis, Chromosome, Image, QcMetrics, State
-from karyotyping.case_summary import CellSummary, summarise
+from db.schema import Analysis, Case, Image, QcMetrics, State
+from karyotyping.case.cell import CellSummary
+from karyotyping.case_summary import summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger
 from worker.process.resources import Resources
@@ -36,20 +38,10 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
     of_case = (Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id)
     analyses = select(func.count()).select_from(Analysis).join(Image, Image.id == Analysis.image_id)
     image_count = session.scalars(analyses.where(*of_case)).one()
+    tissue = session.scalars(select(Case.tissue).where(Case.id == stale.case_id)).one()
     cells = {row.id: row for row in session.execute(_done(stale))}
-    counts: dict[int, dict[int, int]] = {analysis_id: {} for analysis_id in cells}
-    classes = (
-        select(Chromosome.analysis_id, Chromosome.class_id, func.count())
-        .where(Chromosome.analysis_id.in_(cells))
-        .group_by(Chromosome.analysis_id, Chromosome.class_id)
-    )
-    for analysis_id, class_id, copies in session.execute(classes):
-        if class_id is not None:
-            counts[analysis_id][class_id] = copies
-    summary = summarise(
-        CellSummary(analysis_id, counts[analysis_id], row.chromosome_count, row.score, called=row.iscn is not None)
-        for analysis_id, row in cells.items()
-    )
+    classes = list_classes(session, cells)
+    summary = summarise((_cell(row, classes[row.id]) for row in cells.values()), tissue=tissue)
     # The karyogram of a case is that of its best cell, which is in the store already.
     artefacts = (cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
     failpoint("summarised")
@@ -71,9 +63,20 @@ def _summarise(session: Session, stale: StaleCase) -> bool:
     )
 
 
+def _cell(analysis: Any, classes: Sequence[StoredClass]) -> CellSummary:
+    """Return the summary of one analysis from its row and the classes of its chromosomes."""
+    called = analysis.iscn is not None
+    return CellSummary.of_classes(analysis.id, classes, quality_score=analysis.score, called=called)
+
+
 def _done(stale: StaleCase) -> Any:
     return (
-        select(Analysis.id, Analysis.iscn, Analysis.artefacts, QcMetrics.chromosome_count, QcMetrics.score)
+        select(
+            Analysis.id,
+            Analysis.iscn,
+            Analysis.artefacts,
+            QcMetrics.score,
+        )
         .join(Image, Image.id == Analysis.image_id)
         .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
         .where(Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id, Analysis.state == State.DONE)

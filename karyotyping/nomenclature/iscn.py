@@ -46,7 +46,7 @@ def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, marke
                 f"{copies} copies of class {class_id} make no karyotype: classes are 1..24, copies 0 or more"
             )
     total = sum(class_counts.values()) + unidentified
-    ploidy = _ploidy(total)
+    ploidy = ploidy_of(total)
     sex = "X" * class_counts.get(X, 0) + "Y" * class_counts.get(Y, 0)
     changes: list[str] = []
     for class_id in _AUTOSOMES:
@@ -70,7 +70,7 @@ def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> d
     >>> usual_copies({23: 2})[23], usual_copies({23: 2, 24: 1})[23], usual_copies({23: 1, 24: 2})[24]
     (2, 1, 1)
     """
-    ploidy = _ploidy(sum(class_counts.values()) + unidentified)
+    ploidy = ploidy_of(sum(class_counts.values()) + unidentified)
     y_copies = min(class_counts.get(Y, 0), ploidy - 1)
     return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - y_copies, Y: y_copies}
 
@@ -114,7 +114,7 @@ def parse_iscn(text: str) -> dict[int, int]:
     if not sex_text or _SEX.fullmatch(sex_text) is None:
         raise ValueError(f"{text!r} has no sex complement such as XX, XY or X after the number (? if there is none).")
     total = int(number[1])
-    ploidy = int(number[2]) if number[2] else _ploidy(total)
+    ploidy = int(number[2]) if number[2] else ploidy_of(total)
     counts = dict.fromkeys(_AUTOSOMES, ploidy) | {X: sex_text.count("X"), Y: sex_text.count("Y")}
     markers, incomplete = 0, False
     for change in changes:
@@ -146,5 +146,10 @@ def _apply(counts: dict[int, int], change: str, text: str) -> None:
             raise ValueError(f"{text!r} loses more copies of chromosome {class_name(class_id)} than there are.")
 
 
-def _ploidy(total: int) -> int:
+def ploidy_of(total: int) -> int:
+    """Return the ploidy level of a chromosome count: 2, 3 or 4.
+
+    >>> ploidy_of(46), ploidy_of(69), ploidy_of(92)
+    (2, 3, 4)
+    """
     return 2 if total <= _MAX_DIPLOID_COUNT else 3 if total <= _MAX_TRIPLOID_COUNT else 4

@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from karyotyping.arrays import Mask
-from karyotyping.case_summary import CellSummary
+from karyotyping.case.cell import CellSummary
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 from karyotyping.model import decode_mask, encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
@@ -84,9 +84,17 @@ class ReviewedCell:
         return format_iscn(counts, unidentified=unidentified)
 
     def summary(self, analysis_id: int, quality_score: float) -> CellSummary:
-        """Return the summary of the cell for its case; its quality is that of the image, 0..1."""
-        count, called = len(self.chromosomes), self.iscn is not None
-        return CellSummary(analysis_id, self.class_counts, count, quality_score, called=called)
+        """Return the summary of the cell for its case; its quality is that of the image, 0..1.
+
+        The class of a corrected chromosome has no doubts.
+        """
+        classes = [
+            (row["class_id"], row["class_score"], likeliest if row["ordinal"] not in self.corrected else ())
+            for row in self.chromosomes
+            for likeliest in [tuple(zip(row["top5_classes"], row["top5_scores"], strict=True))]
+        ]
+        called = self.iscn is not None
+        return CellSummary.of_classes(analysis_id, classes, quality_score=quality_score, called=called)
 
 
 def replay(rows: Iterable[ChromosomeRow], shape: tuple[int, int], reviews: Sequence[RecordedReview]) -> ReviewedCell:

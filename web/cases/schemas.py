@@ -74,6 +74,7 @@ class SummaryDocument(TypedDict, total=False):
     tied_counts: list[int]
     iscn: str | None
     resolution: str
+    outcome: Literal["normal", "abnormal", "suspected", "insufficient"]
     why: str
     voters: int
     karyotype_agreement: float | None

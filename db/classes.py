@@ -1,0 +1,31 @@
+"""Classes of stored chromosomes, by analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.schema import Chromosome
+
+
+class StoredClass(NamedTuple):
+    """Class of one chromosome, and the likeliest ones before assignment."""
+
+    class_id: int | None
+    score: float
+    """Probability of the class, 0..1."""
+    likeliest: tuple[tuple[int, float], ...]
+    """Class ids and probabilities, most probable first."""
+
+
+def list_classes(session: Session, analysis_ids: Collection[int]) -> dict[int, list[StoredClass]]:
+    """Return the classes of all chromosomes of each analysis."""
+    columns = Chromosome.class_id, Chromosome.class_score, Chromosome.top5_classes, Chromosome.top5_scores
+    query = select(Chromosome.analysis_id, *columns).where(Chromosome.analysis_id.in_(analysis_ids))
+    result: dict[int, list[StoredClass]] = {analysis_id: [] for analysis_id in analysis_ids}
+    for analysis_id, class_id, score, classes, scores in session.execute(query):
+        result[analysis_id].append(StoredClass(class_id, score, tuple(zip(classes, scores, strict=True))))
+    return result

@@ -1,0 +1,103 @@
+"""What a case knows of one analysed image."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from karyotyping.model import CellAnalysis
+from karyotyping.nomenclature.iscn import format_iscn
+
+MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
+_MIN_CLASS_SCORE = 0.05  # of an assigned class; bounds the odds of another class at 19
+
+ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]]]
+"""Assigned class of a chromosome, its probability, and the likeliest classes before assignment with theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """Copies, doubts and quality of one analysed image."""
+
+    analysis_id: int
+    class_counts: Mapping[int, int]
+    """Copies by class id."""
+    chromosome_count: int
+    """Includes chromosomes without a class."""
+    quality_score: float
+    """0..1."""
+    called: bool = True
+    """Whether the cell has a karyotype; an image that is no metaphase has none."""
+    doubts: Mapping[tuple[int, int], float] = field(default_factory=dict)
+    """Odds that a chromosome of the first class is one of the second, summed over chromosomes; see :func:`doubts`."""
+    culture: str | None = None
+    colony: str | None = None
+
+    @classmethod
+    def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
+        """Return the summary of ``cell``."""
+        return cls(
+            analysis_id,
+            cell.class_counts,
+            len(cell.chromosomes),
+            cell.quality.score,
+            called=cell.iscn is not None,
+            doubts=doubts((item.class_id, item.class_score, item.top5) for item in cell.chromosomes),
+        )
+
+    @classmethod
+    def of_classes(
+        cls,
+        analysis_id: int,
+        chromosomes: Sequence[ClassEvidence],
+        *,
+        quality_score: float,
+        called: bool,
+    ) -> Self:
+        """Return the summary of a stored cell from the classes of its chromosomes."""
+        counts = Counter(class_id for class_id, _, _ in chromosomes if class_id is not None)
+        odds = doubts(chromosomes)
+        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds)
+
+    @property
+    def unidentified(self) -> int:
+        """Chromosomes without a class."""
+        return self.chromosome_count - sum(self.class_counts.values())
+
+    @property
+    def votes(self) -> bool:
+        """Whether the cell is called and complete."""
+        return self.called and self.chromosome_count >= MIN_COMPLETE_COUNT
+
+    @property
+    def iscn(self) -> str:
+        """Karyotype as counted."""
+        return format_iscn(self.class_counts, unidentified=self.unidentified)
+
+
+def doubts(chromosomes: Iterable[ClassEvidence]) -> dict[tuple[int, int], float]:
+    """Return the odds that chromosomes have another class than the assigned one.
+
+    The probability that the assigned class lacks is shared by the other likeliest classes, in their proportions.
+
+    Args:
+        chromosomes: assigned class id, its probability, and the likeliest classes before assignment with theirs.
+
+    Returns:
+        Odds by assigned class and other class, summed over chromosomes.
+
+    >>> doubts([(21, 0.8, [(21, 0.7), (22, 0.2)])])
+    {(21, 22): 0.25}
+    """
+    odds: dict[tuple[int, int], float] = defaultdict(float)
+    for class_id, score, likeliest in chromosomes:
+        others = {other: share for other, share in likeliest if other != class_id}
+        total = sum(others.values())
+        if class_id is None or not total:
+            continue
+        bounded = max(score, _MIN_CLASS_SCORE)
+        for other, share in others.items():
+            odds[class_id, other] += round((1 - bounded) / bounded * share / total, 6)
+    return dict(odds)

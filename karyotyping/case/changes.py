@@ -1,0 +1,117 @@
+"""Numerical abnormalities of a clone: what it has more or less than a normal cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from karyotyping.arrays import Ints
+from karyotyping.nomenclature.classes import CLASS_COUNT, X, Y, class_name
+from karyotyping.nomenclature.iscn import ploidy_of
+
+PLOIDY_NAMES = {3: "triploid", 4: "tetraploid"}
+
+_EVENT = 0.003  # prior probability of one given gain or loss, or of a change of the ploidy level
+_RECURRENT_EVENT = 0.01  # the same for the classes of common aneuploidies at birth and in bone marrow
+_EVENT_COST = -np.log(
+    [_RECURRENT_EVENT if k in (7, 8, 13, 18, 21, X, Y) else _EVENT for k in range(1, CLASS_COUNT + 1)]
+)
+
+
+class Change(NamedTuple):
+    """One numerical abnormality."""
+
+    class_id: int | None
+    """1..24; None for a whole set of chromosomes."""
+    copies: int
+    """Copies gained, or lost if negative; for a whole set the ploidy level."""
+
+    @property
+    def is_gain(self) -> bool:
+        """Whether two cells with it make a clone; a loss takes three."""
+        return self.copies > 0
+
+    def __str__(self) -> str:
+        """Return the text, as ``+21``."""
+        if self.class_id is None:
+            return PLOIDY_NAMES[self.copies]
+        return ",".join([f"{'+' if self.is_gain else '-'}{class_name(self.class_id)}"] * abs(self.copies))
+
+
+def normal_copies(sex: str, ploidy: int = 2) -> Ints:
+    """Return (24,) copies of a cell without gains and losses.
+
+    >>> normal_copies("XY")[[0, 22, 23]].tolist()
+    [2, 1, 1]
+    """
+    copies = np.full(CLASS_COUNT, ploidy)
+    copies[X - 1], copies[Y - 1] = sex.count("X"), sex.count("Y")
+    return copies
+
+
+def sex_of(copies: Ints) -> str:
+    """Return the sex complement, as ``XXY``."""
+    return "X" * int(copies[X - 1]) + "Y" * int(copies[Y - 1])
+
+
+def reference_sex(clones: Iterable[Ints]) -> str:
+    """Return the sex complement that clones depart from: XY if any of them has a Y, else XX.
+
+    >>> reference_sex([normal_copies("X"), normal_copies("XY")])
+    'XY'
+    """
+    return "XY" if any(copies[Y - 1] for copies in clones) else "XX"
+
+
+def changes_of(copies: Ints, sex: str) -> tuple[Change, ...]:
+    """Return the abnormalities of a clone: sex chromosomes, then autosomes.
+
+    A diploid clone departs from ``sex``, a polyploid one from any complement of its level. 46,XX and 46,XY have none.
+
+    Args:
+        copies: (24,) by class.
+        sex: XX or XY.
+
+    >>> [str(change) for change in changes_of(normal_copies("X"), "XY")]
+    ['-Y']
+    """
+    ploidy = ploidy_of(int(copies.sum()))
+    usual = np.full(CLASS_COUNT, ploidy)
+    if sex_of(copies) in ("XX", "XY") and ploidy == 2:
+        sex = sex_of(copies)
+    own_y = int(copies[Y - 1])
+    usual[Y - 1] = sex.count("Y") if ploidy == 2 else min(own_y, ploidy - 1)
+    usual[X - 1] = ploidy - usual[Y - 1]
+    order = (X - 1, Y - 1, *range(X - 1))
+    named = tuple(Change(k + 1, int(copies[k] - usual[k])) for k in order if copies[k] != usual[k])
+    return named if ploidy == 2 else (Change(None, ploidy), *named)
+
+
+def log_prior_of_events(copies: Ints, other: Ints) -> float:
+    """Return the log prior probability of the events that lead from one clone to another.
+
+    Every copy gained or lost is an event, and so is a change of the ploidy level.
+
+    >>> round(float(np.exp(log_prior_of_events(normal_copies("XX"), normal_copies("XXX", 3)))), 3)
+    0.003
+    """
+    ploidy, base = ploidy_of(int(copies.sum())), ploidy_of(int(other.sum()))
+    if ploidy == base:
+        return float(-(np.abs(copies - other) @ _EVENT_COST))
+    autosomes = np.abs((copies - ploidy) - (other - base))[: X - 1] @ _EVENT_COST[: X - 1]
+    sex = abs(int(copies[X - 1 :].sum()) - ploidy - int(other[X - 1 :].sum()) + base) * _EVENT_COST[X - 1]
+    return float(np.log(_EVENT) - autosomes - sex)
+
+
+def has_swap(changes: Sequence[Change], groups: Ints) -> bool:
+    """Return whether a gain and a loss are of one Denver group, as in a systematic misreading.
+
+    Args:
+        changes: of one clone.
+        groups: (24,) group by class.
+    """
+    gained = {int(groups[one.class_id - 1]) for one in changes if one.class_id and one.copies > 0}
+    lost = {int(groups[one.class_id - 1]) for one in changes if one.class_id and one.copies < 0}
+    return bool(gained & lost)

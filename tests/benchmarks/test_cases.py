@@ -1,0 +1,115 @@
+"""The benchmark of cases: damage at its stated rates, and verdicts on known truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.accuracy.case_rates import choose_images, count_errors
+from benchmarks.accuracy.cases import Case, damage, expected_clones, karyotype, note_of, simulate, summary_of, verdict
+from karyotyping.case.decision import judge
+from karyotyping.case.rates import ErrorRates
+from karyotyping.nomenclature.iscn import parse_iscn
+
+ROOT = Path(__file__).parents[2]
+FEMALE, TRISOMY, MONOSOMY = (karyotype(parse_iscn(text)) for text in ("46,XX", "47,XX,+21", "45,XX,-7"))
+
+
+def test_damage_happens_at_its_rates() -> None:
+    rng = np.random.default_rng(0)
+    copies = parse_iscn("46,XX")
+    cells = [damage(copies, 0.1, number, rng) for number in range(2000)]
+    lost = np.mean([cell.class_counts.get(4, 0) < 2 for cell in cells])
+    rates = ErrorRates()
+    expected = 2 * 0.1 * (rates.lost[1] + rates.misread[1])
+    assert lost == pytest.approx(expected, rel=0.3)
+    extra = np.mean([cell.class_counts.get(24, 0) for cell in cells])
+    assert extra == pytest.approx(0.1 * (rates.extra[6] + 46 * 0.05 * 0.7 / 21), rel=0.5)
+    assert damage(copies, 0.0, 1, rng).class_counts == copies
+
+
+def test_clones_are_expected_where_iscn_counts_them() -> None:
+    assert expected_clones([FEMALE] * 18 + [TRISOMY] * 2) == {FEMALE, TRISOMY}
+    assert expected_clones([FEMALE] * 19 + [TRISOMY]) == {FEMALE}
+    assert expected_clones([FEMALE] * 18 + [MONOSOMY] * 2) == {FEMALE}
+    assert expected_clones([FEMALE] * 17 + [MONOSOMY] * 3) == {FEMALE, MONOSOMY}
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "held"),
+    [
+        ("46,XX", FEMALE, {"normal", "exact", "known"}),
+        ("47,XX,+21", TRISOMY, {"abnormal", "exact", "known"}),
+        ("47,XX,+21", FEMALE, {"abnormal", "false abnormal"}),
+        ("46,XX", TRISOMY, {"normal", "false normal"}),
+        ("47,XX,+21", MONOSOMY, {"abnormal", "wrong clones"}),
+    ],
+)
+def test_a_verdict_compares_clones_with_the_truth(
+    found: str, truth: frozenset[tuple[int, int]], held: set[str]
+) -> None:
+    cells = [damage(parse_iscn(found), 0.0, number, np.random.default_rng(0)) for number in range(5)]
+    case = Case("kind", cells, [truth] * 5)
+    assert verdict(case, judge(cells)) == held
+
+
+def test_lightly_damaged_cases_are_exact() -> None:
+    rng = np.random.default_rng(1)
+    for kind in ("normal", "+21", "XYY", "69,XXX", "mosaic, 50 %"):
+        case = simulate(kind, 20, 0.02, rng)
+        assert "exact" in verdict(case, judge(case.cells)), kind
+
+
+def test_errors_are_those_between_boxes() -> None:
+    truth = [{"category_id": k, "bbox": [20 * k, 0, 10, 10]} for k in (1, 2, 21, 22)]
+    found = [{"class_id": k, "box": [20 * at + 2.5, 2.5, 5, 5]} for k, at in ((1, 1), (3, 2), (1, 21), (5, 40))]
+    assert sorted(count_errors(truth, found)) == [
+        ("extra", 5),
+        ("lost", 22),
+        ("outside", 21),
+        ("right", 1),
+        ("within", 2),
+    ]
+
+
+def test_images_of_the_rates_are_of_other_cases() -> None:
+    images = [{"id": 10 * c + n, "case": str(c), "note": ["normal"]} for c in range(60) for n in range(3)]
+    images.append({"id": 999, "case": "60", "note": ["number_abnormalities"]})
+    rates, normal = choose_images(images, "rates"), choose_images(images, "normal")
+    assert {image["case"] for image in normal} == {str(c) for c in range(30)}
+    assert rates
+    assert not {image["case"] for image in rates} & {image["case"] for image in normal}
+    assert [note_of([image]) for image in choose_images(images, "abnormal")] == ["number"]
+
+
+def test_a_result_is_read_as_a_cell() -> None:
+    row = {"class_id": 21, "class_score": 0.5, "top5_classes": [21, 22], "top5_scores": [0.5, 0.5]}
+    cell = summary_of({"id": 3, "iscn": "46,XX", "score": 0.7, "chromosomes": [row, {**row, "class_id": None}]})
+    assert (cell.class_counts, cell.chromosome_count, cell.doubts) == ({21: 1}, 2, {(21, 22): 1.0})
+
+
+def test_the_benchmark_prints_its_tables(tmp_path: Path) -> None:
+    folder = tmp_path / "tseng"
+    folder.mkdir()
+    boxes = [class_id for class_id, copies in parse_iscn("46,XX").items() for _ in range(copies)]
+    images = [{"id": n, "file_name": f"{n}.jpg", "case": "1", "note": ["normal", "46", ""]} for n in range(4)]
+    annotations = [{"image_id": n, "category_id": k, "bbox": [0, 0, 1, 1]} for n in range(4) for k in boxes]
+    (folder / "coco.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    command = ["-m", "benchmarks.accuracy.cases", "--cases", "1", "--cells", "4", "--levels", "0.01", "--tseng"]
+    run = subprocess.run(
+        [sys.executable, *command, "--data", tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "| normal, three cells or more | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 1 |" in run.stdout
+    assert "| 69,XXX | 1 |" in run.stdout

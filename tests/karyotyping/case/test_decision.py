@@ -1,0 +1,184 @@
+"""What cells allow to say: certainty where they agree, and none where they do not."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from karyotyping.case.cell import CellSummary
+from karyotyping.case.changes import Change, changes_of, normal_copies, reference_sex
+from karyotyping.case.decision import Judgement, Outcome, Rules, judge
+from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
+
+
+def cells(*karyotypes: str, quality: float = 0.8, called: bool = True) -> list[CellSummary]:
+    found = []
+    for number, karyotype in enumerate(karyotypes):
+        counts = parse_iscn(karyotype)
+        found.append(CellSummary(number, counts, sum(counts.values()), quality, called=called))
+    return found
+
+
+def clones(judged: Judgement) -> list[str]:
+    return [format_iscn(clone.copies) for clone in judged.clones]
+
+
+@pytest.mark.parametrize("karyotype", ["46,XX", "46,XY"])
+@pytest.mark.parametrize("number", [3, 5, 20])
+def test_normal_cells_are_normal(karyotype: str, number: int) -> None:
+    judged = judge(cells(*[karyotype] * number))
+    assert (judged.outcome, clones(judged)) == (Outcome.NORMAL, [karyotype])
+    assert judged.clones[0].posterior > 0.99
+    assert len(judged.clones[0].exact) == number
+
+
+@pytest.mark.parametrize(
+    "karyotype", ["47,XX,+21", "47,XY,+18", "47,XX,+13", "45,X", "47,XXY", "47,XYY", "47,XXX", "69,XXX", "69,XXY"]
+)
+def test_an_abnormality_of_every_cell_is_abnormal(karyotype: str) -> None:
+    judged = judge(cells(*[karyotype] * 5))
+    assert (judged.outcome, clones(judged)) == (Outcome.ABNORMAL, [karyotype])
+    assert judged.clones[0].artefact < 0.01
+    assert all(one.clonal and one.cells == (0, 1, 2, 3, 4) for one in judged.abnormalities)
+
+
+def test_scattered_losses_stay_artefacts() -> None:
+    judged = judge(cells(*["46,XX"] * 12, "45,XX,-21", "45,XX,-22", "45,XX,-21", "44,XX,-4,-19", "45,X", "47,XX,+11"))
+    assert (judged.outcome, clones(judged)) == (Outcome.NORMAL, ["46,XX"])
+    lost = next(one for one in judged.others if one.change == Change(21, -1))
+    assert lost.cells == (12, 14)
+    assert (lost.artefact > 0.9, lost.clonal) == (True, False)
+
+
+def test_a_mosaic_has_two_clones_with_their_cells() -> None:
+    judged = judge(cells(*["46,XY"] * 12, *["47,XY,+21"] * 8))
+    assert (judged.outcome, clones(judged)) == (Outcome.ABNORMAL, ["47,XY,+21", "46,XY"])
+    assert [clone.cells for clone in judged.clones] == [tuple(range(12, 20)), tuple(range(12))]
+
+
+def test_related_clones_are_kept_apart() -> None:
+    judged = judge(cells(*["47,XX,+8"] * 6, *["48,XX,+8,+9"] * 5, *["46,XX"] * 9))
+    assert clones(judged) == ["47,XX,+8", "48,XX,+8,+9", "46,XX"]
+    assert {str(one.change): len(one.cells) for one in judged.abnormalities} == {"+8": 11, "+9": 5}
+
+
+def test_a_loss_names_the_chromosome_that_the_other_clone_has() -> None:
+    judged = judge(cells(*["45,X"] * 10, *["46,XY"] * 10))
+    assert [str(one.change) for one in judged.abnormalities] == ["-Y"]
+    assert [str(one.change) for one in judge(cells(*["45,X"] * 6, *["46,XX"] * 6)).abnormalities] == ["-X"]
+
+
+def test_two_cells_with_a_gain_are_suspected_and_two_with_a_loss_are_not() -> None:
+    assert judge(cells(*["46,XX"] * 18, *["47,XX,+21"] * 2)).outcome == Outcome.SUSPECTED
+    assert judge(cells(*["46,XX"] * 18, *["45,XX,-22"] * 2)).outcome == Outcome.NORMAL
+
+
+def test_a_change_shared_by_two_different_karyotypes_is_seen() -> None:
+    judged = judge(cells("46,XX,-7,+8", "46,XX,-7,+8", "46,XX"))
+    assert judged.outcome == Outcome.SUSPECTED
+    assert "in 2 cells" in judged.why
+
+
+def test_two_losses_count_with_a_shared_gain_as_an_option() -> None:
+    case = cells(*["46,XX"] * 8, *["47,XX,+8"] * 6, *["46,XX,-2,+8"] * 2)
+    rules = Rules(two_losses_with_gain=True, min_posterior=0, possible=1, likely=1)
+    judged = {option: judge(case, rules=rules if option else Rules(min_posterior=0)) for option in (True, False)}
+    for option, one in judged.items():
+        lost = [seen for seen in (*one.abnormalities, *one.others) if seen.change == Change(2, -1)]
+        assert [seen.cells for seen in lost] == [(14, 15)]
+        if lost[0] in one.abnormalities:
+            assert lost[0].clonal == option
+
+
+UNRELATED = ("45,XX,-22", "48,XY,-1,+8,+11,+14", "46,X,+22", "48,XX,+1,+2")
+PARTS = tuple(format_iscn({k: n for k, n in parse_iscn("46,XX").items() if k > lost}) for lost in (7, 8, 6, 5))
+
+
+@pytest.mark.parametrize(
+    "karyotypes",
+    [
+        UNRELATED,
+        PARTS,
+        (PARTS[0],) * 8,
+        (*PARTS, "46,XX", "46,XX"),
+        ("46,XX",),
+        ("47,XY,+21",),
+        ("46,XX", "46,XX"),
+        ("46,XX", "46,XX", "46,XY", "46,XY", "46,XY"),
+    ],
+)
+def test_what_does_not_fit_together_is_not_called(karyotypes: tuple[str, ...]) -> None:
+    judged = judge(cells(*karyotypes))
+    assert judged.outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
+    assert not judged.is_called
+    assert judged.why.endswith(".")
+
+
+def test_a_case_of_images_that_are_no_cells_is_insufficient() -> None:
+    good = cells(*["46,XX"] * 4)
+    tangles = [CellSummary(n, parse_iscn("46,XX"), 91, 0.0, called=False) for n in range(10, 15)]
+    assert judge([*good, *tangles]).why == "Only 4 of 9 images are called."
+    assert judge([*good, *tangles[:4]]).outcome == Outcome.NORMAL
+    assert judge(tangles).why == "No image is a metaphase of one cell: the counts are 91."
+    assert judge([]).why == "No image of the case has a result."
+
+
+def test_a_broken_cell_among_good_ones_is_unexplained() -> None:
+    judged = judge(cells(*["46,XX"] * 6, PARTS[0]))
+    assert (judged.outcome, judged.unexplained) == (Outcome.NORMAL, (6,))
+
+
+def test_noise_raises_the_error_level_and_lowers_the_certainty() -> None:
+    rng = np.random.default_rng(3)
+
+    def noisy() -> str:
+        counts = parse_iscn("46,XX")
+        for lost, gained in rng.integers(1, 23, (2, 2)):
+            counts[int(lost)] -= counts[int(lost)] > 1
+            counts[int(gained)] += 1
+        return format_iscn(counts)
+
+    judged = judge(cells(*(noisy() for _ in range(8))))
+    assert judged.error_level > judge(cells(*["46,XX"] * 8)).error_level
+    assert judged.outcome != Outcome.ABNORMAL
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(["46,XX", "46,XY", "47,XX,+21", "45,X", "45,XX,-7", "50,XX,+1,+2,+3,+4", "69,XXY"])))
+def test_any_case_has_an_outcome_and_shares_of_probability(karyotypes: list[str]) -> None:
+    judged = judge(cells(*karyotypes))
+    assert 0 <= judged.posterior <= 1
+    for one in (*judged.abnormalities, *judged.others):
+        assert 0 <= one.artefact <= 1
+    assigned = [cell for clone in judged.clones for cell in clone.cells] + list(judged.unexplained)
+    assert sorted(assigned) == list(range(len(karyotypes)))
+    assert judge(list(reversed(cells(*karyotypes)))) == judged
+    if judged.outcome == Outcome.NORMAL:
+        near = sum(karyotype not in ("50,XX,+1,+2,+3,+4", "69,XXY") for karyotype in karyotypes)
+        assert near >= max(3, len(karyotypes) / 2)
+
+
+def test_a_large_case_takes_seconds() -> None:
+    rng = np.random.default_rng(1)
+    case = cells(*rng.choice(["46,XX", "47,XX,+8", "45,XX,-21", "46,XX,-3,+4"], 100))
+    began = time.process_time()
+    assert judge(case).clones
+    assert time.process_time() - began < 20
+
+
+def test_a_case_of_many_cells_has_the_clones_of_one_of_few() -> None:
+    few = cells(*["46,XY"] * 24, *["47,XY,+21"] * 15)
+    many = cells(*["46,XY"] * 48, *["47,XY,+21"] * 30)
+    assert clones(judge(few)) == clones(judge(many)) == ["46,XY", "47,XY,+21"][::-1]
+    assert judge(cells(*["46,XX"] * 80)).outcome == Outcome.NORMAL
+
+
+def test_changes_are_those_of_the_patient_s_sex() -> None:
+    assert changes_of(normal_copies("XX"), "XY") == changes_of(normal_copies("XY"), "XX") == ()
+    assert [str(one) for one in changes_of(normal_copies("XXYY"), "XY")] == ["+X", "+Y"]
+    assert [str(one) for one in changes_of(normal_copies("XXY", 3), "XY")] == ["triploid"]
+    assert reference_sex([normal_copies("XX"), normal_copies("X")]) == "XX"

@@ -1,0 +1,103 @@
+"""The probability of a cell sums over every way in which its errors can have happened."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from karyotyping.case.cell import CellSummary, doubts
+from karyotyping.case.changes import normal_copies
+from karyotyping.case.likelihood import background_likelihood, cell_likelihoods
+from karyotyping.case.rates import COLUMNS, ErrorRates
+from karyotyping.nomenclature.iscn import parse_iscn
+
+RATES = ErrorRates()
+
+
+def cell(karyotype: str, quality: float = RATES.reference_quality, **fields: object) -> CellSummary:
+    counts = parse_iscn(karyotype)
+    return CellSummary(1, counts, sum(counts.values()), quality, **fields)  # type: ignore[arg-type]
+
+
+def likelihood(found: CellSummary, clone: str, level: float = 1.0, rates: ErrorRates = RATES) -> float:
+    copies = np.array([parse_iscn(clone).get(k, 0) for k in range(1, 25)])
+    return float(cell_likelihoods(found, [copies], rates, [level])[0, 0])
+
+
+def test_the_probabilities_of_all_results_sum_to_one() -> None:
+    """With errors in two classes only, all results can be listed."""
+    table = np.zeros((24, COLUMNS))
+    table[20, 21], table[21, 20] = 0.02, 0.01  # 21 as 22 and back
+    lost = np.zeros(24)
+    lost[20], lost[21] = 0.03, 0.02
+    extra = np.zeros(COLUMNS)
+    extra[20:22] = 0.002
+
+    class Two(ErrorRates):
+        def lost_by_class(self) -> np.ndarray:
+            return lost
+
+        def misread_by_class(self) -> np.ndarray:
+            return table
+
+        def extra_by_column(self) -> np.ndarray:
+            return np.maximum(extra, 1e-12)
+
+    total = 0.0
+    for of_21, of_22 in product(range(6), range(6)):
+        counts = {**parse_iscn("46,XX"), 21: of_21, 22: of_22}
+        found = CellSummary(1, counts, sum(counts.values()), RATES.reference_quality)
+        total += np.exp(likelihood(found, "46,XX", rates=Two()))
+    assert total == pytest.approx(1, abs=0.005)  # errors that cancel are left out
+
+
+def test_a_misreading_is_one_error_and_not_two() -> None:
+    swapped = likelihood(cell("46,XX,-7,+8"), "46,XX")
+    alone = likelihood(cell("45,XX,-7"), "46,XX") + likelihood(cell("47,XX,+8"), "46,XX")
+    assert swapped > alone - likelihood(cell("46,XX"), "46,XX")
+
+
+def test_small_chromosomes_are_lost_most() -> None:
+    assert likelihood(cell("45,XX,-21"), "46,XX") > likelihood(cell("45,XX,-4"), "46,XX") + 1
+
+
+def test_poor_cells_have_more_errors() -> None:
+    def loss(quality: float) -> float:
+        return likelihood(cell("45,XX,-4", quality), "46,XX") - likelihood(cell("46,XX", quality), "46,XX")
+
+    assert loss(0.3) > loss(0.9) + 1
+
+
+def test_doubt_about_a_class_explains_its_misreading() -> None:
+    sure = cell("46,XX,-7,+8")
+    unsure = cell("46,XX,-7,+8", doubts=doubts([(8, 0.55, [(8, 0.6), (7, 0.4)])]))
+    assert likelihood(unsure, "46,XX") > likelihood(sure, "46,XX") + 1
+    assert likelihood(unsure, "46,XX,-7,+8") == likelihood(sure, "46,XX,-7,+8")
+
+
+def test_doubts_share_what_the_class_lacks() -> None:
+    found = doubts([(21, 0.8, [(21, 0.7), (22, 0.2), (24, 0.05)]), (21, 0.5, [(22, 0.6)]), (None, 0.0, [(1, 0.5)])])
+    assert found == {(21, 22): pytest.approx(0.2 + 1.0), (21, 24): pytest.approx(0.05)}
+
+
+def test_an_unreadable_cell_is_more_probable_as_background() -> None:
+    chaos = cell("46,XX,-1,-2,-3,-4,-5,-9,+6,+7,+8,+10,+11,+12")
+    assert background_likelihood(chaos) > likelihood(chaos, "46,XX", level=1 / 9)
+    assert background_likelihood(cell("46,XX")) < likelihood(cell("46,XX"), "46,XX")
+    assert background_likelihood(cell("69,XXY")) == pytest.approx(background_likelihood(cell("46,XX")))
+
+
+def test_too_many_surplus_chromosomes_are_impossible() -> None:
+    assert likelihood(cell("69,XXX"), "46,XX") < -500
+    assert likelihood(cell("46,XX"), "69,XXX", level=3) > -500  # a burst cell
+
+
+@pytest.mark.parametrize("sex", ["XX", "XY", "X"])
+def test_rates_are_probabilities(sex: str) -> None:
+    misread = RATES.misread_by_class()
+    assert misread.shape == (24, COLUMNS)
+    assert (np.diag(misread[:, :24]) == 0).all()
+    assert ((misread.sum(axis=1) + RATES.lost_by_class()) < 0.5).all()
+    assert normal_copies(sex).sum() == 44 + len(sex)
