@@ -26,6 +26,8 @@ from db.spelling import normalise
 
 MAX_LENGTH = 2000  # characters of a filter
 MAX_DEPTH = 20  # parentheses that are open at once
+OUTCOMES = ("normal", "abnormal", "suspected", "insufficient")
+"""Outcomes of case summaries."""
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -217,6 +219,13 @@ def _has_karyotype(_: Session, value: str) -> ColumnElement[bool]:
     )
 
 
+def _has_outcome(_: Session, value: str) -> ColumnElement[bool]:
+    if value not in OUTCOMES:
+        raise ValueError(f"there is no outcome {value!r}; there are: {', '.join(OUTCOMES)}")
+    outcome = CaseResult.summary["outcome"].astext
+    return Case.id.in_(select(CaseResult.case_id).where(_in_production(CaseResult.pipeline_id), outcome == value))
+
+
 def _is_signed(_: Session, value: str) -> ColumnElement[bool]:
     if value not in ("yes", "no"):
         raise ValueError(f"signed is yes or no, and not {value!r}")
@@ -242,6 +251,7 @@ _FIELDS: dict[str, _Field] = {
     "unexplained": _Field(compare=partial(_number, QcMetrics.unexplained_objects)),
     "flag": _Field(lambda _, value: _has_result(literal(value) == QcMetrics.flags.any_())),
     "iscn": _Field(_has_karyotype),
+    "outcome": _Field(_has_outcome),
     "signed": _Field(_is_signed),
 }
 FIELDS = tuple(_FIELDS)

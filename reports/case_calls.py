@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from db.result_pairs import StoredCall
-from karyotyping.nomenclature.consequence import CaseCall, Outcome, outcome_of
+from karyotyping.case.consequence import CaseCall, outcome_of
+from karyotyping.case.decision import Outcome
 
 
 def to_call(stored: StoredCall) -> CaseCall:

@@ -18,7 +18,7 @@ from db.result_pairs import (
     list_case_pairs,
     measure_deltas,
 )
-from karyotyping.nomenclature.consequence import CaseCall, Consequence, consequence
+from karyotyping.case.consequence import CaseCall, Consequence, consequence
 from reports.case_calls import to_call
 from reports.html import render
 from reports.signed_agreement import SignedAgreement, measure_agreement
@@ -116,13 +116,13 @@ def render_html(diff: PipelineDiff) -> str:
 def describe(call: CaseCall) -> str:
     """Return a result as a person reads it.
 
-    >>> from karyotyping.nomenclature.consequence import Outcome
+    >>> from karyotyping.case.decision import Outcome
     >>> describe(CaseCall(Outcome.NORMAL, "46,XX", 12, 0.75))
     '46,XX, 12 cells, 0.75'
     >>> describe(CaseCall(Outcome.INSUFFICIENT, None))
     'insufficient'
     """
-    name = call.iscn if call.outcome.is_call else f"{call.outcome.value}{f' ({call.iscn})' if call.iscn else ''}"
+    name = call.iscn if call.is_call else f"{call.outcome.value}{f' ({call.iscn})' if call.iscn else ''}"
     cells = None if call.voters is None else f"{call.voters} cell{'s' * (call.voters != 1)}"
     confidence = None if call.confidence is None else f"{call.confidence:.2f}"
     return ", ".join(filter(None, (name, cells, confidence)))

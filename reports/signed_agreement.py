@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from db.result_pairs import StoredCall, list_calls
 from db.signed_cases import SignedCase, list_signed
-from karyotyping.nomenclature.consequence import CaseCall, Consequence, Outcome, consequence, is_numerical, outcome_of
+from karyotyping.case.consequence import CaseCall, Consequence, consequence, is_numerical, outcome_of
+from karyotyping.case.decision import Outcome
 from reports.case_calls import to_call
 
 
@@ -79,7 +80,7 @@ def measure_agreement(session: Session, pipeline_id: int, production_id: int | N
         changed = consequence(before, after)
         if not numerical:
             structural += 1
-        elif not after.outcome.is_call:
+        elif not after.is_call:
             no_call += 1
         else:
             compared += 1

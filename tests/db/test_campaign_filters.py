@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from db.campaign_filters import MAX_DEPTH, BadFilter, build_condition
+from db.campaign_filters import MAX_DEPTH, OUTCOMES, BadFilter, build_condition
 from db.campaigns import matching_images
 from db.engine import SessionFactory
 from db.schema import Case, Image
+from karyotyping.case.decision import Outcome
 from tests.support.two_pipelines import add_case, add_pipeline, add_results, sign_cases
 
 
@@ -22,7 +23,8 @@ def sessions(session_factory: SessionFactory) -> SessionFactory:
     add_case(session_factory, "A-3", lab="south")
     add_case(session_factory, "A 4", tissue="blood")
     production = add_pipeline(session_factory, "production pipeline", "production")
-    add_results(session_factory, production, {"A-1": "47,XX,+21"}, score=0.9, flags=["crowded"])
+    trisomy = {"A-1": "47,XX,+21"}
+    add_results(session_factory, production, trisomy, summary={"outcome": "abnormal"}, score=0.9, flags=["crowded"])
     add_results(session_factory, production, {"A-2": "46,XX,t(9;22)(q34;q11.2)"}, chromosome_count=45, score=0.4)
     sign_cases(session_factory, production, {"A-2": "46,XX,t(9;22)(q34;q11.2)"})
     add_results(session_factory, add_pipeline(session_factory, "new"), {"A-3": "46,XX"})
@@ -68,6 +70,8 @@ def cases(sessions: SessionFactory, where: str) -> str:
         ("state=none", "34"),
         ("iscn=47,XX,+21", "1"),
         ('iscn="46,XX,t(9;22)(q34;q11.2)"', "2"),
+        ("outcome=abnormal", "1"),
+        ("outcome!=abnormal", "234"),
         ("signed=yes", "2"),
         ("signed=no", "134"),
         ("pipeline=production", "12"),
@@ -95,6 +99,7 @@ def test_a_filter_selects_cases(sessions: SessionFactory, where: str, expected: 
         ("lab=a and quality>good", "character 11: could not convert string to float: 'good'"),
         ("received>=soon", "character 1: Invalid isoformat string: 'soon'"),
         ("state=lost", "character 1: there is no state 'lost'; there are: none, pending"),
+        ("outcome=good", "character 1: there is no outcome 'good'; there are: normal, abnormal, "),
         ("signed=maybe", "character 1: signed is yes or no, and not 'maybe'"),
         ("pipeline=absent", "character 1: there is no pipeline 'absent'"),
         ("lab=" + "a" * 2000, "a filter has at most 2000 characters, and this one has 2004"),
@@ -116,3 +121,7 @@ def test_filters_of_earlier_versions_hold_values_by_field(sessions: SessionFacto
     with sessions() as session:
         assert len(session.scalars(matching_images(session, stored)).all()) == 1
         assert session.scalars(matching_images(session, {"lab": 'no "such" \\ lab (ü)'})).all() == []
+
+
+def test_the_outcomes_are_those_of_the_science() -> None:
+    assert list(OUTCOMES) == list(Outcome)

@@ -14,7 +14,8 @@ from db import pipelines
 from db.engine import SessionFactory
 from db.result_pairs import MetricDelta, find_side
 from db.schema import Campaign, Priority
-from karyotyping.nomenclature.consequence import Consequence, Outcome
+from karyotyping.case.consequence import Consequence
+from karyotyping.case.decision import Outcome
 from reports.pipeline_diff import PipelineDiff, compare_sides, render_html, to_document, to_rows
 from reports.tables import write_parquet
 from tests.support.two_pipelines import add_case, add_pipeline, add_results

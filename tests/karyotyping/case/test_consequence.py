@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from karyotyping.nomenclature.consequence import CaseCall, Consequence, Outcome, consequence, is_numerical, outcome_of
+from karyotyping.case.consequence import CaseCall, Consequence, consequence, is_numerical, outcome_of
+from karyotyping.case.decision import Outcome
 
 
 def call(iscn: str | None, resolution: str = "resolved", **figures: float) -> CaseCall:
@@ -32,6 +33,9 @@ def call(iscn: str | None, resolution: str = "resolved", **figures: float) -> Ca
         (None, "47,XX,+13", Consequence.CALL_GAINED),
         ("47,XX,+8[3]/46,XX[17]", "mos 47,XX,+8[3]/46,XX[17]", Consequence.UNCHANGED),
         ("46,XY", "46,XY", Consequence.UNCHANGED),
+        ("45,X,-Y[5]/46,XY[15]", "mos 45,X[5]/46,XY[15]", Consequence.UNCHANGED),
+        ("47,XX,+8[5]/48,idem,+9[3]", "48,XX,+8,+9[3]/47,XX,+8[5]", Consequence.UNCHANGED),
+        ("47,XX,+21c", "47,XX,+21c", Consequence.UNCHANGED),
         (None, None, Consequence.UNCHANGED),
     ],
 )

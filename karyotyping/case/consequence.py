@@ -1,8 +1,8 @@
 """Clinical consequence of a change between two results of one case.
 
-Karyotypes are compared as text, line by line, so structural abnormalities are compared too. The number of cells in
-brackets is evidence and no part of a line. Normal lines are 46,XX and 46,XY. Two different normal lines in one case, a
-chimera, are abnormal.
+Karyotypes of whole chromosomes are compared by their copies, line by line, and all others as text. The number of cells
+in brackets is evidence and no part of a line. Normal lines are 46,XX and 46,XY. Two different normal lines in one case,
+a chimera, are abnormal.
 """
 
 from __future__ import annotations
@@ -11,26 +11,16 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from karyotyping.case.decision import Outcome
+from karyotyping.nomenclature.cell_lines import parse_lines
+from karyotyping.nomenclature.iscn import format_iscn
+
 _CELLS = re.compile(r"\[[^\]]*\]")
 _PREFIX = re.compile(r"^(mos|chi)\s+")
 _SEX = re.compile(r"[XY]+c?|\?")
 _WHOLE_CHROMOSOME = re.compile(r"[+-](?:\d{1,2}|X|Y)c?|idem|sdl?\d*|sl")
 _NORMAL = frozenset({"46,XX", "46,XY"})
 _MIN_CONFIDENCE_CHANGE = 0.005  # smaller changes of a confidence are rounding, 0..1
-
-
-class Outcome(StrEnum):
-    """What the cells of a case allow to say."""
-
-    NORMAL = "normal"
-    ABNORMAL = "abnormal"
-    SUSPECTED = "suspected"
-    INSUFFICIENT = "insufficient"
-
-    @property
-    def is_call(self) -> bool:
-        """Whether the case has a karyotype that can be signed."""
-        return self in (Outcome.NORMAL, Outcome.ABNORMAL)
 
 
 class Consequence(StrEnum):
@@ -78,6 +68,11 @@ class CaseCall:
     confidence: float | None = None
     """Share of the voters that agree exactly, or the posterior of the clones, 0..1."""
 
+    @property
+    def is_call(self) -> bool:
+        """Whether the case has a karyotype that can be signed."""
+        return self.outcome in (Outcome.NORMAL, Outcome.ABNORMAL)
+
 
 def outcome_of(iscn: str | None, resolution: str | None = "resolved") -> Outcome:
     """Return the outcome of a result that names none, from its karyotype.
@@ -98,13 +93,20 @@ def outcome_of(iscn: str | None, resolution: str | None = "resolved") -> Outcome
 
 
 def lines_of(iscn: str) -> frozenset[str]:
-    """Return the cell lines of a karyotype, without the numbers of cells.
+    """Return the cell lines of a karyotype in one notation, without the numbers of cells.
 
     >>> sorted(lines_of("mos 47,XX,+8[3]/46,XX[17]"))
     ['46,XX', '47,XX,+8']
+    >>> lines_of("47,XX,+8[5]/48,idem,+9[3]") == lines_of("47,XX,+8/48,XX,+8,+9")
+    True
     """
-    text = _PREFIX.sub("", _CELLS.sub("", iscn).strip())
-    return frozenset("".join(line.split()) for line in text.split("/"))
+    lines = _text_lines(iscn)
+    if is_numerical(iscn):
+        try:
+            return frozenset(format_iscn(line.copies) for line in parse_lines("/".join(lines)))
+        except ValueError:  # a constitutional change with a c, for example
+            pass
+    return frozenset(lines)
 
 
 def is_numerical(iscn: str) -> bool:
@@ -113,8 +115,13 @@ def is_numerical(iscn: str) -> bool:
     >>> is_numerical("48,XX,+8,+21c[3]/46,XX[17]"), is_numerical("46,XX,t(9;22)(q34;q11.2)")
     (True, False)
     """
-    changes = [change for line in lines_of(iscn) for change in line.split(",")[1:]]
+    changes = [change for line in _text_lines(iscn) for change in line.split(",")[1:]]
     return all(_SEX.fullmatch(change) or _WHOLE_CHROMOSOME.fullmatch(change) for change in changes)
+
+
+def _text_lines(iscn: str) -> list[str]:
+    text = _PREFIX.sub("", _CELLS.sub("", iscn).strip())
+    return ["".join(line.split()) for line in text.split("/")]
 
 
 def consequence(before: CaseCall, after: CaseCall) -> Consequence:
@@ -128,11 +135,11 @@ def consequence(before: CaseCall, after: CaseCall) -> Consequence:
     >>> str(consequence(trisomy, normal)), str(consequence(normal, normal))
     ('abnormal -> normal', 'unchanged')
     """
-    if before.outcome.is_call and after.outcome.is_call:
+    if before.is_call and after.is_call:
         changed = _between_calls(before, after)
-    elif before.outcome.is_call:
+    elif before.is_call:
         changed = Consequence.CALL_LOST
-    elif after.outcome.is_call:
+    elif after.is_call:
         changed = Consequence.CALL_GAINED
     else:
         changed = None if (before.outcome, before.iscn) == (after.outcome, after.iscn) else Consequence.NO_CALL
