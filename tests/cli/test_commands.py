@@ -179,7 +179,7 @@ def test_campaign_enqueues_no_image_twice(karyo: Karyo, report: Path) -> None:
     made = json.loads(karyo("campaign", "create", "--where", "case=SIM-001", "--json").stdout)
     assert (made["images"], made["enqueued"]) == (2, 0)
     shown = json.loads(karyo("campaign", "show", made["id"], "--json").stdout)
-    assert shown["filters"] == {"case": "SIM-001"}
+    assert shown["filters"] == {"where": ["case=SIM-001"]}
     assert "there are: case" in karyo("campaign", "create", "--where", "colour=red", code=2).stderr
 
 
