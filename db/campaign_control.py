@@ -88,11 +88,11 @@ def spread(session: Session, campaign_id: int, images_per_hour: float) -> None:
     """
     pending = (Analysis.campaign_id == campaign_id, Analysis.state == State.PENDING)
     place = func.row_number().over(order_by=(Analysis.round, Analysis.id))
-    placed = select(Analysis.id, place.label("place")).where(*pending).subquery()
+    placed = select(Analysis.id, place.label("place")).where(*pending).cte("placed")
     delay = interval((placed.c.place - 1) * (SECONDS_PER_HOUR / images_per_hour))
     session.execute(
         update(Analysis)
-        .where(Analysis.id == placed.c.id, *pending)
+        .where(Analysis.id == placed.c.id)  # by the key alone: an index on the state would be read once per image
         .values(not_before=func.now() + delay)
         .execution_options(synchronize_session=False)
     )
