@@ -88,6 +88,11 @@ COMMANDS = {
         SCIENCE,
         "Draw metaphase images of any numerical karyotype from ideograms, with their exact truth.",
     ),
+    "validate": Command(
+        "cli.validate:validate",
+        SCIENCE,
+        "Karyotype a signed backlog on this machine, and compare every case with what was signed.",
+    ),
     "train": Command("cli.train:train_app", SCIENCE, "Train the networks (needs the `train` extra)."),
     "evaluate": Command("cli.evaluate:evaluate_app", SCIENCE, "Compare results with a truth; every metric as JSON."),
 }
