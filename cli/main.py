@@ -23,7 +23,7 @@ COMMANDS = {
     "demo": Command(
         "cli.demo:demo",
         WORK,
-        "Simulate two small cases, karyotype them with every service, and compare with the truth.",
+        "Simulate three small cases, karyotype them with every service, and compare with the truth.",
     ),
     "up": Command("cli.up:up", WORK, "Run everything on this machine, in the foreground, until Ctrl-C."),
     "analyse": Command(

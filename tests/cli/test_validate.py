@@ -1,4 +1,4 @@
-"""``karyo validate``: simulated cases through the real pipeline, interrupted, resumed, and compared."""
+"""``karyo validate``: simulated cases through the real pipeline, resumed and compared."""
 
 from __future__ import annotations
 

@@ -64,7 +64,9 @@ def share_upper_bound(events: int, trials: int, confidence: float = 0.95) -> flo
 
 
 def wilson_interval(events: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the two-sided score interval, 0..1, of the share of ``events`` among at least one of ``trials``.
+    """Return the two-sided score interval, 0..1, of the share of ``events`` among ``trials``.
+
+    There is at least one trial.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference",
     DOI 10.1080/01621459.1927.10502953.

@@ -135,7 +135,9 @@ def parse_mix(text: str) -> dict[str, float]:
 
 
 def apportion(shares: Sequence[float], total: int) -> list[int]:
-    """Return whole numbers that add up to ``total``, by the largest remainder; of ties the first.
+    """Return whole numbers that add up to ``total``, by the largest remainder.
+
+    Of equal remainders the first is the largest.
 
     Source: Hamilton's method, as in Balinski & Young 2001, "Fair representation", chapter 2.
 
@@ -151,7 +153,9 @@ def apportion(shares: Sequence[float], total: int) -> list[int]:
 
 
 def burst(copies: Copies, lost: int, rng: np.random.Generator) -> dict[int, int]:
-    """Return the copies that a burst metaphase keeps: ``lost`` chromosomes are missing, each as likely.
+    """Return the copies that a burst metaphase keeps: ``lost`` chromosomes are missing.
+
+    Each chromosome is as likely to be lost.
 
     Raises:
         ValueError: as many chromosomes are lost as there are, or more.

@@ -1,4 +1,4 @@
-"""Mosaics and mixes of qualities: exact shares, an order by the seed, and a truth for each image."""
+"""Mosaics and mixes of qualities: exact shares, order by the seed, truth of each image."""
 
 from __future__ import annotations
 
@@ -94,3 +94,15 @@ def test_a_malformed_argument_is_one_sentence(tmp_path: Path, arguments: list[st
 
 def test_a_mix_is_read_with_blanks() -> None:
     assert parse_mix(" good = 60, burst=5 ") == {"good": 60, "burst": 5}
+
+
+def test_the_presets_are_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "validate.md").read_text(encoding="utf-8")
+
+    def number(ends: tuple[int, int]) -> str:
+        return "0" if ends == (0, 0) else f"{ends[0]} to {ends[1]}"
+
+    for name, one in QUALITIES.items():
+        ranges = map(number, (one.touching, one.overlapping, one.debris, one.nuclei, one.lost))
+        blur = {1.0: "usual", 2.0: "twice the usual"}[one.blur]
+        assert f"| `{name}` | {' | '.join(ranges)} | {blur} |" in page

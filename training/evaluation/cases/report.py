@@ -1,4 +1,4 @@
-"""Figures of judged cases: sensitivity, specificity, exact karyotypes, edits, risk and coverage."""
+"""Figures of judged cases: sensitivity, specificity, exact ISCN, edits, risk and coverage."""
 
 from __future__ import annotations
 
@@ -138,9 +138,10 @@ def case_report(cases: Sequence[JudgedCase], left_out: Sequence[LeftOut] = ()) -
 
 
 def risk_curve(cases: Sequence[JudgedCase]) -> RiskCoverage:
-    """Return errors among the cases of at least a posterior; an error is a karyotype, or outcome, that is not signed.
+    """Return the errors among the cases of at least a posterior, for every posterior.
 
-    Cases with a structural abnormality are left out.
+    An error is a called karyotype, or outcome where no karyotype is signed, that is not the signed one. Cases with a
+    structural abnormality are left out.
     """
     examined = [case for case in cases if case.truth.kind != TruthKind.STRUCTURAL]
     posterior = [case.judgement.posterior if case.judgement.is_called else math.nan for case in examined]

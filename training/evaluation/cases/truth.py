@@ -121,7 +121,7 @@ def kind_of(lines: Iterable[CellLine]) -> TruthKind:
 
 
 def is_structural(text: str) -> bool:
-    """Return whether a karyotype has a structural abnormality, a marker or a variant of heterochromatin.
+    """Return whether a karyotype has a structural abnormality, marker or heteromorphism.
 
     >>> [is_structural(text) for text in ("46,XX,t(9;22)(q34;q11.2)[20]", "47,XY,+mar", "46,XX,9qh+", "47,XX,+21")]
     [True, True, True, False]

@@ -94,7 +94,7 @@ def verdict_on(truth: CaseTruth, judgement: Judgement) -> Verdict:
 
 
 def edits_of(truth: Copies, cell: CellSummary) -> int:
-    """Return the fewest chromosomes to add, delete or rename until the copies are those of the truth.
+    """Return the fewest chromosomes to add, delete or rename to reach the true copies.
 
     Errors that cancel out in the copies are not seen.
 

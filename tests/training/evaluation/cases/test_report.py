@@ -82,7 +82,10 @@ def test_figures_count_each_case_once() -> None:
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_intervals_are_those_of_the_literature(count: int, of: int, low: float, high: float) -> None:
-    """Newcombe 1998, table I, method 3, DOI 10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E."""
+    """Compare with Newcombe 1998, table I, method 3.
+
+    DOI 10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E.
+    """
     one = proportion(count, of)
     assert (one["low"], one["high"]) == (low, high)
 
