@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from karyotyping.case.cell import CellSummary
@@ -125,6 +127,14 @@ def test_no_called_case_accepts_nothing() -> None:
     risk = case_report([case("46,XX", "46,XX", Outcome.SUSPECTED)])["risk"]
     assert risk["auto_accept"]["score"] is None
     assert [row["accepted"] for row in risk["table"]] == [0] * 5
+
+
+def test_structural_cases_alone_make_a_report_without_figures() -> None:
+    report = case_report([case("46,XX,del(5)(q13)", "46,XX", Outcome.NORMAL)])
+    assert report["figures"]["called"] == proportion(0, 0)
+    assert report["risk"]["cases"] == report["risk"]["auto_accept"]["accepted"] == 0
+    assert report["outcomes"]["not looked at"]["normal"] == 1
+    json.dumps(report, allow_nan=False)
 
 
 def test_edits_are_counted_where_the_cell_is_known() -> None:
