@@ -23,7 +23,7 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt $(VENV)/.installed-run
 
 setup: $(VENV)/.installed-run ## Build .venv with everything karyoflow needs to run
 
-demo: setup ## Simulate two small cases, karyotype them through the whole stack, compare with the truth
+demo: setup ## Simulate three small cases, karyotype them through the whole stack, compare with the truth
 	$(BIN)/karyo demo
 
 test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests

@@ -23,7 +23,7 @@ COMMANDS = {
     "demo": Command(
         "cli.demo:demo",
         WORK,
-        "Simulate two small cases, karyotype them with every service, and compare with the truth.",
+        "Simulate three small cases, karyotype them with every service, and compare with the truth.",
     ),
     "up": Command("cli.up:up", WORK, "Run everything on this machine, in the foreground, until Ctrl-C."),
     "analyse": Command(
@@ -90,6 +90,11 @@ COMMANDS = {
         "cli.simulate:simulate",
         SCIENCE,
         "Draw metaphase images of any numerical karyotype from ideograms, with their exact truth.",
+    ),
+    "validate": Command(
+        "cli.validate:validate",
+        SCIENCE,
+        "Karyotype a signed backlog on this machine, and compare every case with what was signed.",
     ),
     "train": Command("cli.train:train_app", SCIENCE, "Train the networks (needs the `train` extra)."),
     "evaluate": Command("cli.evaluate:evaluate_app", SCIENCE, "Compare results with a truth; every metric as JSON."),
