@@ -7,19 +7,25 @@ from typing import Annotated
 
 import typer
 
+from cli.campaign_control import PerHour, cancel, pause, resume
+from cli.campaign_diff import diff
 from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table
 from cli.options import AsJson
 from db import campaigns, pipelines
+from db.campaign_filters import FIELDS
 from db.schema import Priority
 
 campaign_app = typer.Typer(help="Re-analyse old cases with another pipeline.", no_args_is_help=True)
+for command in (diff, pause, resume, cancel):
+    campaign_app.command()(command)
 
 Where = Annotated[
     list[str] | None,
     typer.Option(
-        help="Filter such as tissue=blood; repeat for more. There are: case, lab, tissue, banding, microscope, "
-        "since, until (dates), iscn, flag."
+        metavar="FILTER",
+        help="Such as 'tissue=blood and quality>=0.5'; repeat for more, all of which must hold. "
+        f"Fields: {', '.join(FIELDS)}.",
     ),
 ]
 PipelineName = Annotated[str, typer.Option(help="Alias, name or first characters of the digest.")]
@@ -27,17 +33,29 @@ PipelineName = Annotated[str, typer.Option(help="Alias, name or first characters
 
 @campaign_app.command()
 def create(
+    *,
     pipeline: PipelineName = pipelines.PRODUCTION,
     where: Where = None,
     name: Annotated[str | None, typer.Option(help="A name to find it by.")] = None,
+    per_hour: PerHour = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and estimate the hours; enqueue nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Enqueue every matching image that this pipeline has not analysed, at backlog priority."""
+    filters = to_filters(where)
     with open_services(with_pipeline=True) as services, services.sessions.begin() as session:
         try:
             chosen = pipelines.resolve(session, pipeline)
+            if dry_run:
+                _print_estimate(campaigns.estimate(session, chosen.id, filters), pipelines.label(chosen), as_json)
+                return
             campaign = campaigns.create(
-                session, pipeline_id=chosen.id, filters=parse_filters(where), name=name, priority=Priority.BACKLOG
+                session,
+                pipeline_id=chosen.id,
+                filters=filters,
+                name=name,
+                priority=Priority.BACKLOG,
+                images_per_hour=per_hour,
             )
         except (LookupError, ValueError) as problem:
             fail(str(problem), code=2)
@@ -73,14 +91,42 @@ def list_campaigns(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(progress) for progress in listed])
     else:
-        columns = ("id", "name", "pipeline", "images", "enqueued", "ended", "created_at", "pipeline_retired_at")
+        columns = (
+            "id",
+            "name",
+            "state",
+            "pipeline",
+            "images",
+            "enqueued",
+            "ended",
+            "created_at",
+            "pipeline_retired_at",
+        )
         print_table(None, columns, ([getattr(progress, column) for column in columns] for progress in listed))
 
 
-def parse_filters(where: list[str] | None) -> dict[str, str]:
-    """Return the filters of ``--where`` by name; exit with 2 if one is not ``name=value``."""
-    pairs = [item.partition("=") for item in where or []]
-    for name, equals, value in pairs:
-        if not (name and equals and value):
-            fail(f"--where wants name=value, not {name + equals + value!r}", code=2)
-    return {name: value for name, _, value in pairs}
+def to_filters(where: list[str] | None) -> dict[str, list[str]]:
+    """Return the filters of ``--where`` as they are stored."""
+    return {"where": where} if where else {}
+
+
+def _print_estimate(estimate: campaigns.CampaignEstimate, pipeline: str, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(estimate))
+        return
+    err.print(
+        f"{estimate.images} images of {estimate.cases} cases match; {pipeline} has not analysed {estimate.missing} of "
+        "them",
+        markup=False,
+        soft_wrap=True,
+    )
+    if estimate.hours is None:
+        err.print("no image was measured yet, so the hours are unknown")
+        return
+    processes = f"{estimate.processes} processes" if estimate.processes else "one process; no worker is alive"
+    err.print(
+        f"about {estimate.hours:g} hours: {estimate.seconds_per_image:g} s per image, measured with "
+        f"{estimate.measured_with}, and {processes}",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -10,6 +10,7 @@ from cli.connections import Services, open_services
 from cli.console import err, fail, warn
 from cli.current_user import current_user
 from cli.pipeline_options import ClassifierOption, SegmenterOption
+from cli.promotion_guard import check_signed_cases
 from cli.shipped_pipeline import register_shipped_pipeline
 from db import pipeline_lifecycle, pipelines, workers
 from db.pipeline_lifecycle import Promotion
@@ -33,7 +34,8 @@ def promote(
 ) -> None:
     """Make a pipeline `production`: it analyses new images from now on.
 
-    Without PIPELINE, the pipeline that this version ships is registered and promoted.
+    Without PIPELINE, the pipeline that this version ships is registered and promoted. A pipeline that contradicts too
+    many signed cases, or calls one of the abnormal ones normal, needs --because.
     """
     chosen = [name for name in ("classifier", "segmenter") if _is_given(ctx, name)]
     if pipeline is not None and chosen:
@@ -45,7 +47,11 @@ def promote(
             with services.sessions() as session:
                 pipeline_id = pipelines.resolve(session, pipeline).id
         with services.sessions.begin() as session:
-            promotion = pipeline_lifecycle.promote(session, pipeline_id, actor=current_user(), because=because)
+            share = services.settings.promotion_contradictions
+            figures = check_signed_cases(session, pipeline_id, share, because)
+            promotion = pipeline_lifecycle.promote(
+                session, pipeline_id, actor=current_user(), because=because, **figures
+            )
         _report(services, promotion)
 
 

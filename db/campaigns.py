@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from db import queue
-from db.accessions import names_case
+from db import campaign_control, queue, workers
+from db.campaign_filters import build_conditions
 from db.clock import interval
-from db.pipelines import production_pipeline, require_usable
-from db.schema import ENDED, Analysis, Campaign, Case, CaseResult, Image, Pipeline, Priority, QcMetrics
-from db.spelling import normalise
+from db.pipelines import label, production_pipeline, require_usable
+from db.schema import ACTIVE, ENDED, Analysis, AuditEvent, Campaign, Case, Image, Pipeline, Priority, State
 
 PACE_WINDOW_SECONDS = 3600.0
-
-
-class BadFilter(ValueError):
-    """A filter with an unknown name or an unreadable value."""
+SECONDS_PER_HOUR = 3600.0
+PAUSED_SECONDS = 100 * 365 * 86400.0  # a delay that is longer is a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +41,105 @@ class CampaignProgress:
     """Images that matched the filters."""
     enqueued: int
     """Images that the pipeline had not analysed before."""
+    state: str
+    """running, paused, done or cancelled."""
     states: dict[str, int]
     """Analyses by state; states without analyses are left out."""
+    held: int
+    """Pending images that a pause, a rate limit or a failed attempt holds back."""
     ended: int
     seconds_left: int | None
-    """At the pace of the last hour; None before two analyses have ended."""
+    """At the pace of the last hour and the rate limit; None while paused, and before two analyses have ended."""
 
 
-def matching_images(filters: Mapping[str, str]) -> Select[int]:
+@dataclass(frozen=True, slots=True)
+class CampaignEstimate:
+    """What a campaign would do; its fields are the keys of the JSON of a dry run."""
+
+    cases: int
+    """Cases with an image that matches."""
+    images: int
+    """Images that match."""
+    missing: int
+    """Images that match and that the pipeline has not analysed; these are enqueued."""
+    seconds_per_image: float | None
+    """Mean computing time of the latest images; None if none was measured."""
+    measured_with: str | None
+    """Pipeline whose images were measured: this one, or else the one in production."""
+    processes: int
+    """Processes of live workers."""
+    hours: float | None
+    """Of all processes together, or of one if there are none; None without a measured time."""
+
+
+def matching_images(session: Session, filters: Mapping[str, Any]) -> Select[int]:
     """Return the query for the ids of all images that match all ``filters``.
 
+    Args:
+        session: an open transaction.
+        filters: as :func:`db.campaign_filters.build_conditions` takes them.
+
     Raises:
-        BadFilter: a name is unknown, or a value cannot be read.
+        BadFilter: a filter cannot be read, or a field is unknown.
     """
-    return select(Image.id).join(Case, Image.case_id == Case.id).where(*_conditions(filters))
+    return select(Image.id).join(Case, Image.case_id == Case.id).where(*build_conditions(session, filters))
+
+
+def estimate(session: Session, pipeline_id: int, filters: Mapping[str, Any]) -> CampaignEstimate:
+    """Return what a campaign would enqueue, and how long that takes; nothing is written.
+
+    Args:
+        session: an open transaction.
+        pipeline_id: the pipeline that would analyse the images.
+        filters: as for ``matching_images``.
+
+    Raises:
+        BadFilter: a filter cannot be read, or a field is unknown.
+        RetiredPipeline: no new analysis may use the pipeline.
+    """
+    require_usable(session, pipeline_id)
+    images = matching_images(session, filters).add_columns(Image.case_id).subquery()
+    known = exists().where(Analysis.image_id == images.c.id, Analysis.pipeline_id == pipeline_id)
+    counts = select(func.count(images.c.case_id.distinct()), func.count(), func.count().filter(~known))
+    cases, matching, missing = session.execute(counts.select_from(images)).one()
+    seconds, measured_with = _measured_speed(session, pipeline_id)
+    processes = workers.count_processes(session)
+    hours = None if seconds is None else round(missing * seconds / max(processes, 1) / SECONDS_PER_HOUR, 2)
+    return CampaignEstimate(cases, matching, missing, seconds, measured_with, processes, hours)
 
 
 def create(
     session: Session,
     *,
     pipeline_id: int,
-    filters: Mapping[str, str],
+    filters: Mapping[str, Any],
     name: str | None = None,
     priority: Priority = Priority.BACKLOG,
     schedule_id: int | None = None,
     due_at: datetime | None = None,
+    images_per_hour: float | None = None,
 ) -> Campaign | None:
     """Create a campaign and enqueue the matching images that its pipeline has not analysed.
 
     Args:
         session: an open transaction.
         pipeline_id: the pipeline that analyses the images.
-        filters: values by name of the filter.
+        filters: as for ``matching_images``.
         name: for people; "by hand" by default.
         priority: of the analyses.
         schedule_id: the schedule that creates the campaign.
         due_at: when the schedule was due.
+        images_per_hour: images that are released per hour, more than 0; None for all at once.
 
     Returns:
         The campaign; None if the schedule has one for this due time already.
 
     Raises:
-        BadFilter: a name is unknown, or a value cannot be read.
+        BadFilter: a filter cannot be read, or a field is unknown.
         RetiredPipeline: no new analysis may use the pipeline.
     """
     require_usable(session, pipeline_id)
-    images = matching_images(filters)
+    images = matching_images(session, filters)
     values = {
         "name": name or "by hand",
         "pipeline_id": pipeline_id,
@@ -104,6 +154,8 @@ def create(
         return None
     enqueued = queue.enqueue_selected(session, images, pipeline_id, priority, campaign_id)
     session.execute(update(Campaign).where(Campaign.id == campaign_id).values(enqueued_count=enqueued))
+    if images_per_hour is not None:
+        campaign_control.spread(session, campaign_id, images_per_hour)
     return session.get(Campaign, campaign_id, populate_existing=True)
 
 
@@ -119,6 +171,9 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
     campaign, pipeline, digest, retired_at = row
     states = queue.count_by_state(session, Analysis.campaign_id == campaign_id)
     ended = sum(states[state] for state in ENDED)
+    held, last_release = _holds(session, campaign_id)
+    state = _state(session, campaign_id, any(states[each] for each in ACTIVE), last_release)
+    paced = None if state == "paused" else _seconds_left(session, campaign_id, campaign.enqueued_count - ended)
     return CampaignProgress(
         id=campaign.id,
         name=campaign.name,
@@ -130,9 +185,11 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
         due_at=campaign.due_at,
         images=campaign.image_count,
         enqueued=campaign.enqueued_count,
+        state=state,
         states={state.value: count for state, count in states.items()},
+        held=held,
         ended=ended,
-        seconds_left=_seconds_left(session, campaign_id, campaign.enqueued_count - ended),
+        seconds_left=None if paced is None else max(paced, round(last_release)),
     )
 
 
@@ -140,6 +197,30 @@ def list_progress(session: Session) -> list[CampaignProgress]:
     """Return the progress of every campaign, newest first."""
     ids = session.scalars(select(Campaign.id).order_by(Campaign.id.desc())).all()
     return [report for campaign_id in ids if (report := progress(session, campaign_id))]
+
+
+def _measured_speed(session: Session, pipeline_id: int) -> tuple[float | None, str | None]:
+    """Return the seconds per image, and the pipeline that was measured."""
+    for candidate in (pipeline_id, session.scalar(production_pipeline())):
+        if candidate is not None and (seconds := queue.seconds_per_image(session, candidate)) is not None:
+            return round(seconds, 3), label(session.get_one(Pipeline, candidate))
+    return None, None
+
+
+def _holds(session: Session, campaign_id: int) -> tuple[int, float]:
+    """Return the number of images held back, and the seconds until the last one is released."""
+    seconds = func.extract("epoch", func.max(Analysis.not_before) - func.now())
+    held = (Analysis.campaign_id == campaign_id, Analysis.state == State.PENDING, Analysis.not_before > func.now())
+    count, last = session.execute(select(func.count(), seconds).where(*held)).one()
+    return count, float(last or 0)
+
+
+def _state(session: Session, campaign_id: int, is_active: bool, last_release: float) -> str:
+    if is_active:
+        return "paused" if last_release > PAUSED_SECONDS else "running"
+    subject = campaign_control.subject_of(campaign_id)
+    cancelled = select(AuditEvent.id).where(AuditEvent.action == campaign_control.CANCELLED)
+    return "done" if session.scalar(cancelled.where(AuditEvent.subject == subject).limit(1)) is None else "cancelled"
 
 
 def _seconds_left(session: Session, campaign_id: int, images_left: int) -> int | None:
@@ -151,34 +232,3 @@ def _seconds_left(session: Session, campaign_id: int, images_left: int) -> int |
         select(func.count(), func.extract("epoch", last - first)).where(Analysis.campaign_id == campaign_id, recent)
     ).one()
     return round(images_left * float(span) / (count - 1)) if count > 1 and span else None
-
-
-def _conditions(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
-    """Return conditions on ``images`` joined with ``cases``."""
-    in_production = production_pipeline().scalar_subquery()
-    makers: dict[str, Callable[[str], ColumnElement[bool]]] = {
-        "case": names_case,
-        "lab": lambda value: Case.lab.in_((value, normalise(value))),
-        "tissue": lambda value: Case.tissue.in_((value, normalise(value))),
-        "banding": lambda value: Image.banding.in_((value, normalise(value))),
-        "microscope": lambda value: Image.microscope.in_((value, normalise(value))),
-        "since": lambda value: Image.created_at >= datetime.fromisoformat(value),
-        "until": lambda value: Image.created_at < datetime.fromisoformat(value),
-        "iscn": lambda value: Case.id.in_(
-            select(CaseResult.case_id).where(CaseResult.pipeline_id == in_production, CaseResult.iscn == value)
-        ),
-        "flag": lambda value: Image.id.in_(
-            select(Analysis.image_id)
-            .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)
-            .where(Analysis.pipeline_id == in_production, literal(value) == QcMetrics.flags.any_())
-        ),
-    }
-    conditions = []
-    for name, value in filters.items():
-        if name not in makers:
-            raise BadFilter(f"there is no filter {name!r}; there are: {', '.join(makers)}")
-        try:
-            conditions.append(makers[name](value))
-        except ValueError as error:
-            raise BadFilter(f"{name}={value}: {error}") from error
-    return conditions

@@ -67,3 +67,23 @@ BatchKind = Literal["folder", "archive", "manifest", "prefix", "upload"]
 
 ReviewAction = Literal["reclassify", "reject", "split", "merge", "flip", "add", "reject_cell", "comment", "undo"]
 """What a person does to the result of an analysis."""
+
+
+class MissedPolicy(StrEnum):
+    """What a schedule does with due times that passed while no scheduler ran."""
+
+    LATEST = "latest"
+    """Create one campaign, for the latest of them."""
+    SKIP = "skip"
+    """Wait for the next due time."""
+
+
+class OverlapPolicy(StrEnum):
+    """What a schedule does when it is due and its campaign before has not ended."""
+
+    ALLOW = "allow"
+    """Create the campaign; images that wait already are not enqueued twice."""
+    WAIT = "wait"
+    """Stay due until the campaign before has ended."""
+    SKIP = "skip"
+    """Wait for the next due time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -39,7 +40,7 @@ def current(session: Session) -> Pipeline | None:
     return session.scalars(select(Pipeline).where(Pipeline.id.in_(pipelines.production_pipeline()))).first()
 
 
-def promote(session: Session, pipeline_id: int, *, actor: str, because: str | None = None) -> Promotion:
+def promote(session: Session, pipeline_id: int, *, actor: str, because: str | None = None, **figures: Any) -> Promotion:
     """Point ``production`` to a pipeline and record the change.
 
     Nothing is recorded if it points there already.
@@ -49,13 +50,14 @@ def promote(session: Session, pipeline_id: int, *, actor: str, because: str | No
         pipeline_id: the next pipeline in production.
         actor: who promotes it, as ``user@host``.
         because: why.
+        figures: what the decision is based on, kept in the audit trail as JSON.
 
     Raises:
         RetiredPipeline: the pipeline is retired.
     """
     _lock(session)
     pipeline = pipelines.require_usable(session, pipeline_id)
-    return _move(session, pipeline, PROMOTED, actor, because)
+    return _move(session, pipeline, PROMOTED, actor, because, **figures)
 
 
 def rollback(session: Session, *, actor: str, because: str | None = None) -> Promotion:
@@ -121,18 +123,18 @@ def _locked(session: Session, pipeline_id: int) -> Pipeline:
     return session.scalars(locked.execution_options(populate_existing=True)).one()
 
 
-def _move(session: Session, pipeline: Pipeline, action: str, actor: str, because: str | None) -> Promotion:
+def _move(
+    session: Session, pipeline: Pipeline, action: str, actor: str, because: str | None, **figures: Any
+) -> Promotion:
     promotion = Promotion(pipeline, current(session))
     if promotion.changed:
         pipelines.set_alias(session, PRODUCTION, pipeline.id)
         previous = promotion.previous.digest if promotion.previous else None
-        _record(session, pipeline, action, actor, because, previous=previous)
+        _record(session, pipeline, action, actor, because, previous=previous, **figures)
     return promotion
 
 
-def _record(
-    session: Session, pipeline: Pipeline, action: str, actor: str, because: str | None, **detail: str | None
-) -> None:
+def _record(session: Session, pipeline: Pipeline, action: str, actor: str, because: str | None, **detail: Any) -> None:
     audit.append(
         session,
         actor=actor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -12,7 +13,11 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import campaigns, pipelines
-from db.schema import Campaign, Schedule
+from db.enums import MissedPolicy, OverlapPolicy
+from db.schema import ACTIVE, Analysis, Campaign, Schedule
+
+MISSED_SECONDS = 3600.0  # after a due time, from which on it counts as missed
+CLOCK_STEP_SECONDS = 3600.0  # a due time that is recorded further ahead comes from a wrong clock
 
 
 class BadSchedule(ValueError):
@@ -30,7 +35,15 @@ class Fired:
 
 
 def add(
-    session: Session, name: str, cron: str, *, pipeline: str, filters: Mapping[str, str], timezone: str = "UTC"
+    session: Session,
+    name: str,
+    cron: str,
+    *,
+    pipeline: str,
+    filters: Mapping[str, Any],
+    timezone: str = "UTC",
+    missed: MissedPolicy = MissedPolicy.LATEST,
+    overlap: OverlapPolicy = OverlapPolicy.ALLOW,
 ) -> Schedule:
     """Add a schedule that is first due after now.
 
@@ -39,8 +52,10 @@ def add(
         name: unique name of the schedule.
         cron: five fields, such as ``0 2 * * *``.
         pipeline: alias, name or first characters of a digest; resolved when the schedule is due.
-        filters: values by name of the filter, as for ``campaigns.create``.
+        filters: as for ``campaigns.create``.
         timezone: IANA name of the zone of the cron expression.
+        missed: what happens to due times that passed while no scheduler ran.
+        overlap: what happens when the schedule is due and its campaign before has not ended.
 
     Raises:
         BadSchedule: an argument is invalid, or the name is taken.
@@ -50,13 +65,20 @@ def add(
     try:
         ZoneInfo(timezone)
         pipelines.resolve(session, pipeline)
-        campaigns.matching_images(filters)
+        campaigns.matching_images(session, filters)
     except (ZoneInfoNotFoundError, ValueError, LookupError) as error:
         raise BadSchedule(str(error)) from error
     if session.scalar(select(Schedule.id).where(Schedule.name == name)):
         raise BadSchedule(f"there is a schedule {name!r} already; remove it first")
     schedule = Schedule(
-        name=name, cron=cron, timezone=timezone, pipeline=pipeline, filters=dict(filters), last_due_at=func.now()
+        name=name,
+        cron=cron,
+        timezone=timezone,
+        pipeline=pipeline,
+        filters=dict(filters),
+        missed=missed,
+        overlap=overlap,
+        last_due_at=func.now(),
     )
     session.add(schedule)
     session.flush()
@@ -93,10 +115,11 @@ def current_problem(session: Session, schedule: Schedule) -> str | None:
 
 
 def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
-    """Return the latest due time up to ``now``; None if it has a campaign already.
+    """Return the latest due time up to ``now``; None if it was dealt with already.
 
     Earlier due times are skipped after an outage: a campaign enqueues every image that matches, so a second one would
-    enqueue nothing. When summer time ends, one local hour occurs twice; only its first occurrence counts.
+    enqueue nothing. When summer time ends, one local hour occurs twice; only its first occurrence counts. A recorded
+    due time far in the future comes from a clock that was wrong, and counts as none.
 
     Args:
         schedule: with its latest due time.
@@ -108,7 +131,8 @@ def latest_due(schedule: Schedule, now: datetime) -> datetime | None:
         due: datetime = times.get_prev(datetime).astimezone(UTC)
         if not due.astimezone(zone).fold:
             break
-    return due if due > schedule.last_due_at else None
+    is_wrong = schedule.last_due_at > now + timedelta(seconds=CLOCK_STEP_SECONDS)
+    return due if due > schedule.last_due_at or is_wrong else None
 
 
 def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
@@ -128,12 +152,14 @@ def fire_due(session: Session, now: datetime | None = None) -> list[Fired]:
     for schedule in session.scalars(enabled).all():
         try:
             due = latest_due(schedule, moment)
-            campaign = _create_campaign(session, schedule, due) if due else None
+            decision = _decide(session, schedule, due, moment) if due else OverlapPolicy.WAIT
+            campaign = _create_campaign(session, schedule, due) if due and decision is OverlapPolicy.ALLOW else None
         except (LookupError, ValueError) as error:
             schedule.problem = str(error)
             continue
         schedule.problem = None
-        schedule.last_due_at = due or schedule.last_due_at
+        if due and decision is not OverlapPolicy.WAIT:
+            schedule.last_due_at = due
         if due and campaign:
             fired.append(Fired(schedule.name, due, campaign.id, campaign.enqueued_count))
     return fired
@@ -143,6 +169,23 @@ def list_problems(session: Session) -> dict[str, str]:
     """Return the reason of each enabled schedule that failed when last due, by name."""
     failed = select(Schedule.name, Schedule.problem).where(Schedule.enabled, Schedule.problem.is_not(None))
     return {name: problem for name, problem in session.execute(failed) if problem}
+
+
+def _decide(session: Session, schedule: Schedule, due: datetime, now: datetime) -> OverlapPolicy:
+    """Return whether a due campaign is created, waits, or is skipped."""
+    is_missed = now - due > timedelta(seconds=MISSED_SECONDS)
+    policy = OverlapPolicy(schedule.overlap)
+    if policy is not OverlapPolicy.ALLOW and _has_active_campaign(session, schedule):
+        return policy
+    if is_missed and schedule.missed == MissedPolicy.SKIP and policy is not OverlapPolicy.WAIT:
+        return OverlapPolicy.SKIP
+    return OverlapPolicy.ALLOW
+
+
+def _has_active_campaign(session: Session, schedule: Schedule) -> bool:
+    active = select(Analysis.id).join(Campaign, Campaign.id == Analysis.campaign_id)
+    of_schedule = active.where(Campaign.schedule_id == schedule.id, Analysis.state.in_(ACTIVE))
+    return session.scalar(of_schedule.limit(1)) is not None
 
 
 def _create_campaign(session: Session, schedule: Schedule, due: datetime) -> Campaign | None:

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(5.0, ge=0, description="Approximate pause of an image after its first failure")
     max_attempts: int = Field(3, ge=1, description="Failures after which an image is quarantined")
 
+    promotion_contradictions: float = Field(
+        0.02, ge=0, le=1, description="Share of the signed cases that a promoted pipeline may contradict"
+    )
     sign_off_readers: int = Field(2, ge=1, le=2, description="Persons that sign a case: 1, or 2 different ones")
 
     @model_validator(mode="before")

@@ -34,7 +34,8 @@ def _statements(target: str) -> tuple[TextClause, TextClause, TextClause]:
         INSERT INTO karyo.lanes (priority, lab) SELECT DISTINCT {target}, coalesce(sample.lab, '') {waiting}
         ORDER BY 1, 2 ON CONFLICT DO NOTHING
     """
-    # An analysis that another transaction has locked is being leased or has ended.
+    # An analysis that another transaction has locked is being leased or has ended. The delay of a failed attempt stays;
+    # that of a campaign, paused or limited, ends.
     move = f"""
         WITH moved AS (
             SELECT analysis.id, lane.id AS lane_id, lane.priority, lane.round {waiting}
@@ -51,7 +52,9 @@ def _statements(target: str) -> tuple[TextClause, TextClause, TextClause]:
         )
         UPDATE karyo.analyses analysis
         SET priority = placed.priority, lane_id = placed.lane_id, round = placed.round + placed.place / :per_round,
-            state = 'pending', queued_at = NULL
+            state = 'pending', queued_at = NULL,
+            not_before = CASE WHEN analysis.reason IS NOT NULL AND analysis.not_before < now() + interval '1 day'
+                              THEN analysis.not_before END
         FROM placed WHERE analysis.id = placed.id
         RETURNING analysis.id
     """

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.main import main
 from db import audit, pipelines, schedules, workers
 from db import pipeline_lifecycle as lifecycle
 from db.engine import SessionFactory
 from karyotyping.pipeline import Pipeline as RunnablePipeline
 from models import registry
-
-Karyo = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def karyo(
-    postgres_url: str,
-    redis_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Karyo:
-    """Call ``karyo`` on configured services without a worker; return stdout and stderr."""
-    for name, url in {"DATABASE_URL": postgres_url, "BROKER_URL": redis_url, "OBJECT_STORE": tmp_path.as_uri()}.items():
-        monkeypatch.setenv(f"KARYO_{name}", url)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*words: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["karyo", *words])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        assert (exited.value.code or 0) == code, captured.err
-        return captured.out, captured.err
-
-    return call
+from tests.support.command_line import Karyo
 
 
 def pipelines_of(karyo: Karyo) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_every_read_finds_a_case_by_any_spelling(laboratory: Laboratory, spellin
         with laboratory.sessions.begin() as session:
             assert queue.fail(session, leased, "empty", "Nothing was found.")
     with laboratory.sessions.begin() as session:
-        matching = campaigns.matching_images({"case": spelling})
+        matching = campaigns.matching_images(session, {"case": spelling})
         assert session.scalar(select(func.count()).select_from(matching.subquery())) == 1
         assert len(reporting.fetch(session, "case_status", {"accession": spelling})[1]) == 1
         assert queue.retry(session, accession=spelling) == 1

@@ -6,12 +6,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from db import schedules
-from db.schema import Campaign
+from db.schema import Campaign, Schedule
 
 
 def moment(value: str) -> datetime:
@@ -123,7 +124,7 @@ def test_a_removed_schedule_keeps_its_campaigns(nightly: Any) -> None:
         ({"cron": "every night"}, "no cron expression"),
         ({"timezone": "Atlantis/City"}, "Atlantis"),
         ({"pipeline": "weekly"}, "there is no pipeline 'weekly'"),
-        ({"filters": {"colour": "red"}}, "there is no filter 'colour'"),
+        ({"filters": {"colour": "red"}}, "there is no field 'colour'"),
         ({"name": "night"}, "there is a schedule 'night' already"),
     ],
 )
@@ -131,3 +132,59 @@ def test_invalid_schedules_are_rejected(nightly: Any, changes: dict[str, Any], s
     values: dict[str, Any] = {"name": "n", "cron": "0 2 * * *", "pipeline": "nightly", "filters": {}} | changes
     with nightly.sessions.begin() as session, pytest.raises(schedules.BadSchedule, match=sentence):
         schedules.add(session, values.pop("name"), values.pop("cron"), **values)
+
+
+def set_policy(laboratory: Any, **policy: str) -> None:
+    with laboratory.sessions.begin() as session:
+        session.execute(update(Schedule).values(policy))
+
+
+def test_a_missed_night_is_skipped_by_policy_and_a_late_scheduler_is_not(nightly: Any) -> None:
+    set_policy(nightly, missed="skip")
+    assert fire(nightly, "2026-03-09 12:00:00") == []
+    assert fire(nightly, "2026-03-10 01:59:00") == [moment("2026-03-10 01:00")]
+    assert fire(nightly, "2026-03-10 12:00:00") == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "while_it_runs", "after_its_end"),
+    [
+        ("allow", [moment("2026-03-03 01:00")], []),
+        ("wait", [], [moment("2026-03-03 01:00")]),
+        ("skip", [], []),
+    ],
+)
+def test_a_due_time_during_the_campaign_before_follows_the_policy(
+    nightly: Any, policy: str, while_it_runs: list[datetime], after_its_end: list[datetime]
+) -> None:
+    set_policy(nightly, overlap=policy, missed="skip")
+    assert fire(nightly, "2026-03-02 01:00:00") == [moment("2026-03-02 01:00")]
+    assert fire(nightly, "2026-03-03 01:00:00") == while_it_runs
+    for leased in nightly.leased(1):
+        nightly.begin(leased)
+        nightly.finish(leased)
+    assert fire(nightly, "2026-03-03 05:00:00") == after_its_end
+    assert fire(nightly, "2026-03-04 01:00:00") == [moment("2026-03-04 01:00")]
+
+
+def test_a_clock_that_jumps_and_returns_fires_each_due_time_once(nightly: Any) -> None:
+    assert fire(nightly, "2026-03-02 01:00:00") == [moment("2026-03-02 01:00")]
+    assert fire(nightly, "2031-01-01 12:00:00") == [moment("2031-01-01 01:00")]
+    assert fire(nightly, "2026-03-02 09:00:00") == []
+    assert fire(nightly, "2026-03-03 01:00:00") == [moment("2026-03-03 01:00")]
+    assert fire(nightly, "2026-03-02 23:00:00") == []
+    assert fire(nightly, "2026-03-03 01:00:09") == []
+
+
+def test_two_schedulers_fire_every_night_once_over_a_change_of_the_clocks(nightly: Any) -> None:
+    start = moment("2026-03-26 12:00")
+    with nightly.sessions.begin() as session:
+        session.execute(update(Schedule).values(last_due_at=start))
+
+    def watch() -> list[datetime]:
+        ticks = [str((start + timedelta(hours=hours)).replace(tzinfo=None)) for hours in range(1, 24 * 5)]
+        return [due for tick in ticks for due in fire(nightly, tick)]
+
+    fired = sorted(due for one in nightly.at_once(2, watch) for due in one)
+    nights = [due.astimezone(ZoneInfo("Europe/Berlin")).date() for due in fired]
+    assert len(nights) == len(set(nights)) == 5

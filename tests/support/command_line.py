@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from cli.main import main
+
+Karyo = Callable[..., tuple[str, str]]
+"""``karyo`` on configured services: words and ``code``, to stdout and stderr."""
 
 
 @dataclass(frozen=True)
