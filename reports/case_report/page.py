@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 
 from reports.case_report.document import CaseReport, Sufficiency
 from reports.case_report.to_check import ranges
@@ -22,6 +23,7 @@ def to_html(report: CaseReport) -> str:
         report=report,
         labels=list(_labels(report)),
         provenance=list(_provenance(report)),
+        pictures_by_clone=[(clone, list(own)) for clone, own in groupby(report.pictures, lambda one: one.clone)],
         excluded=_excluded(report.sufficiency),
         percent=percent,
         ranges=ranges,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -78,7 +79,7 @@ def test_second_run_ingests_nothing_new(karyo: Karyo, images: Path, report: Path
 )
 def test_a_case_report_has_the_format_of_its_suffix(karyo: Karyo, tmp_path: Path, name: str, start: bytes) -> None:
     done = karyo("case-report", "SIM-001", tmp_path / name)
-    assert "case SIM-001, insufficient, not signed" in done.stderr
+    assert re.search(r"case SIM-001, \w+, not signed$", done.stderr)
     assert (tmp_path / name).read_bytes().startswith(start)
 
 

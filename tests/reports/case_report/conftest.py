@@ -60,6 +60,7 @@ def _add(
     file_name: str = "cell {}.png",
     unexplained_objects: int = 0,
     failed: int = 0,
+    called: bool = True,
 ) -> None:
     with sessions.begin() as session:
         case = Case(accession=accession, tissue=tissue, lab="lab <2>")
@@ -77,8 +78,10 @@ def _add(
             if number >= len(found):
                 analysis.state, analysis.reason, analysis.error = "failed", "empty", "Nothing <i>was</i> found."
                 continue
-            summary = CellSummary(analysis.id, found[number], sum(found[number].values()), 0.95 - number / 100)
-            analysis.state, analysis.iscn = "done", summary.iscn
+            summary = CellSummary(
+                analysis.id, found[number], sum(found[number].values()), 0.95 - number / 100, called=called
+            )
+            analysis.state, analysis.iscn = "done", summary.iscn if called else None
             analysis.artefacts = {
                 name: store.put(picture(number + shade)) for name, shade in (("karyogram", 200), ("overlay", 100))
             }

@@ -137,6 +137,22 @@ def test_an_insufficient_case_with_hostile_names_is_escaped(
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
 
 
+def test_a_case_without_a_metaphase_shows_its_best_image(
+    session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
+) -> None:
+    add_case("I-1", [{1: 20}, {1: 12}], called=False)
+    report = read(session_factory, store, "I-1")
+    page = Page(to_html(report))
+    assert (report.outcome, report.clones, report.not_called) == ("insufficient", [], None)
+    assert [(one.kind, one.cell, one.clone) for one in report.pictures] == [
+        ("karyogram", 1, None),
+        ("overlay", 1, None),
+    ]
+    assert "No image is a metaphase of one cell: the counts are 12 to 20." in page.text
+    assert "Best cell" in page.text
+    assert "These cells exclude no mosaicism." in page.text
+
+
 def test_the_page_has_no_external_file(
     session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
 ) -> None:
