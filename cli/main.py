@@ -71,6 +71,11 @@ COMMANDS = {
     "audit": Command("cli.audit:audit_app", OPERATE, "Who did what, in one hash chain."),
     "export": Command("cli.export:export_app", OPERATE, "Write signed results for other programs."),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
+    "case-report": Command(
+        "cli.case_report:case_report",
+        OPERATE,
+        "Write the report of a case: karyotype, evidence, pictures, and what a person must check.",
+    ),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
     "models": Command("cli.models:models_app", OPERATE, "Networks and pipeline versions."),
@@ -156,7 +161,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
     from ingest.rejections import IngestError  # noqa: PLC0415
     from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
-    from reports.folder import ReportFolderError  # noqa: PLC0415
+    from reports.errors import ReportError  # noqa: PLC0415
     from settings import ConfigurationError, describe_invalid  # noqa: PLC0415
     from storage import StorageError, StoreMisconfigured  # noqa: PLC0415
 
@@ -170,7 +175,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
         wrong_path = FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError
         return f"cannot use {problem.filename}: {problem.strerror}", 2 if isinstance(problem, wrong_path) else 1
     unavailable = EngineUnavailable | ModelUnavailable | UnknownPipeline
-    solvable = StackError | StorageError | IngestError | ReportFolderError | unavailable
+    solvable = StackError | StorageError | IngestError | ReportError | unavailable
     return (str(problem), 1) if isinstance(problem, solvable) else None
 
 

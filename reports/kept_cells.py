@@ -72,7 +72,6 @@ def _document(cell: CellSummary) -> dict[str, Any]:
         "quality": cell.quality_score,
         "called": cell.called,
         "doubts": [[*classes, odds] for classes, odds in cell.doubts.items()],
-        "flags": sorted(cell.flags),
     }
 
 
@@ -84,5 +83,4 @@ def _cell(document: Mapping[str, Any]) -> CellSummary:
         document["quality"],
         called=document["called"],
         doubts={(first, second): odds for first, second, odds in document["doubts"]},
-        flags=frozenset(document["flags"]),
     )
