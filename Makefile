@@ -23,7 +23,7 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt $(VENV)/.installed-run
 
 setup: $(VENV)/.installed-run ## Build .venv with everything karyoflow needs to run
 
-demo: setup ## Simulate two small cases, karyotype them through the whole stack, compare with the truth
+demo: setup ## Simulate three small cases, karyotype them through the whole stack, compare with the truth
 	$(BIN)/karyo demo
 
 test: $(VENV)/.installed-dev lint ## Run every check and test: format, lint, types, floors, tests
@@ -61,7 +61,7 @@ clean: ## Remove the virtual environment and caches
 
 lock: ## Refresh constraints.txt with the newest versions that pyproject.toml allows; the GPU's are kept
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet --disable-pip-version-check '.[cpu,embedded,traces,train,dev]'
+	build/lock/bin/pip install --quiet --disable-pip-version-check '.[cpu,embedded,fhir,pdf,traces,train,dev]'
 	@{ echo "# Exact versions that karyoflow is tested with; refresh with: make lock"; \
 	   build/lock/bin/pip freeze --exclude karyoflow | sed 's/+cpu$$//'; sed -n '/^# GPU/,$$p' constraints.txt; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/lock

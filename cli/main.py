@@ -23,7 +23,7 @@ COMMANDS = {
     "demo": Command(
         "cli.demo:demo",
         WORK,
-        "Simulate two small cases, karyotype them with every service, and compare with the truth.",
+        "Simulate three small cases, karyotype them with every service, and compare with the truth.",
     ),
     "up": Command("cli.up:up", WORK, "Run everything on this machine, in the foreground, until Ctrl-C."),
     "analyse": Command(
@@ -71,6 +71,11 @@ COMMANDS = {
     "audit": Command("cli.audit:audit_app", OPERATE, "Who did what, in one hash chain."),
     "export": Command("cli.export:export_app", OPERATE, "Write signed results for other programs."),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
+    "case-report": Command(
+        "cli.case_report:case_report",
+        OPERATE,
+        "Write the report of a case: karyotype, evidence, pictures, and what a person must check.",
+    ),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
     "models": Command("cli.models:models_app", OPERATE, "Networks and pipeline versions."),
@@ -90,6 +95,11 @@ COMMANDS = {
         "cli.simulate:simulate",
         SCIENCE,
         "Draw metaphase images of any numerical karyotype from ideograms, with their exact truth.",
+    ),
+    "validate": Command(
+        "cli.validate:validate",
+        SCIENCE,
+        "Karyotype a signed backlog on this machine, and compare every case with what was signed.",
     ),
     "train": Command("cli.train:train_app", SCIENCE, "Train the networks (needs the `train` extra)."),
     "evaluate": Command("cli.evaluate:evaluate_app", SCIENCE, "Compare results with a truth; every metric as JSON."),
@@ -151,7 +161,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
     from ingest.rejections import IngestError  # noqa: PLC0415
     from models.errors import EngineUnavailable  # noqa: PLC0415
     from models.registry import ModelUnavailable  # noqa: PLC0415
-    from reports.folder import ReportFolderError  # noqa: PLC0415
+    from reports.errors import ReportError  # noqa: PLC0415
     from settings import ConfigurationError, describe_invalid  # noqa: PLC0415
     from storage import StorageError, StoreMisconfigured  # noqa: PLC0415
 
@@ -165,7 +175,7 @@ def describe_problem(problem: Exception) -> tuple[str, int] | None:
         wrong_path = FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError
         return f"cannot use {problem.filename}: {problem.strerror}", 2 if isinstance(problem, wrong_path) else 1
     unavailable = EngineUnavailable | ModelUnavailable | UnknownPipeline
-    solvable = StackError | StorageError | IngestError | ReportFolderError | unavailable
+    solvable = StackError | StorageError | IngestError | ReportError | unavailable
     return (str(problem), 1) if isinstance(problem, solvable) else None
 
 

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from reports.errors import ReportError
+
 MARKER = "report.json"
 _PART = f"{MARKER}.part"
 _WRITTEN_BY = "karyo run"
 
 
-class ReportFolderError(Exception):
+class ReportFolderError(ReportError):
     """A folder that no report can be written to; the message says what to do."""
 
 

@@ -360,6 +360,8 @@ def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
 def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:
     """Return the probability above which an abnormality makes a case suspected."""
     cells = len(one.cells)
+    if cells > 1 and 2 * cells > called:
+        return 0.0  # what most cells show is not called away, however often it is misread
     if one.clonal:
         least = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
         return rules.possible if cells <= least else rules.possible_in_more

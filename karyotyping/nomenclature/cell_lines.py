@@ -160,6 +160,8 @@ def _copies(text: str, earlier: Sequence[CellLine]) -> dict[int, int]:
         raise ValueError(f"{text!r} refers to a cell line that does not precede it.")
     copies = Counter(earlier[base].copies)
     for change in derived[4].split(",")[1:]:
+        if change[1:] not in CLASS_NAMES:
+            raise ValueError(f"{change!r} in {text!r} is no chromosome gained or lost, such as +21 or -X.")
         copies[CLASS_NAMES.index(change[1:]) + 1] += 1 if change[0] == "+" else -1
     if sum(copies.values()) != int(derived[1]) or min(copies.values()) < 0:
         raise ValueError(

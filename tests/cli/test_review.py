@@ -64,8 +64,8 @@ def test_a_case_is_corrected_signed_and_reported(karyo: Karyo, laboratory: Revie
         assert "in case A-1: chromosome 40 is 21; 46,XX,-21,+22 -> 46,XX" in err
     out, err = karyo("review", "show", "A-1")
     assert out.count("chromosome 40 is 21") == 3
-    assert "46,XX,-21,+22; 3 of 3 cells" in err
-    assert "corrected: 46,XX; 3 of 3 cells" in err
+    assert "46,XX,-21,+22; -21, +22: clonal" in err
+    assert "corrected: 46,XX; 3 of 3 cells fit 46,XX" in err
     assert "not signed" in err
     assert "another person signs it next" in karyo("review", "sign", "A-1", "--as", "Ada")[1]
     assert "Ada has signed case A-1 already" in karyo("review", "sign", "A-1", "--as", "ada", code=1)[1]

@@ -83,12 +83,12 @@ def test_signed_cells_are_written_with_their_provenance(people: People, store: D
 
 
 def test_training_and_evaluation_read_what_was_written(people: People, store: DirectoryStore, tmp_path: Path) -> None:
-    people.case("A-1", cells=2)
+    people.case("A-1", cells=3)
     give_pictures(people, store)
     people.sign("Ada", required=1)
     export(people, store, tmp_path / "out")
     chromosomes = read_report(tmp_path / "out" / "chromosomes.zip", tmp_path)
-    assert len(chromosomes) == 92
+    assert len(chromosomes) == 3 * 46
     assert sorted(set(chromosomes.class_index.tolist())) == list(range(23))
     assert chromosomes.upright.all()
     with zipfile.ZipFile(tmp_path / "out" / "chromosomes.zip") as archive:
@@ -99,7 +99,7 @@ def test_training_and_evaluation_read_what_was_written(people: People, store: Di
     (tmp_path / "none.json").write_text("[]")
     comparison = load(tmp_path / "out" / "coco.json", tmp_path / "none.json")
     assert comparison.classes == list(range(1, 24))
-    assert [len(instances) for instances in comparison.truth] == [46, 46]
+    assert [len(instances) for instances in comparison.truth] == [46, 46, 46]
 
 
 def test_cases_that_are_not_signed_are_left_out(people: People, store: DirectoryStore, tmp_path: Path) -> None:

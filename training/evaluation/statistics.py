@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy.stats import beta
+from scipy.stats import beta, binomtest
 
 from karyotyping.arrays import Floats
 
@@ -61,6 +61,21 @@ def share_upper_bound(events: int, trials: int, confidence: float = 0.95) -> flo
     0.003
     """
     return float(beta.ppf(confidence, events + 1, trials - events)) if events < trials else 1.0
+
+
+def wilson_interval(events: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the two-sided score interval, 0..1, of the share of ``events`` among ``trials``.
+
+    There is at least one trial.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference",
+    DOI 10.1080/01621459.1927.10502953.
+
+    >>> [round(bound, 4) for bound in wilson_interval(81, 263)]
+    [0.2553, 0.3662]
+    """
+    interval = binomtest(events, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def nan_to_none(value: Any) -> Any:

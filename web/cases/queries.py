@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select
-from sqlalchemy.orm import Session, aliased, defer
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session, defer
 
 from db.accessions import names_case
+from db.case_results import shown_pipeline
 from db.pipelines import production_pipeline
 from db.schema import Analysis, Case, CaseResult, Image, Pipeline, QcMetrics
 from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultView, Headline, PipelineReference
@@ -68,27 +69,11 @@ def case_detail(session: Session, accession: str) -> CaseDetail | None:
 
 
 def _cases_with_results(*columns: ColumnElement[Any]) -> Select[Any]:
-    """Return the query for cases, their last results, pipelines and ``columns``.
-
-    A summary of the production pipeline comes first, then the latest summary of another.
-    """
-    candidate = aliased(CaseResult)
-    shown = (
-        select(candidate.pipeline_id)
-        .where(candidate.case_id == Case.id)
-        .order_by(
-            candidate.summary.is_(None),
-            case((candidate.pipeline_id == production_pipeline().scalar_subquery(), 0), else_=1),
-            candidate.updated_at.desc(),
-        )
-        .limit(1)
-        .correlate(Case)
-        .scalar_subquery()
-    )
+    """Return the query for cases, their shown results, pipelines and ``columns``."""
     return (
         select(Case, CaseResult, Pipeline, *columns)
         .select_from(Case)
-        .outerjoin(CaseResult, (CaseResult.case_id == Case.id) & (CaseResult.pipeline_id == shown))
+        .outerjoin(CaseResult, (CaseResult.case_id == Case.id) & (CaseResult.pipeline_id == shown_pipeline()))
         .outerjoin(Pipeline, Pipeline.id == CaseResult.pipeline_id)
     )
 

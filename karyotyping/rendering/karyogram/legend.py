@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from karyotyping.model import Chromosome, ChromosomeFlag, Orientation
 from karyotyping.nomenclature.classes import class_name
 
-_MIN_CLASS_SCORE = 0.8  # 0..1; below it a class is to be checked; two interchangeable classes have about 0.5 each
+MIN_CLASS_SCORE = 0.8  # 0..1; below it a class is to be checked; two interchangeable classes have about 0.5 each
 
 _LETTERS: dict[ChromosomeFlag, str] = {
     "bent": "b",
@@ -35,7 +35,7 @@ _TO_CHECK = ", to check"
 
 def needs_check(chromosome: Chromosome) -> bool:
     """Return whether a person should check the class of ``chromosome``."""
-    return chromosome.class_id is not None and chromosome.class_score < _MIN_CLASS_SCORE
+    return chromosome.class_id is not None and chromosome.class_score < MIN_CLASS_SCORE
 
 
 def score_label(chromosome: Chromosome) -> str:
@@ -79,7 +79,7 @@ def legend(chromosomes: Sequence[Chromosome], some_missing: bool) -> list[str]:
     """
     meanings = ["Figures: probability of the class, %"] if any(c.class_id for c in chromosomes) else []
     if any(needs_check(item) for item in chromosomes):
-        meanings.append(f"framed: below {100 * _MIN_CLASS_SCORE:.0f} %, to check")
+        meanings.append(f"framed: below {100 * MIN_CLASS_SCORE:.0f} %, to check")
     if some_missing:
         meanings.append("dashed: missing")
     flags = {flag for item in chromosomes for flag in item.flags}

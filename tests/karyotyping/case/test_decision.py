@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,13 @@ def test_a_loss_names_the_chromosome_that_the_other_clone_has() -> None:
 def test_two_cells_with_a_gain_are_suspected_and_two_with_a_loss_are_not() -> None:
     assert judge(cells(*["46,XX"] * 18, *["47,XX,+21"] * 2)).outcome == Outcome.SUSPECTED
     assert judge(cells(*["46,XX"] * 18, *["45,XX,-22"] * 2)).outcome == Outcome.NORMAL
+
+
+def test_what_most_cells_show_is_not_called_away() -> None:
+    doubtful = [replace(cell, doubts={(2, 1): 0.3}) for cell in cells(*["46,XX,-1,+2"] * 3)]
+    judged = judge(doubtful)
+    assert clones(judged) == ["46,XX"]
+    assert judged.outcome == Outcome.SUSPECTED
 
 
 def test_a_change_shared_by_two_different_karyotypes_is_seen() -> None:

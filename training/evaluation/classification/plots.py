@@ -93,18 +93,29 @@ def reliability_diagram(bins: Mapping[str, Sequence[ReliabilityBin]]) -> Figure:
     return figure
 
 
-def risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
-    """Draw the share of errors against the share of chromosomes accepted by score."""
+def risk_coverage(
+    curves: Mapping[str, RiskCoverage], *, units: str = "chromosomes", score: str = "score", to_end: bool = True
+) -> Figure:
+    """Draw the share of errors against the share accepted by score.
+
+    Args:
+        curves: by the name of the series.
+        units: what is accepted, in the plural.
+        score: name of the score.
+        to_end: whether the curve goes on to those without a score.
+    """
     figure, axes = new_chart(
-        "Risk and coverage", "share of chromosomes accepted, by decreasing score", "share of errors among them"
+        "Risk and coverage", f"share of {units} accepted, by decreasing {score}", "share of errors among them"
     )
     axes.set_yscale("log")
     for target in ERROR_TARGETS:
         axes.axhline(target, color=MUTED, linewidth=1)
         axes.annotate(f"{target:.1%}", (0, target), (6, 4), textcoords="offset points", color=MUTED, fontsize=10)
     for number, (color, (name, curve)) in enumerate(zip(SERIES, curves.items(), strict=False)):
-        error = np.append(curve.error, curve.errors_total / curve.total)
-        axes.plot(np.append(curve.coverage, 1), np.maximum(error, _MIN_ERROR), color=color, linewidth=1.5, label=name)
+        coverage, error = curve.coverage, curve.error
+        if to_end:
+            coverage, error = np.append(coverage, 1), np.append(error, curve.errors_total / curve.total)
+        axes.plot(coverage, np.maximum(error, _MIN_ERROR), color=color, linewidth=1.5, label=name)
         for target in ERROR_TARGETS:
             point = curve.operating_point(target)
             if point["coverage"] < _MIN_LABELLED:

@@ -1,0 +1,1 @@
+"""Judged cases compared with what a laboratory signed."""
