@@ -8,7 +8,8 @@ A karyotype is called only if every condition holds:
 3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has ten cells that fit with at most one error.
-6. No other abnormality is likely, and none that is clonal by its number of cells is even possible.
+6. No other abnormality is likely, none that is clonal by its number of cells is even possible, and none is seen in
+   most of the cells.
 """
 
 from __future__ import annotations
