@@ -1,6 +1,15 @@
 """``python -m worker``: a worker configured by the environment."""
 
-from settings import Settings
+import sys
+
+from pydantic import ValidationError
+
+from settings import Settings, describe_invalid
 from worker.main import main
 
-main(Settings())
+try:
+    settings = Settings()
+except ValidationError as problem:
+    print(describe_invalid(problem), file=sys.stderr)
+    sys.exit(2)
+main(settings)
