@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from db.classes import StoredClass, list_classes
 from db.queue import StaleCase
 from db.schema import Analysis, Case, Image, QcMetrics, State
 from karyotyping.case.cell import CellSummary
-from karyotyping.case_summary import summarise
+from karyotyping.case_summary import CaseSummary, summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger
 from worker.process.resources import Resources
@@ -21,36 +21,56 @@ from worker.process.resources import Resources
 log = get_logger("worker")
 
 
+class _StoredCase(NamedTuple):
+    """What the summary of a case is made of."""
+
+    image_count: int
+    tissue: str | None
+    cells: dict[int, Any]
+    """Rows of the finished analyses by number."""
+    classes: dict[int, list[StoredClass]]
+
+
 def summarise_case(resources: Resources, stale: StaleCase, should_leave: Callable[[], bool]) -> None:
     """Write the summary of a case, unless another of its analyses has ended in the meantime.
+
+    A case of many cells takes longer to judge than a transaction may be idle, so reading and writing are two.
 
     Args:
         resources: of this process.
         stale: the case at the time of the message.
         should_leave: ends the retries during an outage of the database when it returns True.
     """
-    written = resources.transact(lambda session: _summarise(session, stale), until=should_leave)
+    stored = resources.transact(lambda session: _read(session, stale), until=should_leave)
+    cells = (_cell(row, stored.classes[row.id]) for row in stored.cells.values())
+    summary = summarise(cells, tissue=stored.tissue)
+    written = resources.transact(lambda session: _write(session, stale, stored, summary), until=should_leave)
     event = "case.summarised" if written else "case.summary_dropped"
     log.info(event, case=stale.case_id, pipeline=stale.pipeline_id, revision=stale.revision)
 
 
-def _summarise(session: Session, stale: StaleCase) -> bool:
+def _read(session: Session, stale: StaleCase) -> _StoredCase:
     of_case = (Image.case_id == stale.case_id, Analysis.pipeline_id == stale.pipeline_id)
     analyses = select(func.count()).select_from(Analysis).join(Image, Image.id == Analysis.image_id)
-    image_count = session.scalars(analyses.where(*of_case)).one()
-    tissue = session.scalars(select(Case.tissue).where(Case.id == stale.case_id)).one()
     cells = {row.id: row for row in session.execute(_done(stale))}
-    classes = list_classes(session, cells)
-    summary = summarise((_cell(row, classes[row.id]) for row in cells.values()), tissue=tissue)
+    return _StoredCase(
+        image_count=session.scalars(analyses.where(*of_case)).one(),
+        tissue=session.scalars(select(Case.tissue).where(Case.id == stale.case_id)).one(),
+        cells=cells,
+        classes=list_classes(session, cells),
+    )
+
+
+def _write(session: Session, stale: StaleCase, stored: _StoredCase, summary: CaseSummary) -> bool:
     # The karyogram of a case is that of its best cell, which is in the store already.
-    artefacts = (cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
+    artefacts = (stored.cells[summary.ranking[0]].artefacts or {}) if summary.ranking else {}
     failpoint("summarised")
     return queue.write_case(
         session,
         stale,
         summary=summary.to_json(),
         artefacts=artefacts,
-        image_count=image_count,
+        image_count=stored.image_count,
         cell_count=summary.cell_count,
         modal_count=summary.modal_count,
         count_min=summary.count_min,

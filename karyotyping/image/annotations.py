@@ -18,6 +18,8 @@ _MIN_DIFFERENCES = 0.25, 0.85  # of the largest difference from the background; 
 _MIN_AREA = 8  # px of a mark
 _MIN_STEEPNESS = 0.9  # of the contrast across 3 px
 _MIN_STEEPNESS_RATIO = 1.25  # over the lower quartile of all marks, which are chromosomes
+_MAX_USUAL_STEEPNESS = 0.8  # of that quartile; where chromosomes have edges of one pixel too, edges separate nothing
+_MAX_MARKS = 600  # of one image; more are grain, and their number bounds the work
 _MIN_LETTERS = 3  # marks of one line of text
 _MAX_HEIGHT_RATIO = 2.0  # of two letters of one line
 _MAX_BASELINE_SHIFT = 0.35  # of the taller letter
@@ -68,6 +70,8 @@ def find_annotations(grey: Grey) -> Mask:
         foreground = difference > share * difference.max()
         _, labels, stats, _ = cv2.connectedComponentsWithStats(foreground.astype(np.uint8), connectivity=8)
         large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= _MIN_AREA)
+        if len(large) > _MAX_MARKS:
+            continue
         marks = [_measure(int(k), labels, stats[k], difference, steps) for k in large if k]
         for mark in _drawn(marks):
             mask[mark.y : mark.y + mark.height, mark.x : mark.x + mark.width] = 1
@@ -94,15 +98,12 @@ def _hull_share(mask: np.ndarray) -> float:
 
 def _drawn(marks: Sequence[_Mark]) -> list[_Mark]:
     """Return rectangles and lines of text among the marks with steep edges."""
-    if not marks:
-        return []
     usual = float(np.quantile([mark.steepness for mark in marks], 0.25)) if len(marks) > _MIN_LETTERS else 0.0
-    steep = [mark for mark in marks if mark.steepness >= max(_MIN_STEEPNESS, min(usual * _MIN_STEEPNESS_RATIO, 1.0))]
-    letters: list[_Mark] = []
-    for line in _lines(steep):
-        if len(line) >= _MIN_LETTERS:
-            letters += line
-    return [mark for mark in steep if mark.is_rectangle or mark in letters]
+    if usual > _MAX_USUAL_STEEPNESS:
+        return []
+    steep = [mark for mark in marks if mark.steepness >= max(_MIN_STEEPNESS, usual * _MIN_STEEPNESS_RATIO)]
+    letters = [mark for line in _lines(steep) if len(line) >= _MIN_LETTERS for mark in line]
+    return [*letters, *(mark for mark in steep if mark.is_rectangle)]
 
 
 def _lines(marks: Sequence[_Mark]) -> list[list[_Mark]]:

@@ -133,8 +133,8 @@ class SignOff(_Document):
 
     state: Literal["signed", "first_signed", "reopened"]
     """``first_signed``: the second reader is missing. ``reopened``: corrected or analysed further since."""
-    karyotype: str
-    """As signed; it follows the corrections, which the figures of the pipeline do not."""
+    karyotype: str | None
+    """As signed, with the corrections; None if the sign-off states none."""
     readers: list[str]
     signed_at: datetime
     """When the last of them signed."""
@@ -182,6 +182,11 @@ class CaseReport(_Document):
     provenance: Provenance
     pictures: list[Picture]
     """Of the best cell of each clone."""
+
+    @property
+    def is_signed_elsewhere(self) -> bool:
+        """Whether the result of another pipeline was signed than the one in this report."""
+        return self.sign_off is not None and self.sign_off.pipeline_digest != self.provenance.pipeline_digest
 
     @property
     def is_signed(self) -> bool:

@@ -22,10 +22,10 @@ def karyo(
     """Call ``karyo`` on configured services without a worker; return stdout and stderr."""
     for name, url in {"DATABASE_URL": postgres_url, "BROKER_URL": redis_url, "OBJECT_STORE": tmp_path.as_uri()}.items():
         monkeypatch.setenv(f"KARYO_{name}", url)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
 
-    def call(*words: str, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["karyo", *words])
+    def call(*words: object, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["karyo", *map(str, words)])
         with pytest.raises(SystemExit) as exited:
             main()
         captured = capsys.readouterr()

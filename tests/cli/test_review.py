@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,37 +12,11 @@ import pytest
 from PIL import Image as PillowImage
 from sqlalchemy import update
 
-from cli.main import main
 from db.engine import SessionFactory
 from db.schema import Image
 from storage import DirectoryStore
+from tests.support.command_line import Karyo
 from tests.support.reviewed import FEMALE, HEIGHT, WIDTH, ReviewLaboratory
-
-Karyo = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def karyo(
-    postgres_url: str,
-    redis_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Karyo:
-    """Call ``karyo`` on configured services; return stdout and stderr."""
-    for name, url in {"DATABASE_URL": postgres_url, "BROKER_URL": redis_url, "OBJECT_STORE": tmp_path.as_uri()}.items():
-        monkeypatch.setenv(f"KARYO_{name}", url)
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def call(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["karyo", *map(str, words)])
-        with pytest.raises(SystemExit) as exited:
-            main()
-        captured = capsys.readouterr()
-        assert (exited.value.code or 0) == code, captured.err
-        return captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

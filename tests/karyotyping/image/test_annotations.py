@@ -94,3 +94,18 @@ def test_the_stain_is_without_them(cell: tuple[Pixels8, int]) -> None:
     assert marked.scale == pytest.approx(plain.scale, rel=0.02)
     assert not marked.stain[marked.annotations].any()
     assert np.abs(marked.stain - plain.stain)[~marked.annotations].max() < 0.1
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_enlarged_pixels_are_no_annotations(cell: tuple[Pixels8, int], factor: int) -> None:
+    pixels, _ = cell
+    blocks = np.kron(pixels, np.ones((factor, factor), np.uint8))
+    assert not find_annotations(grey(np.asarray(blocks, np.uint8))).any()
+
+
+def test_a_screen_of_dots_is_no_text() -> None:
+    screen = np.zeros((400, 500), np.float32)
+    for y in range(5, 390, 10):
+        for x in range(5, 490, 10):
+            screen[y : y + 4, x : x + 4] = 1.0
+    assert not find_annotations(screen).any()

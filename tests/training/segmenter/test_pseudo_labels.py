@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from karyotyping.image.normalise import normalise
-from karyotyping.segmentation.stream import Networks
+from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.segmentation.result import Segmentation, StreamParameters
+from karyotyping.segmentation.stream import Networks, segment
+from training.segmenter import pseudo_labels
 from training.segmenter.consensus import Consensus, find_consensus
 from training.segmenter.pseudo_labels import (
     LabelledImage,
@@ -103,3 +105,16 @@ def test_files_are_segmented_once_and_non_images_are_logged(metaphase: np.ndarra
     (again,) = label_images(files, Networks(), tmp_path / "told.jsonl", lines.append)
     assert len(again.chromosomes) == 5 < len(first.chromosomes)
     assert json.loads((tmp_path / "told.jsonl").read_text("utf-8")) == kept
+
+
+def test_labels_are_not_wider_than_what_is_more_likely_chromosome(monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = []
+
+    def record(image: Normalised, networks: Networks, parameters: StreamParameters) -> Segmentation:
+        levels.append(parameters.decoding.inside)
+        return segment(image, networks, parameters)
+
+    monkeypatch.setattr(pseudo_labels, "ORIENTATIONS", 1)
+    monkeypatch.setattr(pseudo_labels, "segment", record)
+    predict_orientations(np.zeros((64, 64), np.uint8), Networks())
+    assert levels == [0.5]
