@@ -38,9 +38,10 @@ def as_text(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
-def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``rows`` to a Parquet file; its columns are the keys of the first row."""
+def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
+    """Write ``rows`` to a Parquet file; its columns are the keys of the first row, or ``columns`` without rows."""
     import pyarrow as pa  # noqa: PLC0415 - `karyo analyse` writes CSV files only
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    table = pa.Table.from_pylist(list(rows)) if rows else pa.table({column: pa.nulls(0) for column in columns})
+    pq.write_table(table, path)

@@ -18,6 +18,7 @@ from db.engine import make_engine, make_sessions
 from db.notify import Listener
 from scheduler.duties import Duties, Publisher
 from scheduler.monitor import Monitor, monitored
+from scheduler.reports import keep_reports_fresh
 from settings import Settings
 from telemetry.logs import configure, get_logger
 
@@ -55,7 +56,7 @@ def run(settings: Settings, publisher: Publisher, stop: threading.Event, monitor
     all_duties = (duties.reap, duties.fire_schedules, duties.dispatch, duties.summarise)
     log.info("scheduler.started")
     try:
-        with Listener(url, stop) as listener:
+        with Listener(url, stop) as listener, keep_reports_fresh(settings, stop):
             while not stop.is_set():
                 _run_round(stop, all_duties, monitor)
                 due = time.monotonic() + settings.poll_seconds

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60.0, gt=0, description="A lease that is not renewed for this long is lost")
     queued_timeout_seconds: float = Field(600.0, gt=0, description="A message not taken for this long is sent again")
     poll_seconds: float = Field(1.0, gt=0, description="Pause between two rounds of the scheduler")
+    report_seconds: float = Field(300.0, gt=0, description="Age from which the scheduler refreshes a large report")
     stuck_seconds: float = Field(300.0, gt=0, le=900, description="A process without progress for this long is killed")
     silent_seconds: float = Field(
         60.0, gt=0, description="An idle worker that takes no waiting message for this long ends"

@@ -11,6 +11,7 @@ from db.schema.campaigns import Campaign, Schedule
 from db.schema.images import Case, Image, IngestBatch, Rejection
 from db.schema.pipelines import Model, Pipeline, PipelineAlias
 from db.schema.queue import Analysis, Lane, Queue, Worker
+from db.schema.reports import ReportRefresh
 from db.schema.results import CaseResult, Chromosome, QcMetrics
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "QcMetrics",
     "Queue",
     "Rejection",
+    "ReportRefresh",
     "Review",
     "Schedule",
     "SignOff",

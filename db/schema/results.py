@@ -18,6 +18,7 @@ class Chromosome(Base):
     __table_args__ = (
         CheckConstraint("class_id BETWEEN 1 AND 24", name="class_id"),
         CheckConstraint(one_of("orientation", ("p_up", "p_down", "unknown")), name="orientation"),
+        Index("ix_chromosomes_unknown", "analysis_id", postgresql_where=text("class_id IS NULL")),
         {"postgresql_partition_by": "HASH (analysis_id)"},
     )
 
