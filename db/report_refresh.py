@@ -13,7 +13,16 @@ from db.engine import SessionFactory
 from db.schema import ReportRefresh
 
 LOCK_KEY = 0x7265706F727473  # "reports"
-MATERIALISED = ("case_runs", "model_drift", "qc_drift", "reviewer_edits", "class_edits", "turnaround")
+MATERIALISED = (
+    "throughput",
+    "throughput_daily",
+    "case_runs",
+    "model_drift",
+    "qc_drift",
+    "reviewer_edits",
+    "class_edits",
+    "turnaround",
+)
 """Materialised views; each reads only those before it."""
 
 

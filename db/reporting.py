@@ -115,8 +115,7 @@ def fetch(
         raise UnknownReport(f"report {name} has no column {min(unknown)!r}; it has: {', '.join(columns)}")
     view = table(name, *(column(item) for item in columns), schema=REPORTING)
     conditions = [cast(view.c[item], String).in_((value, normalise(value))) for item, value in (filters or {}).items()]
-    if period:
-        conditions += period.conditions(view.c[period.column])
-    query = select(view).where(*conditions).order_by(*(view.c[item] for item in order)).limit(limit)
+    limits = period.conditions(view.c[period.column]) if period else []
+    query = select(view).where(*conditions, *limits).order_by(*(view.c[item] for item in order)).limit(limit)
     rows = [tuple(row) for row in session.execute(query)]
     return columns, rows

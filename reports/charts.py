@@ -42,7 +42,7 @@ def draw(chart: Chart, title: str, rows: Sequence[Row]) -> str | None:
             axes.plot(list(points), list(points.values()), color=colour, marker="o", label=name)
     axes.set_ylim(bottom=0)
     if chart.kind == "lines":
-        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=MAX_TICKS))
+        axes.xaxis.set_major_locator(AutoDateLocator(maxticks=MAX_TICKS))  # type: ignore[no-untyped-call]
         figure.autofmt_xdate()
         add_legend(axes, "lower left")
     stream = io.BytesIO()

@@ -9,7 +9,6 @@ from benchmarks.service.filling import IMAGES_PER_CASE, LABS
 
 EMBEDDING_BYTES = 256  # of one chromosome
 ANALYSES_PER_COMMIT = 50_000
-CHROMOSOMES = 46
 
 _ANALYSES = """
     INSERT INTO karyo.analyses (image_id, pipeline_id, state, priority, lane_id, round, attempts, queued_at, started_at,
@@ -77,7 +76,7 @@ STATEMENTS = {
     "corrections": """
         INSERT INTO karyo.reviews (case_id, analysis_id, follows, reviewer, action, detail, created_at)
         SELECT i.case_id, a.id, n, 'reviewer ' || i.case_id % 6,
-               (ARRAY['reclassify', 'reject', 'flip'])[1 + n], jsonb_build_object('chromosome', (a.id + n) % 46,
+               (ARRAY['reclassify', 'reject', 'flip'])[1 + n], jsonb_build_object('chromosome', 1 + (a.id + n) % 4,
                'class_id', 1 + a.id % 24), a.finished_at + interval '1 day'
         FROM karyo.analyses a JOIN karyo.images i ON i.id = a.image_id, generate_series(0, 2) n
         WHERE a.pipeline_id = 1 AND a.state = 'done' AND a.id % 20 = 0
@@ -100,15 +99,15 @@ _CHROMOSOMES = f"""
            CASE WHEN (a.id * 7 + n * 13) % 100 > 0 THEN n % 24 + 1 END, 0.9, 0.95, ARRAY[1, 2, 3, 4, 5]::smallint[],
            ARRAY[0.9, 0.05, 0.02, 0.02, 0.01]::real[], 80.5, 12.5, 0.4, 'p_up',
            decode(repeat(md5(n || ' ' || a.id), {EMBEDDING_BYTES // 16}), 'hex'), '{{}}'
-    FROM karyo.analyses a, generate_series(0, {CHROMOSOMES - 1}) n
+    FROM karyo.analyses a, generate_series(1, :chromosomes) n
     WHERE a.id > :first AND a.id <= :last AND a.pipeline_id = 1 AND a.state = 'done'
 """
 
 
-def fill(engine: Engine, analyses: int) -> None:
+def fill(engine: Engine, analyses: int, chromosomes: int) -> None:
     """Add ``analyses`` ended analyses by one pipeline, a tenth by a second one, and a twentieth that waits.
 
-    Foreign keys are not checked, which needs a superuser.
+    Each of the first ones has so many ``chromosomes``. Foreign keys are not checked, which needs a superuser.
     """
     cases = analyses // IMAGES_PER_CASE
     values = {"cases": cases, "all": cases + cases // 20}
@@ -122,7 +121,9 @@ def fill(engine: Engine, analyses: int) -> None:
                 connection.execute(text(statement), used)
         for first in range(0, analyses, ANALYSES_PER_COMMIT):
             log_progress(f"filling: chromosomes of {first:,}")
-            connection.execute(text(_CHROMOSOMES), {"first": first, "last": first + ANALYSES_PER_COMMIT})
+            connection.execute(
+                text(_CHROMOSOMES), {"first": first, "last": first + ANALYSES_PER_COMMIT, "chromosomes": chromosomes}
+            )
         log_progress("vacuum")
         connection.execute(text("VACUUM (ANALYZE)"))
         connection.execute(text("SET session_replication_role = origin"))

@@ -1,6 +1,6 @@
-"""Measure every report on a database of many analyses, with 46 chromosomes each.
+"""Measure every report on a database of many analyses.
 
-    python -m benchmarks.service.reporting [--analyses 100000] [--rounds 3] [--json FILE]
+    python -m benchmarks.service.reporting [--analyses 100000] [--chromosomes 46] [--rounds 3] [--json FILE]
 
 PostgreSQL generates the rows (``report_filling.py``): cases of 50 images over a year, two pipelines, corrections,
 signatures, failures and a backlog. Prints a Markdown table of the seconds of each report, warm, with the transfer of
@@ -29,6 +29,7 @@ from benchmarks.service.report_filling import fill
 from db import reporting
 from db.engine import SessionFactory, make_engine, make_sessions
 from db.report_refresh import refresh_reports
+from db.reporting import Period
 from embedded import EmbeddedStack
 from reports.catalogue import PRESENTATIONS, Presentation
 
@@ -57,17 +58,18 @@ def main() -> None:
     """Fill a database, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--analyses", type=int, default=100_000)
+    parser.add_argument("--chromosomes", type=int, default=46, help="of an image; fewer fill faster")
     parser.add_argument("--rounds", type=int, default=3)
     add_output_options(parser)
     options = parser.parse_args()
-    print(f"{machine()}; {options.analyses} analyses, {46 * options.analyses} chromosomes")
+    print(f"{machine()}; {options.analyses} analyses, {options.chromosomes} chromosomes each")
     with tempfile.TemporaryDirectory(prefix="karyo-bench-") as home:
         stack = EmbeddedStack(Path(home), workers=0, scheduler=False)
         with stack:
             url = str(stack.settings.database_url)
             engine = make_engine(url, pool_size=1, statement_timeout_seconds=1800)
             sessions = make_sessions(engine)
-            fill(engine, options.analyses)
+            fill(engine, options.analyses, options.chromosomes)
             log_progress("refreshing")
             refreshes = {name: round(seconds, 2) for name, seconds in refresh_reports(sessions)}
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -84,7 +86,13 @@ def main() -> None:
     print(f"\nTotal: {sum(total for total, _ in sizes.values()) / 1e9:.1f} GB per million images")
     slow = [name for name, found in reports.items() if found["seconds"] >= LONGEST]
     print(f"Reports that take {LONGEST:g} s or more: {', '.join(slow) or 'none'}")
-    measured = {"analyses": options.analyses, "reports": reports, "refreshes": refreshes, "bytes": sizes}
+    measured = {
+        "analyses": options.analyses,
+        "chromosomes": options.chromosomes,
+        "reports": reports,
+        "refreshes": refreshes,
+        "bytes": sizes,
+    }
     write_json(options.json, measured)
 
 
@@ -107,18 +115,23 @@ def measure_reports(sessions: SessionFactory, rounds: int) -> dict[str, dict[str
     return measured
 
 
+def find_period(name: str) -> Period | None:
+    """Return the last days for a report with a row per image or hour."""
+    period = PRESENTATIONS[name].period if name in LAST_DAYS_ONLY else None
+    return replace(period, first=(datetime.now(UTC) - timedelta(days=LAST_DAYS)).date()) if period else None
+
+
 def fetch(session: Session, name: str) -> Any:
     """Return the rows of a report as ``karyo report`` reads them."""
     shown = PRESENTATIONS.get(name, Presentation(name))
-    period = None
-    if name in LAST_DAYS_ONLY and shown.period:
-        period = replace(shown.period, first=(datetime.now(UTC) - timedelta(days=LAST_DAYS)).date())
-    return reporting.fetch(session, name, period=period, order=shown.order)[1]
+    return reporting.fetch(session, name, period=find_period(name), order=shown.order)[1]
 
 
 def explain(session: Session, name: str) -> Any:
     """Return the plan of a report."""
-    return session.scalar(text(f"EXPLAIN (FORMAT JSON) SELECT * FROM reporting.{name}"))
+    period = find_period(name)
+    where = f" WHERE {period.column} >= '{period.first}'" if period else ""
+    return session.scalar(text(f"EXPLAIN (FORMAT JSON) SELECT * FROM reporting.{name}{where}"))
 
 
 def find_scans(plan: Any) -> Iterator[str]:

@@ -5,11 +5,14 @@ Revision: 0012, after 0011.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 from alembic import op
 
-from db.migrations.versions import v0002_reporting, v0008_headlines
+from db.migrations.versions import v0002_reporting, v0008_headlines, v0010_reviews
 from db.migrations.views import cases, edits, work
+from db.migrations.views.status import CASE_STATUS_COLUMNS, CASE_STATUS_QUERY, SIGNED_RESULTS_QUERY
 from db.migrations.views.view import View
 
 revision = "0012"
@@ -17,8 +20,17 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
+
+def _throughput(unit: str, name: str) -> View:
+    """Return the report of version 0002, materialised."""
+    former = next(view for view in v0002_reporting.VIEWS if view.name == name)
+    return View(*former, key=(unit, "pipeline_digest"))
+
+
+THROUGHPUT = (_throughput("hour", "throughput"), _throughput("day", "throughput_daily"))
 # An entry reads only views before it.
 VIEWS = (
+    *THROUGHPUT,
     cases.CASE_RUNS,
     work.MODEL_DRIFT,
     work.QC_DRIFT,
@@ -67,22 +79,6 @@ FRESHNESS = View(
     """,
 )
 
-CASE_STATUS_COLUMNS = {
-    "outcome": "normal, abnormal, suspected or insufficient: as the pipeline of the result decided, not signed; empty "
-    "in summaries of versions that name none.",
-    "signature": "none, first_signed (the second reader is missing), signed, or reopened (changed since).",
-    "signed_iscn": "Karyotype as signed; this column and the next ones are empty unless the case is signed.",
-    "first_reader": "Who signed first.",
-    "second_reader": "Who signed second; empty if one reader signs.",
-    "signed_at": "When the last reader signed, UTC.",
-    "signed_pipeline": "Name of the pipeline whose results were signed.",
-    "signed_pipeline_digest": "Digest of its document.",
-}
-_SELECT_END = "q.name, q.digest, q.id = p.id"
-_JOIN_END = "LEFT JOIN karyo.pipelines q ON q.id = r.pipeline_id AND r.summary IS NOT NULL"
-_GROUP_END = "GROUP BY c.id, p.id, q.id, r.case_id, r.pipeline_id"
-_SIGNED = ("iscn", "first_reader", "second_reader", "signed_at", "pipeline", "pipeline_digest")
-
 
 def upgrade() -> None:
     """Create the table of refreshes, the index of unknown chromosomes, and the views."""
@@ -97,10 +93,15 @@ def upgrade() -> None:
         "ix_chromosomes_unknown", "chromosomes", ["analysis_id"], schema="karyo",
         postgresql_where=sa.text("class_id IS NULL"),
     )  # fmt: skip
+    for view in THROUGHPUT:
+        op.execute(f"DROP VIEW reporting.{view.name}")
+    _replace("signed_results", v0010_reviews.SIGNED_RESULTS, SIGNED_RESULTS_QUERY)
     for view in VIEWS:
         view.create()
     FRESHNESS.create()
-    _extend_case_status()
+    _replace("case_status", {**_former_columns(), **CASE_STATUS_COLUMNS}, CASE_STATUS_QUERY)
+    for column, meaning in CASE_STATUS_COLUMNS.items():
+        op.execute(f"COMMENT ON COLUMN reporting.case_status.{column} IS $${meaning}$$")
     op.execute(f"COMMENT ON SCHEMA reporting IS '{SCHEMA_COMMENTS['now']}'")
 
 
@@ -110,6 +111,9 @@ def downgrade() -> None:
     _restore_case_status()
     for view in (FRESHNESS, *reversed(VIEWS)):
         view.drop()
+    for view in THROUGHPUT:
+        view._replace(key=()).create()
+    _replace("signed_results", v0010_reviews.SIGNED_RESULTS, v0010_reviews.SIGNED_RESULTS_QUERY)
     op.drop_index("ix_chromosomes_unknown", "chromosomes", schema="karyo")
     op.drop_table("report_refreshes", schema="karyo")
 
@@ -119,20 +123,9 @@ def _former_columns() -> dict[str, str]:
     return {**view.columns, **v0008_headlines.NEW_COLUMNS}
 
 
-def _extend_case_status() -> None:
-    """Add the columns at the end; replacing a view keeps its rights."""
-    signed = ", ".join(f"CASE WHEN s.state = 'signed' THEN s.{name} END" for name in _SIGNED)
-    query = v0008_headlines.CASE_STATUS
-    for old, new in {
-        _SELECT_END: f"{_SELECT_END}, r.summary ->> 'outcome', coalesce(s.state, 'none'), {signed}",
-        _JOIN_END: f"{_JOIN_END} LEFT JOIN reporting.signed_results s ON s.accession = c.accession",
-        _GROUP_END: f"{_GROUP_END}, s.state, {', '.join(f's.{name}' for name in _SIGNED)}",
-    }.items():
-        query = query.replace(old, new)
-    columns = ", ".join((*_former_columns(), *CASE_STATUS_COLUMNS))
-    op.execute(f"CREATE OR REPLACE VIEW reporting.case_status ({columns}) AS {query}")
-    for column, meaning in CASE_STATUS_COLUMNS.items():
-        op.execute(f"COMMENT ON COLUMN reporting.case_status.{column} IS $${meaning}$$")
+def _replace(name: str, columns: Iterable[str], query: str) -> None:
+    """Give a view another query; it keeps its rights and comments, and new columns are the last ones."""
+    op.execute(f"CREATE OR REPLACE VIEW reporting.{name} ({', '.join(columns)}) AS {query}")
 
 
 def _restore_case_status() -> None:

@@ -77,7 +77,10 @@ CLASS_EDITS = View(
     },
     f"""
     WITH {_EDITS}, chromosomes AS (
-        SELECT e.analysis_id, e.action, date_trunc('month', e.created_at, 'UTC') AS month, n.ordinal
+        SELECT e.analysis_id, e.action, date_trunc('month', e.created_at, 'UTC') AS month,
+               -- A scalar subquery forces an index lookup in one partition.
+               (SELECT coalesce(h.class_id, 0) FROM karyo.chromosomes h
+                WHERE h.analysis_id = e.analysis_id AND h.ordinal = n.ordinal) AS class_id
         FROM edits e
         CROSS JOIN LATERAL (
             SELECT (e.detail ->> 'chromosome')::int AS ordinal WHERE e.action <> 'merge'
@@ -87,13 +90,12 @@ CLASS_EDITS = View(
         WHERE e.action <> 'reject_cell'
     ), counted AS (
         SELECT o.month, a.pipeline_id,
-               CASE WHEN o.action = 'add' THEN 'added' WHEN h.analysis_id IS NULL THEN 'drawn'
-                    WHEN h.class_id IS NULL THEN 'unknown' WHEN h.class_id = 23 THEN 'X' WHEN h.class_id = 24 THEN 'Y'
-                    ELSE h.class_id::text END AS class,
+               CASE WHEN o.action = 'add' THEN 'added' WHEN o.class_id IS NULL THEN 'drawn'
+                    WHEN o.class_id = 0 THEN 'unknown' WHEN o.class_id = 23 THEN 'X' WHEN o.class_id = 24 THEN 'Y'
+                    ELSE o.class_id::text END AS class,
                count(*) AS edits, {_counts(_OF_CHROMOSOME)}
         FROM chromosomes o
         JOIN karyo.analyses a ON a.id = o.analysis_id
-        LEFT JOIN karyo.chromosomes h ON h.analysis_id = o.analysis_id AND h.ordinal = o.ordinal
         GROUP BY 1, 2, 3
     ), cells AS (
         SELECT month, pipeline_id, count(*) AS cells
