@@ -13,7 +13,9 @@ from db.schema import Base
 
 _INTRODUCTION = """# The database
 
-PostgreSQL holds two schemas. `reporting` is for people and their tools: its views and their columns keep their names.
+PostgreSQL holds two schemas. `reporting`, version 1, is for people and their tools: its views and their columns keep
+their names and meanings. `karyo report NAME` shows them ([how to](../how-to/lab-reports.md)). The large views are
+materialised, and `reporting.freshness` says how old they are.
 `karyo` belongs to the program and changes with it. Times are UTC.
 
 Grant the role `karyo_reporting` to readers of reports. It may read the views and nothing else:

@@ -1,4 +1,4 @@
-"""A laboratory's year in the database, for benchmarks of reports: PostgreSQL generates the rows."""
+"""A laboratory's year in the database, for benchmarks; PostgreSQL generates the rows."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ _CHROMOSOMES = f"""
 
 
 def fill(engine: Engine, analyses: int, chromosomes: int) -> None:
-    """Add ``analyses`` ended analyses by one pipeline, a tenth by a second one, and a twentieth that waits.
+    """Add ended analyses by one pipeline.
 
+    A tenth as many are by a second pipeline, and a twentieth as many wait.
     Each of the first ones has so many ``chromosomes``. Foreign keys are not checked, which needs a superuser.
     """
     cases = analyses // IMAGES_PER_CASE

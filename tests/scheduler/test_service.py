@@ -12,7 +12,7 @@ from sqlalchemy import event, func, select, text, update
 
 from db import pipelines, queue, schedules, workers
 from db.engine import SessionFactory
-from db.schema import Analysis, Campaign, Case, Image, Schedule
+from db.schema import Analysis, Campaign, Case, Image, ReportRefresh, Schedule
 from scheduler import run
 from scheduler.duties import Duties
 from settings import Settings
@@ -319,3 +319,18 @@ def test_a_failing_schedule_is_logged_once(
     (record,) = caplog.records
     assert (record.message, vars(record)["schedule"]) == ("scheduler.schedule_failed", "nightly")
     assert "there is no pipeline 'forgotten'" in vars(record)["problem"]
+
+
+def test_a_scheduler_refreshes_old_reports_beside_its_rounds(
+    settings: Settings, session_factory: SessionFactory
+) -> None:
+    def age() -> float:
+        with session_factory() as session:
+            oldest = select(func.extract("epoch", func.now() - func.min(ReportRefresh.refreshed_at)))
+            return float(session.scalars(oldest).one())
+
+    with session_factory.begin() as session:
+        session.execute(update(ReportRefresh).values(refreshed_at=text("now() - interval '1 hour'")))
+    with running(settings.model_copy(update={"report_seconds": 0.1}), Broker()):
+        wait(lambda: age() < 60)
+    assert age() < 60

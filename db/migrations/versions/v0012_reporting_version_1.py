@@ -1,4 +1,6 @@
-"""Reports for a laboratory's director, materialised where they are large; cases show outcome and signature.
+"""Reports for a laboratory's director; cases show their outcome and signature.
+
+Large reports are materialised.
 
 Revision: 0012, after 0011.
 """
@@ -124,7 +126,10 @@ def _former_columns() -> dict[str, str]:
 
 
 def _replace(name: str, columns: Iterable[str], query: str) -> None:
-    """Give a view another query; it keeps its rights and comments, and new columns are the last ones."""
+    """Give a view another query.
+
+    It keeps its rights and comments; new columns are the last ones.
+    """
     op.execute(f"CREATE OR REPLACE VIEW reporting.{name} ({', '.join(columns)}) AS {query}")
 
 

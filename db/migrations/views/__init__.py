@@ -1,1 +1,1 @@
-"""Views of version 1 of schema ``reporting``, which migration 0012 creates; a later migration brings its own."""
+"""Views of version 1 of schema ``reporting``, as migration 0012 creates them."""

@@ -1,4 +1,4 @@
-"""Views of version 0002 and 0010 with their queries of version 1: states of cases, and signatures."""
+"""States of cases, and signatures: earlier views with their queries of version 1."""
 
 from __future__ import annotations
 
