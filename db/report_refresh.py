@@ -34,9 +34,9 @@ class Refresh(NamedTuple):
 
 
 def refresh_reports(sessions: SessionFactory, max_age_seconds: float = 0.0) -> list[Refresh]:
-    """Refresh the materialised views that are older than ``max_age_seconds``, each in its own transaction.
+    """Refresh the materialised views that are older than ``max_age_seconds``.
 
-    A view that another process refreshes at this moment is left to it.
+    Each has a transaction of its own. A view that another process refreshes at this moment is left to it.
 
     Args:
         sessions: on the database, with the rights of the owner of the views.

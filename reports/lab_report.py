@@ -72,7 +72,10 @@ def read_report(session: Session, name: str, first: date | None = None, last: da
 
 
 def render_page(report: LabReport) -> str:
-    """Return a report as one self-contained HTML page, with its chart if matplotlib is installed."""
+    """Return a report as one self-contained HTML page.
+
+    Its chart needs matplotlib; without it, the page says how to install it.
+    """
     notes, figure = report.notes, None
     if chart := PRESENTATIONS.get(report.name, Presentation("")).chart:
         if find_spec("matplotlib"):

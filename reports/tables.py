@@ -39,7 +39,10 @@ def as_text(cell: Any) -> Any:
 
 
 def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write ``rows`` to a Parquet file; its columns are the keys of the first row, or ``columns`` without rows."""
+    """Write ``rows`` to a Parquet file.
+
+    Its columns are the keys of the first row, or ``columns`` without rows.
+    """
     import pyarrow as pa  # noqa: PLC0415 - `karyo analyse` writes CSV files only
     import pyarrow.parquet as pq  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Refresh of the large reports beside the scheduler's rounds, which must not wait for it."""
+"""Refresh of the large reports in a thread, so that the scheduler's rounds do not wait."""
 
 from __future__ import annotations
 

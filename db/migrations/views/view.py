@@ -8,7 +8,10 @@ from alembic import op
 
 
 class View(NamedTuple):
-    """A view with the meaning of each column, in order, and its query; units are in square brackets."""
+    """A view with the meaning of each column, in order, and its query.
+
+    Units are in square brackets.
+    """
 
     name: str
     comment: str
