@@ -132,7 +132,7 @@ PRESENTATIONS = {
         ),
     ),
     "case_runs": Presentation("Cases and pipelines", period=Period("received_at"), order=("received_at",)),
-    "case_status": Presentation("Cases", period=Period("updated_at"), order=("accession",)),
+    "case_status": Presentation("Cases", period=Period("received_at"), order=("accession",)),
     "image_quality": Presentation("Image quality", period=Period("analysed_at"), order=("analysed_at",)),
     "signed_results": Presentation("Signed results", period=Period("signed_at"), order=("signed_at",)),
     "throughput": Presentation("Throughput by hour", period=Period("hour", "hour"), order=("hour",)),

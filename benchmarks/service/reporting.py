@@ -4,7 +4,7 @@
 
 PostgreSQL generates the rows (``report_filling.py``): cases of 50 images over a year, two pipelines, corrections,
 signatures, failures and a backlog. Prints a Markdown table of the seconds of each report, warm, with the transfer of
-its rows, and the sequential scans of large tables that its plan has. ``image_quality`` and ``throughput`` are limited
+its rows, and the sequential scans of large tables that its plan has. ``case_status`` and ``image_quality`` are limited
 to the last 30 days, as a person would. A second table has the seconds of each refresh, and a third one the bytes of the
 largest tables per million images.
 """
@@ -35,8 +35,8 @@ from reports.catalogue import PRESENTATIONS, Presentation
 
 LONGEST = 2.0  # s, of a report
 LARGE = 50_000  # rows of a table whose sequential scans are listed
-LAST_DAYS = 30  # of the reports with a row per image or hour
-LAST_DAYS_ONLY = ("image_quality", "throughput")
+LAST_DAYS = 30  # of the reports with a row per case and image
+LAST_DAYS_ONLY = ("case_status", "image_quality")
 LARGEST_TABLES = 8
 
 _SIZES = text(
@@ -116,7 +116,7 @@ def measure_reports(sessions: SessionFactory, rounds: int) -> dict[str, dict[str
 
 
 def find_period(name: str) -> Period | None:
-    """Return the last days for a report with a row per image or hour."""
+    """Return the last days for a report with a row per case or image."""
     period = PRESENTATIONS[name].period if name in LAST_DAYS_ONLY else None
     return replace(period, first=(datetime.now(UTC) - timedelta(days=LAST_DAYS)).date()) if period else None
 

@@ -193,6 +193,14 @@ def test_case_status_shows_a_signature_only_while_it_holds(rows: Rows, session_f
     assert pick(row, *SIGNATURE) == ("reopened", *[None] * 5)
 
 
+def test_cases_are_limited_by_their_receipt(rows: Rows, session_factory: SessionFactory) -> None:
+    assert len(rows("case_status", "accession")) == 4
+    period = Period("received_at", None, date(2026, 3, 3), date(2026, 3, 10))
+    with session_factory() as session:
+        _, found = reporting.fetch(session, "case_status", period=period, order=["accession"])
+    assert [row[0] for row in found] == ["A-2", "A-3"]
+
+
 def test_a_week_is_in_the_period_if_one_of_its_days_is(rows: Rows, session_factory: SessionFactory) -> None:
     def weeks(first: date | None, last: date | None) -> list[datetime]:
         with session_factory() as session:
