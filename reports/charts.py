@@ -12,11 +12,12 @@ from matplotlib.dates import AutoDateLocator
 
 from db.pipelines import SHORT_DIGEST
 from reports.catalogue import Chart
-from training.evaluation.charts import SERIES, add_legend, new_chart
+from training.evaluation.charts import SERIES, new_chart
 
 WIDTH, HEIGHT = 1100, 480  # px
 MAX_BARS = 26
 MAX_TICKS = 12
+TICK_ANGLE = 40  # degrees
 
 Row = Mapping[str, Any]
 Series = dict[str, dict[Any, float]]
@@ -43,25 +44,26 @@ def draw(chart: Chart, title: str, rows: Sequence[Row]) -> str | None:
     axes.set_ylim(bottom=0)
     if chart.kind == "lines":
         axes.xaxis.set_major_locator(AutoDateLocator(maxticks=MAX_TICKS))  # type: ignore[no-untyped-call]
-        figure.autofmt_xdate()
-        add_legend(axes, "lower left")
+        figure.legend(loc="outside right upper", frameon=False, labelcolor="linecolor", fontsize=11)
+    axes.tick_params("x", labelrotation=TICK_ANGLE)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def sum_bars(chart: Chart, rows: Sequence[Row]) -> Series:
-    """Return the sums of the first ``y`` by ``x``: the largest ones, in the order of the rows.
+    """Return the sums of the first ``y`` by ``x``: the largest ones, numbers before words.
 
-    >>> rows = [{"class": "X", "edits": 2}, {"class": "X", "edits": 3}]
+    >>> rows = [{"class": "X", "edits": 2}, {"class": "10", "edits": 1}, {"class": "X", "edits": 3}]
     >>> sum_bars(Chart("class", ("edits",), "edits", kind="bars"), rows)
-    {'edits': {'X': 5}}
+    {'edits': {'10': 1, 'X': 5}}
     """
     sums: Counter[str] = Counter()
     for row in rows:
         sums[str(row[chart.x])] += row[chart.y[0]] or 0
     largest = {name for name, _ in sums.most_common(MAX_BARS)}
-    return {chart.y[0]: {name: value for name, value in sums.items() if name in largest}} if sums else {}
+    names = sorted(largest, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    return {chart.y[0]: {name: sums[name] for name in names}} if sums else {}
 
 
 def find_lines(chart: Chart, rows: Sequence[Row]) -> Series:
