@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from cli.connections import open_services
 from cli.console import err, fail, print_json, print_table
-from cli.files import check_output_files
 from cli.options import AsJson
 from db.report_refresh import refresh_reports
 from db.reporting import list_reports
@@ -49,8 +48,6 @@ def report(  # noqa: PLR0917 - options are keywords on the command line
     days = _parse_day("--from", first), _parse_day("--to", last)
     if format_ is Format.PARQUET and out is None and not as_json:
         fail("a parquet report needs --out FILE", code=2)
-    if not as_json and format_ is not Format.TABLE:
-        check_output_files(out)
     with open_services() as services:
         if refresh:
             refresh_reports(services.sessions)
@@ -66,6 +63,9 @@ def report(  # noqa: PLR0917 - options are keywords on the command line
         print_json(found.records())
     else:
         _write(found, format_, out)
+    shows_notes = not as_json and format_ in (Format.TABLE, Format.HTML)
+    if not (shows_notes or found.is_live):
+        err.print(" ".join(found.notes), markup=False)
 
 
 def _parse_day(option: str, text: str | None) -> date | None:
@@ -86,11 +86,10 @@ def _print_list(session: Session, as_json: bool) -> None:
 
 
 def _write(found: LabReport, format_: Format, out: Path | None) -> None:
-    if format_ is not Format.HTML:
-        err.print(" ".join(found.notes), markup=False)
     match format_:
         case Format.TABLE:
-            print_table(f"{found.title}: {found.question}", list(found.columns), found.rows)
+            title = " ".join((f"{found.title}: {found.question}", *found.notes))
+            print_table(title, list(found.columns), found.rows)
         case Format.CSV if out:
             with out.open("w", newline="", encoding="utf-8") as stream:
                 write_csv_rows(stream, list(found.columns), found.rows)

@@ -28,6 +28,8 @@ class LabReport:
     rows: Sequence[tuple[Any, ...]]
     as_of: datetime
     """Time of the oldest data in the report."""
+    is_live: bool
+    """Whether it reads no materialised view."""
     first: date | None
     last: date | None
 
@@ -65,10 +67,12 @@ def read_report(session: Session, name: str, first: date | None = None, last: da
     if (first or last) and shown.period is None:
         raise ReportError(f"report {name} has no dates; leave out --from and --to")
     period = replace(shown.period, first=first, last=last) if shown.period else None
-    as_of = reporting.find_age(session, name) or datetime.now(UTC)
+    age = reporting.find_age(session, name)
     _, rows = reporting.fetch(session, name, period=period, order=shown.order)
     question = shown.question or known[name].description
-    return LabReport(name, shown.title, question, known[name].columns, rows, as_of, first, last)
+    return LabReport(
+        name, shown.title, question, known[name].columns, rows, age or datetime.now(UTC), age is None, first, last
+    )
 
 
 def render_page(report: LabReport) -> str:
