@@ -1,0 +1,118 @@
+"""``karyo case`` on a real database and object store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from db.engine import SessionFactory
+from db.schema import Analysis, Case, ErasedObject, Image
+from karyotyping.review.corrections import Flip
+from reviews import correct, sign
+from storage import DirectoryStore, key_of, sha256_of
+from tests.support.command_line import Karyo
+from tests.support.reviewed import ReviewLaboratory
+
+WHY = ("--because", "consent withdrawn")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path)
+
+
+@pytest.fixture
+def laboratory(session_factory: SessionFactory, store: DirectoryStore) -> ReviewLaboratory:
+    """Two signed cases of two cells, A-1 and B-2, with their objects."""
+    laboratory = ReviewLaboratory(session_factory)
+    for accession in ("A-1", "B-2"):
+        cells = laboratory.case(accession, cells=2)
+        with session_factory.begin() as session:
+            for image in session.scalars(select(Image).join(Case).where(Case.accession == accession)):
+                image.object_key = store.put(f"image {image.id}".encode())
+                image.sha256 = sha256_of(image.object_key)
+            for analysis in session.scalars(select(Analysis).where(Analysis.id.in_(cells))):
+                analysis.artefacts = {"karyogram": store.put(f"karyogram {analysis.id}".encode())}
+        with session_factory.begin() as session:
+            correct(session, cells[0], Flip(chromosome=1), reviewer="Ada", actor="ada@lab")
+            case = session.scalars(select(Case).where(Case.accession == accession)).one()
+            sign(session, case, reader="Ada", actor="ada@lab", required=1, karyotype="46,XX")
+    return laboratory
+
+
+def accessions(laboratory: ReviewLaboratory) -> list[str]:
+    with laboratory.sessions() as session:
+        return list(session.scalars(select(Case.accession).order_by(Case.accession)))
+
+
+def pending(laboratory: ReviewLaboratory) -> int:
+    with laboratory.sessions() as session:
+        return session.scalars(select(func.count()).select_from(ErasedObject)).one()
+
+
+def test_a_case_is_erased_everywhere(karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore) -> None:
+    head = karyo("audit", "verify")[0].strip()
+    out, err = karyo("case", "erase", "A-1", *WHY)
+    assert "nothing is erased yet; repeat with --yes" in err
+    assert "chromosomes" in out
+    assert (accessions(laboratory), len(list(store.keys()))) == (["A-1", "B-2"], 8)
+    done = json.loads(karyo("case", "erase", "A-1", *WHY, "--yes", "--json")[0])
+    assert (done["erased"], done["removed"], done["rows"]["reviews"], done["events"]) == (True, 4, 1, 2)
+    assert (accessions(laboratory), len(list(store.keys()))) == (["B-2"], 4)
+    karyo("audit", "verify", "--head", head)
+    (event,) = json.loads(karyo("audit", "list", "--action", "case.erased", "--json")[0])
+    assert event["detail"]["because"] == "consent withdrawn"
+    assert "A-1" not in json.dumps(event)
+    assert "A-1" not in karyo("audit", "list", "--json")[0]
+    assert "there is no case 'A-1'" in karyo("case", "erase", "A-1", *WHY, "--yes", code=1)[1]
+    assert "signed" in karyo("review", "show", "B-2")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("A-9", *WHY), 1, "there is no case 'A-9'"),
+        (("A-1", "--yes"), 2, "Missing option '--because'"),
+        (("A-1", "--because", "a-1 withdrew", "--yes"), 2, "the reason names the case"),
+        (("A-1", "--because", " ", "--yes"), 2, "an erasure needs a reason"),
+    ],
+)
+def test_a_refused_erasure_is_a_sentence(
+    karyo: Karyo, laboratory: ReviewLaboratory, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    assert sentence in karyo("case", "erase", *words, code=code)[1]
+    assert accessions(laboratory) == ["A-1", "B-2"]
+
+
+@pytest.mark.parametrize(("step", "left"), [("erased", 4), ("object_deleted", 3)])
+def test_an_erasure_that_was_killed_is_completed_by_the_next(
+    karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore, step: str, left: int
+) -> None:
+    command = [sys.executable, "-m", "cli.main", "case", "erase", "A-1", *WHY, "--yes"]
+    done = subprocess.run(command, env={**os.environ, "KARYO_FAILPOINT": step}, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 4 + left, 4)
+    assert "an interrupted erasure is complete" in karyo("case", "erase", "A-1", *WHY, "--yes")[1]
+    assert (len(list(store.keys())), pending(laboratory)) == (4, 0)
+    karyo("audit", "verify")
+
+
+def test_a_store_that_fails_leaves_its_objects_for_the_next_erasure(
+    karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore, tmp_path: Path
+) -> None:
+    path = tmp_path / key_of(b"image 1")
+    path.unlink()
+    path.mkdir()  # no file, so the store cannot delete it
+    err = karyo("case", "erase", "A-1", *WHY, "--yes", code=1)[1]
+    assert "the rows are erased, and " in err
+    assert "Check the free space and the permissions of the object store" in err
+    path.rmdir()
+    karyo("case", "erase", "A-1", *WHY, "--yes")
+    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 4, 0)
