@@ -11,7 +11,7 @@ from cli.console import err, fail, print_json, print_table
 from cli.current_user import current_user
 from cli.options import AsJson
 from cli.review_options import CaseArgument
-from db import erased_objects, erasure
+from db import discarded_objects, erasure
 from db.erasure import Erased
 from settings.failpoint import failpoint
 from storage import StorageError
@@ -26,7 +26,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Erase; without it, only say what would be erased.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a case everywhere: rows, queue entries, objects, and what names it in the audit trail.
+    """Erase a case everywhere: rows, queue entries, objects, its name in the audit trail.
 
     It cannot be undone. The audit trail keeps one event: counts, who, when and why. Safe to repeat; a repetition
     completes an erasure that was interrupted.
@@ -59,10 +59,10 @@ def _erase_rows(services: Services, accession: str, because: str, *, for_good: b
 
 def _remove_objects(services: Services) -> int:
     try:
-        return erased_objects.remove(services.sessions.transact, services.store.delete)
+        return discarded_objects.remove(services.sessions.transact, services.store.delete)
     except StorageError as problem:
         with services.sessions() as session:
-            left = erased_objects.count(session)
+            left = discarded_objects.count(session)
         fail(f"the rows are erased, and {left} objects are still in the store: {problem} Then repeat this command.")
 
 

@@ -70,6 +70,7 @@ COMMANDS = {
     "review": Command("cli.review:review_app", OPERATE, "Correct and sign the results of cases."),
     "audit": Command("cli.audit:audit_app", OPERATE, "Who did what, in one hash chain."),
     "export": Command("cli.export:export_app", OPERATE, "Write signed results for other programs."),
+    "storage": Command("cli.storage:storage_app", OPERATE, "The object store."),
     "report": Command("cli.report:report", OPERATE, "Print a view of the reporting schema."),
     "case-report": Command(
         "cli.case_report:case_report",

@@ -1,4 +1,4 @@
-"""Erasure of a case: its rows, its objects, and what names it, in one transaction with its audit event.
+"""Erasure of a case with its rows, objects and mentions, in one transaction with its event.
 
 The event holds counts, who, when and why, and nothing of the case but its former number. The triggers that refuse
 changes let pass what the last event of the same transaction names. So nothing is erased without an event.
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy import delete as delete_from
 from sqlalchemy.orm import Session
 
-from db import audit, erased_objects, mentions
+from db import audit, discarded_objects, mentions
 from db.accessions import names_case
 from db.schema import Analysis, Base, Case, CaseResult, Chromosome, Image, QcMetrics, Review, SignOff, State
 
@@ -42,7 +42,7 @@ class Erased(NamedTuple):
 
 
 def erase(session: Session, accession: str, *, actor: str, because: str) -> Erased | None:
-    """Erase a case; its objects are noted for ``erased_objects.remove``.
+    """Erase a case; its objects are noted for ``discarded_objects.remove``.
 
     Ingest and workers wait for this transaction, which gives way to theirs: a lock that is not free within
     ``LOCK_TIMEOUT`` is an error that a repetition solves. For a dry run, roll back.
@@ -73,7 +73,7 @@ def erase(session: Session, accession: str, *, actor: str, because: str) -> Eras
         rows={table.__tablename__: _count(session, table, condition) for table, condition in tables},
         texts=mentions.blank_texts(session, case.id, case.accession),
         events=len(changes := mentions.find_event_changes(session, case.id, case.accession)),
-        objects=erased_objects.add_case(session, case.id),
+        objects=discarded_objects.add_case(session, case.id),
         bytes=int(session.scalar(select(func.sum(Image.byte_count)).where(_is_image(case.id))) or 0),
         running=_count(session, Analysis, _is_analysis(case.id) & (Analysis.state == State.RUNNING)),
     )
@@ -104,7 +104,7 @@ def _check_reason(because: str, accession: str) -> None:
 
 
 def _tables_of(case_id: int) -> list[tuple[type[Base], ColumnElement[bool]]]:
-    """Return the tables with rows of a case, in the order in which they can be deleted, and the rows' conditions."""
+    """Return the tables of a case in the order of deletion, each with the condition of its rows."""
     analyses = select(Analysis.id).where(_is_analysis(case_id))
     return [
         (SignOff, SignOff.case_id == case_id),

@@ -49,8 +49,9 @@ def make_blank(accession: str) -> Blank:
 
 
 def blank_texts(session: Session, case_id: int, accession: str) -> int:
-    """Remove a case from batches, rejections, campaigns and schedules; return the number of changed rows.
+    """Remove the name of a case from the rows of others; return how many were changed.
 
+    These are batches, rejections, campaigns and schedules.
     Batches that took images of this case alone lose their source, and the names of the files that they rejected.
     """
     image, other = aliased(Image), aliased(Image)
@@ -77,7 +78,7 @@ def blank_texts(session: Session, case_id: int, accession: str) -> int:
 
 
 def find_event_changes(session: Session, case_id: int, accession: str) -> dict[int, dict[str, Any]]:
-    """Return the new values of the audit events of a case, and of those that name it, by place in the chain.
+    """Return the new values of audit events that belong to a case or name it, by place.
 
     Events of the case lose their details; actor, action and time stay. Other events lose only the name.
     """

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from db import erased_objects
+from db import discarded_objects
 from db.queue.types import AnalysisResult, Leased
 
 # Every insert reads ``done``: the rows of a result go with its token, so a lost lease writes nothing.
@@ -69,7 +69,7 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
         )
     written = set(session.scalars(_FINISH, {"results": _json(results)}))
     if unwritten := [result for result in results if result["id"] not in written]:
-        erased_objects.add_unwritten(session, unwritten)
+        discarded_objects.add_unwritten(session, unwritten)
     return written
 
 

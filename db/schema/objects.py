@@ -9,10 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.schema.base import Base, created
 
 
-class ErasedObject(Base):
-    """An object of an erased case that the object store must still lose."""
+class DiscardedObject(Base):
+    """An object that no row names any more, and that the object store must still lose."""
 
-    __tablename__ = "erased_objects"
+    __tablename__ = "discarded_objects"
 
     object_key: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[datetime] = created()

@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import func, select
 
 from db.engine import SessionFactory
-from db.schema import Analysis, Case, ErasedObject, Image
+from db.schema import Case, DiscardedObject
 from karyotyping.review.corrections import Flip
 from reviews import correct, sign
-from storage import DirectoryStore, key_of, sha256_of
+from storage import DirectoryStore, key_of
 from tests.support.command_line import Karyo
-from tests.support.reviewed import ReviewLaboratory
+from tests.support.reviewed import ReviewLaboratory, store_objects
 
 WHY = ("--because", "consent withdrawn")
 
@@ -34,12 +34,7 @@ def laboratory(session_factory: SessionFactory, store: DirectoryStore) -> Review
     laboratory = ReviewLaboratory(session_factory)
     for accession in ("A-1", "B-2"):
         cells = laboratory.case(accession, cells=2)
-        with session_factory.begin() as session:
-            for image in session.scalars(select(Image).join(Case).where(Case.accession == accession)):
-                image.object_key = store.put(f"image {image.id}".encode())
-                image.sha256 = sha256_of(image.object_key)
-            for analysis in session.scalars(select(Analysis).where(Analysis.id.in_(cells))):
-                analysis.artefacts = {"karyogram": store.put(f"karyogram {analysis.id}".encode())}
+        store_objects(session_factory, store)
         with session_factory.begin() as session:
             correct(session, cells[0], Flip(chromosome=1), reviewer="Ada", actor="ada@lab")
             case = session.scalars(select(Case).where(Case.accession == accession)).one()
@@ -54,7 +49,7 @@ def accessions(laboratory: ReviewLaboratory) -> list[str]:
 
 def pending(laboratory: ReviewLaboratory) -> int:
     with laboratory.sessions() as session:
-        return session.scalars(select(func.count()).select_from(ErasedObject)).one()
+        return session.scalars(select(func.count()).select_from(DiscardedObject)).one()
 
 
 def test_a_case_is_erased_everywhere(karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore) -> None:
@@ -62,10 +57,10 @@ def test_a_case_is_erased_everywhere(karyo: Karyo, laboratory: ReviewLaboratory,
     out, err = karyo("case", "erase", "A-1", *WHY)
     assert "nothing is erased yet; repeat with --yes" in err
     assert "chromosomes" in out
-    assert (accessions(laboratory), len(list(store.keys()))) == (["A-1", "B-2"], 8)
+    assert (accessions(laboratory), len(list(store.keys()))) == (["A-1", "B-2"], 12)
     done = json.loads(karyo("case", "erase", "A-1", *WHY, "--yes", "--json")[0])
-    assert (done["erased"], done["removed"], done["rows"]["reviews"], done["events"]) == (True, 4, 1, 2)
-    assert (accessions(laboratory), len(list(store.keys()))) == (["B-2"], 4)
+    assert (done["erased"], done["removed"], done["rows"]["reviews"], done["events"]) == (True, 6, 1, 2)
+    assert (accessions(laboratory), len(list(store.keys()))) == (["B-2"], 6)
     karyo("audit", "verify", "--head", head)
     (event,) = json.loads(karyo("audit", "list", "--action", "case.erased", "--json")[0])
     assert event["detail"]["because"] == "consent withdrawn"
@@ -91,16 +86,16 @@ def test_a_refused_erasure_is_a_sentence(
     assert accessions(laboratory) == ["A-1", "B-2"]
 
 
-@pytest.mark.parametrize(("step", "left"), [("erased", 4), ("object_deleted", 3)])
+@pytest.mark.parametrize(("step", "left"), [("erased", 6), ("object_deleted", 5)])
 def test_an_erasure_that_was_killed_is_completed_by_the_next(
     karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore, step: str, left: int
 ) -> None:
     command = [sys.executable, "-m", "cli.main", "case", "erase", "A-1", *WHY, "--yes"]
     done = subprocess.run(command, env={**os.environ, "KARYO_FAILPOINT": step}, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 4 + left, 4)
+    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 6 + left, 6)
     assert "an interrupted erasure is complete" in karyo("case", "erase", "A-1", *WHY, "--yes")[1]
-    assert (len(list(store.keys())), pending(laboratory)) == (4, 0)
+    assert (len(list(store.keys())), pending(laboratory)) == (6, 0)
     karyo("audit", "verify")
 
 
@@ -115,4 +110,4 @@ def test_a_store_that_fails_leaves_its_objects_for_the_next_erasure(
     assert "Check the free space and the permissions of the object store" in err
     path.rmdir()
     karyo("case", "erase", "A-1", *WHY, "--yes")
-    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 4, 0)
+    assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 6, 0)

@@ -1,4 +1,4 @@
-"""Erasure of a case: nothing of it stays, the chain of events holds, and nothing else may be changed that way."""
+"""Erasure of a case: nothing of it stays, and the chain of events holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from db import audit, erased_objects, erasure, queue
+from db import audit, discarded_objects, erasure, queue
 from db.engine import SessionFactory
 from db.erasure import Erased
 from db.schema import Analysis, Campaign, Case, CaseResult, Chromosome, Image, IngestBatch, Rejection, Schedule
@@ -236,9 +236,9 @@ def test_a_running_analysis_does_not_bring_the_case_back(laboratory: Laboratory,
     assert not laboratory.finish(leased)
     with laboratory.sessions.begin() as session:
         assert not queue.fail(session, other, "no_chromosomes", "None.")
-        session.execute(text("DELETE FROM karyo.erased_objects WHERE object_key <> :key"), {"key": drawn})
+        session.execute(text("DELETE FROM karyo.discarded_objects WHERE object_key <> :key"), {"key": drawn})
     assert [laboratory.amount(table) for table in (Case, Image, Analysis, Chromosome, CaseResult)] == [0] * 5
-    assert erased_objects.remove(laboratory.sessions.transact, store.delete) == 1
+    assert discarded_objects.remove(laboratory.sessions.transact, store.delete) == 1
     assert not store.has(drawn)
 
 
@@ -250,7 +250,7 @@ def test_a_lost_lease_does_not_cost_the_next_holder_its_artefacts(laboratory: La
     laboratory.reap()
     assert not laboratory.finish(lost)
     with laboratory.sessions() as session:
-        assert erased_objects.count(session) == 0
+        assert discarded_objects.count(session) == 0
 
 
 def test_an_object_that_another_row_names_stays(laboratory: Laboratory, store: ObjectStore) -> None:
@@ -262,10 +262,10 @@ def test_an_object_that_another_row_names_stays(laboratory: Laboratory, store: O
         for image in session.scalars(select(Image).join(Case).where(Case.accession == CASE)):
             image.object_key = original
     erase(laboratory.sessions)
-    assert erased_objects.remove(laboratory.sessions.transact, store.delete) == 2
+    assert discarded_objects.remove(laboratory.sessions.transact, store.delete) == 2
     assert [store.has(key) for key in (shared, own, original)] == [True, False, False]
     with laboratory.sessions() as session:
-        assert erased_objects.count(session) == 0
+        assert discarded_objects.count(session) == 0
 
 
 @pytest.fixture

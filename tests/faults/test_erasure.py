@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, select
 
-from db import erased_objects, erasure
-from db.schema import Case, CaseResult, ErasedObject, Image
+from db import discarded_objects, erasure
+from db.schema import Case, CaseResult, DiscardedObject, Image
 
 if TYPE_CHECKING:
     from tests.support.laboratory import Laboratory
@@ -26,14 +26,14 @@ def test_a_worker_that_holds_an_erased_case_leaves_nothing_of_it(laboratory: Lab
         erased = erasure.erase(session, "Q-7", actor="ada@lab", because="consent withdrawn")
     assert erased is not None
     assert erased.running > 0
-    erased_objects.remove(laboratory.sessions.transact, laboratory.store.delete)
+    discarded_objects.remove(laboratory.sessions.transact, laboratory.store.delete)
     laboratory.wait(lambda: "lease.lost" in laboratory.log())
     laboratory.add(laboratory.pipeline(), 1, prefix="next", accession="B-2")
     laboratory.wait(laboratory.summarised)  # by the same process, which has ended its work on the other case
     with laboratory.sessions() as session:
         assert session.scalars(select(Case.accession)).all() == ["B-2"]
         counts = [
-            session.scalar(select(func.count()).select_from(table)) for table in (Image, CaseResult, ErasedObject)
+            session.scalar(select(func.count()).select_from(table)) for table in (Image, CaseResult, DiscardedObject)
         ]
     assert counts == [1, 1, 0]
     (analysis,) = laboratory.analyses()

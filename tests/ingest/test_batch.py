@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PillowImage
 from sqlalchemy import delete, func, select
 
-from db import erased_objects, erasure, queue
+from db import discarded_objects, erasure, queue
 from db.engine import SessionFactory
 from db.schema import Analysis, Case, Image, IngestBatch, Priority
 from ingest.batch import IngestSummary, ingest
@@ -202,7 +202,7 @@ def test_an_object_that_is_ingested_again_is_not_erased(
         erasure.erase(session, "A", actor="ada@lab", because="withdrawn")
     again = ingest(session_factory, store, FolderSource(folder), pipeline_id=pipeline_id)
     assert again.new == 2
-    assert erased_objects.remove(session_factory.transact, store.delete) == 0
+    assert discarded_objects.remove(session_factory.transact, store.delete) == 0
     assert all(store.has(key) for (key,) in rows(session_factory, Image.object_key))
 
 

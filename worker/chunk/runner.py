@@ -16,7 +16,7 @@ from time import monotonic, perf_counter, sleep
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import erased_objects, queue
+from db import discarded_objects, queue
 from db.queue import Leased
 from karyotyping.model import AnalysisError
 from models.errors import EngineUnavailable
@@ -165,7 +165,7 @@ class Runner:
     def _remove_erased(self) -> None:
         """Delete the artefacts of cases that were erased while this process analysed them."""
         try:
-            erased_objects.remove(self._resources.transact, self._resources.store.delete)
+            discarded_objects.remove(self._resources.transact, self._resources.store.delete)
         except (SQLAlchemyError, StorageError) as problem:  # the next erasure or sweep deletes them
             log.error("erasure.objects_left", problem=str(problem))
 

@@ -1,4 +1,4 @@
-"""Cases can be erased: one way past the append-only triggers, and objects that the store must still lose.
+"""Erasure and retention: a way past triggers, objects to delete, removed artefacts.
 
 Revision: 0013, after 0011.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0013"
 down_revision = "0011"
@@ -51,18 +52,20 @@ $$
 
 
 def upgrade() -> None:
-    """Add the table, and let an event of erasure allow what it names."""
+    """Add table and column, and let an event of erasure allow what it names."""
     op.create_table(
-        "erased_objects",
+        "discarded_objects",
         sa.Column("object_key", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.PrimaryKeyConstraint("object_key", name=op.f("pk_erased_objects")),
+        sa.PrimaryKeyConstraint("object_key", name=op.f("pk_discarded_objects")),
         schema="karyo",
     )
+    op.add_column("analyses", sa.Column("removed_artefacts", postgresql.JSONB(astext_type=sa.Text())), schema="karyo")
     op.execute(ALLOW_ERASURE)
 
 
 def downgrade() -> None:
-    """Drop the table and refuse every change again; an earlier version finds redacted events broken."""
+    """Drop table and column; an earlier version finds redacted events broken."""
     op.execute(FORBID_CHANGE)
-    op.drop_table("erased_objects", schema="karyo")
+    op.drop_column("analyses", "removed_artefacts", schema="karyo")
+    op.drop_table("discarded_objects", schema="karyo")

@@ -1,7 +1,7 @@
-"""Objects of erased cases, until the object store has lost them.
+"""Objects that no row names any more, until the object store has lost them.
 
-An erasure commits before the first object is deleted, so a row never lacks its object. Whoever comes next, the same
-command or another, deletes what an interrupted erasure has left.
+An erasure or a removal commits before the first object is deleted, so a row never lacks its object. Whoever comes next,
+the same command or another, deletes what an interrupted one has left.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import delete, func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from db.schema import ErasedObject, Image
+from db.schema import DiscardedObject, Image
 from settings.failpoint import failpoint
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Transact(Protocol):
 
 _ADD_CASE = text(
     """
-    INSERT INTO karyo.erased_objects (object_key)
+    INSERT INTO karyo.discarded_objects (object_key)
     SELECT object_key FROM karyo.images WHERE case_id = :case_id
     UNION
     SELECT artefact.value
@@ -48,7 +49,7 @@ _ADD_CASE = text(
 )
 _ADD_UNWRITTEN = text(
     """
-    INSERT INTO karyo.erased_objects (object_key)
+    INSERT INTO karyo.discarded_objects (object_key)
     SELECT DISTINCT artefact.value
     FROM jsonb_to_recordset(CAST(:results AS jsonb)) AS given(id bigint, artefacts jsonb)
     CROSS JOIN LATERAL jsonb_each_text(given.artefacts) artefact
@@ -87,14 +88,19 @@ def add_unwritten(session: Session, results: Sequence[Mapping[str, Any]]) -> Non
     session.execute(_ADD_UNWRITTEN, {"results": json.dumps(given)})
 
 
-def keep(session: Session, key: str) -> None:
-    """Spare an object that is about to be stored again; waits while it is being deleted."""
-    session.execute(delete(ErasedObject).where(ErasedObject.object_key == key))
+def add(session: Session, keys: Collection[str]) -> None:
+    """Note objects for deletion."""
+    session.execute(insert(DiscardedObject).values([{"object_key": key} for key in keys]).on_conflict_do_nothing())
+
+
+def keep(session: Session, keys: Collection[str]) -> None:
+    """Spare objects that a row is about to name; waits while they are being deleted."""
+    session.execute(delete(DiscardedObject).where(DiscardedObject.object_key.in_(keys)))
 
 
 def count(session: Session) -> int:
     """Return the number of objects that the store must still lose."""
-    return session.scalars(select(func.count()).select_from(ErasedObject)).one()
+    return session.scalars(select(func.count()).select_from(DiscardedObject)).one()
 
 
 def find_referenced(session: Session, keys: Collection[str]) -> set[str]:
@@ -121,12 +127,12 @@ def remove(transact: Transact, delete_object: Callable[[str], None]) -> int:
 
 
 def _next_page(session: Session) -> list[str]:
-    return list(session.scalars(select(ErasedObject.object_key).order_by(ErasedObject.object_key).limit(_PAGE)))
+    return list(session.scalars(select(DiscardedObject.object_key).order_by(DiscardedObject.object_key).limit(_PAGE)))
 
 
 def _remove(session: Session, key: str, is_referenced: bool, delete_object: Callable[[str], None]) -> bool:
-    """Delete an object while its row is locked, so that ``keep`` waits; return whether it was deleted."""
-    noted = delete(ErasedObject).where(ErasedObject.object_key == key).returning(ErasedObject.object_key)
+    """Delete an object; return whether it was there to delete. ``keep`` waits for its row."""
+    noted = delete(DiscardedObject).where(DiscardedObject.object_key == key).returning(DiscardedObject.object_key)
     if session.scalar(noted) is None or is_referenced or _is_original(session, key):
         return False
     delete_object(key)
@@ -135,6 +141,6 @@ def _remove(session: Session, key: str, is_referenced: bool, delete_object: Call
 
 
 def _is_original(session: Session, key: str) -> bool:
-    """Return whether the object is an image that was ingested since its references were looked up."""
+    """Return whether the object is an image, also one that was ingested just now."""
     sha256 = key.removeprefix("sha256/").replace("/", "")
     return session.scalar(select(Image.id).where(Image.sha256 == sha256)) is not None
