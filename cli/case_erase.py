@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from cli.connections import Services, open_services
 from cli.console import err, fail, print_json, print_table
@@ -46,15 +49,20 @@ def erase(
 
 
 def _erase_rows(services: Services, accession: str, because: str, *, for_good: bool) -> Erased | None:
+    def work(session: Session) -> Erased | None:
+        erased = erasure.erase(session, accession, actor=current_user(), because=because)
+        if not for_good:
+            session.rollback()  # a dry run does the same and keeps nothing of it
+        return erased
+
     try:
-        if for_good:
-            return services.sessions.transact(
-                lambda session: erasure.erase(session, accession, actor=current_user(), because=because)
-            )
-        with services.sessions() as session:  # what is not committed is a dry run
-            return erasure.erase(session, accession, actor=current_user(), because=because)
+        return services.sessions.transact(work)
     except erasure.RefusedErasure as problem:
         fail(str(problem), code=2)
+    except OperationalError as problem:
+        if isinstance(problem.orig, LockNotAvailable):
+            fail(f"other processes work on case {accession!r} all the time; nothing is erased, repeat this command")
+        raise
 
 
 def _remove_objects(services: Services) -> int:

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.engine import make_url
 
 from db.engine import SessionFactory
 from db.schema import Case, DiscardedObject
@@ -111,3 +112,37 @@ def test_a_store_that_fails_leaves_its_objects_for_the_next_erasure(
     path.rmdir()
     karyo("case", "erase", "A-1", *WHY, "--yes")
     assert (accessions(laboratory), len(list(store.keys())), pending(laboratory)) == (["B-2"], 6, 0)
+
+
+def test_a_case_that_is_worked_on_all_the_time_is_not_erased(
+    karyo: Karyo, laboratory: ReviewLaboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KARYO_LEASE_SECONDS", "1")
+    with laboratory.sessions.begin() as session:
+        session.execute(select(Case).with_for_update(key_share=True))
+        err = karyo("case", "erase", "A-1", *WHY, "--yes", code=1)[1]
+    assert "nothing is erased, repeat this command" in err
+    assert accessions(laboratory) == ["A-1", "B-2"]
+
+
+def test_a_user_of_the_database_without_rights_erases_nothing(
+    karyo: Karyo,
+    laboratory: ReviewLaboratory,
+    store: DirectoryStore,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with laboratory.sessions.begin() as session:
+        session.execute(text("CREATE ROLE reader_of_cases LOGIN PASSWORD 'of-the-tests'"))
+        session.execute(text("GRANT USAGE ON SCHEMA karyo, reporting TO reader_of_cases"))
+        session.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA karyo TO reader_of_cases"))
+    try:
+        url = make_url(postgres_url).set(username="reader_of_cases", password="of-the-tests")
+        monkeypatch.setenv("KARYO_DATABASE_URL", url.render_as_string(hide_password=False))
+        err = karyo("case", "erase", "A-1", *WHY, "--yes", code=2)[1]
+    finally:
+        with laboratory.sessions.begin() as session:
+            session.execute(text("DROP OWNED BY reader_of_cases"))
+            session.execute(text("DROP ROLE reader_of_cases"))
+    assert "permission denied for table cases" in err
+    assert accessions(laboratory) == ["A-1", "B-2"]
