@@ -77,7 +77,7 @@ COMMANDS = {
         OPERATE,
         "Write the report of a case: karyotype, evidence, pictures, and what a person must check.",
     ),
-    "case": Command("cli.case:case_app", OPERATE, "Erase cases."),
+    "case": Command("cli.case:case_app", OPERATE, "Export, import and erase cases."),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
     "models": Command("cli.models:models_app", OPERATE, "Networks and pipeline versions."),

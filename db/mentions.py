@@ -29,7 +29,7 @@ _TEXTS: dict[type[Base], Sequence[InstrumentedAttribute[Any]]] = {
 """Columns in which people or ingest may name a case, by table."""
 
 
-def make_blank(accession: str) -> Blank:
+def make_blank(accession: str, replacement: str = BLANK) -> Blank:
     """Return the function that replaces an accession number, as a whole word in any case.
 
     >>> make_blank("A-1")({"because": ["A-1", "a-1_cell 7.tif", "A-12", 1]})
@@ -40,7 +40,7 @@ def make_blank(accession: str) -> Blank:
 
     def blank(value: Any) -> Any:
         if isinstance(value, str):
-            return pattern.sub(BLANK, value)
+            return pattern.sub(lambda match: replacement, value)
         if isinstance(value, dict):
             return {blank(key): blank(item) for key, item in value.items()}
         return [blank(item) for item in value] if isinstance(value, list) else value

@@ -88,9 +88,9 @@ def list_chromosomes(session: Session, analysis_id: int) -> Sequence[Chromosome]
 
 
 def lock_case(session: Session, case_id: int) -> bool:
-    """Make other reviews of the case wait until the transaction ends; return False if it was erased.
+    """Make other reviews of the case wait; return False if the case was erased.
 
-    Ingest and workers do not wait.
+    They wait until the transaction ends. Ingest and workers do not wait.
     """
     return session.scalar(select(Case.id).where(Case.id == case_id).with_for_update(key_share=True)) is not None
 

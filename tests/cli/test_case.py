@@ -14,8 +14,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 
 from db.engine import SessionFactory
-from db.schema import Case, DiscardedObject
+from db.schema import Case, DiscardedObject, Pipeline
 from karyotyping.review.corrections import Flip
+from models.registry import digest
 from reviews import correct, sign
 from storage import DirectoryStore, key_of
 from tests.support.command_line import Karyo
@@ -145,4 +146,42 @@ def test_a_user_of_the_database_without_rights_erases_nothing(
             session.execute(text("DROP OWNED BY reader_of_cases"))
             session.execute(text("DROP ROLE reader_of_cases"))
     assert "permission denied for table cases" in err
+    assert accessions(laboratory) == ["A-1", "B-2"]
+
+
+def test_a_case_is_exported_erased_and_imported(
+    karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore, tmp_path: Path
+) -> None:
+    with laboratory.sessions.begin() as session:
+        for pipeline in session.scalars(select(Pipeline)):
+            pipeline.digest = digest(pipeline.document)
+    file = tmp_path / "case.zip"
+    assert "case A-1, 2 images, 2 analyses, 1 reviews, 1 sign-offs" in karyo("case", "export", "A-1", "--to", file)[1]
+    assert "was there already, with the same content" in karyo("case", "import", file)[1]
+    karyo("case", "erase", "A-1", *WHY, "--yes")
+    assert json.loads(karyo("case", "import", file, "--json")[0]) == {"accession": "A-1", "is_new": True}
+    assert len(list(store.keys())) == 12
+    karyo("audit", "verify")
+    assert "signed" in karyo("review", "show", "A-1")[1]
+    err = karyo("case", "export", "A-1", "--to", file, "--pseudonym", " P 7 ")[1]
+    assert "case P 7, 2 images" in err
+    assert "look for names in their pixels and metadata" in err
+    assert "belongs to case 'A-1' here" in karyo("case", "import", file, code=1)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("export", "A-9", "--to", "/dev/null"), 1, "there is no case 'A-9'"),
+        (("export", "A-1"), 2, "Missing option '--to'"),
+        (("export", "A-1", "--to", "none/x.zip"), 2, "there is no folder"),
+        (("export", "A-1", "--to", "/dev/null", "--pseudonym", " "), 2, "--pseudonym is empty"),
+        (("import", "none.zip"), 2, "cannot use none.zip: No such file or directory"),
+        (("import", "pyproject.toml"), 1, "pyproject.toml is no archive of a case, or damaged; export the case again"),
+    ],
+)
+def test_a_refused_transfer_is_a_sentence(
+    karyo: Karyo, laboratory: ReviewLaboratory, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    assert sentence in karyo("case", *words, code=code)[1]
     assert accessions(laboratory) == ["A-1", "B-2"]
