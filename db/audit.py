@@ -2,6 +2,9 @@
 
 The hash of an event is the SHA-256 of the hash of the event before and of all its own values. A trigger of the database
 computes it, so that every writer extends the same chain. ``verify`` computes it again, in Python.
+
+An erased case leaves its events in the chain without their details. They keep their hash, and the event of the erasure
+holds the hash of what is left of each.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import Select, Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from db.schema import AuditEvent
+
+ERASED = "case.erased"
+LOCK_KEY = 0x6175646974  # "audit", the advisory lock of the chain
 
 _BATCH = 1000  # events that are verified at a time
 
@@ -63,6 +69,11 @@ def append(session: Session, *, actor: str, action: str, subject: str, **detail:
     session.flush()
 
 
+def lock(session: Session) -> None:
+    """Make other writers of events wait until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
+
+
 def list_events(session: Session, *actions: str) -> Sequence[AuditEvent]:
     """Return the events with one of these ``actions``, oldest first."""
     return session.scalars(select(AuditEvent).where(AuditEvent.action.in_(actions)).order_by(AuditEvent.id)).all()
@@ -90,25 +101,36 @@ def list_last(
 def verify(session: Session, anchor: str | None = None) -> Verification:
     """Compute the hash of every event again, and stop at the first that does not fit.
 
-    A chain does not show that its last events were removed. A hash that was noted outside the database does.
+    A redacted event fits if the event of an erasure holds the hash of its remaining values. A chain does not show that
+    its last events were removed. A hash that was noted outside the database does.
 
     Args:
         session: an open transaction.
         anchor: a hash that an earlier verification ended with; None to look for none.
     """
-    columns = (
-        AuditEvent.id, AuditEvent.at, AuditEvent.actor, AuditEvent.action, AuditEvent.subject,
-        cast(AuditEvent.detail, Text), AuditEvent.hash,
-    )  # fmt: skip
-    query = select(*columns).order_by(AuditEvent.id).execution_options(yield_per=_BATCH)
+    query = _hashed_values().order_by(AuditEvent.id).execution_options(yield_per=_BATCH)
+    redacted = _find_redacted(session)
     count, head, found = 0, "", anchor is None
     with session.execute(query) as events:
         for row in events:
             event, stored = HashedValues(*row[:-1]), row[-1]
-            if hash_event(head, event) != stored:
+            if hash_event(head, event) != redacted.get(event.id, stored):
                 return Verification(count, head, event.id, found)
             count, head, found = count + 1, stored, found or stored == anchor
     return Verification(count, head, None, found)
+
+
+def _hashed_values() -> Select[*tuple[Any, ...]]:
+    return select(
+        AuditEvent.id, AuditEvent.at, AuditEvent.actor, AuditEvent.action, AuditEvent.subject,
+        cast(AuditEvent.detail, Text), AuditEvent.hash,
+    )  # fmt: skip
+
+
+def _find_redacted(session: Session) -> dict[int, str]:
+    """Return the hash of the remaining values of every redacted event, by the event's place."""
+    erasures = list_events(session, ERASED)
+    return {int(place): digest for event in erasures for place, digest in event.detail.get("redacted", {}).items()}
 
 
 def hash_event(previous: str, event: HashedValues) -> str:

@@ -87,12 +87,12 @@ def list_chromosomes(session: Session, analysis_id: int) -> Sequence[Chromosome]
     return session.scalars(query).all()
 
 
-def lock_case(session: Session, case_id: int) -> None:
-    """Make other reviews of the case wait until the transaction ends.
+def lock_case(session: Session, case_id: int) -> bool:
+    """Make other reviews of the case wait; return False if the case was erased.
 
-    Ingest and workers do not wait.
+    They wait until the transaction ends. Ingest and workers do not wait.
     """
-    session.execute(select(Case.id).where(Case.id == case_id).with_for_update(key_share=True))
+    return session.scalar(select(Case.id).where(Case.id == case_id).with_for_update(key_share=True)) is not None
 
 
 def list_reviews(session: Session, analysis_ids: Collection[int]) -> dict[int, list[Review]]:

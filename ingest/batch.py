@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from concurrency import map_ahead
+from db import discarded_objects
 from db.engine import SessionFactory
 from db.schema import Image
 from ingest.folder_cases import FolderCases
@@ -164,6 +165,8 @@ def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Lim
 
     def look_up(session: Session) -> tuple[bool, Rejected | None]:
         known = session.scalar(select(Image.id).where(Image.sha256 == sha256_of(key))) is not None
+        if not known:
+            discarded_objects.keep(session, [key])
         return known, None if known else case_conflict(session, item.name, item.labels)
 
     known, conflict = sessions.transact(look_up)

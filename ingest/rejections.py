@@ -38,6 +38,7 @@ REASONS = {
     "folder's case; give --case ACCESSION to add to it on purpose, or another accession.",
     "known_in_other_case": "The same bytes are {file} of case {known}, so they are not taken for case {case}; "
     "check which patient the image is of.",
+    "erased_meanwhile": "The case of these bytes was erased while the batch was read; ingest the file again.",
     "other_laboratory": "Case {case} is of laboratory {known}, not {given}; give its laboratory, or another accession.",
     "other_tissue": "Case {case} is of tissue {known}, not {given}; give its tissue, or another accession.",
     **{

@@ -192,8 +192,10 @@ class Batch:
         known = select(Image.sha256, Image.id, Image.file_name, Case.accession).join(Case, Case.id == Image.case_id)
         by_sha256 = {row.sha256: row for row in session.execute(known.where(Image.sha256.in_(sha256s)))}
         for place, image in result.stored():
-            row, case = by_sha256[image.sha256], image.labels.case
-            if row.accession != case:
+            row, case = by_sha256.get(image.sha256), image.labels.case
+            if row is None:
+                result.outcomes[place] = rejected(image.name, "erased_meanwhile")
+            elif row.accession != case:
                 facts = {"file": row.file_name, "known": row.accession, "case": case}
                 result.outcomes[place] = rejected(image.name, "known_in_other_case", **facts)
         result.image_ids |= {image.sha256: by_sha256[image.sha256].id for _, image in result.stored()}

@@ -58,7 +58,10 @@ def correct(
     """
     reviewer = parse_person(reviewer)
     result = find_reviewable(session, analysis_id)
-    stored.lock_case(session, result.case.id)
+    if not stored.lock_case(session, result.case.id):
+        raise RefusedReview(
+            f"the case of analysis {analysis_id} was erased; `karyo report case_status` lists the cases"
+        )
     earlier = stored.list_reviews(session, [analysis_id])[analysis_id]
     last = earlier[-1].id if earlier else 0
     refuse_outdated(expected, last, earlier[-1] if earlier else None, f"analysis {analysis_id}")

@@ -48,7 +48,8 @@ def sign(
         RefusedReview: the case is unfinished, superseded, unresolved or signed, or the reader is the first one.
     """
     reader = parse_person(reader)
-    stored.lock_case(session, case.id)
+    if not stored.lock_case(session, case.id):
+        raise RefusedReview("the case was erased; `karyo report case_status` lists the cases")
     review = read_case(session, case, pipeline)
     seen = stored.list_case_reviews(session, case.id)
     refuse_outdated(expected, review.last_review_id, seen[-1] if seen else None, f"case {case.accession}")

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     promotion_contradictions: float = Field(
         0.02, ge=0, le=1, description="Share of the signed cases that a promoted pipeline may contradict"
     )
+    retention_karyogram_days: int | None = Field(
+        None, ge=1, description="Karyograms of unsigned results are removed this long after the case; empty: never"
+    )
+    retention_karyogram_svg_days: int | None = Field(None, ge=1, description="The same for karyograms as SVG")
+    retention_overlay_days: int | None = Field(None, ge=1, description="The same for images with outlines")
     sign_off_readers: int = Field(2, ge=1, le=2, description="Persons that sign a case: 1, or 2 different ones")
 
     @model_validator(mode="before")

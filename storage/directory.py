@@ -7,9 +7,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.objects import ObjectMissing, StoreUnavailable, key_of, validate_key, verify_bytes
+from storage.objects import ObjectMissing, StoredObject, StoreUnavailable, key_of, validate_key, verify_bytes
 
 ABANDONED_SECONDS = 6 * 3600.0  # s, age of a part whose writer is dead; longer than clocks of hosts differ
 
@@ -65,11 +66,21 @@ class DirectoryStore:
 
     def keys(self) -> Iterator[str]:
         """Yield every key, in order."""
+        return (entry.key for entry in self.entries())
+
+    def entries(self, after: str = "") -> Iterator[StoredObject]:
+        """Yield every object after ``after``, in order."""
         with self._translate_errors("list", self.root):
             for folder in sorted(self.root.glob("sha256/??")):
+                if f"sha256/{folder.name}/~" <= after:
+                    continue
                 for path in sorted(folder.iterdir()):
-                    if not path.name.startswith("."):  # network file systems keep files of their own
-                        yield f"sha256/{folder.name}/{path.name}"
+                    key = f"sha256/{folder.name}/{path.name}"
+                    if path.name.startswith(".") or key <= after:  # network file systems keep files of their own
+                        continue
+                    with suppress(FileNotFoundError):  # another process has deleted it
+                        found = path.stat()
+                        yield StoredObject(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def check(self) -> None:
         """Return if the store can be used now."""

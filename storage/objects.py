@@ -5,9 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 _KEY = re.compile(r"sha256/[0-9a-f]{2}/[0-9a-f]{62}")
+
+
+class StoredObject(NamedTuple):
+    """An object as the listing of a store has it."""
+
+    key: str
+    byte_count: int
+    modified_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -40,6 +49,9 @@ class ObjectStore(Protocol):
 
     def keys(self) -> Iterator[str]:
         """Yield every key, in order."""
+
+    def entries(self, after: str = "") -> Iterator[StoredObject]:
+        """Yield every object whose key follows ``after``, in order of the keys."""
 
     def check(self) -> None:
         """Return if the store can be used now."""

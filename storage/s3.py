@@ -27,7 +27,15 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from storage.objects import ObjectMissing, StoreMisconfigured, StoreUnavailable, key_of, validate_key, verify_bytes
+from storage.objects import (
+    ObjectMissing,
+    StoredObject,
+    StoreMisconfigured,
+    StoreUnavailable,
+    key_of,
+    validate_key,
+    verify_bytes,
+)
 from telemetry.redaction import hide_secret, redact
 
 # Error codes of S3 and of compatible services.
@@ -129,13 +137,17 @@ class S3Store:
 
     def keys(self) -> Iterator[str]:
         """Yield every key, in order."""
+        return (entry.key for entry in self.entries())
+
+    def entries(self, after: str = "") -> Iterator[StoredObject]:
+        """Yield every object after ``after``, in order."""
         with self._translate_errors("list"):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=f"{self.prefix}sha256/"
+                Bucket=self.bucket, Prefix=f"{self.prefix}sha256/", StartAfter=self.prefix + after
             )
             for page in pages:
                 for item in page.get("Contents", ()):
-                    yield item["Key"].removeprefix(self.prefix)
+                    yield StoredObject(item["Key"].removeprefix(self.prefix), item["Size"], item["LastModified"])
 
     def check(self) -> None:
         """Return if the store can be used now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 from sqlalchemy import select
 
+from db.retention import describe_removed
 from db.schema import Analysis
 from storage import ObjectCorrupt, ObjectMissing, StoreUnavailable
 from web.context import InContext
@@ -27,14 +28,18 @@ _SVG_POLICY = "default-src 'none'; img-src data:; base-uri 'none'; frame-ancesto
         200: {"content": {"image/png": {}, "image/svg+xml": {}}, "description": "The artefact"},
         304: {"description": "The browser's copy is current"},
         404: {"model": Problem, "description": "There is no such artefact"},
+        410: {"model": Problem, "description": "The retention policy removed it"},
         503: {"model": Problem, "description": "The object store failed"},
     },
 )
 def artefact(context: InContext, request: Request, analysis_id: int, name: str) -> Response:
     """Return an artefact of an analysis: ``karyogram``, ``karyogram_svg`` or ``overlay``."""
     with context.sessions() as session:
-        artefacts = session.scalar(select(Analysis.artefacts).where(Analysis.id == analysis_id))
+        columns = select(Analysis.artefacts, Analysis.removed_artefacts)
+        artefacts, removed = session.execute(columns.where(Analysis.id == analysis_id)).one_or_none() or (None, None)
     key = (artefacts or {}).get(name)
+    if key is None and (sentence := describe_removed(removed).get(name)):
+        raise HTTPException(410, sentence)
     if not isinstance(key, str):
         raise HTTPException(404, f"Analysis {analysis_id} has no artefact {name!r}.")
     # The key is the digest of the bytes, so a browser that has them need not load them again.

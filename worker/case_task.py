@@ -55,7 +55,7 @@ def _read(session: Session, stale: StaleCase) -> _StoredCase:
     cells = {row.id: row for row in session.execute(_done(stale))}
     return _StoredCase(
         image_count=session.scalars(analyses.where(*of_case)).one(),
-        tissue=session.scalars(select(Case.tissue).where(Case.id == stale.case_id)).one(),
+        tissue=session.scalar(select(Case.tissue).where(Case.id == stale.case_id)),  # None if it was erased
         cells=cells,
         classes=list_classes(session, cells),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from db import discarded_objects
 from db.queue.types import AnalysisResult, Leased
 
 # Every insert reads ``done``: the rows of a result go with its token, so a lost lease writes nothing.
@@ -49,7 +50,8 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
         finished: each lease with its result.
 
     Returns:
-        The ids of the analyses that were written; the others had lost their lease.
+        The ids of the analyses that were written; the others had lost their lease. Artefacts of those that were erased
+        meanwhile are noted for deletion.
     """
     results = []
     for leased, result in finished:
@@ -65,7 +67,10 @@ def finish_all(session: Session, finished: Sequence[tuple[Leased, AnalysisResult
                 "qc": {**result.qc, **key},
             }
         )
-    return set(session.scalars(_FINISH, {"results": _json(results)}))
+    written = set(session.scalars(_FINISH, {"results": _json(results)}))
+    if unwritten := [result for result in results if result["id"] not in written]:
+        discarded_objects.add_unwritten(session, unwritten)
+    return written
 
 
 def finish(session: Session, leased: Leased, result: AnalysisResult) -> bool:

@@ -9,6 +9,7 @@ from db.schema.audit import ApiKey, AuditEvent, Review, SignOff
 from db.schema.base import SCHEMA, Base, PriorityType, StateType
 from db.schema.campaigns import Campaign, Schedule
 from db.schema.images import Case, Image, IngestBatch, Rejection
+from db.schema.objects import DiscardedObject
 from db.schema.pipelines import Model, Pipeline, PipelineAlias
 from db.schema.queue import Analysis, Lane, Queue, Worker
 from db.schema.reports import ReportRefresh
@@ -27,6 +28,7 @@ __all__ = [
     "Case",
     "CaseResult",
     "Chromosome",
+    "DiscardedObject",
     "Image",
     "IngestBatch",
     "Lane",

@@ -127,4 +127,7 @@ class Analysis(Base):
     artefacts: Mapped[dict[str, Any] | None] = mapped_column(
         doc="Object keys by name: ``karyogram``, ``karyogram_svg``, ``overlay``."
     )
+    removed_artefacts: Mapped[dict[str, Any] | None] = mapped_column(
+        doc="Dates at which the retention policy removed artefacts, by name."
+    )
     created_at: Mapped[datetime] = created()

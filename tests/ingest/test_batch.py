@@ -12,11 +12,12 @@ import pytest
 from PIL import Image as PillowImage
 from sqlalchemy import delete, func, select
 
-from db import queue
+from db import discarded_objects, erasure, queue
 from db.engine import SessionFactory
 from db.schema import Analysis, Case, Image, IngestBatch, Priority
 from ingest.batch import IngestSummary, ingest
-from ingest.rejections import IngestError
+from ingest.rejections import IngestError, Rejected
+from ingest.repository import Batch, StoredImage
 from ingest.sources.folder import FolderSource
 from ingest.sources.labels import Labels
 from ingest.sources.manifest import ManifestSource
@@ -191,3 +192,30 @@ def test_laboratories_take_turns_at_the_workers(
         labs = dict(session.execute(lab).all())
     in_order = [labs[analysis_id] for analysis_id in claimed]
     assert sorted(in_order[:2]) == sorted(in_order[2:]) == ["north", "south"]
+
+
+def test_an_object_that_is_ingested_again_is_not_erased(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    ingest(session_factory, store, FolderSource(folder), pipeline_id=pipeline_id)
+    with session_factory.begin() as session:
+        erasure.erase(session, "A", actor="ada@lab", because="withdrawn")
+    again = ingest(session_factory, store, FolderSource(folder), pipeline_id=pipeline_id)
+    assert again.new == 2
+    assert discarded_objects.remove(session_factory.transact, store.delete) == 0
+    assert all(store.has(key) for (key,) in rows(session_factory, Image.object_key))
+
+
+def test_a_known_file_whose_case_is_erased_meanwhile_is_rejected(
+    folder: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    source = FolderSource(folder)
+    ingest(session_factory, store, source, pipeline_id=pipeline_id)
+    batch = Batch.begin(session_factory, source, pipeline_id)
+    image = StoredImage("A/cell 9.png", Labels(case="A"), store.put((folder / "A/cell 9.png").read_bytes()), None)
+    with session_factory.begin() as session:
+        erasure.erase(session, "A", actor="ada@lab", because="withdrawn")
+    (outcome,) = batch.write([image]).outcomes
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "erased_meanwhile"
+    assert ("A",) not in rows(session_factory, Case.accession)

@@ -9,13 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import select
 
-from db import audit, reporting
+from db import audit, erasure, reporting
 from db.pipelines import set_alias
-from db.schema import SignOff
+from db.schema import Case, SignOff
 from karyotyping.review import RefusedReview
 from karyotyping.review.corrections import Comment, Flip, Reclassify, Reject
-from reviews import ReviewConflict
+from reviews import ReviewConflict, sign
 from tests.reviews.conftest import People, classes
 
 
@@ -218,3 +219,15 @@ def test_a_sign_off_covers_exactly_the_corrections_before_it(people: People) -> 
     with people.sessions() as session:
         assert len(audit.list_events(session, "case.reopened")) == bool(later)
         assert audit.verify(session).count == 6 + bool(later)
+
+
+def test_a_case_that_is_erased_meanwhile_is_not_signed(people: People) -> None:
+    (cell, *_) = people.case()
+    with people.sessions() as session:
+        case = session.scalars(select(Case)).one()
+        with people.sessions.begin() as other:
+            assert erasure.erase(other, "A-1", actor="ada@lab", because="withdrawn")
+        with pytest.raises(RefusedReview, match="was erased"):
+            sign(session, case, reader="Ada", actor="ada@lab", required=1)
+    with pytest.raises(RefusedReview, match="there is no analysis"):
+        people.correct(cell, Flip(chromosome=1))

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,15 @@ def test_a_key_that_the_caller_computed_is_used(store: ObjectStore) -> None:
 def test_a_text_that_is_no_key_is_refused(store: ObjectStore) -> None:
     with pytest.raises(ValueError, match="not an object key"):
         store.put(b"x", "../outside")
+
+
+def test_entries_have_size_and_age_and_begin_after_a_key(store: ObjectStore) -> None:
+    began = datetime.now(UTC)
+    keys = sorted(store.put(data) for data in (b"", b"one", b"second", b"third one"))
+    entries = list(store.entries())
+    assert [entry.key for entry in entries] == keys
+    assert {entry.byte_count for entry in entries} == {0, 3, 6, 9}
+    assert all(abs(entry.modified_at - began) < timedelta(minutes=5) for entry in entries)
+    for place, key in enumerate(keys):
+        assert [entry.key for entry in store.entries(key)] == keys[place + 1 :]
+        assert [entry.key for entry in store.entries(key[:9])] == [one for one in keys if one > key[:9]]

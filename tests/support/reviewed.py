@@ -14,6 +14,7 @@ from db.queue import AnalysisResult
 from db.schema import Analysis, Case, Image, Priority
 from karyotyping.model import encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
+from storage import ObjectStore, sha256_of
 from tests.db.conftest import QC, Laboratory
 
 HEIGHT, WIDTH = 480, 640  # px of each image
@@ -83,3 +84,14 @@ class ReviewLaboratory:
         with self.sessions() as session:
             query = select(Image.id).join(Case).where(Case.accession == accession)
             return list(session.scalars(query.order_by(Image.id)))
+
+
+def store_objects(sessions: SessionFactory, store: ObjectStore) -> None:
+    """Give every image and every finished analysis objects of its own."""
+    with sessions.begin() as session:
+        for image in session.scalars(select(Image)):
+            image.object_key = store.put(f"image {image.id}".encode())
+            image.sha256 = sha256_of(image.object_key)
+        for analysis in session.scalars(select(Analysis).where(Analysis.artefacts.is_not(None))):
+            names = ("karyogram", "overlay")
+            analysis.artefacts = {name: store.put(f"{name} {analysis.id}".encode()) for name in names}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import update
+
+from db.engine import SessionFactory
+from db.schema import Analysis
 from tests.support.web import Open, png
 
 
@@ -26,3 +30,18 @@ def test_an_svg_may_show_its_own_images_and_load_nothing(open_app: Open, analyse
     policy = drawing.headers["content-security-policy"]
     assert "default-src 'none'; img-src data:;" in policy
     assert "sandbox" in policy
+
+
+def test_a_removed_artefact_says_when_and_why(
+    open_app: Open, analysed: list[int], session_factory: SessionFactory
+) -> None:
+    with session_factory.begin() as session:
+        changed = update(Analysis).where(Analysis.id == analysed[0])
+        session.execute(changed.values(artefacts={}, removed_artefacts={"karyogram": "2026-11-30"}))
+    with open_app() as client:
+        gone = client.get(f"/objects/analyses/{analysed[0]}/karyogram")
+        assert client.get(f"/objects/analyses/{analysed[0]}/overlay").status_code == 404
+        page = client.get("/cases/A/slide 1").text
+    assert gone.status_code == 410
+    assert "removed by the retention policy on 2026-11-30; re-analyse the image" in gone.json()["detail"]
+    assert gone.json()["detail"] in page

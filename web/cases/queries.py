@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer
 from db.accessions import names_case
 from db.case_results import shown_pipeline
 from db.pipelines import production_pipeline
+from db.retention import describe_removed
 from db.schema import Analysis, Case, CaseResult, Image, Pipeline, QcMetrics
 from web.cases.schemas import CaseDetail, CaseImage, CaseListEntry, CaseResultView, Headline, PipelineReference
 
@@ -121,4 +122,5 @@ def _images(session: Session, case_id: int, pipeline_id: int | None) -> Iterator
             quality=round(quality.score, 3) if quality else None,
             flags=quality.flags if quality else [],
             artefacts=sorted((analysis.artefacts or {}) if analysis else {}),
+            removed=list(describe_removed(analysis.removed_artefacts if analysis else None).values()),
         )

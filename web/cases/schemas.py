@@ -117,6 +117,8 @@ class CaseImage(Schema):
     flags: list[str]
     artefacts: list[str]
     """Names under which ``/objects/analyses/{analysis_id}/`` serves artefacts."""
+    removed: list[str]
+    """Sentences about artefacts that the retention policy removed."""
 
 
 class CaseDetail(Schema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from typing import NamedTuple
 
@@ -36,10 +36,24 @@ class Completion(NamedTuple):
 
 
 class Completer:
-    """Ends analyses, in the database and in the ledger. Safe to share between threads."""
+    """Ends analyses, in the database and in the ledger. Safe to share between threads.
 
-    def __init__(self, transact: RetryingTransactions, in_flight: InFlight, settings: Settings) -> None:
+    Args:
+        transact: runs functions of a session.
+        in_flight: the ledger.
+        settings: of this process.
+        on_unwritten: called after results were not written, as their analyses are another worker's now, or erased.
+    """
+
+    def __init__(
+        self,
+        transact: RetryingTransactions,
+        in_flight: InFlight,
+        settings: Settings,
+        on_unwritten: Callable[[], None] = lambda: None,
+    ) -> None:
         self._transact = transact
+        self._on_unwritten = on_unwritten
         self._in_flight = in_flight
         self._settings = settings
         self._commits = MicroBatch(self._commit, COMMIT_DELAY)
@@ -77,6 +91,8 @@ class Completer:
             return
         for one in completions:
             one.context.run(self._committed, one, one.leased.analysis_id in written)
+        if len(written) < len(completions):
+            self._on_unwritten()
 
     def _committed(self, completion: Completion, written: bool) -> None:
         leased, result, _ = completion

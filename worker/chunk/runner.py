@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from time import monotonic, perf_counter, sleep
 
-from db import queue
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import discarded_objects, queue
 from db.queue import Leased
 from karyotyping.model import AnalysisError
 from models.errors import EngineUnavailable
 from models.registry import ModelUnavailable
 from settings.failpoint import failpoint
-from storage import StoreUnavailable
+from storage import StorageError, StoreUnavailable
 from telemetry import metrics
 from telemetry.logs import get_logger
 from telemetry.traces import stage
@@ -51,7 +53,7 @@ class Runner:
         self._renewal = LeaseRenewal(
             self._in_flight, self._extend, settings.lease_seconds / 3, settings.stuck_seconds, self._die
         )
-        self._completer = Completer(resources.transact, self._in_flight, settings)
+        self._completer = Completer(resources.transact, self._in_flight, settings, self._remove_erased)
         self._prefetcher = Prefetcher(resources, self._in_flight, self._completer)
         self._writer = Writer(resources, self._in_flight, self._completer)
         self._setbacks = 0
@@ -159,6 +161,13 @@ class Runner:
         while monotonic() < until and not should_leave():
             sleep(0.1)
         self._writer.problem = None
+
+    def _remove_erased(self) -> None:
+        """Delete the artefacts of cases that were erased while this process analysed them."""
+        try:
+            discarded_objects.remove(self._resources.transact, self._resources.store.delete)
+        except (SQLAlchemyError, StorageError) as problem:  # the next erasure or sweep deletes them
+            log.error("erasure.objects_left", problem=str(problem))
 
     def _extend(self, leases: Sequence[Leased]) -> set[int]:
         seconds = self._resources.settings.lease_seconds

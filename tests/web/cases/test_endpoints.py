@@ -72,6 +72,7 @@ def test_the_api_keeps_its_keys(open_app: Open, analysed: list[int]) -> None:
             "quality",
             "flags",
             "artefacts",
+            "removed",
         ]
     )
     assert datetime.fromisoformat(case["created_at"]).tzinfo

@@ -1,0 +1,1 @@
+"""The archive of a case: one file that another installation takes in."""
