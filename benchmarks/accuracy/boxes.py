@@ -1,10 +1,11 @@
 """Chromosomes found and named by the default pipeline, against boxes with classes.
 
-    python -m benchmarks.accuracy.boxes SET [--split all|tuned|held-out] [--every N] [--margin PX] [--data DIR]
+    python -m benchmarks.accuracy.boxes SET [--split all|learned|fitted|held-out] [--every N] [--margin PX] [--data DIR]
 
-``SET`` is a folder of ``DIR`` (default: $KARYO_TEST_DATA) with ``images`` and ``coco.json``. Parameters were chosen on
-the cases of ``tuned``: those whose name has an even SHA-256. ``held-out`` are the others. ``--margin`` widens every
-result on all sides: annotators of ``tseng`` drew their boxes 2 to 3 px outside the stain. Masks are not compared.
+``SET`` is a folder of ``DIR`` (default: $KARYO_TEST_DATA) with ``images`` and ``coco.json``. The classifier learned
+from the cases of ``tseng`` that are ``learned``; parameters were chosen on those that are ``fitted``. ``--margin``
+widens every result on all sides: annotators of ``tseng`` drew their boxes 2 to 3 px outside the stain. Masks are not
+compared.
 
 Output: a Markdown table. Class is the share of matched chromosomes with the right class.
 """
@@ -12,7 +13,6 @@ Output: a Markdown table. Class is the share of matched chromosomes with the rig
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import tempfile
 import time
@@ -25,6 +25,7 @@ from benchmarks.figures import data_folder, log_progress, print_header, print_ro
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline
+from training.embedder.photographs import split_of
 from training.evaluation.instances.matching import CocoItem
 from training.evaluation.instances.report import evaluate
 
@@ -32,19 +33,9 @@ COLUMNS = ("set", "images", "bbox AP@.5 / mAP / mAR", "AER", "Acc", "WCR", "clas
 UNKNOWN_CLASS = 25  # category of results without a class
 
 
-def is_tuned(case: str) -> bool:
-    """Return whether parameters were chosen on a case.
-
-    >>> is_tuned("1"), is_tuned("2")
-    (False, False)
-    """
-    return int(hashlib.sha256(case.encode()).hexdigest(), 16) % 2 == 0
-
-
 def select_images(images: Sequence[CocoItem], split: str, every: int) -> list[CocoItem]:
     """Return every n-th image of a split; images without a case belong to no split but ``all``."""
-    wanted = {"all": (True, False), "tuned": (True,), "held-out": (False,)}[split]
-    return [image for image in images if split == "all" or is_tuned(str(image["case"])) in wanted][::every]
+    return [image for image in images if split in ("all", split_of(str(image["case"])))][::every]
 
 
 def detect(pipeline: Pipeline, folder: Path, images: Sequence[CocoItem], margin: float) -> tuple[list[CocoItem], float]:
@@ -70,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set")
     parser.add_argument("--data", type=Path, default=data_folder())
-    parser.add_argument("--split", choices=["all", "tuned", "held-out"], default="all")
+    parser.add_argument("--split", choices=["all", "learned", "fitted", "held-out"], default="all")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image")
     parser.add_argument("--margin", type=float, default=0.0, help="pixels added to the results on every side")
     arguments = parser.parse_args()

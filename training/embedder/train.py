@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import digest
-from training.common.data_folder import available_reports
+from training.common.data_folder import available_reports, data_folder
 from training.common.progress import Log
 from training.configs.embedder import EmbedderConfig, read_embedder_config
 from training.embedder.card import write_embedder_card
 from training.embedder.checkpoint import export_embedder
+from training.embedder.composites import COMPOSED, read_composed
 from training.embedder.data import APPEARANCE_VERSION, Chromosomes, read_report
 from training.embedder.loop import Batches, fit
+from training.embedder.photographs import read_labels, read_photographs, split_of
 from training.embedder.synthetic import SIMULATED, read_simulated
 from training.embedder.validate import measure_held_out
 
@@ -51,14 +53,15 @@ def train(
     folder = out / f"{name}-{fingerprint(settings, chromosomes)}"
     folder.mkdir(exist_ok=True)
     training = chromosomes[~held_out]
-    weights = np.array([settings.reports.get(report, 1.0) for report in training.report.tolist()])
-    trained = fit(Batches(training, weights, settings), settings, folder, log)
+    trained = fit(Batches(training, _sampling_weights(training, settings), settings), settings, folder, log)
     exported = export_embedder(trained, settings.scale * settings.sharpness, folder, training)
     if held_out.any():
-        log(json.dumps(measure_held_out(exported, chromosomes[held_out], folder)))
+        named = held_out & (chromosomes.class_index >= 0)
+        log(json.dumps(measure_held_out(exported, chromosomes[named], folder)))
     else:
-        reports = sorted(set(chromosomes.report.tolist()) - {SIMULATED})
-        write_embedder_card(exported, settings, reports, int((chromosomes.report != SIMULATED).sum()))
+        named = ~np.isin(chromosomes.report, (SIMULATED, COMPOSED)) & (chromosomes.class_index >= 0)
+        reports = sorted(set(chromosomes.report[named].tolist()))
+        write_embedder_card(exported, settings, reports, int(named.sum()))
     return exported
 
 
@@ -73,10 +76,10 @@ def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes) -> str:
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
-    """Return the chromosomes of every available report, and the simulated ones.
+    """Return the chromosomes of every available report and set of photographs, and the simulated ones.
 
     Args:
-        config: configuration with the names of the reports.
+        config: configuration with their names.
         cache: folder that keeps the chromosomes.
         log: receives lines of progress.
     """
@@ -84,11 +87,24 @@ def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
     parts = [read_report(report, cache, log=log) for report in reports]
     if config.simulated_cells:
         parts.append(read_simulated(config.simulated_cells, config.seed, cache, log=log))
+    for name in config.photographs:
+        if (folder := data_folder() / name).is_dir():
+            labels = read_labels(folder, lambda case: split_of(case) == "learned")
+            parts.append(read_photographs(labels, name, config.box_margin, cache=cache, log=log))
+    if config.tiles and reports:
+        parts.append(read_composed(reports, config.tiles, config.seed, cache=cache, log=log))
     return Chromosomes.concatenate(parts)
 
 
+def _sampling_weights(chromosomes: Chromosomes, config: EmbedderConfig) -> NDArray[np.float64]:
+    by_report = {**config.reports, **config.photographs}
+    weights = np.array([by_report.get(report, config.nameless) for report in chromosomes.report.tolist()], float)
+    weights[chromosomes.class_index < 0] = config.nameless
+    return weights
+
+
 def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without: str | None) -> NDArray[np.bool_]:
-    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated ones.
+    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated or composed ones.
 
     Args:
         chromosomes: all N chromosomes.
@@ -102,9 +118,9 @@ def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without:
     Raises:
         ValueError: there is no such fold or report.
     """
-    real = chromosomes.report != SIMULATED
+    real = ~np.isin(chromosomes.report, (SIMULATED, COMPOSED))
     if without is not None:
-        if without not in set(chromosomes.report.tolist()) - {SIMULATED}:
+        if without not in set(chromosomes.report[real].tolist()):
             raise ValueError(f"there is no report {without!r} to leave out")
         chosen: NDArray[np.bool_] = real & (chromosomes.report == without)
         return chosen
