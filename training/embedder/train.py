@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import digest
+from training.common.card import file_sha256
 from training.common.data_folder import available_reports, data_folder
 from training.common.progress import Log
 from training.configs.embedder import EmbedderConfig, read_embedder_config
@@ -24,7 +25,13 @@ from training.embedder.validate import measure_held_out
 
 
 def train(
-    config: Path | None, out: Path, log: Log = print, *, fold: int | None = None, without: str | None = None
+    config: Path | None,
+    out: Path,
+    log: Log = print,
+    *,
+    fold: int | None = None,
+    without: str | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Train, export ``embedder.onnx``, and validate it on held-out chromosomes if there are any.
 
@@ -37,12 +44,14 @@ def train(
         log: receives lines of progress.
         fold: part of the cases of every report to hold out, 0 to ``folds`` - 1.
         without: report to hold out as a whole.
+        start: exported network to train on from, which has learned from no case that is held out.
 
     Returns:
         The exported file.
 
     Raises:
-        ValueError: the configuration is not valid, or there is no such fold or report.
+        ValueError: the configuration is not valid, there is no such fold or report, or ``start`` is another kind of
+            network.
         training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
     settings = read_embedder_config(config)
@@ -50,10 +59,10 @@ def train(
     chromosomes = read_all(settings, out, log)
     held_out = held_out_of(chromosomes, settings.folds, fold, without)
     name = "whole" if fold is None and without is None else f"fold-{fold}" if without is None else f"without-{without}"
-    folder = out / f"{name}-{fingerprint(settings, chromosomes)}"
+    folder = out / f"{name}-{fingerprint(settings, chromosomes, start)}"
     folder.mkdir(exist_ok=True)
     training = chromosomes[~held_out]
-    trained = fit(Batches(training, _sampling_weights(training, settings), settings), settings, folder, log)
+    trained = fit(Batches(training, _sampling_weights(training, settings), settings), settings, folder, log, start)
     exported = export_embedder(trained, settings.scale * settings.sharpness, folder, training)
     if held_out.any():
         named = held_out & (chromosomes.class_index >= 0)
@@ -61,18 +70,19 @@ def train(
     else:
         named = ~np.isin(chromosomes.report, (SIMULATED, COMPOSED)) & (chromosomes.class_index >= 0)
         reports = sorted(set(chromosomes.report[named].tolist()))
-        write_embedder_card(exported, settings, reports, int(named.sum()))
+        write_embedder_card(exported, settings, reports, int(named.sum()), start)
     return exported
 
 
-def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes) -> str:
-    """Return what identifies a configuration in names of folders.
+def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes, start: Path | None = None) -> str:
+    """Return what identifies a training in names of folders.
 
     The sharpness is left out: it affects the export and not the weights.
     """
     learning = {key: value for key, value in asdict(config).items() if key != "sharpness"}
     found = sorted(set(chromosomes.report.tolist()))
-    return digest({**learning, "found": found, "sight": APPEARANCE_VERSION})[:8]
+    begun = {"start": file_sha256(start)} if start else {}
+    return digest({**learning, **begun, "found": found, "sight": APPEARANCE_VERSION})[:8]
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
