@@ -41,7 +41,7 @@ def test_training_goes_on_from_an_exported_network(config: Path, tmp_path: Path)
     second = train(config, tmp_path / "runs", lambda line: None, start=first)
     assert first.parent != second.parent
     assert "started from the weights of sha256" in resolve("embedder", second.parent).card["data"]
-    with pytest.raises(ValueError, match="router"):
+    with pytest.raises(ValueError, match="no export of such a network"):
         train(config, tmp_path / "runs", lambda line: None, start=resolve("router").path)
 
 
