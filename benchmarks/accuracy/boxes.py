@@ -42,7 +42,7 @@ UNKNOWN_CLASS = 25  # category of results without a class
 
 def select_images(images: Sequence[CocoItem], split: str, every: int) -> list[CocoItem]:
     """Return every n-th image of a split; images without a case belong to no split but ``all``."""
-    return [image for image in images if split in ("all", split_of(str(image["case"])))][::every]
+    return [image for image in images if split == "all" or split_of(str(image["case"])) == split][::every]
 
 
 def detect(pipeline: Pipeline, folder: Path, images: Sequence[CocoItem], margin: float) -> tuple[list[CocoItem], float]:
