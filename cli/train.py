@@ -56,7 +56,7 @@ def embedder(
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(exists=True, help="ONNX file to adapt; default: the network that karyoflow ships."),
+        typer.Option(exists=True, help="ONNX file to train on from; --photographs adapts the shipped one by default."),
     ] = None,
 ) -> None:
     """Train the embedder on karyotype reports, or adapt it to the images of a laboratory.
@@ -65,8 +65,8 @@ def embedder(
     """
     if images and (fold is not None or without):
         fail("--fold and --without hold reports out: they do not go with --photographs")
-    if start and not images:
-        fail("--start is what adapts to --photographs: give these too")
+    if start and (fold is not None or without):
+        fail("--start has perhaps learned from what --fold and --without hold out: train from the beginning")
     with _problems_as_sentences():
         from training.embedder.self_training import adapt  # noqa: PLC0415
         from training.embedder.train import train  # noqa: PLC0415
@@ -75,7 +75,7 @@ def embedder(
             adapted = adapt(config, out, _files(images), err.print, start)
             err.print(f"the adapted network in [bold]{adapted}[/], its card in [bold]{adapted.with_suffix('.md')}[/]")
         else:
-            train(config, out, err.print, fold=fold, without=without)
+            train(config, out, err.print, fold=fold, without=without, start=start)
 
 
 @train_app.command()

@@ -81,7 +81,7 @@ class Pipeline:
     def __init__(self, document: PipelineDocument, engine: str = "auto") -> None:
         self.document = document.copy()
         self._engine = engine
-        self._stream = from_dict(StreamParameters, document["parameters"]["stream"])
+        self.stream = from_dict(StreamParameters, document["parameters"]["stream"])
         self._classifier = Classifier(document["parameters"].get("classifier", Classifier.GEOMETRIC))
 
     @classmethod
@@ -137,7 +137,7 @@ class Pipeline:
         Raises:
             models.errors.EngineUnavailable: this machine lacks the engine.
         """
-        _ = self._networks, self._classifier == Classifier.EMBEDDING and self._embedder
+        _ = self.networks, self._classifier == Classifier.EMBEDDING and self._embedder
         return self
 
     @property
@@ -146,7 +146,8 @@ class Pipeline:
         return registry.digest(self.document)
 
     @cached_property
-    def _networks(self) -> Networks:
+    def networks(self) -> Networks:
+        """The networks of the segmentation stream."""
         segmenter = self._load(SEGMENTER) if SEGMENTER in self.document["models"] else None
         if segmenter is None or self._classifier != Classifier.EMBEDDING:
             return Networks(self._load(ROUTER), segmenter)
@@ -188,7 +189,7 @@ class Pipeline:
         with _timed(seconds, "normalise", len(images)):
             normalised = [normalise(pixels) for pixels in images]
         with _timed(seconds, "segment", len(images)):
-            segmented = segment_batch(normalised, self._networks, self._stream)
+            segmented = segment_batch(normalised, self.networks, self.stream)
         with _timed(seconds, "measure", len(images)):
             measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
         with _timed(seconds, "classify", len(images)):
@@ -202,7 +203,7 @@ class Pipeline:
     def measure(self, pixels: Pixels) -> list[Measurement]:
         """Return the measured chromosomes of one (H, W) grey metaphase image."""
         image = normalise(pixels)
-        return _measure(image, segment_batch([image], self._networks, self._stream)[0])
+        return _measure(image, segment_batch([image], self.networks, self.stream)[0])
 
     def _classify(
         self, cells: Sequence[Sequence[Measurement]], images: Sequence[Normalised]

@@ -8,8 +8,8 @@ import numpy as np
 
 from karyotyping.arrays import Floats
 from karyotyping.chromosome.crop import crop_region
-from karyotyping.chromosome.measure import measure_cell, measure_in_cell, typical_width
-from karyotyping.classification.embedder import appearance, cell_scale, predict
+from karyotyping.chromosome.measure import Measurement, measure_cell, measure_in_cell, typical_width
+from karyotyping.classification.embedder import CellScale, appearance, cell_scale, predict
 from karyotyping.classification.size_prior import CellSizes, class_evidence
 from karyotyping.image.normalise import Normalised
 from karyotyping.segmentation.contours import Contour
@@ -29,13 +29,7 @@ def recognise(image: Normalised, regions: Sequence[Contour], members: Sequence[i
         members: indices of the regions that give the scale of the cell; not empty.
         embedder: the network.
     """
-    outlines = [crop_region(image.stain, region) for region in regions]
-    measured = dict(zip(members, measure_cell([outlines[k] for k in members]), strict=True))
-    cell = list(measured.values())
-    typical = typical_width(cell)
-    measured |= {k: measure_in_cell(*outlines[k], typical) for k in range(len(regions)) if k not in measured}
-    items = [measured[k] for k in range(len(regions))]
-    scale = cell_scale(cell)
+    items, scale = measure_regions(image, regions, members)
     predictions = predict(np.stack([appearance(item, scale) for item in items]), embedder)
     classes = np.stack([item.log_probabilities for item in predictions])
     size = np.array([item.size for item in items])
@@ -48,6 +42,27 @@ def recognise(image: Normalised, regions: Sequence[Contour], members: Sequence[i
         length=_relative([item.length for item in items], members),
         width=_relative([item.width for item in items], members),
     )
+
+
+def measure_regions(
+    image: Normalised, regions: Sequence[Contour], members: Sequence[int]
+) -> tuple[list[Measurement], CellScale]:
+    """Measure regions as if each were a chromosome of one cell.
+
+    Args:
+        image: the normalised image.
+        regions: (N,) regions of the image, not empty ones.
+        members: indices of the regions that give the scale of the cell; not empty.
+
+    Returns:
+        The measurements (N,), and the scale of the cell.
+    """
+    outlines = [crop_region(image.stain, region) for region in regions]
+    measured = dict(zip(members, measure_cell([outlines[k] for k in members]), strict=True))
+    cell = list(measured.values())
+    typical = typical_width(cell)
+    measured |= {k: measure_in_cell(*outlines[k], typical) for k in range(len(regions)) if k not in measured}
+    return [measured[k] for k in range(len(regions))], cell_scale(cell)
 
 
 def _relative(values: Sequence[float], members: Sequence[int]) -> Floats:

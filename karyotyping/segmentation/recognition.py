@@ -52,19 +52,19 @@ Recognise = Callable[[Normalised, Sequence[Contour], Sequence[int]], Recognised]
 class RecognitionWeights:
     """Weights of a logistic model, log odds for one unit."""
 
-    score: float = 0.98
+    score: float = 0.61
     """Of the log odds of the segmenter's score."""
-    known: float = 0.47
+    known: float = 0.38
     """Of the negative logarithm of the probability of no class."""
-    confidence: float = 0.15
+    confidence: float = 0.31
     """Of the log odds of the most probable class."""
-    agreement: float = 0.38
+    agreement: float = 0.62
     """Of the log evidence of all classes, with the vacancy of each."""
-    length: float = 1.71
+    length: float = 1.36
     """Of the logarithm of the relative length."""
-    width: float = 1.07
+    width: float = 0.55
     """Of the logarithm of the relative width."""
-    constant: float = -1.23
+    constant: float = 0.99
     vacancy: tuple[float, ...] = (1.4, 0.8, -2.0, -4.0)
     """Log evidence of a class of which the rest of the cell has no, one, two, or three copies."""
     alone: float = 0.75

@@ -60,7 +60,7 @@ class StreamParameters:
     """How candidates are selected."""
     recognition: RecognitionWeights = field(default_factory=RecognitionWeights)
     """How the classifier rescores candidates."""
-    recognised: SelectionParameters = field(default_factory=lambda: SelectionParameters(prior=-1.25))
+    recognised: SelectionParameters = field(default_factory=lambda: SelectionParameters(explained=4.0, prior=-1.25))
     """How rescored candidates are selected."""
     width: float = 1.14
     """Width of instances over the estimated chromosome width, if the estimate is right."""

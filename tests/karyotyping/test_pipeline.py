@@ -119,7 +119,7 @@ def test_a_batch_gives_the_results_of_single_images(pipeline: Pipeline, cell: Ce
     ]
     calls: list[int] = []
     counted = Pipeline(pipeline.document, "cpu")
-    networks = pipeline._networks
+    networks = pipeline.networks
     assert networks.router
     counted.__dict__["_networks"] = replace(networks, router=_Counting(networks.router, calls))
     counted.__dict__["_embedder"] = _Counting(pipeline._embedder, calls)

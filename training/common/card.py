@@ -12,6 +12,7 @@ _LICENCES = {
     "pki3_gband": "Pki-3 G-banded chromosomes: public academic set, no terms stated",
     "padova_qband": "BioImLab (University of Padova) Q-banded chromosomes: public for research",
     "adir_dapi": "ADIR M-FISH image set 2000, single DAPI chromosomes: any use, with its licence",
+    "tseng": "G-banded metaphases of Tseng et al. 2023, doi 10.1038/s41597-023-02003-7: open, to be cited",
 }
 
 

@@ -25,7 +25,9 @@ _INTERFACE = {
 }
 
 
-def write_embedder_card(weights: Path, config: EmbedderConfig, reports: Sequence[str], chromosomes: int) -> None:
+def write_embedder_card(
+    weights: Path, config: EmbedderConfig, reports: Sequence[str], chromosomes: int, start: Path | None = None
+) -> None:
     """Write the card of a trained network, with the accuracies of its cross-validation.
 
     Args:
@@ -33,12 +35,14 @@ def write_embedder_card(weights: Path, config: EmbedderConfig, reports: Sequence
         config: configuration of the training.
         reports: names of the karyotype reports that were available.
         chromosomes: number of real chromosomes trained on.
+        start: exported network that the training started from.
     """
+    started = f"; started from the weights of sha256 {file_sha256(start)[:16]}" if start else ""
     facts = {
         "data": f"{chromosomes} single chromosomes of {', '.join(reports)}, and "
-        f"{config.simulated_cells} simulated cells of 46",
+        f"{config.simulated_cells} simulated cells of 46{started}",
         "licence": licences(reports),
-        "command": "karyo train embedder",
+        "command": "karyo train embedder" + " --start FILE" * bool(start),
         "seed": config.seed,
     }
     run = weights.parent.name.rpartition("-")[2]

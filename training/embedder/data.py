@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from karyotyping.chromosome.crop import Crop, measure_crops, segment_crop
 from karyotyping.chromosome.measure import Measurement
-from karyotyping.classification.embedder import COLUMNS, ROWS, appearance, cell_scale
+from karyotyping.classification.embedder import COLUMNS, ROWS, CellScale, appearance, cell_scale
 from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.ideogram import centromere_index
 from training.common.progress import Log
@@ -31,6 +31,11 @@ APPEARANCE_VERSION = 4
 LEVELS = 100
 """Grey levels per unit of the network's input."""
 
+NO_CLASS = -1
+"""Class index of what is not labelled, and of what is no whole chromosome."""
+ANY_CLASS = -2
+"""Class index of a whole chromosome whose class is not known."""
+
 _MIN_BODY_LEVEL = 4  # grey level above which a pixel belongs to the chromosome
 
 
@@ -41,7 +46,7 @@ class Chromosomes:
     canvas: NDArray[np.uint8]
     """(N, *CANVAS_SHAPE) ``appearance`` in ``LEVELS``."""
     class_index: NDArray[np.int64]
-    """(N,) 0..23; -1 without a label."""
+    """(N,) 0..23, ``NO_CLASS`` or ``ANY_CLASS``."""
     upright: NDArray[np.bool_]
     """(N,) whether the p arm is known to be up; False where the polarity is unknown."""
     size: NDArray[np.float32]
@@ -187,7 +192,9 @@ def draw_canvases(rows: Sequence[ReportRow], measured: Sequence[Measurement]) ->
         measured: measurement of each chromosome.
     """
     scale = cell_scale(measured)
-    return [
-        (row, (np.round(LEVELS * appearance(item, scale, CANVAS_SHAPE)).astype(np.uint8), item.size))
-        for row, item in zip(rows, measured, strict=True)
-    ]
+    return [(row, draw_canvas(item, scale)) for row, item in zip(rows, measured, strict=True)]
+
+
+def draw_canvas(measured: Measurement, scale: CellScale) -> CanvasAndSize:
+    """Draw a straightened chromosome on a canvas, at the scale of its cell."""
+    return np.round(LEVELS * appearance(measured, scale, CANVAS_SHAPE)).astype(np.uint8), measured.size

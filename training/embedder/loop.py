@@ -20,7 +20,7 @@ from training.common.progress import Log, append_json_line
 from training.configs.embedder import FitConfig
 from training.embedder.augment import Strength, augment, stain_centromeres
 from training.embedder.checkpoint import restore_embedder
-from training.embedder.data import Chromosomes
+from training.embedder.data import NO_CLASS, Chromosomes
 from training.embedder.losses import PROTOTYPES, margin_softmax, polarity_loss, right_prototypes, triplet_loss
 from training.embedder.negatives import make_negatives
 
@@ -52,7 +52,7 @@ class Batches:
         """Return a batch of N chromosomes; numbers below 0 are batches that no step learns from.
 
         Returns:
-            Appearance (N, 1, ROWS, COLUMNS), class index (N,), -1 for objects without a class, turned (N,) and
+            Appearance (N, 1, ROWS, COLUMNS), class index (N,), turned (N,) and
             upright (N,).
         """
         size, negatives = self._config.batch, self._config.negatives
@@ -64,7 +64,7 @@ class Batches:
         class_index, upright = self._class_index[chosen], self._upright[chosen]
         if negatives:
             appearance[:negatives] = make_negatives(appearance[:negatives], random)
-            class_index[:negatives], upright[:negatives] = -1, False
+            class_index[:negatives], upright[:negatives] = NO_CLASS, False
         return appearance.contiguous(memory_format=torch.channels_last), class_index, turned, upright
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from karyotyping.classification.embedder import ORIENTATION_COUNT
 from karyotyping.nomenclature.classes import CLASS_COUNT
+from training.embedder.data import ANY_CLASS, NO_CLASS
 
 UNKNOWNS = 4
 """Prototypes of objects without a class."""
@@ -19,10 +20,10 @@ PROTOTYPES = CLASS_COUNT * ORIENTATION_COUNT + UNKNOWNS
 def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Tensor:
     """Return which prototypes are right for each chromosome.
 
-    Both prototypes of a class are right where the polarity is unknown.
+    Both prototypes of a class are right where the polarity is unknown, and those of all classes where the class is.
 
     Args:
-        class_index: (N,) 0..23; -1 for objects without a class.
+        class_index: (N,) 0..23, ``NO_CLASS`` or ``ANY_CLASS``.
         turned: (N,) bool, whether the chromosome was turned by 180 degrees.
         upright: (N,) bool, whether the p arm was known to be up before.
 
@@ -37,7 +38,8 @@ def right_prototypes(class_index: Tensor, turned: Tensor, upright: Tensor) -> Te
     down = known & ~(upright & ~turned)
     right[index[up], ORIENTATION_COUNT * class_index[up]] = True
     right[index[down], ORIENTATION_COUNT * class_index[down] + 1] = True
-    right[~known, CLASS_COUNT * ORIENTATION_COUNT :] = True
+    right[class_index == ANY_CLASS, : CLASS_COUNT * ORIENTATION_COUNT] = True
+    right[class_index == NO_CLASS, CLASS_COUNT * ORIENTATION_COUNT :] = True
     return right
 
 
@@ -66,7 +68,7 @@ def triplet_loss(embedding: Tensor, class_index: Tensor, margin: float = 0.2) ->
 
     Args:
         embedding: (N, D) unit vectors.
-        class_index: (N,) 0..23; objects without a class (-1) are ignored.
+        class_index: (N,) 0..23; objects without a class are ignored.
         margin: of the triplets.
     """
     cosine = distances.CosineSimilarity()

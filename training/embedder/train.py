@@ -10,19 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import digest
-from training.common.data_folder import available_reports
+from training.common.card import file_sha256
+from training.common.data_folder import available_reports, data_folder
 from training.common.progress import Log
 from training.configs.embedder import EmbedderConfig, read_embedder_config
 from training.embedder.card import write_embedder_card
 from training.embedder.checkpoint import export_embedder
+from training.embedder.composites import COMPOSED, read_composed
 from training.embedder.data import APPEARANCE_VERSION, Chromosomes, read_report
 from training.embedder.loop import Batches, fit
+from training.embedder.photographs import read_labels, read_photographs, split_of
 from training.embedder.synthetic import SIMULATED, read_simulated
 from training.embedder.validate import measure_held_out
 
 
 def train(
-    config: Path | None, out: Path, log: Log = print, *, fold: int | None = None, without: str | None = None
+    config: Path | None,
+    out: Path,
+    log: Log = print,
+    *,
+    fold: int | None = None,
+    without: str | None = None,
+    start: Path | None = None,
 ) -> Path:
     """Train, export ``embedder.onnx``, and validate it on held-out chromosomes if there are any.
 
@@ -35,12 +44,14 @@ def train(
         log: receives lines of progress.
         fold: part of the cases of every report to hold out, 0 to ``folds`` - 1.
         without: report to hold out as a whole.
+        start: exported network to train on from, which has learned from no case that is held out.
 
     Returns:
         The exported file.
 
     Raises:
-        ValueError: the configuration is not valid, or there is no such fold or report.
+        ValueError: the configuration is not valid, there is no such fold or report, or ``start`` is another kind of
+            network.
         training.common.onnx_export.ExportMismatch: the exported file differs from the network.
     """
     settings = read_embedder_config(config)
@@ -48,35 +59,37 @@ def train(
     chromosomes = read_all(settings, out, log)
     held_out = held_out_of(chromosomes, settings.folds, fold, without)
     name = "whole" if fold is None and without is None else f"fold-{fold}" if without is None else f"without-{without}"
-    folder = out / f"{name}-{fingerprint(settings, chromosomes)}"
+    folder = out / f"{name}-{fingerprint(settings, chromosomes, start)}"
     folder.mkdir(exist_ok=True)
     training = chromosomes[~held_out]
-    weights = np.array([settings.reports.get(report, 1.0) for report in training.report.tolist()])
-    trained = fit(Batches(training, weights, settings), settings, folder, log)
+    trained = fit(Batches(training, _sampling_weights(training, settings), settings), settings, folder, log, start)
     exported = export_embedder(trained, settings.scale * settings.sharpness, folder, training)
     if held_out.any():
-        log(json.dumps(measure_held_out(exported, chromosomes[held_out], folder)))
+        named = held_out & (chromosomes.class_index >= 0)
+        log(json.dumps(measure_held_out(exported, chromosomes[named], folder)))
     else:
-        reports = sorted(set(chromosomes.report.tolist()) - {SIMULATED})
-        write_embedder_card(exported, settings, reports, int((chromosomes.report != SIMULATED).sum()))
+        named = ~np.isin(chromosomes.report, (SIMULATED, COMPOSED)) & (chromosomes.class_index >= 0)
+        reports = sorted(set(chromosomes.report[named].tolist()))
+        write_embedder_card(exported, settings, reports, int(named.sum()), start)
     return exported
 
 
-def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes) -> str:
-    """Return what identifies a configuration in names of folders.
+def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes, start: Path | None = None) -> str:
+    """Return what identifies a training in names of folders.
 
     The sharpness is left out: it affects the export and not the weights.
     """
     learning = {key: value for key, value in asdict(config).items() if key != "sharpness"}
     found = sorted(set(chromosomes.report.tolist()))
-    return digest({**learning, "found": found, "sight": APPEARANCE_VERSION})[:8]
+    begun = {"start": file_sha256(start)} if start else {}
+    return digest({**learning, **begun, "found": found, "sight": APPEARANCE_VERSION})[:8]
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
-    """Return the chromosomes of every available report, and the simulated ones.
+    """Return the chromosomes of every available report and set of photographs, and the simulated ones.
 
     Args:
-        config: configuration with the names of the reports.
+        config: configuration with their names.
         cache: folder that keeps the chromosomes.
         log: receives lines of progress.
     """
@@ -84,11 +97,24 @@ def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
     parts = [read_report(report, cache, log=log) for report in reports]
     if config.simulated_cells:
         parts.append(read_simulated(config.simulated_cells, config.seed, cache, log=log))
+    for name in config.photographs:
+        if (folder := data_folder() / name).is_dir():
+            labels = read_labels(folder, lambda case: split_of(case) == "learned")
+            parts.append(read_photographs(labels, name, config.box_margin, cache=cache, log=log))
+    if config.tiles and reports:
+        parts.append(read_composed(reports, config.tiles, config.seed, cache=cache, log=log))
     return Chromosomes.concatenate(parts)
 
 
+def _sampling_weights(chromosomes: Chromosomes, config: EmbedderConfig) -> NDArray[np.float64]:
+    by_report = {**config.reports, **config.photographs}
+    weights = np.array([by_report.get(report, config.nameless) for report in chromosomes.report.tolist()], float)
+    weights[chromosomes.class_index < 0] = config.nameless
+    return weights
+
+
 def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without: str | None) -> NDArray[np.bool_]:
-    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated ones.
+    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated or composed ones.
 
     Args:
         chromosomes: all N chromosomes.
@@ -102,9 +128,9 @@ def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without:
     Raises:
         ValueError: there is no such fold or report.
     """
-    real = chromosomes.report != SIMULATED
+    real = ~np.isin(chromosomes.report, (SIMULATED, COMPOSED))
     if without is not None:
-        if without not in set(chromosomes.report.tolist()) - {SIMULATED}:
+        if without not in set(chromosomes.report[real].tolist()):
             raise ValueError(f"there is no report {without!r} to leave out")
         chosen: NDArray[np.bool_] = real & (chromosomes.report == without)
         return chosen

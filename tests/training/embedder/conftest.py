@@ -28,15 +28,20 @@ objective = "margin_softmax"
 polarity = 0.3
 strength = 1.0
 sharpness = 1.0
+box_margin = 2.5
+tiles = 0
+nameless = 0.4
 [reports]
 toy = 1.0
+absent = 1.0
+[photographs]
 absent = 1.0
 """
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a configuration file for a report of two cases, each of two small cells."""
+def report(tmp_path: Path) -> Path:
+    """Return a report of two cases, each of two small cells."""
     rng = np.random.default_rng(4)
     rows = ["file,class,cell,case,upright"]
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
@@ -48,7 +53,13 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 archive.writestr(name, cv2.imencode(".png", grey)[1].tobytes())
                 rows.append(f"{name},{ {23: 'X', 24: 'Y'}.get(number, number) },c{cell},case{cell // 2},1")
         archive.writestr("index.csv", "\n".join(rows))
-    monkeypatch.setenv("KARYO_TEST_DATA", str(tmp_path))
-    path = tmp_path / "embedder.toml"
+    return tmp_path / "toy.zip"
+
+
+@pytest.fixture
+def config(report: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a configuration file for the report."""
+    monkeypatch.setenv("KARYO_TEST_DATA", str(report.parent))
+    path = report.with_name("embedder.toml")
     path.write_text(CONFIG, "utf-8")
     return path

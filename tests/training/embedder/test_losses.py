@@ -9,6 +9,7 @@ pytest.importorskip("pytorch_metric_learning", reason="training needs the extra 
 
 from karyotyping.classification.embedder import ORIENTATION_COUNT  # noqa: E402
 from karyotyping.nomenclature.classes import CLASS_COUNT  # noqa: E402
+from training.embedder.data import ANY_CLASS  # noqa: E402
 from training.embedder.losses import (  # noqa: E402
     PROTOTYPES,
     margin_softmax,
@@ -32,6 +33,12 @@ def test_objects_without_a_class_belong_to_the_unknown_prototypes() -> None:
     right = right_prototypes(torch.tensor([-1]), torch.tensor([False]), torch.tensor([False]))
     assert right[0, : CLASS_COUNT * ORIENTATION_COUNT].sum() == 0
     assert right[0, CLASS_COUNT * ORIENTATION_COUNT :].all()
+
+
+def test_a_whole_chromosome_of_an_unknown_class_belongs_to_the_prototypes_of_all_classes() -> None:
+    right = right_prototypes(torch.tensor([ANY_CLASS]), torch.tensor([False]), torch.tensor([False]))
+    assert right[0, : CLASS_COUNT * ORIENTATION_COUNT].all()
+    assert right[0, CLASS_COUNT * ORIENTATION_COUNT :].sum() == 0
 
 
 def test_margin_raises_the_loss_and_one_right_prototype_suffices() -> None:

@@ -36,6 +36,15 @@ def test_a_fold_is_measured_on_its_held_out_cases_and_the_whole_gets_a_card(conf
     assert b"site-packages" not in weights.read_bytes()
 
 
+def test_training_goes_on_from_an_exported_network(config: Path, tmp_path: Path) -> None:
+    first = train(config, tmp_path / "runs", lambda line: None)
+    second = train(config, tmp_path / "runs", lambda line: None, start=first)
+    assert first.parent != second.parent
+    assert "started from the weights of sha256" in resolve("embedder", second.parent).card["data"]
+    with pytest.raises(ValueError, match="no export of such a network"):
+        train(config, tmp_path / "runs", lambda line: None, start=resolve("router").path)
+
+
 def test_interrupted_training_resumes_to_the_same_weights(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,56 @@
+"""Proposals in photographs: named by the boxes that they fill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from karyotyping.segmentation.contours import Contour
+from training.embedder.data import NO_CLASS
+from training.embedder.photographs import BoxLabels, box_iou, name_regions, read_labels, read_photographs, split_of
+from training.simulation import write_dataset
+
+
+def region(x: int, y: int, width: int, height: int) -> Contour:
+    return Contour(np.pad(np.ones((height, width), bool), 1), (x - 1, y - 1))
+
+
+def test_a_proposal_has_the_class_of_the_box_that_it_fills_and_a_half_or_a_pair_has_none() -> None:
+    boxes = np.array([[8, 8, 24, 64], [58, 8, 24, 64]], float)
+    labels = BoxLabels(Path("cell.png"), "1", boxes, (4, 20))
+    whole, wider, half = region(10, 10, 20, 60), region(10, 10, 20, 45), region(10, 10, 20, 25)
+    pair, other = region(10, 10, 70, 60), region(60, 10, 20, 60)
+    assert name_regions([whole, wider, half, pair, other], labels, 2) == [4, None, NO_CLASS, NO_CLASS, 20]
+    assert name_regions([half], BoxLabels(Path("cell.png"), "1", np.zeros((0, 4)), ()), 2) == [NO_CLASS]
+    assert name_regions([], labels, 2) == []
+
+
+def test_intersections_over_unions_of_boxes() -> None:
+    ours = np.array([[0, 0, 10, 10], [20, 20, 5, 5]], float)
+    np.testing.assert_allclose(box_iou(ours, np.array([[0, 5, 10, 10]], float)), [[50 / 150], [0]])
+
+
+def test_the_splits_share_no_case_and_all_have_cases() -> None:
+    assert {split_of(str(case)) for case in range(100)} == {"learned", "fitted", "held-out"}
+
+
+def test_the_proposals_of_a_simulated_photograph_are_read_once(tmp_path: Path) -> None:
+    written = write_dataset(tmp_path / "images", {"A": "47,XX,+21", "B": "46,XY"}, 1, seed=3, touching=(8, 8))
+    coco = json.loads(written.coco.read_text())
+    for image in coco["images"]:
+        image["case"] = image["file_name"][0]
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    labels = read_labels(tmp_path, lambda case: case == "A")
+    assert [(item.case, len(item.boxes)) for item in labels] == [("A", 47)]
+    found = read_photographs(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    named = found.class_index >= 0
+    assert named.sum() >= 40
+    assert np.bincount(found.class_index[named], minlength=24)[20] == 3
+    assert (found.class_index[~named] == NO_CLASS).any()
+    assert set(found.case.tolist()) == {"toy/A"}
+    cv2.imwrite(str(labels[0].file), np.zeros((9, 9), np.uint8))
+    again = read_photographs(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    np.testing.assert_array_equal(again.canvas, found.canvas)
