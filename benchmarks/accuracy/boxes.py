@@ -28,7 +28,7 @@ from benchmarks.figures import data_folder, log_progress, print_header, print_ro
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline
-from training.embedder.photographs import split_of
+from training.embedder.labelled_images import split_of
 from training.evaluation.instances.matching import CocoItem
 from training.evaluation.instances.report import evaluate
 from training.evaluation.instances.schema import InstanceFigures

@@ -11,7 +11,7 @@ images of the first 30 normal cases of three to six cells, which have no part in
 of cases with a note. ``benchmarks.accuracy.cases``
 judges the results of the last two.
 
-Output: a Markdown table, and errors per cell by quality.
+Output: a Markdown table, and errors per cell by quality; of cells of a quality of at least 0.5.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline
 from karyotyping.rows import chromosome_rows
-from training.embedder.photographs import split_of
+from training.embedder.labelled_images import split_of
 
 GROUPS = ("A", "B", "C and X", "D", "E", "F", "G and Y")
 NORMAL_CASES = 30
 COLUMNS = ("box", "class_id", "class_score", "top5_classes", "top5_scores")
 MARGIN = 2.5  # px that annotators left around the stain
 MIN_OVERLAP = 0.5  # intersection over union of a match
-QUALITIES = (0.0, 0.5, 0.65, 0.8, 1.0)
+MIN_QUALITY = 0.5  # 0..1; worse cells are few, and have mostly chromosomes without a class
+QUALITIES = (MIN_QUALITY, 0.65, 0.8, 1.0)
 
 Item = dict[str, Any]
 
@@ -127,7 +128,7 @@ def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator
 
 def print_rates(truth: dict[int, list[Item]], results: Sequence[Item]) -> None:
     """Print the rates by group, and errors per cell by quality."""
-    called = [result for result in results if result.get("iscn")]
+    called = [result for result in results if result.get("iscn") and result["score"] >= MIN_QUALITY]
     cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"])) for result in called]
     total = sum(cells, Counter[tuple[str, int | None]]())
     print(f"{len(called)} called cells of {len(results)}")
@@ -143,7 +144,13 @@ def print_rates(truth: dict[int, list[Item]], results: Sequence[Item]) -> None:
         number = sum(tally.values()) - tally["extra"]
         shares = [f"{tally[kind] / max(1, number):.3f}" for kind in ("lost", "within", "outside")]
         print_row(name, number, *shares, f"{tally['extra'] / len(classes) / max(1, len(called)):.3f}")
-    print(f"\nextra without a class: {total['extra', None] / max(1, len(called)):.3f} per cell\n")
+    named = sum(count for (kind, _), count in total.items() if kind in ("within", "outside"))
+    within = sum(count for (kind, _), count in total.items() if kind == "within")
+    unknown = sum(count for (kind, _), count in total.items() if kind == "unknown")
+    true = sum(count for (kind, _), count in total.items() if kind != "extra")
+    print(f"\nmisread within their group: {within / max(1, named):.3f}; without a class: {unknown / max(1, true):.4f}")
+    print(f"mean quality: {np.mean([result['score'] for result in called]):.3f}")
+    print(f"extra without a class: {total['extra', None] / max(1, len(called)):.3f} per cell\n")
     print_header("quality", "cells", "lost", "misread", "extra")
     for low, high in pairwise(QUALITIES):
         own = [cell for cell, result in zip(cells, called, strict=True) if low <= result["score"] < high]

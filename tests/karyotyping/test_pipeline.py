@@ -121,7 +121,7 @@ def test_a_batch_gives_the_results_of_single_images(pipeline: Pipeline, cell: Ce
     counted = Pipeline(pipeline.document, "cpu")
     networks = pipeline.networks
     assert networks.router
-    counted.__dict__["_networks"] = replace(networks, router=_Counting(networks.router, calls))
+    counted.__dict__["networks"] = replace(networks, router=_Counting(networks.router, calls))
     counted.__dict__["_embedder"] = _Counting(pipeline._embedder, calls)
     black, first, second = counted.analyse_batch(images)
     assert isinstance(black, AnalysisError)

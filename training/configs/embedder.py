@@ -56,14 +56,14 @@ class EmbedderConfig(FitConfig):
     """Parts of the cases of each report, for cross-validation."""
     reports: Mapping[str, Number]
     """Karyotype reports in ``KARYO_TEST_DATA`` (names without ``.zip``), with sampling weights of chromosomes."""
-    photographs: Mapping[str, Number]
+    labelled_images: Mapping[str, Number]
     """Sets of labelled metaphase images in ``KARYO_TEST_DATA``, with sampling weights of named chromosomes."""
     box_margin: Number
     """Pixels between the stain of a chromosome and its box in these sets."""
     tiles: StrictInt
     """Simulated tiles whose proposals are learned as whole or not."""
     nameless: Number
-    """Sampling weight of proposals without a class, in photographs and tiles."""
+    """Sampling weight of proposals without a class, in images and tiles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=NO_OTHER_KEYS)

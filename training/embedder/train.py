@@ -18,8 +18,8 @@ from training.embedder.card import write_embedder_card
 from training.embedder.checkpoint import export_embedder
 from training.embedder.composites import COMPOSED, read_composed
 from training.embedder.data import APPEARANCE_VERSION, Chromosomes, read_report
+from training.embedder.labelled_images import read_labelled_images, read_labels, split_of
 from training.embedder.loop import Batches, fit
-from training.embedder.photographs import read_labels, read_photographs, split_of
 from training.embedder.synthetic import SIMULATED, read_simulated
 from training.embedder.validate import measure_held_out
 
@@ -86,7 +86,7 @@ def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes, start: Path | 
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
-    """Return the chromosomes of every available report and set of photographs, and the simulated ones.
+    """Return the chromosomes of every available report and set of images, and the simulated ones.
 
     Args:
         config: configuration with their names.
@@ -97,17 +97,17 @@ def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
     parts = [read_report(report, cache, log=log) for report in reports]
     if config.simulated_cells:
         parts.append(read_simulated(config.simulated_cells, config.seed, cache, log=log))
-    for name in config.photographs:
+    for name in config.labelled_images:
         if (folder := data_folder() / name).is_dir():
             labels = read_labels(folder, lambda case: split_of(case) == "learned")
-            parts.append(read_photographs(labels, name, config.box_margin, cache=cache, log=log))
+            parts.append(read_labelled_images(labels, name, config.box_margin, cache=cache, log=log))
     if config.tiles and reports:
         parts.append(read_composed(reports, config.tiles, config.seed, cache=cache, log=log))
     return Chromosomes.concatenate(parts)
 
 
 def _sampling_weights(chromosomes: Chromosomes, config: EmbedderConfig) -> NDArray[np.float64]:
-    by_report = {**config.reports, **config.photographs}
+    by_report = {**config.reports, **config.labelled_images}
     weights = np.array([by_report.get(report, config.nameless) for report in chromosomes.report.tolist()], float)
     weights[chromosomes.class_index < 0] = config.nameless
     return weights

@@ -27,7 +27,7 @@ def recognised(*kinds: tuple[int, float]) -> Recognised:
     for row, (class_id, log_odds) in zip(classes, kinds, strict=True):
         row[class_id - 1] = -0.01 if log_odds > 0 else -3.0
     confidence = np.array([log_odds for _, log_odds in kinds])
-    return Recognised(np.where(confidence > 0, 1e-4, 0.3), confidence, classes, *np.zeros((2, len(kinds))))
+    return Recognised(np.where(confidence > 0, 1e-4, 0.9), confidence, classes, *np.zeros((2, len(kinds))))
 
 
 def evidence(candidates: Sequence[Candidate], *kinds: tuple[int, float], depth: np.ndarray | None = None) -> Evidence:

@@ -34,7 +34,7 @@ nameless = 0.4
 [reports]
 toy = 1.0
 absent = 1.0
-[photographs]
+[labelled_images]
 absent = 1.0
 """
 

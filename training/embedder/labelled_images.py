@@ -1,6 +1,6 @@
 """Chromosomes of metaphase images, as the segmenter outlines them, named by the boxes that they fill.
 
-Karyotype reports show whole, separate chromosomes. In photographs they bend, touch and cross, and most outlines that
+Karyotype reports show whole, separate chromosomes. In images they bend, touch and cross, and most outlines that
 the segmenter proposes are halves, pairs or debris. A proposal that fills a labelled box has its class; one that fills
 no box is no whole chromosome.
 """
@@ -46,7 +46,7 @@ Split = Literal["learned", "fitted", "held-out"]
 
 @dataclass(frozen=True, slots=True)
 class BoxLabels:
-    """The labels of one photograph."""
+    """The labels of one image."""
 
     file: Path
     case: str
@@ -57,11 +57,11 @@ class BoxLabels:
 
 
 def read_labels(folder: Path, wanted: Callable[[str], bool]) -> list[BoxLabels]:
-    """Return the labels of the photographs of some cases.
+    """Return the labels of the images of some cases.
 
     Args:
         folder: ``images`` and ``coco.json``, whose images name their case.
-        wanted: whether to return the photographs of a case.
+        wanted: whether to return the images of a case.
     """
     coco = json.loads((folder / "coco.json").read_text("utf-8"))
     own: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -80,7 +80,7 @@ def read_labels(folder: Path, wanted: Callable[[str], bool]) -> list[BoxLabels]:
 
 
 def split_of(case: str) -> Split:
-    """Return what the photographs of a case are used for: by the SHA-256 of its name.
+    """Return what the images of a case are used for: by the SHA-256 of its name.
 
     Half of the cases are held out. The networks learn from four fifths of the others; the parameters that weigh their
     evidence are fitted to the rest.
@@ -92,35 +92,35 @@ def split_of(case: str) -> Split:
     return "held-out" if number % 2 else "learned" if number % 10 else "fitted"
 
 
-def read_photographs(
+def read_labelled_images(
     labels: Sequence[BoxLabels], name: str, margin: float, *, cache: Path, workers: int = 2, log: Log = print
 ) -> Chromosomes:
-    """Return the proposals of the segmenter in photographs; of ``NO_CLASS`` where they fill no box.
+    """Return the proposals of the segmenter in images; of ``NO_CLASS`` where they fill no box.
 
     Proposals that fill a box in part, and those of a box that another one fills better, are left out.
 
     Args:
-        labels: of the photographs.
+        labels: of the images.
         name: of the set, which is the domain.
         margin: pixels between the stain of a chromosome and its box.
         cache: folder that keeps the chromosomes.
         workers: processes to segment with.
         log: receives lines of progress.
     """
-    stored = cache_path(cache, f"{name}-photographs")
+    stored = cache_path(cache, f"{name}-images")
     if not stored.is_file():
         items: list[tuple[ReportRow, CanvasAndSize]] = []
         with ProcessPoolExecutor(workers) as pool:
-            for number, found in enumerate(pool.map(_read_photograph, labels, [margin] * len(labels)), start=1):
+            for number, found in enumerate(pool.map(_read_image, labels, [margin] * len(labels)), start=1):
                 items += found
                 if number % 20 == 0:
-                    log(f"{number} of {len(labels)} photographs: {len(items)} proposals")
+                    log(f"{number} of {len(labels)} images: {len(items)} proposals")
         save_chromosomes(stored, items, name)
     return load_chromosomes(stored)
 
 
-def _read_photograph(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, CanvasAndSize]]:
-    """Return the proposals of one photograph, at the scale at which most of its boxes are filled."""
+def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, CanvasAndSize]]:
+    """Return the proposals of one image, at the scale at which most of its boxes are filled."""
     cv2.setNumThreads(1)
     answered = [
         (question, name_regions(question.regions, labels, margin))
@@ -142,7 +142,7 @@ def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -
     """Return the class index of each region; ``NO_CLASS`` where it fills no box, None where that is uncertain.
 
     Args:
-        regions: regions of the photograph.
+        regions: regions of the image.
         labels: boxes and classes.
         margin: pixels between the stain of a chromosome and its box.
     """

@@ -1,4 +1,4 @@
-"""Proposals in photographs: named by the boxes that they fill."""
+"""Proposals in images: named by the boxes that they fill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 
 from karyotyping.segmentation.contours import Contour
 from training.embedder.data import NO_CLASS
-from training.embedder.photographs import BoxLabels, box_iou, name_regions, read_labels, read_photographs, split_of
+from training.embedder.labelled_images import (
+    BoxLabels,
+    box_iou,
+    name_regions,
+    read_labelled_images,
+    read_labels,
+    split_of,
+)
 from training.simulation import write_dataset
 
 
@@ -45,12 +52,12 @@ def test_the_proposals_of_a_simulated_photograph_are_read_once(tmp_path: Path) -
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     labels = read_labels(tmp_path, lambda case: case == "A")
     assert [(item.case, len(item.boxes)) for item in labels] == [("A", 47)]
-    found = read_photographs(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    found = read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
     named = found.class_index >= 0
     assert named.sum() >= 40
     assert np.bincount(found.class_index[named], minlength=24)[20] == 3
     assert (found.class_index[~named] == NO_CLASS).any()
     assert set(found.case.tolist()) == {"toy/A"}
     cv2.imwrite(str(labels[0].file), np.zeros((9, 9), np.uint8))
-    again = read_photographs(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    again = read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
     np.testing.assert_array_equal(again.canvas, found.canvas)
