@@ -78,6 +78,11 @@ COMMANDS = {
         "Write the report of a case: karyotype, evidence, pictures, and what a person must check.",
     ),
     "case": Command("cli.case:case_app", OPERATE, "Export, import and erase cases."),
+    "cells": Command(
+        "cli.cells:cells",
+        OPERATE,
+        "List the cells of a case to karyotype and to count, best first, each with the reason.",
+    ),
     "campaign": Command("cli.campaign:campaign_app", OPERATE, "Re-analyse old cases with another pipeline."),
     "schedule": Command("cli.schedule:schedule_app", OPERATE, "Create campaigns by the clock."),
     "models": Command("cli.models:models_app", OPERATE, "Networks and pipeline versions."),

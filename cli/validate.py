@@ -192,7 +192,10 @@ def _analyse(cases: Mapping[str, _Case], pipeline: Pipeline, settings: Settings,
                     print_rejection(*result)
                     rejected.append(result)
                 else:
-                    case.cells[item.name] = replace(result, analysis_id=number)
+                    labels = item.labels
+                    case.cells[item.name] = replace(
+                        result, analysis_id=number, culture=labels.culture, colony=labels.colony
+                    )
                 progress.update(task, advance=1, note=item.name)
     return rejected
 

@@ -26,10 +26,8 @@ from ingest.sources.labels import Labels
 from storage import sha256_of
 
 _CASE_LABELS = ("lab", "tissue")
-_IMAGE_LABELS = ("slide", "banding", "microscope", "captured_at")
-_LABEL_REASONS = {"lab": "other_laboratory"} | {
-    column: f"other_{column}" for column in ("tissue", "slide", "banding", "microscope", "captured_at")
-}
+_IMAGE_LABELS = ("slide", "culture", "colony", "banding", "microscope", "captured_at")
+_LABEL_REASONS = {"lab": "other_laboratory"} | {column: f"other_{column}" for column in ("tissue", *_IMAGE_LABELS)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from functools import cache
 from typing import Literal, TypedDict
 
 from karyotyping.case.cell import CellSummary
+from karyotyping.case.choice import Choice, choose_to_count, choose_to_karyotype, rank
 from karyotyping.case.decision import Judgement, judge
 from karyotyping.case.document import EvidenceDocument, evidence_document, karyotype_of
 from karyotyping.case.policy import Policy, read_policy
+from karyotyping.case.rules import Rules
 from karyotyping.case.sufficiency import Sufficiency, assess
 from karyotyping.nomenclature.cell_lines import Specimen
 from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
@@ -50,6 +52,13 @@ class CloneDocument(TypedDict):
     cells: int
 
 
+class ChoiceDocument(TypedDict):
+    """A ``Choice`` as JSON."""
+
+    analysis: int
+    reason: str
+
+
 class CaseSummaryDocument(EvidenceDocument):
     """A ``CaseSummary`` as JSON; numeric keys are text."""
 
@@ -67,6 +76,8 @@ class CaseSummaryDocument(EvidenceDocument):
     consensus: dict[str, int]
     agreement: dict[str, float]
     ranking: list[int]
+    to_count: list[ChoiceDocument]
+    to_karyotype: list[ChoiceDocument]
     mosaic_hint: list[CloneDocument]
 
 
@@ -108,7 +119,11 @@ class CaseSummary:
     agreement: dict[int, float]
     """Share of the voters with the copies of the consensus, by class id, 0..1; empty without voters."""
     ranking: tuple[int, ...]
-    """Analysis ids, best quality first."""
+    """Analysis ids, the fewest expected edits first."""
+    to_count: tuple[Choice, ...]
+    """Cells to count, best first, as many as the policy counts."""
+    to_karyotype: tuple[Choice, ...]
+    """Cells to karyotype, best first, as many as the policy analyses."""
     mosaic_hint: tuple[Clone, ...]
     """Recurring other karyotypes, most frequent first: a question to the cytogeneticist."""
     judgement: Judgement
@@ -145,6 +160,8 @@ class CaseSummary:
             "consensus": {str(class_id): copies for class_id, copies in self.consensus.items()},
             "agreement": {str(class_id): share for class_id, share in self.agreement.items()},
             "ranking": list(self.ranking),
+            "to_count": [{"analysis": one.analysis_id, "reason": one.reason} for one in self.to_count],
+            "to_karyotype": [{"analysis": one.analysis_id, "reason": one.reason} for one in self.to_karyotype],
             "mosaic_hint": [{"iscn": clone.iscn, "cells": clone.cells} for clone in self.mosaic_hint],
             **evidence_document(self.judgement, self.sufficiency, self.specimen),
         }
@@ -159,12 +176,13 @@ def summarise(cells: Iterable[CellSummary], *, tissue: str | None = None, policy
         policy: of the laboratory; by default the shipped one.
     """
     policy = policy or _shipped_policy()
-    specimen = policy.of(tissue).specimen
-    ranked = sorted(cells, key=lambda cell: (-cell.quality_score, cell.analysis_id))
+    wanted = policy.of(tissue)
+    specimen = wanted.specimen
+    ranked = rank(cells)
     voting = [cell for cell in ranked if cell.votes]
     modal_count, tied_counts = _modal_count(voting or [cell for cell in ranked if cell.called])
     consensus = _consensus([cell for cell in voting if cell.chromosome_count == modal_count])
-    judgement = judge(ranked)
+    judgement = judge(ranked, rules=Rules(clone_unit=wanted.clone_unit))
     resolution, iscn, why = _headline(ranked, judgement, specimen)
     return CaseSummary(
         cell_count=len(ranked),
@@ -179,6 +197,8 @@ def summarise(cells: Iterable[CellSummary], *, tissue: str | None = None, policy
         consensus=consensus.copies if consensus else {},
         agreement=consensus.shares if consensus else {},
         ranking=tuple(cell.analysis_id for cell in ranked),
+        to_count=choose_to_count(ranked, wanted),
+        to_karyotype=choose_to_karyotype(ranked, wanted),
         mosaic_hint=_recurring(voting, judgement),
         judgement=judgement,
         sufficiency=assess(ranked, judgement, policy, tissue),

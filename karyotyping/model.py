@@ -132,8 +132,18 @@ class Quality:
     class_confidence: float
     """Median class score of the chromosomes, 0..1."""
     score: float
-    """Suitability for karyotyping, 0..1; ranks the images of a case."""
+    """Suitability for karyotyping, 0..1."""
     flags: frozenset[QualityFlag] = frozenset()
+    band_level: int | None = None
+    """Bands per haploid set that the cell resolves; None if unknown. Never part of the karyotype."""
+    band_level_low: int | None = None
+    """Lower end of its interval of 90 %."""
+    band_level_high: int | None = None
+    """Upper end of its interval of 90 %."""
+    outline_edits: float | None = None
+    """Expected chromosomes that are missed or falsely found; None if not predicted."""
+    class_edits: float | None = None
+    """Expected chromosomes of a wrong class; None if not predicted."""
 
 
 @dataclass(frozen=True, slots=True)

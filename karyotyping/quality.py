@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from karyotyping.arrays import Grey, Mask
+from karyotyping.expected_edits import Evidence, expected_edits
 from karyotyping.image.normalise import Normalised
 from karyotyping.model import Chromosome, Quality, QualityFlag, count_classes
 from karyotyping.nomenclature.classes import NORMAL_COUNT
@@ -44,6 +45,7 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         "unexplained_objects": unexplained > 0,
     }
     crop_quality = measure_crop_quality(chromosomes)
+    outline_edits, class_edits = expected_edits(Evidence.of(chromosomes, segmentation.overlap_count))
     return Quality(
         chromosome_count=crop_quality.chromosome_count,
         contrast_polarity=normalised.polarity,
@@ -62,6 +64,8 @@ def measure_quality(normalised: Normalised, segmentation: Segmentation, chromoso
         class_confidence=crop_quality.class_confidence,
         score=crop_quality.score * min(1.0, focus / _SHARP_FOCUS) ** 0.5,
         flags=crop_quality.flags | {flag for flag, is_raised in raised.items() if is_raised},
+        outline_edits=outline_edits,
+        class_edits=class_edits,
     )
 
 

@@ -48,6 +48,11 @@ class QualityRow(TypedDict):
     class_confidence: float
     score: float
     flags: list[str]
+    band_level: int | None
+    band_level_low: int | None
+    band_level_high: int | None
+    outline_edits: float | None
+    class_edits: float | None
 
 
 class CocoResult(TypedDict):
@@ -81,6 +86,8 @@ class CellRow(TypedDict):
     unexplained_objects: int | None
     edge_contacts: int | None
     class_confidence: float | None
+    band_level: int | None
+    expected_edits: float | None
     flags: str | None
     rejected: str | None
 
@@ -146,6 +153,8 @@ def cell_row(
     def rounded(column: str) -> float | None:
         return None if qc is None else round(qc[column], 4)
 
+    predicted = qc is not None and qc["outline_edits"] is not None
+    edits = round(metric("outline_edits") + metric("class_edits"), 2) if predicted else None
     return {
         "file_name": file_name,
         "count": metric("chromosome_count"),
@@ -163,6 +172,8 @@ def cell_row(
         "unexplained_objects": metric("unexplained_objects"),
         "edge_contacts": metric("edge_contact_count"),
         "class_confidence": rounded("class_confidence"),
+        "band_level": metric("band_level"),
+        "expected_edits": edits,
         "flags": None if qc is None else " ".join(sorted(qc["flags"])),
         "rejected": reason,
     }

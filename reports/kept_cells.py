@@ -71,6 +71,9 @@ def _document(cell: CellSummary) -> dict[str, Any]:
         "chromosomes": cell.chromosome_count,
         "quality": cell.quality_score,
         "called": cell.called,
+        "band_level": cell.band_level,
+        "outline_edits": cell.outline_edits,
+        "class_edits": cell.class_edits,
         "doubts": [[*classes, odds] for classes, odds in cell.doubts.items()],
     }
 
@@ -82,5 +85,8 @@ def _cell(document: Mapping[str, Any]) -> CellSummary:
         document["chromosomes"],
         document["quality"],
         called=document["called"],
+        band_level=document.get("band_level"),
+        outline_edits=document.get("outline_edits"),
+        class_edits=document.get("class_edits"),
         doubts={(first, second): odds for first, second, odds in document["doubts"]},
     )

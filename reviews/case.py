@@ -12,7 +12,7 @@ from db import reviews as stored
 from db.classes import StoredClass, list_classes
 from db.reviews import StoredResult
 from db.schema import ACTIVE, Case, Pipeline, Review, SignOff, State
-from karyotyping.case.cell import CellSummary
+from karyotyping.case.cell import CellFacts, CellSummary
 from karyotyping.case_summary import CaseSummary, summarise
 from karyotyping.review import RefusedReview, ReviewedCell
 from reviews.cells import replay_result, to_recorded
@@ -113,9 +113,16 @@ def _read_cell(
     analysis, qc = result.analysis, result.qc
     assert qc is not None, "an analysis is done together with its quality"
     called = analysis.iscn is not None
-    before = CellSummary.of_classes(analysis.id, classes, quality_score=qc.score, called=called)
+    facts = CellFacts(
+        culture=result.image.culture,
+        colony=result.image.colony,
+        band_level=qc.band_level,
+        outline_edits=qc.outline_edits,
+        class_edits=qc.class_edits,
+    )
+    before = CellSummary.of_classes(analysis.id, classes, quality_score=qc.score, called=called, **facts)
     corrected = replay_result(session, result, to_recorded(reviews)) if reviews else None
     if corrected is None or not corrected.in_force:
         return CaseCell(result, reviews, before, before, None)
-    after = None if corrected.rejected else corrected.summary(analysis.id, qc.score)
+    after = None if corrected.rejected else corrected.summary(analysis.id, qc.score, **facts)
     return CaseCell(result, reviews, before, after, corrected)

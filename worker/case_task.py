@@ -12,7 +12,7 @@ from db import queue
 from db.classes import StoredClass, list_classes
 from db.queue import StaleCase
 from db.schema import Analysis, Case, Image, QcMetrics, State
-from karyotyping.case.cell import CellSummary
+from karyotyping.case.cell import CellFacts, CellSummary
 from karyotyping.case_summary import CaseSummary, summarise
 from settings.failpoint import failpoint
 from telemetry.logs import get_logger
@@ -86,7 +86,14 @@ def _write(session: Session, stale: StaleCase, stored: _StoredCase, summary: Cas
 def _cell(analysis: Any, classes: Sequence[StoredClass]) -> CellSummary:
     """Return the summary of one analysis from its row and the classes of its chromosomes."""
     called = analysis.iscn is not None
-    return CellSummary.of_classes(analysis.id, classes, quality_score=analysis.score, called=called)
+    facts = CellFacts(
+        culture=analysis.culture,
+        colony=analysis.colony,
+        band_level=analysis.band_level,
+        outline_edits=analysis.outline_edits,
+        class_edits=analysis.class_edits,
+    )
+    return CellSummary.of_classes(analysis.id, classes, quality_score=analysis.score, called=called, **facts)
 
 
 def _done(stale: StaleCase) -> Any:
@@ -96,6 +103,11 @@ def _done(stale: StaleCase) -> Any:
             Analysis.iscn,
             Analysis.artefacts,
             QcMetrics.score,
+            QcMetrics.band_level,
+            QcMetrics.outline_edits,
+            QcMetrics.class_edits,
+            Image.culture,
+            Image.colony,
         )
         .join(Image, Image.id == Analysis.image_id)
         .join(QcMetrics, QcMetrics.analysis_id == Analysis.id)

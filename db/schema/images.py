@@ -72,6 +72,8 @@ class Image(Base):
     height: Mapped[int]
     bit_depth: Mapped[int] = mapped_column(SmallInteger)
     slide: Mapped[str | None]
+    culture: Mapped[str | None] = mapped_column(doc="Culture that the cell was grown in.")
+    colony: Mapped[str | None] = mapped_column(doc="Colony of an in situ culture; its name is unique in the culture.")
     banding: Mapped[str | None]
     microscope: Mapped[str | None]
     captured_at: Mapped[datetime | None]

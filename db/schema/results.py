@@ -71,6 +71,13 @@ class QcMetrics(Base):
     class_confidence: Mapped[float]
     score: Mapped[float]
     flags: Mapped[list[str]]
+    band_level: Mapped[int | None] = mapped_column(
+        SmallInteger, doc="Bands per haploid set that the cell resolves; empty if unknown."
+    )
+    band_level_low: Mapped[int | None] = mapped_column(SmallInteger, doc="Lower end of its interval of 90 %.")
+    band_level_high: Mapped[int | None] = mapped_column(SmallInteger, doc="Upper end of its interval of 90 %.")
+    outline_edits: Mapped[float | None] = mapped_column(doc="Expected chromosomes that are missed or falsely found.")
+    class_edits: Mapped[float | None] = mapped_column(doc="Expected chromosomes of a wrong class.")
 
 
 class CaseResult(Base):

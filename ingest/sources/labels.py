@@ -13,7 +13,8 @@ from ingest.rejections import IngestError
 from ingest.sources.dates import DateError, read_date
 
 MAX_LABEL_LENGTH = 200  # characters
-COLUMNS = ("case", "lab", "slide", "tissue", "banding", "microscope", "captured_at", "priority")
+_NO_VALUES = frozenset({"?", "-", "--", "n/a", "na", "none", "unknown", "not known", "mixed", "various", "several"})
+COLUMNS = ("case", "lab", "slide", "culture", "colony", "tissue", "banding", "microscope", "captured_at", "priority")
 """Labels that can be given as text."""
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _UNSEEN_RANGES = (
@@ -33,6 +34,10 @@ class Labels:
     lab: str | None = None
     """Laboratory that the image is from. Laboratories take turns at the workers."""
     slide: str | None = None
+    culture: str | None = None
+    """Culture that the cell was grown in."""
+    colony: str | None = None
+    """Colony of an in situ culture; its name is unique in the culture."""
     tissue: str | None = None
     banding: str | None = None
     microscope: str | None = None
@@ -89,17 +94,23 @@ def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labe
         defaults: Labels for what ``values`` leaves out.
 
     Raises:
-        LabelError: See :func:`read_label`; also ``bad_date``, ``ambiguous_date`` or ``bad_priority``.
+        LabelError: See :func:`read_label`; also ``bad_date``, ``ambiguous_date``, ``bad_priority`` or
+            ``no_single_one`` (a culture or colony that names none, such as ``?``).
 
     >>> read_labels({"case": " 24-7 ", "priority": "STAT"}).case
     '24-7'
     """
     text = {column: read_label(column, value) for column in COLUMNS if (value := values.get(column, "")).strip()}
+    for column in ("culture", "colony"):
+        if text.get(column, "").casefold() in _NO_VALUES:
+            raise LabelError(column, "no_single_one", value=text[column])
     given = "priority" in text
     return Labels(
         case=text.get("case") or defaults.case,
         lab=text.get("lab") or defaults.lab,
         slide=text.get("slide") or defaults.slide,
+        culture=text.get("culture") or defaults.culture,
+        colony=text.get("colony") or defaults.colony,
         tissue=text.get("tissue") or defaults.tissue,
         banding=text.get("banding") or defaults.banding,
         microscope=text.get("microscope") or defaults.microscope,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.iscn import format_iscn
@@ -15,6 +15,16 @@ _MIN_CLASS_SCORE = 0.05  # of an assigned class; bounds the odds of another clas
 
 ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]]]
 """Assigned class of a chromosome, its probability, and the likeliest classes before assignment with theirs."""
+
+
+class CellFacts(TypedDict, total=False):
+    """What a case knows of a cell besides its chromosomes; see ``CellSummary``."""
+
+    culture: str | None
+    colony: str | None
+    band_level: int | None
+    outline_edits: float | None
+    class_edits: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,15 @@ class CellSummary:
     doubts: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """Odds that a chromosome of the first class is one of the second, summed over chromosomes; see :func:`doubts`."""
     culture: str | None = None
+    """Culture that it was grown in; None if not recorded."""
     colony: str | None = None
+    """Colony of an in situ culture, named within its culture; None if not recorded."""
+    band_level: int | None = None
+    """Bands per haploid set that it resolves; None if unknown."""
+    outline_edits: float | None = None
+    """Expected chromosomes that are missed or falsely found; None if not predicted."""
+    class_edits: float | None = None
+    """Expected chromosomes of a wrong class; None if not predicted."""
 
     @classmethod
     def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
@@ -45,6 +63,9 @@ class CellSummary:
             cell.quality.score,
             called=cell.iscn is not None,
             doubts=doubts((item.class_id, item.class_score, item.top5) for item in cell.chromosomes),
+            band_level=cell.quality.band_level,
+            outline_edits=cell.quality.outline_edits,
+            class_edits=cell.quality.class_edits,
         )
 
     @classmethod
@@ -55,11 +76,19 @@ class CellSummary:
         *,
         quality_score: float,
         called: bool,
+        **facts: Unpack[CellFacts],
     ) -> Self:
         """Return the summary of a stored cell from the classes of its chromosomes."""
         counts = Counter(class_id for class_id, _, _ in chromosomes if class_id is not None)
         odds = doubts(chromosomes)
-        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds)
+        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds, **facts)
+
+    @property
+    def expected_edits(self) -> float | None:
+        """Expected chromosomes to correct; None if not predicted."""
+        if self.outline_edits is None or self.class_edits is None:
+            return None
+        return self.outline_edits + self.class_edits
 
     @property
     def unidentified(self) -> int:

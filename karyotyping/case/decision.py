@@ -5,11 +5,14 @@ A karyotype is called only if every condition holds:
 1. At least half of the images are called.
 2. At least three complete cells, and a quarter of the called ones, fit their clone with at most one chromosome lost,
    extra or misread. A complete cell has at least 41 chromosomes.
-3. The most probable clones, or no abnormality at all, have the posterior that :class:`Rules` asks for.
+3. The most probable clones, or no abnormality at all, have the posterior that
+   :class:`~karyotyping.case.rules.Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has ten cells that fit with at most one error.
 6. No other abnormality is likely, none that is clonal by its number of cells is even possible, and none is seen in
    most of the cells.
+7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
+   several is not of a single culture (:mod:`karyotyping.case.cultures`).
 """
 
 from __future__ import annotations
@@ -25,9 +28,12 @@ import numpy as np
 from karyotyping.arrays import Ints
 from karyotyping.case.cell import MIN_COMPLETE_COUNT, CellSummary
 from karyotyping.case.changes import Change, changes_of, reference_sex, sex_of
+from karyotyping.case.cultures import count_colonies, only_culture
 from karyotyping.case.likelihood import copies_found
 from karyotyping.case.mixture import Hypotheses, weigh
 from karyotyping.case.rates import ErrorRates
+from karyotyping.case.rules import Rules
+from karyotyping.case.wording import counted, percent
 from karyotyping.nomenclature.classes import CLASS_COUNT
 
 _MAX_NAMED = 3  # changes of a clone that a sentence names
@@ -43,34 +49,6 @@ class Outcome(StrEnum):
     """An abnormality is likely or possible, and not certain enough to call."""
     INSUFFICIENT = "insufficient"
     """Too few cells, or cells that contradict each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Conditions of a called karyotype."""
-
-    min_cells: int = 3
-    """Cells that fit a clone with at most one error."""
-    min_mosaic_cells: int = 10
-    """The same for a case of several clones."""
-    min_share: float = 0.25
-    """Share of the called cells that fit a clone with at most one error."""
-    min_posterior: float = 0.95
-    """Probability of the only clone of a case, and of a normal one."""
-    min_mosaic_posterior: float = 0.99
-    """Probability of each abnormal clone of a case with several."""
-    possible: float = 0.005
-    """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
-    possible_in_more: float = 0.001
-    """The same for an abnormality in more cells than make a clone."""
-    likely: float = 0.1
-    """The same for fewer cells: two, or half of the called ones."""
-    likely_in_one_cell: float = 0.5
-    """The same for one cell among several."""
-    cells_with_gain: int = 2
-    cells_with_loss: int = 3
-    two_losses_with_gain: bool = False
-    """Whether two cells with a loss make a clone if they share a clonal gain; an option of the laboratory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +238,19 @@ class _Evidence:
         artefact = min(1.0, max(0.0, 1.0 - self._probability.get(change, 0.0)))
         return AbnormalityEvidence(change, cells, artefact, clonal=self._is_clonal(change, cells))
 
+    def of(self, cells: Sequence[int]) -> list[CellSummary]:
+        """Return the cells of these analysis ids."""
+        return [cell for cell in self.cells if cell.analysis_id in set(cells)]
+
+    def support(self, cells: Sequence[int]) -> int:
+        """Return what makes a clone: the number of cells, or of their colonies."""
+        return count_colonies(self.of(cells)) if self.rules.clone_unit == "colony" else len(cells)
+
     def _is_clonal(self, change: Change, cells: Sequence[int]) -> bool:
+        support = self.support(cells)
         if change.is_gain:
-            return len(cells) >= self.rules.cells_with_gain
-        if len(cells) >= self.rules.cells_with_loss:
+            return support >= self.rules.cells_with_gain
+        if support >= self.rules.cells_with_loss:
             return True
         gains = {one for clone in self.clones for one in clone.changes if one.is_gain}
         shared = any(len(set(cells) & set(self._cells_with(gain))) >= 2 for gain in gains)
@@ -311,13 +298,17 @@ def _decide(evidence: _Evidence, images: int, rules: Rules) -> tuple[Outcome, st
     if abnormal and not suspicion:
         names = ", ".join(str(one.change) for one in evidence.abnormalities)
         artefact = max(clone.artefact for clone in abnormal)
-        return Outcome.ABNORMAL, f"{names}: clonal, with a probability of artefact of {_percent(artefact)}."
+        return Outcome.ABNORMAL, f"{names}: clonal, with a probability of artefact of {percent(artefact)}."
     if suspicion:
         return Outcome.SUSPECTED, suspicion
     if evidence.normal_posterior < rules.min_posterior:
-        probability = _percent(evidence.normal_posterior)
-        return Outcome.INSUFFICIENT, f"A normal karyotype has a probability of {probability} in {_cells(called)}."
-    near = f"{evidence.near} of {_cells(called)} fit 46,{sex_of(evidence.hypotheses.best[0])} with at most one error"
+        probability = percent(evidence.normal_posterior)
+        return (
+            Outcome.INSUFFICIENT,
+            f"A normal karyotype has a probability of {probability} in {counted(called, 'cell')}.",
+        )
+    sex = sex_of(evidence.hypotheses.best[0])
+    near = f"{evidence.near} of {counted(called, 'cell')} fit 46,{sex} with at most one error"
     return Outcome.NORMAL, f"{near}, and no numerical abnormality is probable."
 
 
@@ -328,13 +319,13 @@ def _objection(evidence: _Evidence, images: int, rules: Rules) -> str | None:
         span = _span(evidence.cells)
         return f"No cell is complete: the counts are {span}, and {MIN_COMPLETE_COUNT} chromosomes are needed."
     if called < rules.min_cells:
-        return f"{_cells(called)} called, and {rules.min_cells} are needed."
+        return f"{counted(called, 'cell')} called, and {rules.min_cells} are needed."
     if 2 * called < images:
         return f"Only {called} of {images} images are called."
     least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
     needed = max(least, math.ceil(rules.min_share * called))
     if evidence.near < needed:
-        fit = f"Of {_cells(called)}, {evidence.near} are complete and fit a clone with at most one error"
+        fit = f"Of {counted(called, 'cell')}, {evidence.near} are complete and fit a clone with at most one error"
         return f"{fit}, and {needed} are needed."
     return None
 
@@ -347,14 +338,19 @@ def _suspicion(evidence: _Evidence, rules: Rules) -> str | None:
     threshold = rules.min_posterior if len(evidence.lines) == 1 else rules.min_mosaic_posterior
     for clone in evidence.lines:
         if clone.changes and clone.posterior < threshold:
-            return f"{_name(clone)} in {_cells(len(clone.cells))}: {_percent(clone.artefact)} artefact."
+            return f"{_name(clone)} in {counted(len(clone.cells), 'cell')}: {percent(clone.artefact)} artefact."
+        culture = only_culture(evidence.of(clone.cells)) if rules.clone_unit == "culture" else None
+        if clone.changes and culture is not None and len(evidence.lines) > 1:
+            return f"{_name(clone)} is in culture {culture} only, where it may have arisen."
     for one in evidence.abnormalities:
         if not one.clonal:
             needed = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
-            return f"{one.change} in {_cells(len(one.cells))} is not clonal: {needed} cells are needed."
+            return (
+                f"{one.change} in {_support(evidence, one.cells)} is not clonal: {needed} {_units(rules)} are needed."
+            )
     for one in evidence.others:
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
-            return f"{one.change} in {_cells(len(one.cells))}: {_percent(one.artefact)} artefact."
+            return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
     return None
 
 
@@ -367,6 +363,17 @@ def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:
         least = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
         return rules.possible if cells <= least else rules.possible_in_more
     return rules.likely if cells > 1 or 2 * cells >= called else rules.likely_in_one_cell
+
+
+def _support(evidence: _Evidence, cells: Sequence[int]) -> str:
+    found = counted(len(cells), "cell")
+    if evidence.rules.clone_unit != "colony":
+        return found
+    return f"{found} of {counted(evidence.support(cells), 'colony', 'colonies')}"
+
+
+def _units(rules: Rules) -> str:
+    return "colonies" if rules.clone_unit == "colony" else "cells"
 
 
 def _name(clone: CloneEvidence) -> str:
@@ -384,13 +391,3 @@ def _why_nothing_is_called(cells: Sequence[CellSummary]) -> str:
 def _span(cells: Sequence[CellSummary]) -> str:
     counts = sorted(cell.chromosome_count for cell in cells)
     return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-
-
-def _percent(share: float) -> str:
-    if share < 0.001:
-        return "below 0.1 %"
-    return "above 99.9 %" if share > 0.999 else f"{100 * share:.1f} %"
-
-
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"

@@ -54,6 +54,8 @@ class SufficiencyDocument(TypedDict):
     alpha: float
     miscounted: float
     independent_cells: bool
+    band_level: int | None
+    band_level_wanted: int
 
 
 class EvidenceDocument(TypedDict):
@@ -131,4 +133,6 @@ def _sufficiency(found: Sufficiency) -> SufficiencyDocument:
         "alpha": found.alpha,
         "miscounted": round(found.miscounted, 4),
         "independent_cells": found.independent_cells,
+        "band_level": found.band_level,
+        "band_level_wanted": found.band_level_wanted,
     }

@@ -12,6 +12,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from karyotyping.case.cultures import CloneUnit
 from karyotyping.nomenclature.cell_lines import Specimen
 
 OTHER = "other"
@@ -42,6 +43,10 @@ class SpecimenPolicy(BaseModel):
     """Colonies of an in situ culture."""
     independent_cells: bool
     """Whether each cell comes from another cell of the patient; cells of a flask may be of one clone of the culture."""
+    clone_unit: CloneUnit = "cell"
+    """What a clone counts by."""
+    band_level: Number = 0
+    """Least band level of the karyotyped cells; 0 for none."""
     source: str
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from karyotyping.case.cell import CellSummary
+from karyotyping.case.cultures import count_colonies
 from karyotyping.case.decision import Judgement, Outcome
 from karyotyping.case.policy import Policy, SpecimenPolicy
 from karyotyping.case.rates import ErrorRates
@@ -43,6 +44,10 @@ class Sufficiency:
     miscounted: float
     """Probability that an abnormal cell does not show its abnormality, 0..1; part of ``excluded_mosaicism``."""
     independent_cells: bool
+    band_level: int | None
+    """Level that as many counted cells reach as are karyotyped; None if it is known of fewer."""
+    band_level_wanted: int
+    """0 for none."""
 
     @property
     def is_met(self) -> bool:
@@ -80,16 +85,20 @@ def assess(
     if specimen.cultures > 1:
         requirements.append(Requirement("cultures", specimen.cultures, _distinct(cell.culture for cell in counted)))
     if specimen.colonies:
-        requirements.append(Requirement("colonies", specimen.colonies, _distinct(cell.colony for cell in counted)))
+        recorded = [cell for cell in counted if cell.colony is not None]
+        requirements.append(Requirement("colonies", specimen.colonies, count_colonies(recorded) or None))
+    level = _band_level(counted, max(1, specimen.karyotype))
     miscounted = min(0.9, (rates or ErrorRates()).hidden_gain() * judgement.error_level)
     return Sufficiency(
         policy=f"{policy.version}, {specimen.name}",
         requirements=tuple(requirements),
-        why=_why(requirements, specimen, mosaic=mosaic),
+        why=_why(requirements, specimen, level, mosaic=mosaic),
         excluded_mosaicism=excluded_share(len(counted), policy.alpha, miscounted),
         alpha=policy.alpha,
         miscounted=miscounted,
         independent_cells=specimen.independent_cells,
+        band_level=level,
+        band_level_wanted=specimen.band_level,
     )
 
 
@@ -120,7 +129,13 @@ def _distinct(values: Iterable[str | None]) -> int | None:
     return len(set(values) - {None}) or None
 
 
-def _why(requirements: Sequence[Requirement], specimen: SpecimenPolicy, *, mosaic: bool) -> str:
+def _band_level(cells: Sequence[CellSummary], needed: int) -> int | None:
+    """Return the band level that ``needed`` cells reach; None if it is known of fewer."""
+    levels = sorted((cell.band_level for cell in cells if cell.band_level is not None), reverse=True)
+    return levels[needed - 1] if len(levels) >= needed else None
+
+
+def _why(requirements: Sequence[Requirement], specimen: SpecimenPolicy, level: int | None, *, mosaic: bool) -> str:
     """Return what is missing and why, in sentences."""
     reason = "mosaicism is suspected or found" if mosaic else f"the policy for {specimen.name}"
     sentences = []
@@ -130,8 +145,19 @@ def _why(requirements: Sequence[Requirement], specimen: SpecimenPolicy, *, mosai
         elif one.missing:
             noun = "" if one.name in ("cultures", "colonies") else " cells"
             sentences.append(f"{one.missing} more{noun} {one.name} of {one.needed}: {reason}.")
-    if not sentences:
+    reaches = (level or 0) >= specimen.band_level
+    if not sentences and reaches:
         sentences.append(f"The policy for {specimen.name} is met.")
+    elif not sentences:
+        sentences.append(f"The case has the cells that the policy for {specimen.name} asks for.")
+    if not reaches:
+        sentences.append(_low_level(level, specimen.band_level))
     if not specimen.independent_cells:
         sentences.append("Cells of one culture are not independent, so less mosaicism is excluded than stated.")
     return " ".join(sentences)
+
+
+def _low_level(level: int | None, wanted: int) -> str:
+    if level is None:
+        return f"The band level is unknown, {wanted} wanted."
+    return f"Band level {level}, {wanted} wanted: small structural changes may be missed."

@@ -206,10 +206,18 @@ def _middle_mean(sections: Floats32, inside: Bools) -> Floats:
     return mean
 
 
-def _resample_rows(values: Floats) -> Floats32:
-    """Return the means (64,) of ``values`` (L,) over 64 equal parts of the length."""
-    edges = np.arange(PROFILE_SAMPLES + 1) * (len(values) / PROFILE_SAMPLES)
+def density_along(measured: Measurement, samples: int) -> Floats32:
+    """Return the mean stain (``samples``,) across the middle of the width, upper end first.
+
+    Finer than ``density`` where the chromosome has more than 64 rows.
+    """
+    return _resample_rows(_middle_mean(measured.stain, measured.inside), samples)
+
+
+def _resample_rows(values: Floats, samples: int = PROFILE_SAMPLES) -> Floats32:
+    """Return the means (``samples``,) of ``values`` (L,) over equal parts of the length."""
+    edges = np.arange(samples + 1) * (len(values) / samples)
     integral = np.zeros(len(values) + 1)
     values.cumsum(out=integral[1:])
     integral_at_edges = np.interp(edges, np.arange(len(values) + 1), integral)
-    return np.asarray((integral_at_edges[1:] - integral_at_edges[:-1]) * (PROFILE_SAMPLES / len(values)), np.float32)
+    return np.asarray((integral_at_edges[1:] - integral_at_edges[:-1]) * (samples / len(values)), np.float32)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Unpack, cast
 
 import numpy as np
 from pycocotools import mask as rle
 
 from karyotyping.arrays import Mask
-from karyotyping.case.cell import CellSummary
+from karyotyping.case.cell import CellFacts, CellSummary
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 from karyotyping.model import decode_mask, encode_mask
 from karyotyping.nomenclature.iscn import format_iscn
@@ -83,7 +83,7 @@ class ReviewedCell:
             return None
         return format_iscn(counts, unidentified=unidentified)
 
-    def summary(self, analysis_id: int, quality_score: float) -> CellSummary:
+    def summary(self, analysis_id: int, quality_score: float, **facts: Unpack[CellFacts]) -> CellSummary:
         """Return the summary of the cell for its case; its quality is that of the image, 0..1.
 
         The class of a corrected chromosome has no doubts.
@@ -94,7 +94,7 @@ class ReviewedCell:
             for likeliest in [tuple(zip(row["top5_classes"], row["top5_scores"], strict=True))]
         ]
         called = self.iscn is not None
-        return CellSummary.of_classes(analysis_id, classes, quality_score=quality_score, called=called)
+        return CellSummary.of_classes(analysis_id, classes, quality_score=quality_score, called=called, **facts)
 
 
 def replay(rows: Iterable[ChromosomeRow], shape: tuple[int, int], reviews: Sequence[RecordedReview]) -> ReviewedCell:

@@ -81,13 +81,17 @@ class Sufficiency(_Document):
     miscounted: float
     """Probability that an abnormal cell does not show its abnormality, 0..1."""
     independent_cells: bool
+    band_level: int | None = None
+    """Bands per haploid set that as many counted cells resolve as are karyotyped; None if unknown."""
+    band_level_wanted: int = 0
+    """What the policy wants; 0 for none. A lower level changes no karyotype."""
 
 
 class Cell(_Document):
     """An image of the case and its result."""
 
     number: int
-    """1 is the cell of the best quality."""
+    """1 is the cell with the fewest expected edits."""
     file_name: str
     sha256: str
     analysis_id: int | None
@@ -100,6 +104,16 @@ class Cell(_Document):
     """None if the image is no metaphase."""
     quality: float | None
     """0..1."""
+    expected_edits: float | None
+    """Expected chromosomes that are missed, falsely found, or of a wrong class; None if not predicted."""
+    band_level: int | None
+    """Bands per haploid set that the cell resolves; None if unknown. Not part of the karyotype."""
+    band_level_low: int | None
+    """Lower end of its interval of 90 %."""
+    band_level_high: int | None
+    """Upper end of its interval of 90 %."""
+    culture: str | None
+    colony: str | None
     flags: list[str]
     clone: int | None
     """Place of its clone in ``clones``, from 1; None if no clone explains the cell."""
@@ -109,6 +123,14 @@ class Cell(_Document):
     """Chromosomes without a class."""
     to_check: int
     """Chromosomes with an uncertain class."""
+
+
+class Choice(_Document):
+    """A cell that is worth counting or karyotyping."""
+
+    cell: int
+    reason: str
+    """What speaks for and against it, a sentence."""
 
 
 class Picture(_Document):
@@ -178,6 +200,10 @@ class CaseReport(_Document):
     """What a person must check, in sentences."""
     sign_off: SignOff | None
     """None if nobody has signed."""
+    to_count: list[Choice]
+    """Cells to count, best first."""
+    to_karyotype: list[Choice]
+    """Cells to karyotype, best first."""
     cells: list[Cell]
     provenance: Provenance
     pictures: list[Picture]

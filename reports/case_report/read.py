@@ -21,6 +21,7 @@ from reports.case_report.document import (
     Abnormality,
     CaseReport,
     Cell,
+    Choice,
     Clone,
     Labels,
     Picture,
@@ -85,6 +86,8 @@ def read_case_report(session: Session, store: ObjectStore, accession: str) -> Ca
             )
         ),
         sign_off=read_sign_off(session, case),
+        to_count=_choices(summary.get("to_count", ()), numbers),
+        to_karyotype=_choices(summary.get("to_karyotype", ()), numbers),
         cells=cells,
         provenance=Provenance(
             pipeline=pipeline.name,
@@ -184,12 +187,29 @@ def _cells(rows: Sequence[_Row], clones: Sequence[Clone]) -> Iterator[Cell]:
             count=quality.chromosome_count if quality else None,
             iscn=analysis.iscn if analysis else None,
             quality=round(quality.score, 3) if quality else None,
+            expected_edits=_edits(quality),
+            band_level=quality.band_level if quality else None,
+            band_level_low=quality.band_level_low if quality else None,
+            band_level_high=quality.band_level_high if quality else None,
+            culture=image.culture,
+            colony=image.colony,
             flags=sorted(quality.flags) if quality else [],
             clone=clone_of.get(number),
             unexplained_objects=quality.unexplained_objects if quality else None,
             unidentified=unidentified or 0,
             to_check=to_check or 0,
         )
+
+
+def _edits(quality: QcMetrics | None) -> float | None:
+    if quality is None or quality.outline_edits is None or quality.class_edits is None:
+        return None
+    return round(quality.outline_edits + quality.class_edits, 2)
+
+
+def _choices(chosen: Sequence[Mapping[str, Any]], numbers: Mapping[int, int]) -> list[Choice]:
+    known = [one for one in chosen if one["analysis"] in numbers]
+    return [Choice(cell=numbers[one["analysis"]], reason=one["reason"]) for one in known]
 
 
 def _pictures(store: ObjectStore, rows: Sequence[_Row], clones: Sequence[Clone]) -> list[Picture]:

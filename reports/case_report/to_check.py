@@ -41,7 +41,8 @@ def sentences_to_check(
         yield f"Images without a result: {without}."
     if not_examined:
         yield f"Not examined: {', '.join(not_examined)}."
-    yield "The band level was not measured."
+    if unknown := [cell.number for cell in cells if cell.state == "done" and cell.band_level is None]:
+        yield f"The band level is unknown in {_cells(unknown)}."
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -82,6 +82,16 @@ def test_a_case_report_has_the_format_of_its_suffix(karyo: Karyo, tmp_path: Path
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
+@pytest.mark.usefixtures("report")
+def test_cells_lists_which_to_take_first(karyo: Karyo) -> None:
+    document = json.loads(karyo("cells", "SIM-001", "--json").stdout)
+    assert [one["cell"] for one in document["to_count"]] == [1, 2]
+    assert all(re.search(r"expected to correct: \d+\.\d outlines", one["reason"]) for one in document["to_count"])
+    assert {one["image"] for one in document["to_count"]} == {f"SIM-001/SIM-001_00{n}.png" for n in (1, 2)}
+    assert "Best cells to karyotype" in karyo("cells", "SIM-001").stdout
+    assert "there is no case 'no such case'" in karyo("cells", "no such case", code=1).stderr
+
+
 def test_a_case_report_that_cannot_be_written_is_one_sentence(karyo: Karyo, tmp_path: Path) -> None:
     missing = karyo("case-report", "no such case", tmp_path / "case.html", code=1)
     assert missing.stderr == "error: there is no case 'no such case'; `karyo report case_status` lists the cases\n"

@@ -145,15 +145,16 @@ def test_a_manifest_is_stored_with_its_labels(
 ) -> None:
     manifest = folder / "manifest.csv"
     manifest.write_text(
-        "path,case,lab,slide,tissue,banding,microscope,captured_at,priority\n"
-        "A/cell 9.png,24-1,north,s1,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
-        "loose.png,,,,,,,,\n"
+        "path,case,lab,slide,culture,colony,tissue,banding,microscope,captured_at,priority\n"
+        "A/cell 9.png,24-1,north,s1,C2,7,blood,GTG,Axio,2024-05-31T14:30:00+02:00,stat\n"
+        "loose.png,,,,,,,,,,\n"
     )
     source = ManifestSource(manifest, Labels("24-9", lab="south"))
     summary = ingest(session_factory, store, source, pipeline_id=pipeline_id)
     assert summary.new == 2
     with session_factory() as session:
         image = session.get_one(Image, summary.image_ids[0])
+        assert (image.culture, image.colony) == ("C2", "7")
         assert (image.slide, image.banding, image.microscope) == ("s1", "GTG", "Axio")
         assert image.captured_at is not None
         assert image.captured_at.isoformat() == "2024-05-31T12:30:00+00:00"

@@ -43,6 +43,8 @@ UPLOAD_SCHEMA: dict[str, Any] = {
                         "case": {"type": "string", "description": "Pseudonymous accession number"},
                         "lab": {"type": "string", "description": "Laboratory that the case is from"},
                         "slide": {"type": "string"},
+                        "culture": {"type": "string", "description": "Culture of every image"},
+                        "colony": {"type": "string", "description": "Colony of every image, in situ"},
                         "tissue": {"type": "string"},
                         "banding": {"type": "string"},
                         "microscope": {"type": "string"},

@@ -42,6 +42,9 @@ def header(cell: CellAnalysis, title: str, to_check: int, edges: tuple[int, int]
     title_texts, y = _column(titles, (left, _TOP), _TITLE_SIZE, "secondary")
     iscn_texts, y = _column(wrap(cell.iscn or NOT_CALLED, _ISCN_SIZE, width), (left, y + 12), _ISCN_SIZE, "primary")
     facts = [f"{len(cell.chromosomes)} chromosomes", f"quality {cell.quality.score:.2f}"]
+    if cell.quality.band_level is not None:
+        interval = f"{cell.quality.band_level_low} to {cell.quality.band_level_high}"
+        facts.append(f"band level {cell.quality.band_level} ({interval})")
     flags = ", ".join(sorted(flag.replace("_", " ") for flag in cell.quality.flags))
     fact_texts: list[Text] = []
     facts_y = _TOP

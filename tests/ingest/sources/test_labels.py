@@ -25,6 +25,8 @@ def test_text_becomes_labels_and_defaults_fill_the_rest() -> None:
         ("case", "a\u200bb", "bad_text"),
         ("lab", "right\u202eto left", "bad_text"),
         ("slide", "x" * (MAX_LABEL_LENGTH + 1), "long_text"),
+        ("culture", "?", "no_single_one"),
+        ("colony", "Unknown", "no_single_one"),
         ("case", "a\u00adb", "bad_text"),
         ("case", "a\ufeffb", "bad_text"),
         ("case", "a\u3164b", "bad_text"),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from karyotyping.case.cell import CellSummary
 from karyotyping.case.changes import Change, changes_of, normal_copies, reference_sex
-from karyotyping.case.decision import Judgement, Outcome, Rules, judge
+from karyotyping.case.decision import Judgement, Outcome, judge
+from karyotyping.case.rules import Rules
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
 
 

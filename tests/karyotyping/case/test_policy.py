@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from karyotyping.nomenclature.iscn import parse_iscn
 SHIPPED = (resources.files("karyotyping.case") / "policies.toml").read_text("utf-8")
 
 
-def case(karyotypes: list[str], tissue: str | None = None, **labels: list[str]) -> Sufficiency:
+def case(karyotypes: list[str], tissue: str | None = None, **labels: Sequence[object]) -> Sufficiency:
     cells = []
     for number, karyotype in enumerate(karyotypes):
         counts = parse_iscn(karyotype)
@@ -46,13 +47,13 @@ def test_every_specimen_names_its_source() -> None:
 
 
 def test_a_complete_case_of_blood_is_met() -> None:
-    found = case(["46,XX"] * 20, "blood")
+    found = case(["46,XX"] * 20, "blood", band_level=[600])
     assert (found.is_met, found.why) == (True, "The policy for blood is met.")
     assert found.policy == "1, blood"
 
 
 def test_what_is_missing_is_counted() -> None:
-    found = case(["46,XX"] * 4, "Blood")
+    found = case(["46,XX"] * 4, "Blood", band_level=[550])
     assert missing(found) == {"counted": 16, "analysed": 1}
     assert found.why == (
         "16 more cells counted of 20: the policy for blood. 1 more cells analysed of 5: the policy for blood."
@@ -72,6 +73,28 @@ def test_cultures_and_colonies_are_counted_where_they_are_recorded() -> None:
     assert missing(case(["46,XX"] * 20, "cvs", culture=["A", "B"])) == {}
     in_situ = case(["46,XX"] * 15, "af in situ", culture=["A", "B"], colony=[str(n) for n in range(12)])
     assert missing(in_situ) == {"colonies": 3}
+
+
+def test_a_colony_is_named_within_its_culture() -> None:
+    """Colony 1 of culture A is another one than colony 1 of culture B."""
+    colonies = [str(n // 2) for n in range(16)]
+    in_situ = case(["46,XX"] * 16, "af in situ", culture=["A", "B"], colony=colonies)
+    assert missing(in_situ) == {}
+    in_one_culture = case(["46,XX"] * 16, "af in situ", culture=["A"], colony=colonies)
+    assert missing(in_one_culture) == {"cultures": 1, "colonies": 7}
+
+
+def test_a_low_band_level_is_a_sentence_and_changes_nothing_else() -> None:
+    low, high, unknown = (
+        case(["46,XX"] * 20, "blood", band_level=levels) for levels in ([410, 300], [410, 550], [600, *[None] * 19])
+    )
+    assert "Band level 410, 550 wanted: small structural changes may be missed." in low.why
+    assert (high.band_level, high.why) == (550, "The policy for blood is met.")
+    assert unknown.band_level is None
+    assert "The band level is unknown, 550 wanted." in unknown.why
+    assert low.requirements == high.requirements == unknown.requirements
+    assert low.is_met
+    assert "and level" not in case(["46,XX"] * 20, "bone marrow").why
 
 
 def test_cells_of_a_flask_are_not_independent() -> None:
@@ -101,7 +124,7 @@ def test_miscounting_excludes_less() -> None:
     assert perfect is not None
     assert real == pytest.approx(perfect / 0.8)
     assert (excluded_share(0), excluded_share(1, miscounted=0.2)) == (None, None)
-    assert 0.05 < ErrorRates().hidden_gain() < 0.2
+    assert 0.02 < ErrorRates().hidden_gain() < 0.2
 
 
 @pytest.mark.parametrize(
@@ -110,6 +133,8 @@ def test_miscounting_excludes_less() -> None:
         ("analyse = 5", "analyse = 25", "'blood' contradicts itself"),
         ("cultures = 1", "cultures = 30", "more cultures or colonies than cells"),
         ("count = 20", "count = -1", "greater than or equal to 0"),
+        ("band_level = 550", "band_level = -1", "greater than or equal to 0"),
+        ('clone_unit = "culture"', 'clone_unit = "flask"', "clone_unit"),
         ("alpha = 0.05", "alpha = 5", "less than 1"),
         ('"pb"]', '"cvs"]', "tissue 'cvs' is listed twice"),
         ('name = "other"', 'name = "skin"', "named 'other' is missing"),

@@ -61,6 +61,7 @@ def _add(
     unexplained_objects: int = 0,
     failed: int = 0,
     called: bool = True,
+    band_level: int | None = 600,
 ) -> None:
     with sessions.begin() as session:
         case = Case(accession=accession, tissue=tissue, lab="lab <2>")
@@ -79,7 +80,14 @@ def _add(
                 analysis.state, analysis.reason, analysis.error = "failed", "empty", "Nothing <i>was</i> found."
                 continue
             summary = CellSummary(
-                analysis.id, found[number], sum(found[number].values()), 0.95 - number / 100, called=called
+                analysis.id,
+                found[number],
+                sum(found[number].values()),
+                0.95 - number / 100,
+                called=called,
+                band_level=band_level,
+                outline_edits=number / 10,
+                class_edits=0.1,
             )
             analysis.state, analysis.iscn = "done", summary.iscn if called else None
             analysis.artefacts = {
@@ -130,6 +138,11 @@ def _quality(cell: CellSummary, unexplained_objects: int) -> QcMetrics:
         contrast_polarity="dark_on_light",
         unexplained_objects=unexplained_objects,
         score=cell.quality_score,
+        band_level=cell.band_level,
+        band_level_low=cell.band_level and cell.band_level - 50,
+        band_level_high=cell.band_level and cell.band_level + 50,
+        outline_edits=cell.outline_edits,
+        class_edits=cell.class_edits,
         flags=["crowded"],
         **dict.fromkeys(zeros.split(), 0),
     )

@@ -76,10 +76,35 @@ def test_a_normal_case_has_its_karyotype_in_bold(
     assert report.to_check == [
         "Chromosomes whose class is below 80 % probable: 20, in cells 1-20.",
         "Not examined: structural abnormalities, submicroscopic changes, uniparental disomy.",
-        "The band level was not measured.",
     ]
     assert "d" * 64 in page.text
     assert "embedding <1>" in page.text
+
+
+def test_the_report_says_which_cells_to_count_and_to_karyotype(
+    session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
+) -> None:
+    add_case("C-1", [NORMAL] * 25)
+    report = read(session_factory, store, "C-1")
+    assert [one.cell for one in report.to_count] == list(range(1, 21))
+    assert [one.cell for one in report.to_karyotype] == [1, 2, 3, 4, 5]
+    reason = "46 chromosomes, all with a class; expected to correct: 0.2 outlines, 0.1 classes; band level 600."
+    assert report.to_count[2].reason == reason
+    assert report.cells[2].expected_edits == 0.3
+    assert f"cell 3.png {reason}" in Page(to_html(report)).text
+
+
+def test_a_low_or_unknown_band_level_is_said_and_the_karyotype_stays(
+    session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
+) -> None:
+    add_case("B-1", [NORMAL] * 20, band_level=410)
+    add_case("B-2", [NORMAL] * 20, band_level=None)
+    low, unknown = (read(session_factory, store, accession) for accession in ("B-1", "B-2"))
+    assert low.karyotype == unknown.karyotype == "46,XX"
+    assert (low.sufficiency.band_level, low.sufficiency.band_level_wanted) == (410, 550)
+    assert "Band level 410, 550 wanted: small structural changes may be missed." in Page(to_html(low)).text
+    assert (low.cells[0].band_level, low.cells[0].band_level_low) == (410, 360)
+    assert "The band level is unknown in cells 1-20." in unknown.to_check
 
 
 def test_an_abnormal_mosaic_has_a_section_and_pictures_for_each_clone(

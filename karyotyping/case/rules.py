@@ -1,0 +1,37 @@
+"""Conditions of a called karyotype."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from karyotyping.case.cultures import CloneUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Conditions of a called karyotype."""
+
+    min_cells: int = 3
+    """Cells that fit a clone with at most one error."""
+    min_mosaic_cells: int = 10
+    """The same for a case of several clones."""
+    min_share: float = 0.25
+    """Share of the called cells that fit a clone with at most one error."""
+    min_posterior: float = 0.95
+    """Probability of the only clone of a case, and of a normal one."""
+    min_mosaic_posterior: float = 0.99
+    """Probability of each abnormal clone of a case with several."""
+    possible: float = 0.005
+    """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
+    possible_in_more: float = 0.001
+    """The same for an abnormality in more cells than make a clone."""
+    likely: float = 0.1
+    """The same for fewer cells: two, or half of the called ones."""
+    likely_in_one_cell: float = 0.5
+    """The same for one cell among several."""
+    cells_with_gain: int = 2
+    cells_with_loss: int = 3
+    two_losses_with_gain: bool = False
+    """Whether two cells with a loss make a clone if they share a clonal gain; an option of the laboratory."""
+    clone_unit: CloneUnit = "cell"
+    """What a clone counts by."""
