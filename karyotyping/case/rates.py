@@ -20,9 +20,9 @@ GROUP_BY_CLASS: Ints = np.array([0] * 3 + [1] * 2 + [2] * 7 + [3] * 3 + [4] * 3 
 class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
-    Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality of
-    0.5 or more, mean 0.70. Groups without an error have half an error. The level of each case is estimated from its
-    cells as a factor of all rates.
+    Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a
+    quality of 0.5 or more, mean 0.70. Groups without an error have half an error. The level of each case is estimated
+    from its cells as a factor of all rates.
     """
 
     lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)

@@ -1,4 +1,4 @@
-"""Proposals of the segmenter in simulated tiles, of which it is known whether they are one whole chromosome.
+"""Proposals of the segmenter in simulated tiles: whole chromosomes, and others.
 
 The tiles are composed of the chromosomes of karyotype reports, so every stain of the reports has halves, pairs and
 debris as the segmenter outlines them. Classes are not used: a whole chromosome is one of any class.
@@ -103,7 +103,7 @@ def _read_tile(sample: Sample, number: int) -> list[tuple[ReportRow, CanvasAndSi
 
 
 def mask_iou(regions: Sequence[Contour], masks: np.ndarray) -> Floats:
-    """Return the intersections over unions (N, M) of regions (N,) and masks (M, H, W) of one image."""
+    """Return the (N, M) intersections over unions of regions (N,) and masks (M, H, W)."""
     areas = masks.sum(axis=(1, 2))
     result = np.zeros((len(regions), len(masks)))
     for k, region in enumerate(regions):

@@ -1,4 +1,4 @@
-"""Chromosomes of metaphase images, as the segmenter outlines them, named by the boxes that they fill.
+"""Proposals of the segmenter in metaphase images, named by the boxes that they fill.
 
 Karyotype reports show whole, separate chromosomes. In images they bend, touch and cross, and most outlines that
 the segmenter proposes are halves, pairs or debris. A proposal that fills a labelled box has its class; one that fills
@@ -139,7 +139,9 @@ def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, Canva
 
 
 def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -> list[int | None]:
-    """Return the class index of each region; ``NO_CLASS`` where it fills no box, None where that is uncertain.
+    """Return the class index of each region.
+
+    ``NO_CLASS`` is that of a region that fills no box; None where that is uncertain.
 
     Args:
         regions: regions of the image.
@@ -158,14 +160,14 @@ def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -
 
 
 def region_box(region: Contour, margin: float) -> tuple[float, float, float, float]:
-    """Return x, y, width and height of a region's box, widened on every side by a margin in pixels."""
+    """Return x, y, width and height of a region's box, widened by a margin in pixels."""
     x, y, width, height = cv2.boundingRect(region.mask.astype(np.uint8))
     left, top = region.origin
     return left + x - margin, top + y - margin, width + 2 * margin, height + 2 * margin
 
 
 def box_iou(ours: Floats, theirs: Floats) -> Floats:
-    """Return the intersections over unions (N, M) of boxes (N, 4) and (M, 4): x, y, width, height."""
+    """Return the (N, M) intersections over unions of boxes x, y, width, height."""
     first = np.maximum(ours[:, None, :2], theirs[None, :, :2])
     last = np.minimum(ours[:, None, :2] + ours[:, None, 2:], theirs[None, :, :2] + theirs[None, :, 2:])
     shared = np.clip(last - first, 0, None).prod(axis=2)

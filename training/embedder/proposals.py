@@ -1,4 +1,4 @@
-"""What the segmentation stream asks the classifier about: its proposals, before any is selected."""
+"""What the segmentation stream asks the classifier about: proposals before selection."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Recorder:
 
 
 def ask_about(image: Normalised) -> list[Question]:
-    """Segment an image with the default pipeline; return its questions, one for each scale that was tried."""
+    """Segment an image with the default pipeline; return a question for each scale tried."""
     pipeline = _pipeline()
     assert pipeline.networks.recognise is not None, "the default pipeline has a classifier"
     recorder = _Recorder(pipeline.networks.recognise)

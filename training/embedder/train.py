@@ -86,7 +86,7 @@ def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes, start: Path | 
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
-    """Return the chromosomes of every available report and set of images, and the simulated ones.
+    """Return the chromosomes of the available reports and images, and the simulated ones.
 
     Args:
         config: configuration with their names.
@@ -114,7 +114,7 @@ def _sampling_weights(chromosomes: Chromosomes, config: EmbedderConfig) -> NDArr
 
 
 def held_out_of(chromosomes: Chromosomes, folds: int, fold: int | None, without: str | None) -> NDArray[np.bool_]:
-    """Return which chromosomes to hold out: whole cases, or a whole report; no simulated or composed ones.
+    """Return which chromosomes to hold out: whole cases, or a report; none of simulations.
 
     Args:
         chromosomes: all N chromosomes.
