@@ -29,7 +29,6 @@ from pycocotools import mask as rle
 from scipy.optimize import lsq_linear
 from scipy.stats import spearmanr
 
-from benchmarks.accuracy.boxes import is_tuned
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
 from karyotyping.arrays import Floats, Pixels
 from karyotyping.expected_edits import CLASS_WEIGHTS, OUTLINE_WEIGHTS, Evidence, expected_edits
@@ -37,6 +36,7 @@ from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError, CellAnalysis, encode_mask
 from karyotyping.nomenclature.ideogram import RESOLUTIONS
 from karyotyping.pipeline import Pipeline
+from training.embedder.labelled_images import split_of
 from training.evaluation.instances.edit_count import match_one_to_one
 from training.evaluation.instances.matching import CocoItem
 from training.simulation.appearance import Contrast, Optics
@@ -194,7 +194,7 @@ def photographed(data: Path, name: str, count: int, seed: int) -> Iterator[Job]:
 
 def _is_of(name: str, image: CocoItem) -> bool:
     _, _, split = name.partition(", ")
-    return is_tuned(str(image["case"])) == (split == "tuned") if split else not image.get("few")
+    return (split_of(str(image["case"])) == "held-out") == (split == "held-out") if split else not image.get("few")
 
 
 def analyse(data: Path) -> Iterator[Row]:

@@ -34,7 +34,7 @@ def test_a_table_has_title_question_and_age(small_year: Karyo) -> None:
     assert "2026-03-09 00:00:00" in out
     assert "2026-03-02" not in out
     assert "As of 20" in out
-    assert "From 2026-03-09 to 2026-03-15." in out
+    assert "From 2026-03-09 to 2026-03-15." in " ".join(out.split())
     assert err == ""
 
 

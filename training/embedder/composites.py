@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -62,7 +63,11 @@ def read_composed(
     if not stored.is_file():
         log(f"segmenting {tiles} tiles of simulated metaphases")
         seeds = [range(first, min(first + _JOB_SIZE, tiles)) for first in range(0, tiles, _JOB_SIZE)]
-        with ProcessPoolExecutor(workers, initializer=_prepare, initargs=(tuple(reports), seed)) as pool:
+        # Spawned: a process with threads of ONNX Runtime must not be forked.
+        processes = ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_prepare, initargs=(tuple(reports), seed)
+        )
+        with processes as pool:
             items = list(chain.from_iterable(pool.map(_read_tiles, seeds)))
         save_chromosomes(stored, items, COMPOSED)
     return load_chromosomes(stored)

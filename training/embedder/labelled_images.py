@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,7 +111,8 @@ def read_labelled_images(
     stored = cache_path(cache, f"{name}-images")
     if not stored.is_file():
         items: list[tuple[ReportRow, CanvasAndSize]] = []
-        with ProcessPoolExecutor(workers) as pool:
+        # Spawned: a process with threads of ONNX Runtime must not be forked.
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             for number, found in enumerate(pool.map(_read_image, labels, [margin] * len(labels)), start=1):
                 items += found
                 if number % 20 == 0:

@@ -28,7 +28,7 @@ def region(x: int, y: int, width: int, height: int) -> Contour:
 def test_a_proposal_has_the_class_of_the_box_that_it_fills_and_a_half_or_a_pair_has_none() -> None:
     boxes = np.array([[8, 8, 24, 64], [58, 8, 24, 64]], float)
     labels = BoxLabels(Path("cell.png"), "1", boxes, (4, 20))
-    whole, wider, half = region(10, 10, 20, 60), region(10, 10, 20, 45), region(10, 10, 20, 25)
+    whole, wider, half = region(10, 10, 20, 60), region(10, 10, 20, 45), region(10, 10, 20, 24)
     pair, other = region(10, 10, 70, 60), region(60, 10, 20, 60)
     assert name_regions([whole, wider, half, pair, other], labels, 2) == [4, None, NO_CLASS, NO_CLASS, 20]
     assert name_regions([half], BoxLabels(Path("cell.png"), "1", np.zeros((0, 4)), ()), 2) == [NO_CLASS]
