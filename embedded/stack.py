@@ -138,7 +138,8 @@ class EmbeddedStack:
         settings = {"home": str(self.home), "embedded": "1", **urls}
         env = {f"KARYO_{name.upper()}": str(value) for name, value in settings.items()}
         for number, (name, command) in enumerate(commands.items()):
-            argv = [*die_with_parent(signal.SIGTERM), sys.executable, "-m", "cli.main", *command]
+            # -P: a file such as cli.py in the current folder must not be imported.
+            argv = [*die_with_parent(signal.SIGTERM), sys.executable, "-P", "-m", "cli.main", *command]
             log = str(log_path(self._run, name))
             client.start(ProcessSpec(name, argv, log, env | metrics_address(number), tier=1))
 

@@ -108,6 +108,17 @@ def test_stack_starts_migrated_and_leaves_no_process(new_home: Path) -> None:
         stack.settings  # noqa: B018
 
 
+def test_a_module_in_the_current_folder_is_not_imported(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cli.py").write_text("raise SystemExit('this is not karyoflow')")
+    monkeypatch.chdir(tmp_path)
+    log = home / "logs" / "scheduler.log"
+    with EmbeddedStack(home, workers=0, scheduler=True):
+        assert eventually(lambda: log.is_file() and log.read_text())
+    assert "this is not karyoflow" not in log.read_text()
+
+
 def test_data_persists_and_second_start_takes_under_three_seconds(home: Path) -> None:
     with servers_only(home) as stack, connect(stack) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 46 AS chromosomes")
