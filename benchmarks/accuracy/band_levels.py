@@ -1,6 +1,6 @@
 """Band level of simulated cells of known levels, and of metaphase images.
 
-    python -m benchmarks.accuracy.band_levels [--cells 36] [--set NAME] [--every N] [--data DIR]
+    python -m benchmarks.accuracy.band_levels [--cells 36] [--first 0] [--set NAME] [--every N] [--data DIR]
 
 Simulated cells are G-banded and drawn from the ideogram of their level. Their chromosomes are the longer, the higher
 the level is (chromosome 1 has about 100 px at 400), under the usual optics. Every fourth round of three has an
@@ -69,12 +69,12 @@ def metaphases(folder: Path, every: int) -> Iterator[Pixels]:
         yield decode(file.read_bytes()).pixels
 
 
-def compare_simulated(pipeline: Pipeline, cells: int) -> None:
+def compare_simulated(pipeline: Pipeline, numbers: range) -> None:
     """Print the table of simulated cells."""
     rows: dict[tuple[float, Resolution], list[Quality]] = {}
-    for number in range(cells):
+    for number in numbers:
         level, extra, pixels = simulated(number)
-        log_progress(f"{number + 1}/{cells}")
+        log_progress(f"cell {number}")
         if quality := measure(pipeline, pixels):
             rows.setdefault((extra, level), []).append(quality)
     print_header("level", "additional blur", "cells", "known", "mean", "error", "inside")
@@ -100,6 +100,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", type=int, default=36)
+    parser.add_argument("--first", type=int, default=0, help="number of the first cell; those below 36 set the scale")
     parser.add_argument("--set")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image")
     parser.add_argument("--data", type=Path, default=data_folder())
@@ -109,7 +110,7 @@ def main() -> None:
     if arguments.set:
         list_levels(pipeline, arguments.data / arguments.set, arguments.every)
     else:
-        compare_simulated(pipeline, arguments.cells)
+        compare_simulated(pipeline, range(arguments.first, arguments.first + arguments.cells))
 
 
 if __name__ == "__main__":
