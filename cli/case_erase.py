@@ -16,6 +16,7 @@ from cli.options import AsJson
 from cli.review_options import CaseArgument
 from db import discarded_objects, erasure
 from db.erasure import Erased
+from db.report_refresh import refresh_reports
 from settings.failpoint import failpoint
 from storage import StorageError
 
@@ -29,7 +30,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Erase; without it, only say what would be erased.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a case everywhere: rows, queue entries, objects, its name in the audit trail.
+    """Erase a case everywhere: rows, queue entries, reports, objects, its name in the audit trail.
 
     It cannot be undone. The audit trail keeps one event: counts, who, when and why. Safe to repeat; a repetition
     completes an erasure that was interrupted.
@@ -42,6 +43,7 @@ def erase(
             _report(erased, None, as_json)
             return
         failpoint("erased")
+        refresh_reports(services.sessions, waits=True)  # materialised ones still hold the case
         removed = _remove_objects(services)
         if erased is None and removed == 0:
             _fail_unknown(case)

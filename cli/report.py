@@ -50,7 +50,7 @@ def report(  # noqa: PLR0917 - options are keywords on the command line
         fail("a parquet report needs --out FILE", code=2)
     with open_services() as services:
         if refresh:
-            refresh_reports(services.sessions)
+            refresh_reports(services.sessions, waits=True)
         with services.sessions() as session:
             if listing or name is None:
                 _print_list(session, as_json)

@@ -16,7 +16,6 @@ from telemetry.logs import get_logger
 log = get_logger("scheduler")
 
 MAX_PAUSE_SECONDS = 60.0  # s between two looks at the age of the reports
-STATEMENT_TIMEOUT_SECONDS = 1800.0  # s, of one refresh
 
 
 @contextmanager
@@ -35,12 +34,7 @@ def keep_reports_fresh(settings: Settings, stop: threading.Event) -> Iterator[No
 
 
 def _run(settings: Settings, stop: threading.Event) -> None:
-    engine = make_engine(
-        str(settings.database_url),
-        application_name="karyo-scheduler-reports",
-        statement_timeout_seconds=STATEMENT_TIMEOUT_SECONDS,
-        pooled=False,
-    )
+    engine = make_engine(str(settings.database_url), application_name="karyo-scheduler-reports", pooled=False)
     sessions = make_sessions(engine)
     while not stop.wait(min(settings.report_seconds, MAX_PAUSE_SECONDS)):
         try:

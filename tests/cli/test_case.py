@@ -56,6 +56,7 @@ def pending(laboratory: ReviewLaboratory) -> int:
 
 def test_a_case_is_erased_everywhere(karyo: Karyo, laboratory: ReviewLaboratory, store: DirectoryStore) -> None:
     head = karyo("audit", "verify")[0].strip()
+    assert "A-1" in karyo("report", "case_runs", "--refresh", "--json")[0]
     out, err = karyo("case", "erase", "A-1", *WHY)
     assert "nothing is erased yet; repeat with --yes" in err
     assert "chromosomes" in out
@@ -63,6 +64,9 @@ def test_a_case_is_erased_everywhere(karyo: Karyo, laboratory: ReviewLaboratory,
     done = json.loads(karyo("case", "erase", "A-1", *WHY, "--yes", "--json")[0])
     assert (done["erased"], done["removed"], done["rows"]["reviews"], done["events"]) == (True, 6, 1, 2)
     assert (accessions(laboratory), len(list(store.keys()))) == (["B-2"], 6)
+    runs = karyo("report", "case_runs", "--json")[0]
+    assert "B-2" in runs
+    assert "A-1" not in runs
     karyo("audit", "verify", "--head", head)
     (event,) = json.loads(karyo("audit", "list", "--action", "case.erased", "--json")[0])
     assert event["detail"]["because"] == "consent withdrawn"

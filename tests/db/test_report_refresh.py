@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import text
 
 from db import reporting
@@ -44,6 +46,17 @@ def test_a_report_is_as_old_as_the_oldest_view_it_reads(session_factory: Session
     assert timedelta(hours=1.9) < datetime.now(UTC) - ages["case_cost"] < timedelta(hours=2.1)
     assert datetime.now(UTC) - ages["qc_drift"] < timedelta(hours=1)
     assert ages["backlog"] is None
+
+
+def test_a_refresh_that_waits_follows_that_of_another_process(session_factory: SessionFactory) -> None:
+    add_small_year(session_factory)
+    with ThreadPoolExecutor(1) as pool, session_factory.begin() as other:
+        other.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
+        waiting = pool.submit(refresh_reports, session_factory, waits=True)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        other.rollback()
+        assert len(waiting.result(30)) == len(MATERIALISED)
 
 
 def test_one_process_refreshes_while_others_read(session_factory: SessionFactory) -> None:

@@ -44,9 +44,11 @@ CASE_RUNS = View(
 )
 
 _HOURS = "extract(epoch FROM {end} - {begin})::double precision / 3600"
-_ANALYSIS = _HOURS.format(end="r.analysed_at", begin="c.created_at")
-_SIGNATURE = _HOURS.format(end="CASE WHEN s.signed_at >= r.analysed_at THEN s.signed_at END", begin="r.analysed_at")
-_WHOLE = _HOURS.format(end="s.signed_at", begin="c.created_at")
+_ANALYSIS_HOURS = _HOURS.format(end="r.analysed_at", begin="c.created_at")
+_SIGNATURE_HOURS = _HOURS.format(
+    end="CASE WHEN s.signed_at >= r.analysed_at THEN s.signed_at END", begin="r.analysed_at"
+)
+_TOTAL_HOURS = _HOURS.format(end="s.signed_at", begin="c.created_at")
 
 
 def _percentiles(*expressions: str) -> str:
@@ -74,7 +76,7 @@ TURNAROUND = View(
     },
     f"""
     SELECT date_trunc('week', c.created_at, 'UTC'), count(*), count(r.analysed_at), count(s.signed_at),
-           {_percentiles(_ANALYSIS, _SIGNATURE, _WHOLE)}
+           {_percentiles(_ANALYSIS_HOURS, _SIGNATURE_HOURS, _TOTAL_HOURS)}
     FROM karyo.cases c
     LEFT JOIN (SELECT accession, min(analysed_at) AS analysed_at FROM reporting.case_runs GROUP BY accession) r
       ON r.accession = c.accession
