@@ -30,7 +30,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Erase; without it, only say what would be erased.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a case everywhere: rows, queue entries, reports, objects, its name in the audit trail.
+    """Erase a case everywhere: rows, queue, reports, objects, its name in the audit trail.
 
     It cannot be undone. The audit trail keeps one event: counts, who, when and why. Safe to repeat; a repetition
     completes an erasure that was interrupted.

@@ -27,10 +27,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pycocotools import mask as rle
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
-from karyotyping.arrays import Floats
 from karyotyping.case.rates import GROUP_BY_CLASS
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError
@@ -94,20 +94,11 @@ def read_results(file: Path) -> list[Item]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-def overlaps(truth: Floats, found: Floats) -> Floats:
-    """Return (T, F) intersection over union of boxes x, y, width, height."""
-    low = np.maximum(truth[:, None, :2], found[None, :, :2])
-    high = np.minimum((truth[:, :2] + truth[:, 2:])[:, None], (found[:, :2] + found[:, 2:])[None])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    union = truth[:, 2:].prod(axis=1)[:, None] + found[:, 2:].prod(axis=1)[None] - shared
-    return np.asarray(shared / union, np.float64)
-
-
 def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator[tuple[str, int | None]]:
     """Yield the kind of error and the class of every true chromosome and every extra one."""
     boxes = np.array([item["bbox"] for item in truth], float)
     found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * MARGIN
-    shared = overlaps(boxes, found)
+    shared = rle.iou(boxes, found, [0] * len(found))
     rows, columns = linear_sum_assignment(-shared)
     match = {int(t): int(f) for t, f in zip(rows, columns, strict=True) if shared[t, f] > MIN_OVERLAP}
     for t, item in enumerate(truth):

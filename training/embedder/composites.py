@@ -14,11 +14,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from pycocotools import mask as rle
 
-from karyotyping.arrays import Floats
 from karyotyping.classification.recognise import measure_regions
 from karyotyping.image.normalise import Normalised
-from karyotyping.segmentation.contours import Contour
+from karyotyping.model import encode_mask
 from training.common.progress import Log
 from training.embedder.data import (
     ANY_CLASS,
@@ -31,15 +31,15 @@ from training.embedder.data import (
     load_chromosomes,
     save_chromosomes,
 )
-from training.embedder.proposals import ask_about
+from training.embedder.proposals import ask_about, identify_source
 from training.segmenter.render import render_sample
 from training.segmenter.sample import Sample
 from training.segmenter.sources import ChromosomeSource
 
 COMPOSED = "composed"
 """Name of the proposals among the reports."""
-_WHOLE_IOU = 0.75  # of masks, 0..1, from which a proposal is the whole chromosome
-_OTHER_IOU = 0.5  # of masks, 0..1; below it with every chromosome, a proposal is no whole one
+_MATCH_IOU = 0.75  # of masks, 0..1, from which a proposal is the whole chromosome
+_NO_MATCH_IOU = 0.5  # of masks, 0..1; below it with every chromosome, a proposal is no whole one
 _MIN_MEMBERS = 5  # chromosomes that give the scale of a tile
 _NOISE = 0.01  # share of the full range, of a tile
 _CONTRAST = 0.5  # share of the full range, of a tile
@@ -59,7 +59,8 @@ def read_composed(
         workers: processes to render and segment with.
         log: receives lines of progress.
     """
-    stored = cache_path(cache, f"{COMPOSED}-{tiles}-{seed}")
+    source = identify_source(reports=[report.stem for report in reports], tiles=tiles, seed=seed)
+    stored = cache_path(cache, f"{COMPOSED}-{source}")
     if not stored.is_file():
         log(f"segmenting {tiles} tiles of simulated metaphases")
         seeds = [range(first, min(first + _JOB_SIZE, tiles)) for first in range(0, tiles, _JOB_SIZE)]
@@ -89,42 +90,21 @@ def _read_tiles(numbers: range) -> list[tuple[ReportRow, CanvasAndSize]]:
 
 def _read_tile(sample: Sample, number: int) -> list[tuple[ReportRow, CanvasAndSize]]:
     """Return the proposals in a tile that are surely whole, or surely not."""
-    shape = sample.stain.shape
+    shape = sample.stain.shape[0], sample.stain.shape[1]
     tile = Normalised(sample.stain, "light_on_dark", _NOISE, 0.0, _CONTRAST, 1.0, np.zeros(shape, bool))
+    question = next(iter(ask_about(tile)), None)
+    if question is None or len(question.members) < _MIN_MEMBERS or not len(sample.masks):
+        return []
+    measured, scale = measure_regions(question.image, question.regions, question.members)
+    regions = [encode_mask(region.full_mask(shape)) for region in question.regions]
+    masks = [encode_mask(mask) for mask in sample.masks]
+    best = rle.iou(regions, masks, [0] * len(masks)).max(axis=1)
     result: list[tuple[ReportRow, CanvasAndSize]] = []
-    for question in ask_about(tile)[:1]:
-        if len(question.members) < _MIN_MEMBERS:
+    for k, (region, iou) in enumerate(zip(question.regions, best, strict=True)):
+        # What the border of the tile cuts is neither.
+        if region.touches_border(shape) or _NO_MATCH_IOU <= iou < _MATCH_IOU:
             continue
-        measured, scale = measure_regions(question.image, question.regions, question.members)
-        best = mask_iou(question.regions, sample.masks).max(axis=1, initial=0)
-        for k, (region, iou) in enumerate(zip(question.regions, best, strict=True)):
-            if _at_border(region, shape) or _OTHER_IOU <= iou < _WHOLE_IOU:
-                continue
-            row = ReportRow(
-                f"{number}/{k}", ANY_CLASS if iou >= _WHOLE_IOU else NO_CLASS, False, str(number), str(number)
-            )
-            result.append((row, draw_canvas(measured[k], scale)))
+        class_index = ANY_CLASS if iou >= _MATCH_IOU else NO_CLASS
+        row = ReportRow(f"{number}/{k}", class_index, False, str(number), str(number))
+        result.append((row, draw_canvas(measured[k], scale)))
     return result
-
-
-def mask_iou(regions: Sequence[Contour], masks: np.ndarray) -> Floats:
-    """Return the (N, M) intersections over unions of regions (N,) and masks (M, H, W)."""
-    areas = masks.sum(axis=(1, 2))
-    result = np.zeros((len(regions), len(masks)))
-    for k, region in enumerate(regions):
-        in_image, in_crop = region.window(masks.shape[1:])
-        shared = (masks[:, *in_image] & region.mask[in_crop]).sum(axis=(1, 2))
-        result[k] = shared / np.maximum(areas + region.area - shared, 1)
-    return result
-
-
-def _at_border(region: Contour, shape: tuple[int, ...]) -> bool:
-    """Return whether a region touches the border of an image, which may cut it."""
-    rows, columns = np.nonzero(region.mask)
-    left, top = region.origin
-    return bool(
-        left + columns.min() <= 0
-        or top + rows.min() <= 0
-        or left + columns.max() >= shape[1] - 1
-        or top + rows.max() >= shape[0] - 1
-    )

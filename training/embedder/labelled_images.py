@@ -19,11 +19,13 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+from pycocotools import mask as rle
 
 from karyotyping.arrays import Floats
 from karyotyping.classification.recognise import measure_regions
-from karyotyping.image.decode import decode
+from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.image.normalise import normalise
+from karyotyping.nomenclature.classes import CLASS_COUNT
 from karyotyping.segmentation.contours import Contour
 from training.common.progress import Log
 from training.embedder.data import (
@@ -36,11 +38,10 @@ from training.embedder.data import (
     load_chromosomes,
     save_chromosomes,
 )
-from training.embedder.proposals import ask_about
+from training.embedder.proposals import ask_about, identify_source
 
-_SAME_IOU = 0.6  # of boxes, 0..1, from which a proposal may be the chromosome of a box
-_OTHER_IOU = 0.45  # of boxes, 0..1; below it with every box, a proposal is no whole chromosome
-
+_MATCH_IOU = 0.6  # of boxes, 0..1, from which a proposal may be the chromosome of a box
+_NO_MATCH_IOU = 0.45  # of boxes, 0..1; below it with every box, a proposal is no whole chromosome
 
 Split = Literal["learned", "fitted", "held-out"]
 
@@ -63,21 +64,32 @@ def read_labels(folder: Path, wanted: Callable[[str], bool]) -> list[BoxLabels]:
     Args:
         folder: ``images`` and ``coco.json``, whose images name their case.
         wanted: whether to return the images of a case.
+
+    Raises:
+        ValueError: an image has no case, or an annotation no box or class.
     """
-    coco = json.loads((folder / "coco.json").read_text("utf-8"))
+    file = folder / "coco.json"
     own: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for item in coco["annotations"]:
-        own[item["image_id"]].append(item)
-    return [
-        BoxLabels(
-            folder / "images" / image["file_name"],
-            str(image["case"]),
-            np.array([item["bbox"] for item in own[image["id"]]], float).reshape(-1, 4),
-            tuple(item["category_id"] - 1 for item in own[image["id"]]),
-        )
-        for image in coco["images"]
-        if wanted(str(image["case"]))
-    ]
+    try:
+        coco = json.loads(file.read_text("utf-8"))
+        for item in coco["annotations"]:
+            if item["category_id"] not in range(1, CLASS_COUNT + 1):
+                raise ValueError(f"{file}: category_id {item['category_id']} is no class; write 1 to 24, X as 23")
+            own[item["image_id"]].append(item)
+        return [
+            BoxLabels(
+                folder / "images" / image["file_name"],
+                str(image["case"]),
+                np.array([item["bbox"] for item in own[image["id"]]], float).reshape(-1, 4),
+                tuple(item["category_id"] - 1 for item in own[image["id"]]),
+            )
+            for image in coco["images"]
+            if wanted(str(image["case"]))
+        ]
+    except KeyError as problem:
+        raise ValueError(
+            f"{file} lacks {problem}: images need file_name and case, annotations image_id, bbox and category_id"
+        ) from problem
 
 
 def split_of(case: str) -> Split:
@@ -98,7 +110,8 @@ def read_labelled_images(
 ) -> Chromosomes:
     """Return the proposals of the segmenter in images; of ``NO_CLASS`` where they fill no box.
 
-    Proposals that fill a box in part, and those of a box that another one fills better, are left out.
+    Proposals that fill a box in part, and those of a box that another one fills better, are left out. Files that are no
+    image are skipped and logged.
 
     Args:
         labels: of the images.
@@ -107,27 +120,42 @@ def read_labelled_images(
         cache: folder that keeps the chromosomes.
         workers: processes to segment with.
         log: receives lines of progress.
+
+    Raises:
+        ValueError: no image has a proposal.
     """
-    stored = cache_path(cache, f"{name}-images")
+    source = identify_source(files=[one.file.name for one in labels], margin=margin)
+    stored = cache_path(cache, f"{name}-{source}")
     if not stored.is_file():
         items: list[tuple[ReportRow, CanvasAndSize]] = []
         # Spawned: a process with threads of ONNX Runtime must not be forked.
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
             for number, found in enumerate(pool.map(_read_image, labels, [margin] * len(labels)), start=1):
+                if isinstance(found, str):
+                    log(found)
+                    continue
                 items += found
                 if number % 20 == 0:
                     log(f"{number} of {len(labels)} images: {len(items)} proposals")
+        if not items:
+            raise ValueError(f"none of the {len(labels)} images of {name} shows chromosomes: leave {name} out")
         save_chromosomes(stored, items, name)
     return load_chromosomes(stored)
 
 
-def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, CanvasAndSize]]:
-    """Return the proposals of one image, at the scale at which most of its boxes are filled."""
+def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, CanvasAndSize]] | str:
+    """Return the proposals of one image, at the scale at which most of its boxes are filled.
+
+    A file that cannot be read gives a sentence.
+    """
     cv2.setNumThreads(1)
-    answered = [
-        (question, name_regions(question.regions, labels, margin))
-        for question in ask_about(normalise(decode(labels.file.read_bytes()).pixels))
-    ]
+    try:
+        pixels = decode(labels.file.read_bytes()).pixels
+    except ImageRejected as problem:
+        return f"{labels.file.name}: {problem.sentence}"
+    except OSError as problem:
+        return f"{labels.file}: {problem.strerror}"
+    answered = [(question, name_regions(question.regions, labels, margin)) for question in ask_about(normalise(pixels))]
     if not answered:
         return []
     question, names = max(answered, key=lambda pair: sum(name is not None and name != NO_CLASS for name in pair[1]))
@@ -152,11 +180,13 @@ def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -
     """
     if not len(labels.boxes) or not regions:
         return [NO_CLASS] * len(regions)
-    iou = box_iou(np.array([region_box(region, margin) for region in regions]), labels.boxes)
-    result: list[int | None] = [NO_CLASS if best < _OTHER_IOU else None for best in iou.max(axis=1)]
+    iou = rle.iou(
+        np.array([region_box(region, margin) for region in regions], float), labels.boxes, [0] * len(labels.boxes)
+    )
+    result: list[int | None] = [NO_CLASS if best < _NO_MATCH_IOU else None for best in iou.max(axis=1)]
     for box, class_index in enumerate(labels.class_index):
         k = int(iou[:, box].argmax())
-        if iou[k, box] >= _SAME_IOU and int(iou[k].argmax()) == box:
+        if iou[k, box] >= _MATCH_IOU and int(iou[k].argmax()) == box:
             result[k] = class_index
     return result
 
@@ -166,13 +196,3 @@ def region_box(region: Contour, margin: float) -> tuple[float, float, float, flo
     x, y, width, height = cv2.boundingRect(region.mask.astype(np.uint8))
     left, top = region.origin
     return left + x - margin, top + y - margin, width + 2 * margin, height + 2 * margin
-
-
-def box_iou(ours: Floats, theirs: Floats) -> Floats:
-    """Return the (N, M) intersections over unions of boxes x, y, width, height."""
-    first = np.maximum(ours[:, None, :2], theirs[None, :, :2])
-    last = np.minimum(ours[:, None, :2] + ours[:, None, 2:], theirs[None, :, :2] + theirs[None, :, 2:])
-    shared = np.clip(last - first, 0, None).prod(axis=2)
-    area, other = ours[:, 2:].prod(axis=1), theirs[:, 2:].prod(axis=1)
-    iou: Floats = shared / np.maximum(area[:, None] + other[None] - shared, 1e-9)
-    return iou

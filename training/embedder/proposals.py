@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from karyotyping.image.normalise import Normalised
 from karyotyping.pipeline import Pipeline
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.recognition import Recognise, Recognised
 from karyotyping.segmentation.stream import segment_batch
+from models.registry import digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class _Recorder:
     def __call__(self, image: Normalised, regions: Sequence[Contour], members: Sequence[int]) -> Recognised:
         self.questions.append(Question(image, regions, members))
         return self._recognise(image, regions, members)
+
+
+def identify_source(**of_images: Any) -> str:
+    """Return what identifies proposals in names of files: pipeline and images."""
+    return digest({"pipeline": Pipeline.default().digest, **of_images})[:8]
 
 
 def ask_about(image: Normalised) -> list[Question]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -82,7 +83,8 @@ def fingerprint(config: EmbedderConfig, chromosomes: Chromosomes, start: Path | 
     learning = {key: value for key, value in asdict(config).items() if key != "sharpness"}
     found = sorted(set(chromosomes.report.tolist()))
     begun = {"start": file_sha256(start)} if start else {}
-    return digest({**learning, **begun, "found": found, "sight": APPEARANCE_VERSION})[:8]
+    shown = hashlib.sha256(np.ascontiguousarray(chromosomes.canvas).data).hexdigest()
+    return digest({**learning, **begun, "found": found, "shown": shown, "sight": APPEARANCE_VERSION})[:8]
 
 
 def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:

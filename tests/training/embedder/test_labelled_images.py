@@ -7,12 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from karyotyping.segmentation.contours import Contour
 from training.embedder.data import NO_CLASS
 from training.embedder.labelled_images import (
     BoxLabels,
-    box_iou,
     name_regions,
     read_labelled_images,
     read_labels,
@@ -35,9 +35,26 @@ def test_a_proposal_has_the_class_of_the_box_that_it_fills_and_a_half_or_a_pair_
     assert name_regions([], labels, 2) == []
 
 
-def test_intersections_over_unions_of_boxes() -> None:
-    ours = np.array([[0, 0, 10, 10], [20, 20, 5, 5]], float)
-    np.testing.assert_allclose(box_iou(ours, np.array([[0, 5, 10, 10]], float)), [[50 / 150], [0]])
+@pytest.mark.parametrize(
+    ("coco", "sentence"),
+    [
+        ({"images": [{"id": 1, "file_name": "a.png"}], "annotations": []}, "lacks 'case': images need"),
+        ({"images": [], "annotations": [{"image_id": 1, "category_id": 25}]}, "category_id 25 is no class"),
+    ],
+)
+def test_labels_without_case_or_class_are_an_error(tmp_path: Path, coco: dict[str, object], sentence: str) -> None:
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match=sentence):
+        read_labels(tmp_path, lambda case: True)
+
+
+def test_files_that_are_no_image_are_skipped_and_logged(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    labels = [BoxLabels(tmp_path / name, "1", np.zeros((0, 4)), ()) for name in ("text.png", "absent.png")]
+    lines: list[str] = []
+    with pytest.raises(ValueError, match="none of the 2 images of toy"):
+        read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lines.append)
+    assert ["text.png" in lines[0], "absent.png" in lines[1]] == [True, True]
 
 
 def test_the_splits_share_no_case_and_all_have_cases() -> None:
