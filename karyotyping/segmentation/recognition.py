@@ -67,8 +67,11 @@ class RecognitionWeights:
     constant: float = 0.99
     vacancy: tuple[float, ...] = (1.4, 0.8, -2.0, -4.0)
     """Log evidence of a class of which the rest of the cell has no, one, two, or three copies."""
-    alone: float = 0.75
-    """Added to the segmenter's log odds of a candidate that nothing touches; the least that evidence leaves it."""
+    alone: float = -1.0
+    """Added to the segmenter's log odds of a candidate that nothing touches; the least that evidence leaves it.
+
+    Of those with less than 0.1 by evidence alone 2 % were chromosomes, of those with 0.2 to 0.3 half.
+    """
 
 
 class Evidence:
