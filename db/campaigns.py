@@ -139,6 +139,7 @@ def create(
         RetiredPipeline: no new analysis may use the pipeline.
     """
     require_usable(session, pipeline_id)
+    queue.keep_cases(session)
     images = matching_images(session, filters)
     values = {
         "name": name or "by hand",
