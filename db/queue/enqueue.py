@@ -65,6 +65,7 @@ def enqueue_selected(
     pairs = (
         select(
             missing.c.image_id,
+            missing.c.case_id,
             *(literal(value, BigInteger) for value in values.values()),
             Lane.id,
             Lane.round + (place - 1) // IMAGES_PER_ROUND,
@@ -75,7 +76,7 @@ def enqueue_selected(
     )
     inserted = (
         upsert(Analysis)
-        .from_select(["image_id", *values, "lane_id", "round"], pairs)
+        .from_select(["image_id", "case_id", *values, "lane_id", "round"], pairs)
         .on_conflict_do_nothing()
         .returning(Analysis.id)
         .cte("inserted")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.enums import BatchKind
@@ -58,7 +58,7 @@ class Image(Base):
     """A metaphase image in the object store; identical bytes share one row."""
 
     __tablename__ = "images"
-    __table_args__ = (Index(None, "case_id"), Index(None, "batch_id"))
+    __table_args__ = (UniqueConstraint("case_id", "id"), Index(None, "batch_id"))
 
     id: Mapped[int] = identity()
     sha256: Mapped[str] = mapped_column(unique=True)

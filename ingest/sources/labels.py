@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from db.enums import Priority
 from db.spelling import normalise
@@ -120,6 +121,7 @@ def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labe
     )
 
 
+@lru_cache(maxsize=1024)  # most rows of a manifest repeat the labels of the row before
 def read_label(column: str, text: str, *, where: str = "") -> str:
     r"""Return ``text`` as the label ``column``: in NFC, trimmed, with single blanks.
 
@@ -138,7 +140,7 @@ def read_label(column: str, text: str, *, where: str = "") -> str:
     label = normalise(text)
     if not label:
         raise LabelError(column, "empty_text", where=where)
-    if any(map(_is_unseen, text.strip())):
+    if not (label.isascii() and label.isprintable()) and any(map(_is_unseen, text.strip())):
         raise LabelError(column, "bad_text", where=where)
     if len(label) > MAX_LABEL_LENGTH:
         raise LabelError(column, "long_text", where=where, limit=MAX_LABEL_LENGTH)
