@@ -31,6 +31,6 @@ def shown_pipeline() -> ScalarSelect[int]:
 
 
 def find_shown_pipeline(session: Session, case_id: int) -> Pipeline | None:
-    """Return the pipeline whose result of a case is shown; None before the first image has ended."""
+    """Return the pipeline whose result of a case is shown; None before the first result."""
     shown = select(shown_pipeline()).select_from(Case).where(Case.id == case_id)
     return session.scalars(select(Pipeline).where(Pipeline.id.in_(shown))).first()

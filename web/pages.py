@@ -46,7 +46,7 @@ def all_campaigns(context: InContext, request: Request) -> Response:
 
 @router.get("/cases/{accession:path}")
 def one_case(context: InContext, request: Request, accession: str) -> Response:
-    """Return the page of one case: karyotype, clones, counts, and cells in the order of its report."""
+    """Return the page of one case: karyotype, clones, counts and cells."""
     with context.sessions() as session:
         case = queries.case_detail(session, accession)
         evidence = read_evidence(session, accession) if case else None

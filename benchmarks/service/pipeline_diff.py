@@ -1,4 +1,4 @@
-"""Compare two pipelines over 50 cases, 20 of them signed, with the commands that a laboratory uses.
+"""Compare two pipelines over 50 cases, 20 of them signed, with a laboratory's commands.
 
     python -m benchmarks.service.pipeline_diff [OUT] [--cases 50] [--cells 20] [--signed 20]
         [--seed 1] [--home DIR]

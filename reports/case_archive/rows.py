@@ -125,8 +125,8 @@ def write_rows(session: Session, document: Document, batch_id: int) -> int:
     _insert(session, "images", images)
     for row in rows["analyses"]:
         lane = {"priority": row["priority"], "lab": case["lab"] or ""}
-        row |= of_case | {"image_id": image_ids[row["image"]], "pipeline_id": pipeline_ids[row["pipeline"]]}
-        row |= {"lane_id": session.scalars(_LANE, lane).one(), "round": 0, "shared": False}
+        keys = {"image_id": image_ids[row["image"]], "pipeline_id": pipeline_ids[row["pipeline"]]}
+        row.update(of_case | keys | {"lane_id": session.scalars(_LANE, lane).one(), "round": 0, "shared": False})
     _insert(session, "analyses", rows["analyses"])
     for name in ("chromosomes", "qc_metrics"):
         _insert(session, name, rows[name])

@@ -1,4 +1,4 @@
-"""Evidence of a case as its report states it: clones, band levels, and the numbers of its cells."""
+"""Evidence of a case as its report states it: clones, band levels, numbers of cells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def read_evidence(session: Session, accession: str) -> CaseReport | None:
 
 
 def order_images(case: CaseDetail, evidence: CaseReport | None) -> list[CaseImage]:
-    """Return the images in the order of the report's cells; without a report, the best quality first."""
+    """Return the images in the order of the report; without one, the best quality first."""
     place = {cell.sha256: cell.number for cell in evidence.cells} if evidence else {}
     return sorted(case.images, key=lambda image: place.get(image.sha256, len(place)))
