@@ -74,6 +74,8 @@ class Image(Base):
     slide: Mapped[str | None]
     culture: Mapped[str | None] = mapped_column(doc="Culture that the cell was grown in.")
     colony: Mapped[str | None] = mapped_column(doc="Colony of an in situ culture; its name is unique in the culture.")
+    channel: Mapped[str | None] = mapped_column(doc="Channel that is analysed, by name or number; empty if not chosen.")
+    plane: Mapped[int | None] = mapped_column(SmallInteger, doc="Plane that is analysed, from 0; empty if not chosen.")
     banding: Mapped[str | None]
     microscope: Mapped[str | None]
     captured_at: Mapped[datetime | None]
