@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from cli.console import err, print_rejection, progress_bar
 from cli.files import check_output_files, fail_without_images
+from cli.options import Channel, Plane
 from cli.pipeline_options import ClassifierOption, SegmenterOption
 from ingest.rejections import Rejected
 from ingest.sources.base import Item
@@ -33,10 +34,8 @@ def analyse(
     *,
     coco: Annotated[Path | None, typer.Option(help="Write chromosomes to this file as a COCO results list.")] = None,
     cells: Annotated[Path | None, typer.Option(help="Write one row per image to this CSV file.")] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Channel of files with several: its name, or number from 0.")
-    ] = None,
-    plane: Annotated[int | None, typer.Option(min=0, help="Plane of files with several: its number from 0.")] = None,
+    channel: Channel = None,
+    plane: Plane = None,
     classifier: ClassifierOption = Classifier.EMBEDDING,
     segmenter: SegmenterOption = Segmenter.NETWORK,
     engine: Annotated[EngineChoice | None, typer.Option(help="Engine of the networks; default: KARYO_ENGINE.")] = None,

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from cli.campaign_control import PerHour, cancel, pause, resume
 from cli.campaign_diff import diff
@@ -14,6 +15,7 @@ from cli.console import err, fail, print_json, print_table
 from cli.options import AsJson
 from db import campaigns, pipelines
 from db.campaign_filters import FIELDS
+from db.campaigns import CampaignEstimate, CampaignProgress
 from db.schema import Priority
 
 campaign_app = typer.Typer(help="Re-analyse old cases with another pipeline.", no_args_is_help=True)
@@ -43,30 +45,38 @@ def create(
 ) -> None:
     """Enqueue every matching image that this pipeline has not analysed, at backlog priority."""
     filters = to_filters(where)
-    with open_services(with_pipeline=True) as services, services.sessions.begin() as session:
+
+    def estimate(session: Session) -> tuple[CampaignEstimate, str]:
+        chosen = pipelines.resolve(session, pipeline)
+        return campaigns.estimate(session, chosen.id, filters), pipelines.label(chosen)
+
+    def enqueue(session: Session) -> CampaignProgress | None:
+        campaign = campaigns.create(
+            session,
+            pipeline_id=pipelines.resolve(session, pipeline).id,
+            filters=filters,
+            name=name,
+            priority=Priority.BACKLOG,
+            images_per_hour=per_hour,
+        )
+        assert campaign is not None, "only a schedule's campaign can exist already"
+        return campaigns.progress(session, campaign.id)
+
+    with open_services(with_pipeline=True) as services:
         try:
-            chosen = pipelines.resolve(session, pipeline)
             if dry_run:
-                _print_estimate(campaigns.estimate(session, chosen.id, filters), pipelines.label(chosen), as_json)
+                _print_estimate(*services.sessions.transact(estimate), as_json)
                 return
-            campaign = campaigns.create(
-                session,
-                pipeline_id=chosen.id,
-                filters=filters,
-                name=name,
-                priority=Priority.BACKLOG,
-                images_per_hour=per_hour,
-            )
+            created = services.sessions.transact(enqueue)
         except (LookupError, ValueError) as problem:
             fail(str(problem), code=2)
-        assert campaign is not None, "only a schedule's campaign can exist already"
-        progress = campaigns.progress(session, campaign.id)
+    assert created is not None, "the campaign was created just now"
     if as_json:
-        print_json(progress and asdict(progress))
+        print_json(asdict(created))
     else:
         err.print(
-            f"campaign {campaign.id}: {campaign.image_count} images match, {campaign.enqueued_count} enqueued for "
-            f"{chosen.name} ({chosen.digest[:12]}); follow it with `karyo campaign show {campaign.id}`"
+            f"campaign {created.id}: {created.images} images match, {created.enqueued} enqueued for "
+            f"{created.pipeline} ({created.digest[:12]}); follow it with `karyo campaign show {created.id}`"
         )
 
 
@@ -110,7 +120,7 @@ def to_filters(where: list[str] | None) -> dict[str, list[str]]:
     return {"where": where} if where else {}
 
 
-def _print_estimate(estimate: campaigns.CampaignEstimate, pipeline: str, as_json: bool) -> None:
+def _print_estimate(estimate: CampaignEstimate, pipeline: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(estimate))
         return

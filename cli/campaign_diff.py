@@ -39,7 +39,7 @@ def diff(
             sides = find_side(session, before), find_side(session, after)
         except UnknownPipeline as problem:
             fail(str(problem), code=2)
-        compared = compare_sides(session, *sides)
+        compared = compare_sides(session, *sides, services.settings.promotion_contradictions)
     if html:
         html.write_text(render_html(compared), encoding="utf-8")
     if parquet:
@@ -60,10 +60,16 @@ def _print(compared: PipelineDiff) -> None:
     print_table(None, ("consequence", "cases"), [(kind.value, count) for kind, count in compared.counts.items()])
     if compared.changed:
         rows = [
-            (change.consequence.value, change.case, describe(change.before), describe(change.after))
+            (
+                change.consequence.value,
+                change.case,
+                describe(change.before),
+                describe(change.after),
+                change.signed or "-",
+            )
             for change in compared.changed
         ]
-        print_table("Cases that change", ("consequence", "case", "before", "after"), rows)
+        print_table("Cases that change", ("consequence", "case", "before", "after", "signed"), rows)
     columns = ("metric", "images", "before", "after", "lower", "higher")
     print_table(
         "Images that both analysed, means",
@@ -72,3 +78,5 @@ def _print(compared: PipelineDiff) -> None:
     )
     if compared.signed_after.signed:
         print_table(None, ("signed cases", "before", "after"), signed_rows(compared))
+    if compared.objection:
+        err.print(f"promotion is refused without --because: it {compared.objection}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ def cells(
     from reports.case_report.read import read_case_report  # noqa: PLC0415 - imports the science
 
     with open_services() as services, services.sessions() as session:
-        report = read_case_report(session, services.store, accession)
+        report = read_case_report(session, None, accession)
     lists = {"to_karyotype": report.to_karyotype, "to_count": report.to_count}
     if as_json:
         print_json(

@@ -35,7 +35,7 @@ def demo(
         images = Path(folder)
         truth = _read(write_dataset(images, CASES, cells_per_case=cells, seed=seed).truth, "karyotype")
         with open_services(workers=1, with_pipeline=True) as services:
-            outcome = process(services, str(images / "manifest.csv"), case=None, out=report)
+            outcome = process(services, str(images / "manifest.csv"), out=report)
     differs = _print_comparison(truth, report / "cases.csv")
     out.print(f"report  {(report / 'report.html').resolve()}", soft_wrap=True)
     done = sum(image.state == State.DONE for image in outcome.images)

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from cli.connections import Services, open_services
 from cli.console import err, print_json, print_table, progress_bar, warn
 from cli.files import fail_without_images
-from cli.options import AsJson, ImagesArgument, Lab
+from cli.options import AsJson, Channel, ImagesArgument, Lab, Plane
 from db import pipelines
 from ingest.batch import IngestSummary
 from ingest.batch import ingest as ingest_source
@@ -22,8 +22,11 @@ from karyotyping.image.decode import Limits
 
 def ingest(
     path: ImagesArgument,
+    *,
     case: Annotated[str | None, typer.Option(help="Accession number of all images.")] = None,
     lab: Lab = None,
+    channel: Channel = None,
+    plane: Plane = None,
     as_json: AsJson = False,
 ) -> None:
     """Store images and queue them for analysis; running workers do the rest. Safe to repeat.
@@ -34,7 +37,8 @@ def ingest(
     with open_services(with_pipeline=True) as services, progress_bar() as progress:
         with services.sessions() as session:
             pipeline_id = pipelines.resolve(session, pipelines.PRODUCTION).id
-        summary = ingest_with_progress(services, path, pipeline_id, progress, case=case, lab=lab)
+        labels = read_options(case, lab, channel, plane)
+        summary = ingest_with_progress(services, path, pipeline_id, progress, labels)
     if as_json:
         print_json(summary.to_json())
     else:
@@ -53,8 +57,21 @@ def check_found(summary: IngestSummary, location: str) -> None:
         fail_without_images(location, summary.passed_over, len(summary.rejected))
 
 
+def read_options(case: str | None, lab: str | None, channel: str | None, plane: int | None) -> Labels:
+    """Return the labels of all images, as the options of a command give them.
+
+    Raises:
+        LabelError: a text cannot be a label.
+    """
+
+    def label(name: str, text: str | None) -> str | None:
+        return None if text is None else read_label(name, text)
+
+    return Labels(label("case", case) or "", label("lab", lab), channel=label("channel", channel), plane=plane)
+
+
 def ingest_with_progress(
-    services: Services, location: str, pipeline_id: int, progress: Progress, *, case: str | None, lab: str | None
+    services: Services, location: str, pipeline_id: int, progress: Progress, labels: Labels
 ) -> IngestSummary:
     """Ingest the images at ``location`` and show the progress.
 
@@ -62,9 +79,6 @@ def ingest_with_progress(
     """
     settings = services.settings
     limits = Limits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
-    labels = Labels(
-        case="" if case is None else read_label("case", case), lab=None if lab is None else read_label("lab", lab)
-    )
     task = progress.add_task("storing", total=None, note="")
 
     def update(done: int, total: int | None, event: str) -> None:

@@ -15,6 +15,14 @@ Lab = Annotated[
     str | None, typer.Option(help="The laboratory that all images are from; laboratories take turns at the workers.")
 ]
 
+Channel = Annotated[
+    str | None, typer.Option(help="Channel of files with several: its name, or number from 0.", show_default=False)
+]
+Plane = Annotated[
+    int | None,
+    typer.Option(min=0, max=32_767, help="Plane of files with several: its number from 0.", show_default=False),
+]
+
 
 def parse_priority(label: str) -> Priority:
     """Return the priority with this label.

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 
 from cli.connections import Services, open_services
 from cli.console import err, print_table, progress_bar
-from cli.ingest import check_found, ingest_with_progress
-from cli.options import ImagesArgument, Lab
+from cli.ingest import check_found, ingest_with_progress, read_options
+from cli.options import Channel, ImagesArgument, Lab, Plane
 from cli.shipped_pipeline import register_shipped_pipeline
 from db import pipelines, queue
 from db.schema import ACTIVE, Analysis, CaseResult, Image, Queue, State
 from ingest.batch import IngestSummary
 from ingest.sources.content import describe_passed_over
+from ingest.sources.labels import NO_LABELS, Labels
 from karyotyping.pipeline import Classifier, Segmenter
 from reports.folder import claim_folder
 from reports.run import ReportedImage, write_run_report
@@ -51,6 +52,8 @@ def run(
         str | None, typer.Option(help="Accession number of all images; default: the sub-folder's name.")
     ] = None,
     lab: Lab = None,
+    channel: Channel = None,
+    plane: Plane = None,
     out: Annotated[Path, typer.Option(help="Folder for the report; replaces an earlier one.")] = Path("karyo-report"),
     workers: Annotated[
         int | None,
@@ -79,7 +82,8 @@ def run(
         pipeline_id = None
         if classifier or segmenter:
             pipeline_id = register_shipped_pipeline(services.sessions, classifier, segmenter)
-        outcome = process(services, path, case=case, lab=lab, out=out, pipeline_id=pipeline_id)
+        labels = read_options(case, lab, channel, plane)
+        outcome = process(services, path, labels=labels, out=out, pipeline_id=pipeline_id)
     print_outcome(outcome)
     check_found(outcome.summary, path)
     err.print(f"report: [bold]{(out / 'report.html').resolve()}[/]", soft_wrap=True)
@@ -90,9 +94,8 @@ def process(
     services: Services,
     location: str,
     *,
-    case: str | None,
     out: Path,
-    lab: str | None = None,
+    labels: Labels = NO_LABELS,
     pipeline_id: int | None = None,
 ) -> RunOutcome:
     """Ingest the images at ``location``, wait for their analyses and write the report, if any.
@@ -100,15 +103,14 @@ def process(
     Args:
         services: open connections.
         location: see :func:`ingest.sources.location.open_source`.
-        case: accession number of all images; default: per sub-folder.
         out: folder of the report.
-        lab: laboratory of all images.
+        labels: of all images; without a case, each sub-folder is one.
         pipeline_id: pipeline of the analyses; default: the one in production.
     """
     if pipeline_id is None:
         pipeline_id = services.sessions.transact(lambda session: pipelines.resolve(session, pipelines.PRODUCTION).id)
     with progress_bar() as progress:
-        summary = ingest_with_progress(services, location, pipeline_id, progress, case=case, lab=lab)
+        summary = ingest_with_progress(services, location, pipeline_id, progress, labels)
         task = progress.add_task("analysing", total=len(summary.image_ids), note="")
         for ended, note in _until_ended(services, summary.image_ids, pipeline_id):
             progress.update(task, completed=ended, note=note)

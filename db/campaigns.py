@@ -139,6 +139,7 @@ def create(
         RetiredPipeline: no new analysis may use the pipeline.
     """
     require_usable(session, pipeline_id)
+    queue.keep_cases(session)
     images = matching_images(session, filters)
     values = {
         "name": name or "by hand",
@@ -193,9 +194,9 @@ def progress(session: Session, campaign_id: int) -> CampaignProgress | None:
     )
 
 
-def list_progress(session: Session) -> list[CampaignProgress]:
-    """Return the progress of every campaign, newest first."""
-    ids = session.scalars(select(Campaign.id).order_by(Campaign.id.desc())).all()
+def list_progress(session: Session, limit: int | None = None) -> list[CampaignProgress]:
+    """Return the progress of the latest campaigns, newest first; of all without a ``limit``."""
+    ids = session.scalars(select(Campaign.id).order_by(Campaign.id.desc()).limit(limit)).all()
     return [report for campaign_id in ids if (report := progress(session, campaign_id))]
 
 

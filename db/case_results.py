@@ -1,12 +1,12 @@
-"""The result of a case that pages and reports show."""
+"""The result of a case that pages and reports show, and that people review and sign."""
 
 from __future__ import annotations
 
 from sqlalchemy import ScalarSelect, case, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from db.pipelines import production_pipeline
-from db.schema import Case, CaseResult
+from db.schema import Case, CaseResult, Pipeline
 
 
 def shown_pipeline() -> ScalarSelect[int]:
@@ -28,3 +28,9 @@ def shown_pipeline() -> ScalarSelect[int]:
         .correlate(Case)
         .scalar_subquery()
     )
+
+
+def find_shown_pipeline(session: Session, case_id: int) -> Pipeline | None:
+    """Return the pipeline whose result of a case is shown; None before the first result."""
+    shown = select(shown_pipeline()).select_from(Case).where(Case.id == case_id)
+    return session.scalars(select(Pipeline).where(Pipeline.id.in_(shown))).first()

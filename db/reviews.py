@@ -64,23 +64,6 @@ def find_successor(session: Session, analysis: Analysis) -> Analysis | None:
     return session.scalars(done).first()
 
 
-def find_shown_pipeline(session: Session, case_id: int) -> Pipeline | None:
-    """Return the pipeline whose results of a case are reviewed; None without results.
-
-    It is the one in production if that has a result of the case, else the one with the latest result.
-    """
-    in_production = Pipeline.id.in_(pipelines.production_pipeline())
-    query = (
-        select(Pipeline)
-        .join(Analysis, Analysis.pipeline_id == Pipeline.id)
-        .join(Image, Image.id == Analysis.image_id)
-        .where(Image.case_id == case_id, Analysis.state == State.DONE)
-        .order_by(in_production.desc(), Analysis.finished_at.desc())
-        .limit(1)
-    )
-    return session.scalars(query).first()
-
-
 def list_chromosomes(session: Session, analysis_id: int) -> Sequence[Chromosome]:
     """Return the chromosomes of an analysis by number."""
     query = select(Chromosome).where(Chromosome.analysis_id == analysis_id).order_by(Chromosome.ordinal)

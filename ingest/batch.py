@@ -173,7 +173,7 @@ def _store(item: Item, sessions: SessionFactory, store: ObjectStore, limits: Lim
     if known or conflict:
         return conflict or StoredImage(item.name, item.labels, key, None)
     try:
-        image = decode(data, limits)
+        image = decode(data, limits, item.labels.channel, item.labels.plane)
     except ImageRejected as error:
         return Rejected(item.name, error.reason, error.sentence)
     store.put(data, key)

@@ -167,13 +167,13 @@ class FolderCases:
         sha256s = {image.sha256 for image in known.images}
         for item in items:
             data = item.read(self._limits.max_bytes)
-            if isinstance(data, bytes) and _sha256(data) not in sha256s and self._is_image(data):
+            if isinstance(data, bytes) and _sha256(data) not in sha256s and self._is_image(item, data):
                 return False
         return True
 
-    def _is_image(self, data: bytes) -> bool:
+    def _is_image(self, item: Item, data: bytes) -> bool:
         try:
-            decode(data, self._limits)
+            decode(data, self._limits, item.labels.channel, item.labels.plane)
         except ImageRejected:
             return False
         return True

@@ -29,6 +29,7 @@ REASONS = {
     "format the cell as text and write it again.",
     "cell_number_format": "{where}{column} is the number {value} shown by the format {format}; "
     "format the cell as text and write it as it is shown.",
+    "bad_plane": "{where}plane is {value!r}; write its number from 0 to {last}, or leave it empty.",
     "bad_priority": "{where}priority is {value!r}; write stat, routine or backlog, or leave it empty.",
     "no_single_one": "{where}{column} is {value!r}, which would count as one {column}; name it, or leave it empty.",
     "bad_text": "{where}{column} holds control characters, or others that are not seen; write it again by hand.",
@@ -45,7 +46,7 @@ REASONS = {
     **{
         f"other_{column}": f"The image is known in case {{case}} with {column} {{known}}, not {{given}}; "
         f"give its {column}, or leave it out."
-        for column in ("slide", "culture", "colony", "banding", "microscope", "captured_at")
+        for column in ("slide", "culture", "colony", "banding", "microscope", "captured_at", "channel", "plane")
     },
     "too_many_values": "Line {line}: there are more values than named columns; put quotes around values with commas.",
     "missing_crop": "Line {line} of index.csv names a file that is not there; add the file or remove the line.",

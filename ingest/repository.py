@@ -26,7 +26,7 @@ from ingest.sources.labels import Labels
 from storage import sha256_of
 
 _CASE_LABELS = ("lab", "tissue")
-_IMAGE_LABELS = ("slide", "culture", "colony", "banding", "microscope", "captured_at")
+_IMAGE_LABELS = ("slide", "culture", "colony", "banding", "microscope", "captured_at", "channel", "plane")
 _LABEL_REASONS = {"lab": "other_laboratory"} | {column: f"other_{column}" for column in ("tissue", *_IMAGE_LABELS)}
 
 

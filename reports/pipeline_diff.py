@@ -18,6 +18,7 @@ from db.result_pairs import (
     list_case_pairs,
     measure_deltas,
 )
+from db.signed_cases import list_signed
 from karyotyping.case.consequence import CaseCall, Consequence, consequence
 from reports.case_calls import to_call
 from reports.html import render
@@ -33,6 +34,8 @@ class CaseChange:
     consequence: Consequence
     before: CaseCall
     after: CaseCall
+    signed: str | None
+    """Karyotype as signed; None unless the case is signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class PipelineDiff:
     metrics: list[MetricDelta]
     signed_before: SignedAgreement
     signed_after: SignedAgreement
+    objection: str | None
+    """Why the guard of promotions refuses the later pipeline, a clause; None if nothing forbids it."""
 
     @property
     def counts(self) -> dict[Consequence, int]:
@@ -59,16 +64,19 @@ class PipelineDiff:
         return [change for change in self.cases if change.consequence is not Consequence.UNCHANGED]
 
 
-def compare_sides(session: Session, before: Side, after: Side) -> PipelineDiff:
+def compare_sides(session: Session, before: Side, after: Side, max_share: float) -> PipelineDiff:
     """Return the comparison of two sides over the cases and images that both have.
 
     Args:
         session: an open transaction.
         before: the earlier pipeline or campaign.
         after: the later one.
+        max_share: share of the signed cases that a promoted pipeline may contradict, 0..1.
     """
     gravity = {kind: place for place, kind in enumerate(Consequence)}
-    changes = [_change(pair) for pair in list_case_pairs(session, before, after)]
+    signed = {case.case_id: case.iscn for case in list_signed(session)}
+    changes = [_change(pair, signed.get(pair.case_id)) for pair in list_case_pairs(session, before, after)]
+    agreement = measure_agreement(session, after.pipeline.id, before.pipeline.id)
     return PipelineDiff(
         before,
         after,
@@ -76,7 +84,8 @@ def compare_sides(session: Session, before: Side, after: Side) -> PipelineDiff:
         sorted(changes, key=lambda change: (gravity[change.consequence], change.case)),
         measure_deltas(session, before, after),
         measure_agreement(session, before.pipeline.id),
-        measure_agreement(session, after.pipeline.id, before.pipeline.id),
+        agreement,
+        agreement.objection(max_share),
     )
 
 
@@ -90,13 +99,14 @@ def to_document(diff: PipelineDiff) -> dict[str, Any]:
         "cases": to_rows(diff),
         "metrics": [asdict(metric) for metric in diff.metrics],
         "signed": {"before": asdict(diff.signed_before), "after": asdict(diff.signed_after)},
+        "objection": diff.objection,
     }
 
 
 def to_rows(diff: PipelineDiff) -> list[dict[str, Any]]:
     """Return one flat row per case, for JSON and Parquet."""
     return [
-        {"case": change.case, "consequence": change.consequence.value}
+        {"case": change.case, "consequence": change.consequence.value, "signed_iscn": change.signed}
         | _flat("before", change.before)
         | _flat("after", change.after)
         for change in diff.cases
@@ -142,9 +152,9 @@ def signed_rows(diff: PipelineDiff) -> list[tuple[str, int, int]]:
     ]
 
 
-def _change(pair: CasePair) -> CaseChange:
+def _change(pair: CasePair, signed: str | None) -> CaseChange:
     before, after = to_call(pair.before), to_call(pair.after)
-    return CaseChange(pair.case_id, pair.accession, consequence(before, after), before, after)
+    return CaseChange(pair.case_id, pair.accession, consequence(before, after), before, after, signed)
 
 
 def _side_document(side: Side) -> Mapping[str, Any]:

@@ -139,7 +139,7 @@ def _picture(store: ObjectStore, record: _Record, name: str) -> bytes:
     if image.format == "PNG" and image.bit_depth == 8:
         return data
     limits = Limits(max_bytes=len(data), max_pixels=image.width * image.height, min_side=1)
-    return encode_grey(decode(data, limits).pixels)
+    return encode_grey(decode(data, limits, image.channel, image.plane).pixels)
 
 
 def _records(session: Session, image_ids: Sequence[int], pipeline_id: int) -> Iterator[_Record]:

@@ -140,9 +140,10 @@ class _CellWriter:
             self.data.crops.append(_index_row(name, row, result, provenance, corrected))
 
     def _pixels(self, result: StoredResult) -> Pixels:
-        data = self.store.get(result.image.object_key)
-        pixel_count = result.image.width * result.image.height
-        return decode(data, Limits(max_bytes=len(data), max_pixels=pixel_count, min_side=1)).pixels
+        image = result.image
+        data = self.store.get(image.object_key)
+        limits = Limits(max_bytes=len(data), max_pixels=image.width * image.height, min_side=1)
+        return decode(data, limits, image.channel, image.plane).pixels
 
 
 def _provenance(review: CaseReview, cell: CaseCell) -> dict[str, Any]:

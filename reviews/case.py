@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import pipelines
 from db import reviews as stored
+from db.case_results import find_shown_pipeline
 from db.classes import StoredClass, list_classes
 from db.reviews import StoredResult
 from db.schema import ACTIVE, Case, Pipeline, Review, SignOff, State
@@ -71,7 +72,7 @@ def read_case(session: Session, case: Case, pipeline: Pipeline | None = None) ->
     Raises:
         RefusedReview: the case has no result.
     """
-    pipeline = pipeline or stored.find_shown_pipeline(session, case.id)
+    pipeline = pipeline or find_shown_pipeline(session, case.id)
     if pipeline is None:
         raise RefusedReview(f"case {case.accession} has no result yet; `karyo report case_status` shows its images")
     results = stored.list_results(session, case.id, pipeline.id)

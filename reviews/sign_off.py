@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from db import audit
 from db import reviews as stored
+from db.case_results import find_shown_pipeline
 from db.pipelines import label
 from db.schema import Case, Pipeline, SignOff
 from db.spelling import is_storable, normalise
@@ -98,7 +99,7 @@ def _refuse_unsignable(session: Session, review: CaseReview) -> None:
     if review.state == "signed" and signed is not None and signed.pipeline_id == review.pipeline.id:
         readers = " and ".join(filter(None, [signed.first_reader, signed.reader]))
         raise RefusedReview(f"{name} is signed already, by {readers}; a correction opens it again")
-    shown = stored.find_shown_pipeline(session, review.case.id)
+    shown = find_shown_pipeline(session, review.case.id)
     if shown is not None and shown.id != review.pipeline.id:
         raise RefusedReview(
             f"the results of pipeline {label(review.pipeline)} are superseded by those of {label(shown)}; sign those"

@@ -11,9 +11,9 @@ EMBEDDING_BYTES = 256  # of one chromosome
 ANALYSES_PER_COMMIT = 50_000
 
 _ANALYSES = """
-    INSERT INTO karyo.analyses (image_id, pipeline_id, state, priority, lane_id, round, attempts, queued_at, started_at,
-                                finished_at, seconds, iscn, reason, error, created_at)
-    SELECT i.id, {pipeline}, s.state, 2, 1, 0, 1, i.created_at, i.created_at,
+    INSERT INTO karyo.analyses (case_id, image_id, pipeline_id, state, priority, lane_id, round, attempts, queued_at,
+                                started_at, finished_at, seconds, iscn, reason, error, created_at)
+    SELECT i.case_id, i.id, {pipeline}, s.state, 2, 1, 0, 1, i.created_at, i.created_at,
            i.created_at + interval '1 hour' * (1 + i.id % 7),
            CASE WHEN s.state = 'done' THEN 1.5 + i.id % 10 / 10.0 END,
            CASE WHEN s.state = 'done' AND i.id % 25 > 0 THEN '46,XX' END,
@@ -48,8 +48,8 @@ STATEMENTS = {
     "analyses": _ANALYSES.format(pipeline=1, condition="true"),
     "analyses of a second pipeline": _ANALYSES.format(pipeline=2, condition="i.case_id % 10 = 0"),
     "backlog": """
-        INSERT INTO karyo.analyses (image_id, pipeline_id, priority, lane_id, round, created_at)
-        SELECT id, 1, 2, 1, 0, created_at FROM karyo.images WHERE case_id > :cases
+        INSERT INTO karyo.analyses (image_id, case_id, pipeline_id, priority, lane_id, round, created_at)
+        SELECT id, case_id, 1, 2, 1, 0, created_at FROM karyo.images WHERE case_id > :cases
     """,
     "quality": """
         INSERT INTO karyo.qc_metrics

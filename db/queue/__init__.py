@@ -8,7 +8,7 @@ current token nothing is written. All times are the database's.
 from db.queue.case_summaries import StaleCase, stale_cases, write_case
 from db.queue.claims import Claimed, claim, claimable, pause, resume, unclaim
 from db.queue.completion import finish, finish_all
-from db.queue.enqueue import IMAGES_PER_ROUND, enqueue, enqueue_selected
+from db.queue.enqueue import IMAGES_PER_ROUND, enqueue, enqueue_selected, keep_cases
 from db.queue.leases import begin, begin_all, extend, fail, lease, release
 from db.queue.priorities import prioritise, raise_priority
 from db.queue.reaper import WORKER_LOST, ReapReport, reap, retry
@@ -36,6 +36,7 @@ __all__ = [
     "fail",
     "finish",
     "finish_all",
+    "keep_cases",
     "lease",
     "overview",
     "pause",

@@ -18,11 +18,10 @@ def mark_stale(session: Session, analysis_ids: Sequence[int]) -> None:
     if not analysis_ids:
         return
     cases = (
-        select(Image.case_id, Analysis.pipeline_id)
-        .join(Analysis, Analysis.image_id == Image.id)
+        select(Analysis.case_id, Analysis.pipeline_id)
         .where(Analysis.id.in_(analysis_ids))
         .distinct()
-        .order_by(Image.case_id, Analysis.pipeline_id)  # one order everywhere prevents deadlocks
+        .order_by(Analysis.case_id, Analysis.pipeline_id)  # one order everywhere prevents deadlocks
     )
     session.execute(
         upsert(CaseResult)

@@ -23,7 +23,7 @@ _FINISH = text(
         FROM jsonb_to_recordset(CAST(:results AS jsonb))
              AS given(id bigint, token uuid, seconds real, iscn text, artefacts jsonb, chromosomes jsonb, qc jsonb)
         WHERE analysis.id = given.id AND analysis.lease_token = given.token AND analysis.state = 'running'
-        RETURNING analysis.id, analysis.image_id, analysis.pipeline_id, given.chromosomes, given.qc
+        RETURNING analysis.id, analysis.case_id, analysis.pipeline_id, given.chromosomes, given.qc
     ), chromosomes AS (
         INSERT INTO karyo.chromosomes
         SELECT given.* FROM done, jsonb_populate_recordset(CAST(NULL AS karyo.chromosomes), done.chromosomes) given
@@ -32,7 +32,7 @@ _FINISH = text(
         SELECT given.* FROM done, jsonb_populate_record(CAST(NULL AS karyo.qc_metrics), done.qc) given
     ), stale AS (
         INSERT INTO karyo.case_results AS result (case_id, pipeline_id)
-        SELECT DISTINCT image.case_id, done.pipeline_id FROM done JOIN karyo.images image ON image.id = done.image_id
+        SELECT DISTINCT case_id, pipeline_id FROM done
         ORDER BY 1, 2  -- one order everywhere prevents deadlocks
         ON CONFLICT (case_id, pipeline_id)
         DO UPDATE SET state = 'stale', revision = result.revision + 1, sent_at = NULL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ARRAY, CTE, BigInteger, Select, Subquery, and_, exists, func, literal, select
+from sqlalchemy import ARRAY, CTE, BigInteger, Select, Subquery, and_, exists, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -44,6 +44,7 @@ def enqueue_selected(
     the next one by one round, and cases of the usual size finish in the order of their arrival.
     """
     require_usable(session, pipeline_id)
+    keep_cases(session)
     chosen = images.subquery()
     lab = func.coalesce(Case.lab, "")
     known = exists().where(Analysis.image_id == chosen.c[0], Analysis.pipeline_id == pipeline_id)
@@ -64,6 +65,7 @@ def enqueue_selected(
     pairs = (
         select(
             missing.c.image_id,
+            missing.c.case_id,
             *(literal(value, BigInteger) for value in values.values()),
             Lane.id,
             Lane.round + (place - 1) // IMAGES_PER_ROUND,
@@ -74,7 +76,7 @@ def enqueue_selected(
     )
     inserted = (
         upsert(Analysis)
-        .from_select(["image_id", *values, "lane_id", "round"], pairs)
+        .from_select(["image_id", "case_id", *values, "lane_id", "round"], pairs)
         .on_conflict_do_nothing()
         .returning(Analysis.id)
         .cte("inserted")
@@ -83,6 +85,14 @@ def enqueue_selected(
     if count:
         notify_schedulers(session)
     return count
+
+
+def keep_cases(session: Session) -> None:
+    """Keep every case until the transaction ends; waits for an erasure that is under way.
+
+    So what a query selects next is still there when rows that refer to it are inserted.
+    """
+    session.execute(text("LOCK TABLE karyo.cases IN ROW SHARE MODE"))
 
 
 def _pending_by_case(missing: CTE, priority: Priority) -> Subquery:

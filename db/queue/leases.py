@@ -49,6 +49,8 @@ def lease(session: Session, analysis_ids: Sequence[int], worker: str, lease_seco
             Analysis.attempts,
             (Image.width * Image.height).label("pixels"),
             or_(Analysis.shared, Analysis.attempts > 0).label("suspect"),
+            Image.channel,
+            Image.plane,
         )
     )
     leases = [Leased(**row._asdict()) for row in session.execute(taken)]

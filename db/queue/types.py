@@ -36,6 +36,10 @@ class Leased:
     """Width times height of the image, according to its header."""
     suspect: bool
     """Whether to begin it alone: an attempt failed, or a process died with this image among others."""
+    channel: str | None = None
+    """Channel to analyse; None if none was chosen."""
+    plane: int | None = None
+    """Plane to analyse; None if none was chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import get_args
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.enums import BatchKind
@@ -58,7 +58,7 @@ class Image(Base):
     """A metaphase image in the object store; identical bytes share one row."""
 
     __tablename__ = "images"
-    __table_args__ = (Index(None, "case_id"), Index(None, "batch_id"))
+    __table_args__ = (UniqueConstraint("case_id", "id"), Index(None, "batch_id"))
 
     id: Mapped[int] = identity()
     sha256: Mapped[str] = mapped_column(unique=True)
@@ -74,6 +74,8 @@ class Image(Base):
     slide: Mapped[str | None]
     culture: Mapped[str | None] = mapped_column(doc="Culture that the cell was grown in.")
     colony: Mapped[str | None] = mapped_column(doc="Colony of an in situ culture; its name is unique in the culture.")
+    channel: Mapped[str | None] = mapped_column(doc="Channel that is analysed, by name or number; empty if not chosen.")
+    plane: Mapped[int | None] = mapped_column(SmallInteger, doc="Plane that is analysed, from 0; empty if not chosen.")
     banding: Mapped[str | None]
     microscope: Mapped[str | None]
     captured_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.enums import ENDED, Priority, State
@@ -66,6 +66,7 @@ class Analysis(Base):
     __tablename__ = "analyses"
     __table_args__ = (
         UniqueConstraint("image_id", "pipeline_id"),
+        ForeignKeyConstraint(["case_id", "image_id"], ["images.case_id", "images.id"]),
         CheckConstraint(one_of("state", State), name="state"),
         CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="running_is_leased"),
         CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease_expires"),
@@ -90,12 +91,19 @@ class Analysis(Base):
         Index("ix_analyses_done", "pipeline_id", "finished_at", postgresql_where=text("state = 'done'")),
         Index("ix_analyses_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_analyses_failed", "finished_at", postgresql_where=text("state IN ('failed', 'quarantined')")),
-        Index(None, "pipeline_id", "state"),
+        Index(None, "pipeline_id", "case_id", postgresql_include=["state", "finished_at"]),
+        Index(
+            "ix_analyses_active",
+            "pipeline_id",
+            "state",
+            postgresql_where=text("state IN ('pending', 'queued', 'running')"),
+        ),
         Index(None, "campaign_id", postgresql_where=text("campaign_id IS NOT NULL")),
     )
 
     id: Mapped[int] = identity()
-    image_id: Mapped[int] = mapped_column(ForeignKey("images.id"))
+    case_id: Mapped[int] = mapped_column(doc="Case of the image.")
+    image_id: Mapped[int]
     pipeline_id: Mapped[int] = mapped_column(ForeignKey("pipelines.id"))
     campaign_id: Mapped[int | None] = mapped_column(ForeignKey("campaigns.id", ondelete="SET NULL"))
     state: Mapped[State] = mapped_column(server_default=text("'pending'"))

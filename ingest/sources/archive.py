@@ -36,7 +36,10 @@ _UTF8_NAME, _ENCRYPTED = 0x800, 0x1
 
 
 class ArchiveSource(NamedFiles):
-    """Images in an open zip archive, in natural order, then files rejected by their name."""
+    """Images in an open zip archive, in natural order, then files rejected by their name.
+
+    If one folder holds all of them, it is the root, so cases are those of the same folder without the archive.
+    """
 
     kind: ClassVar[BatchKind] = "archive"
 
@@ -47,6 +50,8 @@ class ArchiveSource(NamedFiles):
         self._lock = threading.Lock()
         self._answers: list[Rejected | PassedOver] = []
         self._entries: Mapping[str, zipfile.ZipInfo] = self._usable_entries()
+        if top := _only_folder(self._entries):
+            self._root, self._top = top, f"{top}/"
         self._spellings: Spellings | None = None
 
     def names(self) -> list[str | Rejected | PassedOver]:
@@ -112,6 +117,16 @@ class ArchiveSource(NamedFiles):
             else:
                 entries[name] = entry
         return entries
+
+
+def _only_folder(names: Iterable[str]) -> str:
+    """Return the folder that holds every file which may be an image; empty if there is none.
+
+    >>> _only_folder(["monday/A/1.tif", "monday/2.tif", "read me.txt"]), _only_folder(["A/1.tif", "B/1.tif"])
+    ('monday', '')
+    """
+    tops = {name.rpartition("/")[0].partition("/")[0] for name in names if judge_name(name) is None}
+    return tops.pop() if len(tops) == 1 else ""
 
 
 def _report_folders(names: Iterable[str]) -> tuple[str, ...]:

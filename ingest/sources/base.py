@@ -51,6 +51,9 @@ class Source(ABC):
 class NamedFiles(Source):
     """A source of files that have a path within it: a folder, an archive, a prefix of a bucket."""
 
+    _top: str = ""
+    """Start of every path that is no part of a case, with its slash."""
+
     def __init__(self, source: str, root: str, defaults: Labels) -> None:
         """Open the source.
 
@@ -97,7 +100,7 @@ class NamedFiles(Source):
         if not isinstance(name, str):
             return name
         try:
-            labels = self._defaults.in_folder(name, self._root)
+            labels = self._defaults.in_folder(name.removeprefix(self._top), self._root)
         except LabelError as error:
             return rejected(name, error.reason, where=error.where, **error.facts)
         return Item(name, labels, partial(self.read, name))

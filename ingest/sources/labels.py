@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from db.enums import Priority
 from db.spelling import normalise
@@ -13,8 +14,22 @@ from ingest.rejections import IngestError
 from ingest.sources.dates import DateError, read_date
 
 MAX_LABEL_LENGTH = 200  # characters
+MAX_PLANE = 32_767  # smallint of PostgreSQL
 _NO_VALUES = frozenset({"?", "-", "--", "n/a", "na", "none", "unknown", "not known", "mixed", "various", "several"})
-COLUMNS = ("case", "lab", "slide", "culture", "colony", "tissue", "banding", "microscope", "captured_at", "priority")
+COLUMNS = (
+    "case",
+    "lab",
+    "slide",
+    "culture",
+    "colony",
+    "tissue",
+    "banding",
+    "microscope",
+    "captured_at",
+    "channel",
+    "plane",
+    "priority",
+)
 """Labels that can be given as text."""
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _UNSEEN_RANGES = (
@@ -43,6 +58,10 @@ class Labels:
     microscope: str | None = None
     captured_at: datetime | None = None
     """With a time zone."""
+    channel: str | None = None
+    """Channel to analyse, by name in any case or number from 0; None if the file has one."""
+    plane: int | None = None
+    """Plane to analyse, from 0; None if the file has one."""
     priority: Priority = Priority.ROUTINE
     priority_given: bool = field(default=False, compare=False)
     """Whether ``priority`` was given as text and is not the default."""
@@ -94,8 +113,8 @@ def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labe
         defaults: Labels for what ``values`` leaves out.
 
     Raises:
-        LabelError: See :func:`read_label`; also ``bad_date``, ``ambiguous_date``, ``bad_priority`` or
-            ``no_single_one`` (a culture or colony that names none, such as ``?``).
+        LabelError: See :func:`read_label`; also ``bad_date``, ``ambiguous_date``, ``bad_plane``,
+            ``bad_priority`` or ``no_single_one`` (a culture or colony that names none, such as ``?``).
 
     >>> read_labels({"case": " 24-7 ", "priority": "STAT"}).case
     '24-7'
@@ -115,11 +134,14 @@ def read_labels(values: Mapping[str, str], defaults: Labels = NO_LABELS) -> Labe
         banding=text.get("banding") or defaults.banding,
         microscope=text.get("microscope") or defaults.microscope,
         captured_at=_moment(text["captured_at"]) if "captured_at" in text else defaults.captured_at,
+        channel=text.get("channel") or defaults.channel,
+        plane=_plane(text["plane"]) if "plane" in text else defaults.plane,
         priority=_priority(text["priority"]) if given else defaults.priority,
         priority_given=given or defaults.priority_given,
     )
 
 
+@lru_cache(maxsize=1024)  # most rows of a manifest repeat the labels of the row before
 def read_label(column: str, text: str, *, where: str = "") -> str:
     r"""Return ``text`` as the label ``column``: in NFC, trimmed, with single blanks.
 
@@ -138,7 +160,8 @@ def read_label(column: str, text: str, *, where: str = "") -> str:
     label = normalise(text)
     if not label:
         raise LabelError(column, "empty_text", where=where)
-    if any(map(_is_unseen, text.strip())):
+    written = text.strip()
+    if not (written.isascii() and written.isprintable()) and any(map(_is_unseen, written)):
         raise LabelError(column, "bad_text", where=where)
     if len(label) > MAX_LABEL_LENGTH:
         raise LabelError(column, "long_text", where=where, limit=MAX_LABEL_LENGTH)
@@ -160,6 +183,12 @@ def _moment(text: str) -> datetime:
         return read_date(text)
     except DateError as error:
         raise LabelError("captured_at", error.reason, value=text) from error
+
+
+def _plane(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= MAX_PLANE):
+        raise LabelError("plane", "bad_plane", value=text, last=MAX_PLANE)
+    return int(text)
 
 
 def _priority(text: str) -> Priority:

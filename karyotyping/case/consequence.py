@@ -157,7 +157,8 @@ def _between_calls(before: CaseCall, after: CaseCall) -> Consequence | None:
     if _without_sex(old) == _without_sex(new):
         return Consequence.SEX
     if len(old) != len(new):
-        return Consequence.CLONE_LOST if len(new) < len(old) else Consequence.CLONE_GAINED
+        is_lost = len(new) < len(old) or bool(old - new - _NORMAL)
+        return Consequence.CLONE_LOST if is_lost else Consequence.CLONE_GAINED
     return Consequence.COUNT if _counts(old) != _counts(new) else Consequence.OTHER_KARYOTYPE
 
 

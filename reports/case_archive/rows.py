@@ -43,8 +43,8 @@ _QUERIES = {
     """,
     "analyses": """
         SELECT (to_jsonb(a) || jsonb_build_object('image', i.sha256, 'pipeline', p.digest))
-               - '{image_id,pipeline_id,campaign_id,lane_id,round,not_before,lease_token,lease_expires_at,worker,
-                   queued_at,shared}'::text[]
+               - '{image_id,case_id,pipeline_id,campaign_id,lane_id,round,not_before,lease_token,lease_expires_at,
+                   worker,queued_at,shared}'::text[]
         FROM karyo.analyses a
         JOIN karyo.images i ON i.id = a.image_id
         JOIN karyo.pipelines p ON p.id = a.pipeline_id
@@ -125,8 +125,8 @@ def write_rows(session: Session, document: Document, batch_id: int) -> int:
     _insert(session, "images", images)
     for row in rows["analyses"]:
         lane = {"priority": row["priority"], "lab": case["lab"] or ""}
-        row |= {"image_id": image_ids[row["image"]], "pipeline_id": pipeline_ids[row["pipeline"]], "shared": False}
-        row |= {"lane_id": session.scalars(_LANE, lane).one(), "round": 0}
+        keys = {"image_id": image_ids[row["image"]], "pipeline_id": pipeline_ids[row["pipeline"]]}
+        row.update(of_case | keys | {"lane_id": session.scalars(_LANE, lane).one(), "round": 0, "shared": False})
     _insert(session, "analyses", rows["analyses"])
     for name in ("chromosomes", "qc_metrics"):
         _insert(session, name, rows[name])

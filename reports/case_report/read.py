@@ -47,10 +47,15 @@ class _Row(NamedTuple):
     to_check: int | None
 
 
-def read_case_report(session: Session, store: ObjectStore, accession: str) -> CaseReport:
+def read_case_report(session: Session, store: ObjectStore | None, accession: str) -> CaseReport:
     """Return the report of the case that ``accession`` names, in any spelling.
 
     The result is that of the pipeline in production, else the latest one.
+
+    Args:
+        session: an open transaction.
+        store: with the pictures; None for a report without them.
+        accession: of the case.
 
     Raises:
         CaseReportError: there is no such case, or it has no result with evidence.
@@ -97,7 +102,7 @@ def read_case_report(session: Session, store: ObjectStore, accession: str) -> Ca
             written_at=datetime.now(UTC),
             software=f"karyoflow {version('karyoflow')}",
         ),
-        pictures=_pictures(store, rows, clones),
+        pictures=_pictures(store, rows, clones) if store else [],
     )
 
 

@@ -241,8 +241,8 @@ def test_errors_of_analyses_are_shown_without_secrets(karyo: Karyo, postgres_url
         connection.execute(
             """
             INSERT INTO karyo.analyses
-              (image_id, pipeline_id, priority, lane_id, round, state, reason, error, finished_at)
-            SELECT 1, 1, 1, min(id), 0, 'failed', 'unexpected_error', %s, now() FROM karyo.lanes
+              (case_id, image_id, pipeline_id, priority, lane_id, round, state, reason, error, finished_at)
+            SELECT 1, 1, 1, 1, min(id), 0, 'failed', 'unexpected_error', %s, now() FROM karyo.lanes
             """,
             [sentence],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
-from db import audit, discarded_objects, erasure, queue
+from db import audit, campaigns, discarded_objects, erasure, queue
 from db.engine import SessionFactory
 from db.erasure import Erased
 from db.schema import Analysis, Campaign, Case, CaseResult, Chromosome, Image, IngestBatch, Rejection, Schedule
@@ -221,6 +222,27 @@ def test_an_erasure_gives_way_to_a_transaction_on_the_case(laboratory: Laborator
         with pytest.raises(OperationalError, match="lock timeout"):
             erase(laboratory.sessions)
     assert erase(laboratory.sessions) is not None
+
+
+def test_a_campaign_waits_for_an_erasure_and_leaves_the_case_out(laboratory: Laboratory) -> None:
+    sessions, pipeline_id = laboratory.sessions, laboratory.pipeline()
+    laboratory.images(2, CASE)
+    others = laboratory.images(3, "B-2")
+
+    def create() -> Campaign | None:
+        with sessions.begin() as session:
+            return campaigns.create(session, pipeline_id=pipeline_id, filters={})
+
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as session:
+            assert erasure.erase(session, CASE, actor="ada@lab", because=WHY)
+            creation = pool.submit(create)
+            while session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) == 0:
+                assert not creation.done()
+        campaign = creation.result()
+    assert campaign is not None
+    assert (campaign.image_count, campaign.enqueued_count) == (3, 3)
+    assert {row.image_id for row in laboratory.rows().values()} == set(others)
 
 
 def test_a_running_analysis_does_not_bring_the_case_back(laboratory: Laboratory, store: ObjectStore) -> None:

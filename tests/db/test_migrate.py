@@ -200,3 +200,35 @@ def test_unexplained_objects_of_earlier_analyses_are_not_measured(empty_postgres
             assert connection.execute(granted).fetchall() == [(True,)]
             with pytest.raises(psycopg.errors.UndefinedColumn):
                 connection.execute(reported)
+
+
+def test_the_case_of_each_image_is_copied_to_its_analyses(empty_postgres_url: str) -> None:
+    reports = "SELECT accession, images, not_requested, pending FROM reporting.case_status ORDER BY 1"
+    upgrade(empty_postgres_url, "0014")
+    with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            """
+            INSERT INTO karyo.pipelines (digest, name, document) VALUES ('d', 'p', '{}');
+            INSERT INTO karyo.pipeline_aliases (alias, pipeline_id) VALUES ('production', 1);
+            INSERT INTO karyo.cases (accession) VALUES ('A-1'), ('A-2');
+            INSERT INTO karyo.lanes (priority, lab) SELECT priority, '' FROM karyo.queues WHERE priority = 2;
+            INSERT INTO karyo.images
+              (sha256, object_key, case_id, file_name, format, byte_count, width, height, bit_depth)
+            SELECT n, n, 1 + n / 4, n, 'PNG', 1, 1, 1, 8 FROM generate_series(1, 6) n;
+            INSERT INTO karyo.analyses (id, image_id, pipeline_id, priority, lane_id, round) OVERRIDING SYSTEM VALUE
+            SELECT i.id * 20000, i.id, 1, 2, l.id, 0 FROM karyo.images i, karyo.lanes l WHERE i.id < 6;
+            """
+        )
+        before = connection.execute(reports).fetchall()
+    for _ in range(2):
+        upgrade(empty_postgres_url)
+        check(empty_postgres_url)
+        with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+            copied = connection.execute("SELECT image_id, case_id FROM karyo.analyses ORDER BY 1").fetchall()
+            assert copied == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2)]
+            assert connection.execute(reports).fetchall() == before == [("A-1", 3, 0, 3), ("A-2", 3, 1, 2)]
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                connection.execute("UPDATE karyo.analyses SET case_id = 2 WHERE image_id = 1")
+        downgrade(empty_postgres_url, "0014")
+        with psycopg.connect(empty_postgres_url.replace("+psycopg", "")) as connection:
+            assert connection.execute(reports).fetchall() == before

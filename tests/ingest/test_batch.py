@@ -22,6 +22,7 @@ from ingest.sources.folder import FolderSource
 from ingest.sources.labels import Labels
 from ingest.sources.manifest import ManifestSource
 from storage import DirectoryStore, StoreUnavailable
+from tests.support.image_files import tiff
 
 
 def png(seed: int) -> bytes:
@@ -220,3 +221,27 @@ def test_a_known_file_whose_case_is_erased_meanwhile_is_rejected(
     assert isinstance(outcome, Rejected)
     assert outcome.reason == "erased_meanwhile"
     assert ("A",) not in rows(session_factory, Case.accession)
+
+
+def test_a_chosen_channel_goes_to_the_worker_and_another_one_is_refused(
+    tmp_path: Path, store: DirectoryStore, session_factory: SessionFactory, pipeline_id: int
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 2, 70, 80), dtype=np.uint8)  # focus, channel
+    names = {"axes": "ZCYX", "Channel": {"Name": ["TRITC", "DAPI"]}}
+    (tmp_path / "in" / "A").mkdir(parents=True)
+    (tmp_path / "in" / "A" / "stack.ome.tif").write_bytes(
+        tiff(pixels, ome=True, photometric="minisblack", metadata=names)
+    )
+
+    def take(**chosen: Any) -> IngestSummary:
+        source = FolderSource(tmp_path / "in", Labels(**chosen))
+        return ingest(session_factory, store, source, pipeline_id=pipeline_id)
+
+    assert [one.reason for one in take().rejected] == ["ambiguous_channel"]
+    assert take(channel="dapi", plane=1).new == 1
+    assert rows(session_factory, Image.channel, Image.plane) == {("dapi", 1)}
+    assert [one.reason for one in take(channel="TRITC", plane=1).rejected] == ["other_channel"]
+    with session_factory.begin() as session:
+        (claimed,) = queue.claim(session, Priority.ROUTINE, 1, 1)
+        (leased,) = queue.lease(session, [claimed.analysis_id], "w", 60)
+    assert (leased.channel, leased.plane) == ("dapi", 1)

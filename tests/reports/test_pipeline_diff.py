@@ -18,7 +18,7 @@ from karyotyping.case.consequence import Consequence
 from karyotyping.case.decision import Outcome
 from reports.pipeline_diff import PipelineDiff, compare_sides, render_html, to_document, to_rows
 from reports.tables import write_parquet
-from tests.support.two_pipelines import add_case, add_pipeline, add_results
+from tests.support.two_pipelines import add_case, add_pipeline, add_results, sign_cases
 
 OLD = {"A-1": "47,XX,+21", "A-2": "46,XX", "A-3": "46,XY", "A-4": None, "A-5": "46,XX", "A-6": "47,XX,+8[3]/46,XX[17]"}
 NEW = {"A-1": "46,XX", "A-2": "46,XY", "A-3": "46,XY", "A-4": "47,XY,+18", "A-6": "47,XX,+8", "A-7": "46,XX"}
@@ -36,7 +36,7 @@ def sessions(session_factory: SessionFactory) -> SessionFactory:
 
 def compare(sessions: SessionFactory, before: str, after: str) -> PipelineDiff:
     with sessions() as session:
-        return compare_sides(session, find_side(session, before), find_side(session, after))
+        return compare_sides(session, find_side(session, before), find_side(session, after), 0.02)
 
 
 def test_cases_are_grouped_by_consequence_and_the_gravest_come_first(sessions: SessionFactory) -> None:
@@ -106,3 +106,18 @@ def test_html_json_and_parquet_hold_the_same_cases(sessions: SessionFactory, tmp
         (row["case"], row["before_iscn"]) for row in document["cases"]
     ]
     assert stored[0]["after_outcome"] == "normal"
+
+
+def test_the_page_begins_with_what_the_signed_cases_say(sessions: SessionFactory) -> None:
+    assert "nothing guards a promotion" in render_html(compare(sessions, "old", "new"))
+    production = pipelines.PRODUCTION
+    with sessions() as session:
+        pipeline_id = pipelines.resolve(session, production).id
+    sign_cases(sessions, pipeline_id, {"A-1": "47,XX,+21", "A-3": "46,XY"})
+    diff = compare(sessions, production, "new")
+    page = render_html(diff)
+    assert diff.objection is not None
+    assert diff.objection in page
+    assert page.index("calls 1 of the signed abnormal cases normal") < page.index("abnormal -&gt; normal")
+    assert [(row["case"], row["signed_iscn"]) for row in to_rows(diff)][:2] == [("A-1", "47,XX,+21"), ("A-2", None)]
+    assert "forbid no promotion" in render_html(compare(sessions, "new", production))

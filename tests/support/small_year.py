@@ -23,17 +23,17 @@ SELECT n, n, (ARRAY[1, 1, 2, 3, 3, 4])[n], n || '.png', 'PNG', (ARRAY[1000, 2000
        (ARRAY['s1', 's1', 's2', 's3', 's3', NULL])[n], 'm1'
 FROM generate_series(1, 6) n;
 INSERT INTO karyo.analyses
-  (image_id, pipeline_id, state, priority, lane_id, round, attempts, finished_at, seconds, iscn, reason, error,
+  (case_id, image_id, pipeline_id, state, priority, lane_id, round, attempts, finished_at, seconds, iscn, reason, error,
    created_at)
 VALUES
-  (1, 1, 'done', 1, 1, 0, 1, '2026-03-02 10:00Z', 1, '46,XX', NULL, NULL, '2026-03-02 00:00Z'),
-  (2, 1, 'done', 1, 1, 0, 1, '2026-03-02 12:00Z', 2, '46,XX', NULL, NULL, '2026-03-02 00:00Z'),
-  (3, 1, 'done', 1, 1, 0, 1, '2026-03-03 06:00Z', 4, '47,XX,+21', NULL, NULL, '2026-03-03 00:00Z'),
-  (4, 1, 'done', 1, 1, 0, 1, '2026-03-10 02:00Z', 8, NULL, NULL, NULL, '2026-03-10 00:00Z'),
-  (5, 1, 'failed', 1, 1, 0, 1, '2026-03-10 03:00Z', NULL, NULL, 'no_chromosomes', 'Nothing.', '2026-03-10 00:00Z'),
-  (6, 1, 'pending', 1, 1, 0, 0, NULL, NULL, NULL, NULL, NULL, '2026-04-01 00:00Z'),
-  (1, 2, 'done', 1, 1, 0, 1, '2026-03-16 10:00Z', 1, '47,XX,+21', NULL, NULL, '2026-03-16 00:00Z'),
-  (2, 2, 'done', 1, 1, 0, 1, '2026-03-16 10:00Z', 1, '47,XX,+21', NULL, NULL, '2026-03-16 00:00Z');
+  (1, 1, 1, 'done', 1, 1, 0, 1, '2026-03-02 10:00Z', 1, '46,XX', NULL, NULL, '2026-03-02 00:00Z'),
+  (1, 2, 1, 'done', 1, 1, 0, 1, '2026-03-02 12:00Z', 2, '46,XX', NULL, NULL, '2026-03-02 00:00Z'),
+  (2, 3, 1, 'done', 1, 1, 0, 1, '2026-03-03 06:00Z', 4, '47,XX,+21', NULL, NULL, '2026-03-03 00:00Z'),
+  (3, 4, 1, 'done', 1, 1, 0, 1, '2026-03-10 02:00Z', 8, NULL, NULL, NULL, '2026-03-10 00:00Z'),
+  (3, 5, 1, 'failed', 1, 1, 0, 1, '2026-03-10 03:00Z', NULL, NULL, 'no_chromosomes', 'Nothing.', '2026-03-10 00:00Z'),
+  (4, 6, 1, 'pending', 1, 1, 0, 0, NULL, NULL, NULL, NULL, NULL, '2026-04-01 00:00Z'),
+  (1, 1, 2, 'done', 1, 1, 0, 1, '2026-03-16 10:00Z', 1, '47,XX,+21', NULL, NULL, '2026-03-16 00:00Z'),
+  (1, 2, 2, 'done', 1, 1, 0, 1, '2026-03-16 10:00Z', 1, '47,XX,+21', NULL, NULL, '2026-03-16 00:00Z');
 INSERT INTO karyo.qc_metrics
 SELECT a.id, 46, 'dark_on_light', 0.5, 0.6, 0.01, 0.02, 3, 12.5, 4, 1, 0, 2, 0, v.confidence, v.score,
        CASE WHEN a.id = 1 THEN ARRAY['crowded'] ELSE '{}' END, v.objects

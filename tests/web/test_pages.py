@@ -18,8 +18,12 @@ import uvicorn
 from markupsafe import escape
 from sqlalchemy import update
 
+from db import campaigns
 from db.engine import SessionFactory
+from db.pipelines import register
 from db.schema import Analysis, Case, CaseResult, QcMetrics
+from karyotyping.case.cell import CellSummary
+from karyotyping.case_summary import summarise
 from tests.support.web import Open
 
 
@@ -145,3 +149,40 @@ def test_an_image_that_is_no_metaphase_is_not_called(
     assert '<span class="muted">not called</span> · 47 chromosomes' in page
     assert "too many" in page
     assert (image["iscn"], image["flags"], image["chromosome_count"]) == (None, ["too_many"], 47)
+
+
+def test_a_case_has_its_clones_and_the_band_level_of_each_cell(
+    open_app: Open, analysed: list[int], session_factory: SessionFactory
+) -> None:
+    trisomy = {**dict.fromkeys(range(1, 24), 2), 21: 3}
+    cells = [
+        CellSummary(analysis_id, trisomy, 47, 0.8, called=True, band_level=550, outline_edits=edits, class_edits=0.1)
+        for analysis_id, edits in zip(analysed[:2], (0.5, 0.2), strict=True)
+    ]
+    with session_factory.begin() as session:
+        session.execute(update(CaseResult).values(summary=summarise(cells, tissue="blood").to_json()))
+        session.execute(update(QcMetrics).values(band_level=550, band_level_low=500, band_level_high=600))
+    with open_app() as client:
+        page = " ".join(client.get("/cases/A/slide%201").text.split())
+    assert '<span class="karyotype">47,XX,+21</span>' in page
+    assert "<td>2: 1, 2</td><td>2: 1, 2</td>" in page
+    assert '<td class="number">98.7 %</td><td class="number">1.3 %</td>' in page
+    assert "clone 1 · band level 550 (500–600)" in page
+    assert page.index("Cell 1 · cell 1.png") < page.index("Cell 2 · cell 0.png") < page.index("Nothing was found.")
+    assert "Band level of the karyotyped cells: 550, wanted 550." in page
+
+
+def test_campaigns_are_listed_with_their_progress(
+    open_app: Open, analysed: list[int], session_factory: SessionFactory
+) -> None:
+    with open_app() as client:
+        assert "There is no campaign yet." in client.get("/campaigns").text
+        with session_factory.begin() as session:
+            new = register(session, {"name": "candidate"}, "e" * 64)
+            filters = {"where": ["tissue!=marrow", "count<50"]}
+            assert campaigns.create(session, pipeline_id=new, filters=filters, name="<spring>")
+        page = " ".join(client.get("/campaigns").text.split())
+    assert "&lt;spring&gt;" in page
+    assert "tissue!=marrow and count&lt;50" in page
+    assert "0 of 2 images" in page
+    assert "candidate <code>eeeeeeeeeeee</code>" in page

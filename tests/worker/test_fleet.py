@@ -12,14 +12,16 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 import redis
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from db import pipelines, reporting, workers
 from db.schema import Image
 from embedded.binaries import redis_program
 from karyotyping.pipeline import Pipeline
+from tests.support.image_files import tiff
 
 if TYPE_CHECKING:
     from tests.support.laboratory import Laboratory
@@ -50,6 +52,23 @@ def test_images_are_analysed_and_the_case_summarised(laboratory: Laboratory) -> 
     drawing = laboratory.store.get(case.artefacts["karyogram_svg"])
     assert b'id="chromosome-1"' in drawing
     assert b"Karyogram C-1: cell" in drawing
+
+
+def test_the_chosen_channel_is_analysed(laboratory: Laboratory) -> None:
+    chosen, _ = laboratory.add(laboratory.pipeline(), 2)
+    pixels = np.zeros((2, 64, 64), np.uint8)  # channel
+    pixels[1] = np.random.default_rng(1).integers(1, 255, (64, 64))
+    stack = tiff(pixels, ome=True, photometric="minisblack", metadata={"axes": "CYX", "Channel": {"Name": ["A", "B"]}})
+    with laboratory.sessions.begin() as session:
+        session.execute(update(Image).values(object_key=laboratory.store.put(stack)))
+        session.execute(update(Image).where(Image.id == chosen).values(channel="b"))
+    laboratory.worker()
+    laboratory.scheduler()
+    laboratory.wait(laboratory.ended)
+    assert {analysis.image_id == chosen: (analysis.state, analysis.reason) for analysis in laboratory.analyses()} == {
+        True: ("done", None),
+        False: ("failed", "ambiguous_channel"),
+    }
 
 
 def test_named_failures_end_at_once_and_unexpected_ones_after_three_attempts(laboratory: Laboratory) -> None:

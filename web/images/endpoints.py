@@ -49,6 +49,8 @@ UPLOAD_SCHEMA: dict[str, Any] = {
                         "banding": {"type": "string"},
                         "microscope": {"type": "string"},
                         "captured_at": {"type": "string", "description": "Of every image"},
+                        "channel": {"type": "string", "description": "Channel of files with several"},
+                        "plane": {"type": "integer", "minimum": 0, "description": "Plane of files with several"},
                         "priority": {"type": "string", "enum": Priority.labels(), "default": "routine"},
                     },
                 }

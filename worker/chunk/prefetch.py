@@ -113,7 +113,7 @@ class Prefetcher:
         began = perf_counter()
         try:
             with stage("decode"):
-                image = decode(data, self._resources.limits)
+                image = decode(data, self._resources.limits, leased.channel, leased.plane)
         except ImageRejected as problem:
             self._completer.fail(leased, problem.reason, problem.sentence)
             return None

@@ -101,7 +101,7 @@ def upgrade() -> None:
     for view in VIEWS:
         view.create()
     FRESHNESS.create()
-    _replace("case_status", {**_former_columns(), **CASE_STATUS_COLUMNS}, CASE_STATUS_QUERY)
+    _replace("case_status", case_status_columns(), CASE_STATUS_QUERY)
     for column, meaning in CASE_STATUS_COLUMNS.items():
         op.execute(f"COMMENT ON COLUMN reporting.case_status.{column} IS $${meaning}$$")
     op.execute(f"COMMENT ON SCHEMA reporting IS '{SCHEMA_COMMENTS['now']}'")
@@ -118,6 +118,11 @@ def downgrade() -> None:
     _replace("signed_results", v0010_reviews.SIGNED_RESULTS, v0010_reviews.SIGNED_RESULTS_QUERY)
     op.drop_index("ix_chromosomes_unknown", "chromosomes", schema="karyo")
     op.drop_table("report_refreshes", schema="karyo")
+
+
+def case_status_columns() -> list[str]:
+    """Return the columns of the report as of this version."""
+    return [*_former_columns(), *CASE_STATUS_COLUMNS]
 
 
 def _former_columns() -> dict[str, str]:

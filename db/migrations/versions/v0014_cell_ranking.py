@@ -37,17 +37,17 @@ def upgrade() -> None:
         op.add_column("qc_metrics", sa.Column(name, kind()), schema="karyo")
     for name in LABELS:
         op.add_column("images", sa.Column(name, sa.Text()), schema="karyo")
-    added = {name: meaning for name, (_, meaning) in METRICS.items()} | LABELS
     # Replacing a view keeps its rights; new columns are the last ones.
-    _create_view([*(f"q.{name}" for name in METRICS), *(f"i.{name}" for name in LABELS)], list(added))
-    for name, meaning in added.items():
+    _create_view(*image_quality())
+    for name, meaning in ({name: meaning for name, (_, meaning) in METRICS.items()} | LABELS).items():
         op.execute(f"COMMENT ON COLUMN reporting.image_quality.{name} IS $${meaning}$$")
 
 
 def downgrade() -> None:
     """Drop the columns."""
     op.execute("DROP VIEW reporting.image_quality")
-    view = _create_view([], [])
+    view = _former_view()
+    _create_view(*_image_quality(view, [], []))
     op.execute(f"COMMENT ON VIEW reporting.image_quality IS $${view.comment}$$")
     meanings = view.columns | {v0009_unexplained_objects.COLUMN: v0009_unexplained_objects.MEANING}
     for column, meaning in meanings.items():
@@ -60,11 +60,21 @@ def downgrade() -> None:
         op.drop_column("qc_metrics", name, schema="karyo")
 
 
-def _create_view(sources: list[str], names: list[str]) -> v0002_reporting.View:
-    """Create or replace the view with further columns, and return it as it was at first."""
-    view = next(view for view in v0002_reporting.VIEWS if view.name == "image_quality")
+def image_quality() -> tuple[list[str], str]:
+    """Return the columns of the report as of this version, and its query."""
+    sources = [*(f"q.{name}" for name in METRICS), *(f"i.{name}" for name in LABELS)]
+    return _image_quality(_former_view(), sources, [*METRICS, *LABELS])
+
+
+def _former_view() -> v0002_reporting.View:
+    return next(view for view in v0002_reporting.VIEWS if view.name == "image_quality")
+
+
+def _image_quality(view: v0002_reporting.View, sources: list[str], names: list[str]) -> tuple[list[str], str]:
     earlier = v0009_unexplained_objects.COLUMN
     query = view.query.replace("q.flags", ", ".join(("q.flags", f"q.{earlier}", *sources)))
-    columns = ", ".join((*view.columns, earlier, *names))
-    op.execute(f"CREATE OR REPLACE VIEW reporting.{view.name} ({columns}) AS {query}")
-    return view
+    return [*view.columns, earlier, *names], query
+
+
+def _create_view(columns: list[str], query: str) -> None:
+    op.execute(f"CREATE OR REPLACE VIEW reporting.image_quality ({', '.join(columns)}) AS {query}")

@@ -45,6 +45,30 @@ def test_images_are_items_in_natural_order_and_cases_are_folders(archive: Path) 
         assert rejection.reason == "outside_collection"
 
 
+@pytest.mark.parametrize(
+    ("names", "cases"),
+    [
+        (("top/A/1.tif", "top/B/s 1/1.tif", "top/2.tif", "read me.txt"), {"A", "B/s 1", "top"}),
+        (("A/1.tif", "A/2.tif"), {"A"}),
+        (("A/1.tif", "B/1.tif"), {"A", "B"}),
+    ],
+)
+def test_cases_are_those_of_the_only_folder_without_the_archive(
+    tmp_path: Path, names: tuple[str, ...], cases: set[str]
+) -> None:
+    with zipfile.ZipFile(tmp_path / "monday.zip", "w") as target:
+        for name in names:
+            target.writestr(name, name.encode())
+    with zipfile.ZipFile(tmp_path / "monday.zip") as written:
+        written.extractall(tmp_path / "unpacked")
+    folder = tmp_path / "unpacked" / (names[0].partition("/")[0] if cases != {"A", "B"} else "")
+    for place in (tmp_path / "monday.zip", folder):
+        with open_source(str(place)) as source:
+            items = [item for item in source.items() if isinstance(item, Item)]
+            assert {item.labels.case for item in items} == cases
+            assert all(item.read(100) in {name.encode() for name in names} for item in items)
+
+
 def test_a_given_case_applies_to_all_images(archive: Path) -> None:
     with open_source(str(archive), Labels("24-7", lab="north")) as source:
         labels = {(item.labels.case, item.labels.lab) for item in source.items() if isinstance(item, Item)}

@@ -25,6 +25,7 @@ def call(iscn: str | None, resolution: str = "resolved", **figures: float) -> Ca
         ("45,X", "47,XXX", Consequence.SEX),
         ("47,XX,+8[5]/46,XX[15]", "47,XX,+8[20]", Consequence.CLONE_LOST),
         ("45,XX,-7[5]/47,XX,+8[5]/46,XX[10]", "47,XX,+8[5]/46,XX[15]", Consequence.CLONE_LOST),
+        ("47,XX,+21", "mos 45,XX,-21[5]/46,XX[15]", Consequence.CLONE_LOST),
         ("47,XX,+8", "mos 47,XX,+8[5]/46,XX[15]", Consequence.CLONE_GAINED),
         ("47,XX,+21", "48,XX,+8,+21", Consequence.COUNT),
         ("47,XX,+18", "47,XX,+21", Consequence.OTHER_KARYOTYPE),
