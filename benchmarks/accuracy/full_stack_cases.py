@@ -24,12 +24,11 @@ import cv2
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.accuracy.case_rates import COLUMNS, Item, count_errors
+from benchmarks.accuracy.case_rates import Item, count_errors, result_of
 from benchmarks.accuracy.cases import KINDS, Case, karyotype, print_cases, summary_of
 from benchmarks.figures import print_header, print_row
 from karyotyping.model import AnalysisError
 from karyotyping.pipeline import Pipeline
-from karyotyping.rows import chromosome_rows
 from training.simulation.case_plan import apportion, parse_mix, plan_case
 from training.simulation.dataset import simulate_case
 from training.simulation.metaphase import SimulatedMetaphase
@@ -58,10 +57,7 @@ def analyse_case(
         result: Item = {"id": number, "quality": planned.quality, "truth": truth_of(image)}
         cell = pipeline.analyse_batch([image.pixels])[0]
         if not isinstance(cell, AnalysisError):
-            rows = [{name: row[name] for name in COLUMNS} for row in chromosome_rows(cell)]  # type: ignore[literal-required]
-            quality = cell.quality
-            edits = {"outline_edits": quality.outline_edits, "class_edits": quality.class_edits}
-            result |= {"iscn": cell.iscn, "score": quality.score, "chromosomes": rows, **edits}
+            result |= result_of(cell)
         yield result
 
 
