@@ -40,7 +40,7 @@ from training.embedder.labelled_images import split_of
 
 GROUPS = ("A", "B", "C and X", "D", "E", "F", "G and Y")
 NORMAL_CASES = 30
-COLUMNS = ("box", "class_id", "class_score", "top5_classes", "top5_scores")
+COLUMNS = ("box", "score", "class_id", "class_score", "top5_classes", "top5_scores", "flags")
 MARGIN = 2.5  # px that annotators left around the stain
 MIN_OVERLAP = 0.5  # intersection over union of a match
 MIN_QUALITY = 0.5  # 0..1; worse cells are few, and have mostly chromosomes without a class
