@@ -48,9 +48,9 @@ def planned_cases(cases: int, cells: int) -> Iterator[tuple[str, str, str]]:
 
 
 def analyse_case(
-    pipeline: Pipeline, accession: str, text: str, cells: int, seed: int, mix: Mapping[str, float]
+    pipeline: Pipeline, accession: str, text: str, *, cells: int, seed: int, mix: Mapping[str, float]
 ) -> Iterator[Item]:
-    """Yield a result for each cell of a case, with its true karyotype and boxes."""
+    """Yield a result for each cell of a case, with its true classes and boxes."""
     plan = plan_case(accession, text, cells, seed=seed, mix=mix)
     images = simulate_case(accession, text, cells, seed=seed, mix=mix)
     for number, (image, planned) in enumerate(zip(images, plan.cells, strict=True)):
@@ -76,8 +76,8 @@ def analyse(out: Path, arguments: argparse.Namespace) -> None:
         return
     pipeline = Pipeline.default("cpu").open()
     for accession, kind, text in track(plans, "cases", console=Console(stderr=True)):
-        results = list(analyse_case(pipeline, accession, text, arguments.cells, arguments.seed, mix))
-        document = {"kind": kind, "karyotype": text, "results": results}
+        cells = analyse_case(pipeline, accession, text, cells=arguments.cells, seed=arguments.seed, mix=mix)
+        document = {"kind": kind, "karyotype": text, "results": list(cells)}
         part = out / f"{accession}.part"
         part.write_text(json.dumps(document), "utf-8")
         part.replace(out / f"{accession}.json")
@@ -105,8 +105,7 @@ def print_errors(results: Sequence[Item]) -> None:
             tally[name].update(own)
             cells[name] += 1
     print_header("quality", "cells", "lost", "misread", "without a class", "extra")
-    for name in tally:
-        found = tally[name]
+    for name, found in tally.items():
         numbers = (found["lost"], found["within"] + found["outside"], found["unknown"], found["extra"])
         print_row(name, cells[name], *(f"{number / cells[name]:.2f}" for number in numbers))
 

@@ -13,6 +13,8 @@ from karyotyping.nomenclature.iscn import ploidy_of
 
 PLOIDY_NAMES = {3: "triploid", 4: "tetraploid"}
 
+_RECURRENT_GAINS = (8, 13, 18, 21, X, Y)  # trisomies at birth, and +8
+_RECURRENT_LOSSES = (X, Y)
 _EVENT = 0.003  # prior probability of one given gain or loss, or of a change of the ploidy level
 _RECURRENT_EVENT = 0.01  # the same for the classes of common aneuploidies at birth and in bone marrow
 _EVENT_COST = -np.log(
@@ -32,6 +34,11 @@ class Change(NamedTuple):
     def is_gain(self) -> bool:
         """Whether two cells with it make a clone; a loss takes three."""
         return self.copies > 0
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether one cell with it is a reason to count more."""
+        return abs(self.copies) == 1 and self.class_id in (_RECURRENT_GAINS if self.is_gain else _RECURRENT_LOSSES)
 
     def __str__(self) -> str:
         """Return the text, as ``+21``."""

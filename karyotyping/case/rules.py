@@ -12,11 +12,15 @@ class Rules:
     """Conditions of a called karyotype."""
 
     min_cells: int = 3
-    """Cells that fit a clone with at most one error."""
+    """Complete cells that fit a clone."""
     min_mosaic_cells: int = 10
-    """The same for a case of several clones."""
+    """The same for a case of several clones, and for one with a single cell of a recurrent abnormality."""
     min_share: float = 0.25
-    """Share of the called cells that fit a clone with at most one error."""
+    """Share of the called cells that are complete and fit a clone."""
+    max_errors: int = 3
+    """Chromosomes lost, extra or misread in a cell that fits a normal karyotype."""
+    max_errors_of_abnormal: int = 1
+    """The same where a clone is abnormal: what a laboratory does not expect, cells must show."""
     min_posterior: float = 0.95
     """Probability of the only clone of a case, and of a normal one."""
     min_mosaic_posterior: float = 0.99
