@@ -10,8 +10,8 @@ A karyotype is called only if every condition holds:
    :class:`~karyotyping.case.rules.Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has ten complete cells that fit.
-6. No other abnormality is likely, none that is clonal by its number of cells is even possible, and none is seen in
-   most of the cells. In fewer than ten cells that fit, none departs by a recurrent abnormality alone.
+6. No other abnormality is likely, none in two cells or more is even possible, and none is seen in most of the cells.
+   In fewer than ten cells that fit, none departs by a recurrent abnormality alone.
 7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
    several is not of a single culture (:mod:`karyotyping.case.cultures`).
 """
@@ -187,10 +187,7 @@ def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:
     cells = len(one.cells)
     if cells > 1 and 2 * cells > called:
         return 0.0  # what most cells show is not called away, however often it is misread
-    if one.clonal:
-        least = rules.cells_with_gain if one.change.is_gain else rules.cells_with_loss
-        return rules.possible if cells <= least else rules.possible_in_more
-    return rules.likely if cells > 1 or 2 * cells >= called else rules.likely_in_one_cell
+    return rules.possible if cells > 1 else rules.likely  # an error may hide a further cell of a clone
 
 
 def _support(evidence: Evidence, cells: Sequence[int]) -> str:

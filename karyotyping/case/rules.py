@@ -26,13 +26,9 @@ class Rules:
     min_mosaic_posterior: float = 0.99
     """Probability of each abnormal clone of a case with several."""
     possible: float = 0.005
-    """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
-    possible_in_more: float = 0.001
-    """The same for an abnormality in more cells than make a clone."""
-    likely: float = 0.1
-    """The same for fewer cells: two, or half of the called ones."""
-    likely_in_one_cell: float = 0.5
-    """The same for one cell among several."""
+    """Probability of an abnormality outside the karyotype above which a case is suspected, in two cells or more."""
+    likely: float = 0.5
+    """The same for one cell."""
     cells_with_gain: int = 2
     cells_with_loss: int = 3
     two_losses_with_gain: bool = False
