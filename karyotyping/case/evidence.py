@@ -14,6 +14,7 @@ from karyotyping.case.changes import Change, changes_of, reference_sex
 from karyotyping.case.cultures import count_colonies
 from karyotyping.case.likelihood import copies_found
 from karyotyping.case.mixture import Hypotheses
+from karyotyping.case.rates import UNKNOWN
 from karyotyping.case.rules import Rules
 from karyotyping.nomenclature.classes import CLASS_COUNT
 
@@ -48,9 +49,9 @@ class CloneEvidence:
     posterior: float
     """Probability that the case has this clone, 0..1."""
     established: bool
-    """Whether it is in the karyotype: it is alone or of two cells, one is complete, and one shows exactly its copies.
+    """Whether it is in the karyotype: it is alone or of two cells, one is complete, and one shows its copies.
 
-    A normal clone that is alone needs no exact cell.
+    A cell without losses shows them also with a chromosome without a class. A normal clone that is alone needs none.
     """
 
     @property
@@ -120,7 +121,7 @@ class Evidence:
         if not self._fitting:
             return None
         right = [self._found[k][:CLASS_COUNT] == self.hypotheses.best[self._chosen[k]] for k in self._fitting]
-        shown = np.sum(right, axis=0, dtype=np.int64)
+        shown: Ints = np.array(right).sum(axis=0)
         for k in np.argsort(shown, kind="stable"):
             if shown[k] < self.rules.min_cells and shown[k] < len(right) - 1:
                 return int(k) + 1, int(shown[k])
@@ -155,9 +156,15 @@ class Evidence:
             posterior=min(1.0, weight),
             established=int(copies.sum()) >= MIN_COMPLETE_COUNT
             and any(self.cells[k].votes for k in mine)
-            and (bool(exact) or (alone and not self._best_changes[number]))
+            and (any(self._shows_clone(k, number) for k in mine) or (alone and not self._best_changes[number]))
             and (alone or len(mine) > 1),
         )
+
+    def _shows_clone(self, cell: int, clone: int) -> bool:
+        """Return whether a cell has the copies of a clone; one without a class may be the chromosome that is lost."""
+        found, copies = self._found[cell], self.hypotheses.best[clone]
+        has_loss = not all(change.is_gain for change in self._best_changes[clone])
+        return np.array_equal(found[:CLASS_COUNT], copies) and not (has_loss and found[UNKNOWN])
 
     def _probabilities(self) -> dict[Change, float]:
         """Return the probability that some clone has a change, by change."""
