@@ -264,7 +264,7 @@ def _consensus(voters: Sequence[CellSummary]) -> Consensus | None:
 
 
 def _recurring(voting: Sequence[CellSummary], judgement: Judgement) -> tuple[Clone, ...]:
-    """Return the recurring karyotypes of the cells that vote, without normal clones and those that are called."""
+    """Return the recurring karyotypes of voting cells that are neither normal clones nor called."""
     complete = [cell for cell in voting if not cell.unidentified]
     called = [one for one in judgement.clones if not one.changes or (judgement.is_called and one.established)]
     known = [dict(clone.copies) for clone in called]

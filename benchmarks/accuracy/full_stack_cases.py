@@ -1,4 +1,4 @@
-"""Karyotypes of simulated cases from their images: simulation, the whole pipeline, and the engine of cases.
+"""Karyotypes of simulated cases from their images, by the pipeline and the engine of cases.
 
     python -m benchmarks.accuracy.full_stack_cases --out DIR [--cases 60] [--cells 20] [--seed 1] [--mix MIX]
         [--analyse-only | --judge-only]

@@ -114,7 +114,7 @@ class Evidence:
 
     @property
     def unconfirmed(self) -> tuple[int, int] | None:
-        """Class id of a chromosome that too few fitting cells show as their clone has it, and how many do.
+        """Class id of a chromosome that too few fitting cells confirm, and how many do.
 
         One cell may depart, and more if as many as make a karyotype show the copies. None if there is no such class.
         """
@@ -161,7 +161,10 @@ class Evidence:
         )
 
     def _shows_clone(self, cell: int, clone: int) -> bool:
-        """Return whether a cell has the copies of a clone; one without a class may be the chromosome that is lost."""
+        """Return whether a cell has the copies of a clone.
+
+        A chromosome without a class may be the one that is lost.
+        """
         found, copies = self._found[cell], self.hypotheses.best[clone]
         has_loss = not all(change.is_gain for change in self._best_changes[clone])
         return np.array_equal(found[:CLASS_COUNT], copies) and not (has_loss and found[UNKNOWN])
@@ -211,7 +214,7 @@ class Evidence:
         return self.rules.two_losses_with_gain and shared
 
     def _others(self) -> tuple[AbnormalityEvidence, ...]:
-        """Return departures of cells from their clones; of cells that none explains, those of complete ones."""
+        """Return departures of cells from their clones."""
         cells: dict[Change, list[int]] = defaultdict(list)
         for number, cell in enumerate(self.cells):
             for change in self._departures(number):
@@ -221,7 +224,10 @@ class Evidence:
         return tuple(one for place, one in enumerate(found) if one.clonal or place < _MAX_OTHERS)
 
     def _departures(self, number: int) -> list[Change]:
-        """Return what a cell has more or less than its clone; none for an incomplete cell that no clone explains."""
+        """Return what a cell has more or less than its clone, or than the nearest one.
+
+        An incomplete cell that no clone explains has no departures.
+        """
         best, nearest = self.hypotheses.best, int(self._chosen[number])
         if nearest == len(best):
             if not self.cells[number].votes:
@@ -239,6 +245,6 @@ def _shows(own: Change, change: Change) -> bool:
 
 
 def _errors(found: Ints, copies: Ints) -> int:
-    """Return the fewest lost, extra and misread chromosomes between (24,) copies of a cell and of a clone."""
+    """Return the fewest errors between the (24,) copies of a cell and those of a clone."""
     change = found - copies
     return int(max(np.maximum(change, 0).sum(), np.maximum(-change, 0).sum()))

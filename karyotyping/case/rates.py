@@ -61,7 +61,7 @@ class ErrorRates:
         return max(_MIN_EDITS, cell.expected_edits) / self.reference_edits
 
     def of_outlines(self, odds: float) -> float:
-        """Return the factor of the rate of extra chromosomes for a class, from the odds that its chromosomes are none.
+        """Return the factor of the rate of extra chromosomes, from the odds of their outlines.
 
         >>> ErrorRates().of_outlines(0.001), ErrorRates().of_outlines(1.0)
         (0.075, 15.0)

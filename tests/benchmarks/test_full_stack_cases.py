@@ -1,4 +1,4 @@
-"""Cases from simulated images: every kind is planned, and stored results are judged against the drawn truth."""
+"""Cases from simulated images are planned by kind, stored, and judged against the truth."""
 
 from __future__ import annotations
 
