@@ -19,13 +19,16 @@ class StoredClass(NamedTuple):
     """Probability of the class, 0..1."""
     likeliest: tuple[tuple[int, float], ...]
     """Class ids and probabilities, most probable first."""
+    outline_score: float
+    """Probability that the outline is one chromosome, 0..1."""
 
 
 def list_classes(session: Session, analysis_ids: Collection[int]) -> dict[int, list[StoredClass]]:
     """Return the classes of all chromosomes of each analysis."""
-    columns = Chromosome.class_id, Chromosome.class_score, Chromosome.top5_classes, Chromosome.top5_scores
-    query = select(Chromosome.analysis_id, *columns).where(Chromosome.analysis_id.in_(analysis_ids))
+    classes = Chromosome.class_id, Chromosome.class_score, Chromosome.top5_classes, Chromosome.top5_scores
+    query = select(Chromosome.analysis_id, *classes, Chromosome.score).where(Chromosome.analysis_id.in_(analysis_ids))
     result: dict[int, list[StoredClass]] = {analysis_id: [] for analysis_id in analysis_ids}
-    for analysis_id, class_id, score, classes, scores in session.execute(query):
-        result[analysis_id].append(StoredClass(class_id, score, tuple(zip(classes, scores, strict=True))))
+    for analysis_id, class_id, score, top_classes, top_scores, outline_score in session.execute(query):
+        likeliest = tuple(zip(top_classes, top_scores, strict=True))
+        result[analysis_id].append(StoredClass(class_id, score, likeliest, outline_score))
     return result

@@ -264,9 +264,10 @@ def _consensus(voters: Sequence[CellSummary]) -> Consensus | None:
 
 
 def _recurring(voting: Sequence[CellSummary], judgement: Judgement) -> tuple[Clone, ...]:
-    """Return the recurring karyotypes of the cells that vote, without those of the clones."""
+    """Return the recurring karyotypes of voting cells that are neither normal clones nor called."""
     complete = [cell for cell in voting if not cell.unidentified]
-    known = [{k: copies for k, copies in clone.copies.items() if copies} for clone in judgement.clones]
+    called = [one for one in judgement.clones if not one.changes or (judgement.is_called and one.established)]
+    known = [dict(clone.copies) for clone in called]
     cells_by_iscn = Counter(cell.iscn for cell in complete)
     example = {cell.iscn: cell for cell in complete}
     return tuple(

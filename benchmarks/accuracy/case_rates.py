@@ -33,14 +33,14 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
 from karyotyping.case.rates import GROUP_BY_CLASS
 from karyotyping.image.decode import decode
-from karyotyping.model import AnalysisError
+from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.pipeline import Pipeline
 from karyotyping.rows import chromosome_rows
 from training.embedder.labelled_images import split_of
 
 GROUPS = ("A", "B", "C and X", "D", "E", "F", "G and Y")
 NORMAL_CASES = 30
-COLUMNS = ("box", "class_id", "class_score", "top5_classes", "top5_scores")
+COLUMNS = ("box", "score", "class_id", "class_score", "top5_classes", "top5_scores", "flags")
 MARGIN = 2.5  # px that annotators left around the stain
 MIN_OVERLAP = 0.5  # intersection over union of a match
 MIN_QUALITY = 0.5  # 0..1; worse cells are few, and have mostly chromosomes without a class
@@ -84,9 +84,16 @@ def analyse(folder: Path, images: Sequence[Item], out: Path, seconds: float) -> 
             log_progress(image["file_name"])
             result: Item = {"id": image["id"], "case": image["case"]}
             if not isinstance(cell, AnalysisError):
-                rows = [{name: row[name] for name in COLUMNS} for row in chromosome_rows(cell)]  # type: ignore[literal-required]
-                result |= {"iscn": cell.iscn, "score": cell.quality.score, "chromosomes": rows}
+                result |= result_of(cell)
             stream.write(json.dumps(result) + "\n")
+
+
+def result_of(cell: CellAnalysis) -> Item:
+    """Return what the engine of cases and the rates need of a result, as JSON."""
+    rows = [{name: row[name] for name in COLUMNS} for row in chromosome_rows(cell)]  # type: ignore[literal-required]
+    quality = cell.quality
+    edits = {"outline_edits": quality.outline_edits, "class_edits": quality.class_edits}
+    return {"iscn": cell.iscn, "score": quality.score, "chromosomes": rows, **edits}
 
 
 def read_results(file: Path) -> list[Item]:

@@ -4,9 +4,10 @@
         [--results FILE.jsonl] [--data DIR]
 
 Simulated cases have karyotypes that a laboratory sees. Their cells lose, misread and gain chromosomes at the rates of
-``karyotyping.case.rates`` times a level and a factor of each cell, which is log-normal with a sigma of 0.7 and has no
-influence on its quality. ``--tseng`` takes the cells of the 285 ``tseng`` cases from the truth, damaged likewise; cases
-of two sexes are left out. ``--results`` takes a file of ``benchmarks.accuracy.case_rates``.
+``karyotyping.case.rates`` times a level and a factor of each cell, which is log-normal with a sigma of 0.7. The
+expected edits of a cell follow both, with a log-normal error of 0.4. Outlines are as certain as true and false ones of
+the pipeline. ``--tseng`` takes the cells of the 285 ``tseng`` cases from the truth, damaged likewise; cases of two
+sexes are left out. ``--results`` takes a file of ``benchmarks.accuracy.case_rates``.
 
 A case is *exact* if it is called with the clones that its cells have. Clones in fewer cells than ISCN asks for (two
 with a gain, three with a loss) are not expected. *Known* cases have the right most probable clones, called or not.
@@ -26,7 +27,7 @@ import numpy as np
 
 from benchmarks.accuracy.case_rates import Item, read_results, read_truth
 from benchmarks.figures import data_folder, print_header, print_row
-from karyotyping.case.cell import CellSummary, doubts
+from karyotyping.case.cell import CellSummary, outline_doubts
 from karyotyping.case.decision import Judgement, Outcome, judge
 from karyotyping.case.rates import COLUMNS, UNKNOWN, ErrorRates
 from karyotyping.nomenclature.iscn import parse_iscn
@@ -50,6 +51,9 @@ KINDS: dict[str, dict[str, float]] = {  # shares of the clones
     "two clones": {"47,XX,+8": 0.3, "48,XX,+8,+21": 0.4, "46,XX": 0.3},
 }
 CELL_SIGMA = 0.7  # of the logarithm of a cell's factor
+EDITS_SIGMA = 0.4  # of the logarithm of the error of a cell's expected edits
+OUTLINE_SCORES = (0.998, 0.98, 0.75)  # of certain, usual and doubtful outlines
+SCORE_SHARES = {True: (0.85, 0.11, 0.04), False: (0.06, 0.40, 0.54)}  # by whether the outline is a chromosome
 EXACT, KNOWN, FALSE_NORMAL, FALSE_ABNORMAL, WRONG = "exact", "known", "false normal", "false abnormal", "wrong clones"
 
 Karyotype = frozenset[tuple[int, int]]
@@ -83,9 +87,25 @@ def damage(copies: dict[int, int], level: float, number: int, rng: np.random.Gen
         fate = rng.multinomial(own, np.append(odds, 1 - odds.sum()))
         found += fate[:COLUMNS]
         found[class_id - 1] += fate[-1]
-    found += rng.poisson(rates.extra_by_column() * scale)
-    counts = {k + 1: int(n) for k, n in enumerate(found[:UNKNOWN]) if n}
-    return CellSummary(number, counts, int(found.sum()), rates.reference_quality)
+    extra = rng.poisson(rates.extra_by_column() * scale)
+    outlines = [
+        (k + 1, float(rng.choice(OUTLINE_SCORES, p=SCORE_SHARES[is_true])))
+        for is_true, numbers in ((True, found), (False, extra))
+        for k in range(UNKNOWN)
+        for _ in range(numbers[k])
+    ]
+    edits = rates.reference_edits * scale * float(rng.lognormal(0, EDITS_SIGMA))
+    counts = Counter(class_id for class_id, _ in outlines)
+    total = int(found.sum() + extra.sum())
+    return CellSummary(
+        number,
+        dict(counts),
+        total,
+        rates.reference_quality,
+        outline_doubts=outline_doubts(outlines),
+        outline_edits=edits,
+        class_edits=0.0,
+    )
 
 
 def simulate(kind: str, cells: int, level: float, rng: np.random.Generator) -> Case:
@@ -193,13 +213,18 @@ def analysed_cases(folder: Path, results: Sequence[Item]) -> Iterable[Case]:
 
 def summary_of(result: Item) -> CellSummary:
     """Return the summary of a result of :mod:`benchmarks.accuracy.case_rates`."""
-    rows = result["chromosomes"]
-    counts = Counter(row["class_id"] for row in rows if row["class_id"] is not None)
-    named = [
-        (r["class_id"], r["class_score"], list(zip(r["top5_classes"], r["top5_scores"], strict=True))) for r in rows
+    chromosomes = [
+        (row["class_id"], row["class_score"], likeliest, row["score"])
+        for row in result["chromosomes"]
+        for likeliest in [list(zip(row["top5_classes"], row["top5_scores"], strict=True))]
     ]
-    return CellSummary(
-        result["id"], dict(counts), len(rows), result["score"], called=result["iscn"] is not None, doubts=doubts(named)
+    return CellSummary.of_classes(
+        result["id"],
+        chromosomes,
+        quality_score=result["score"],
+        called=result["iscn"] is not None,
+        outline_edits=result["outline_edits"],
+        class_edits=result["class_edits"],
     )
 
 

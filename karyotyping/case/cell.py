@@ -11,10 +11,10 @@ from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.iscn import format_iscn
 
 MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
-_MIN_CLASS_SCORE = 0.05  # of an assigned class; bounds the odds of another class at 19
+_MIN_SCORE = 0.05  # of an assigned class or an outline; bounds the odds against it at 19
 
-ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]]]
-"""Assigned class of a chromosome, its probability, and the likeliest classes before assignment with theirs."""
+ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]], float]
+"""Class of a chromosome, its probability, the likeliest classes before assignment with theirs, score of the outline."""
 
 
 class CellFacts(TypedDict, total=False):
@@ -42,6 +42,8 @@ class CellSummary:
     """Whether the cell has a karyotype; an image that is no metaphase has none."""
     doubts: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """Odds that a chromosome of the first class is one of the second, summed over chromosomes; see :func:`doubts`."""
+    outline_doubts: Mapping[int, float] = field(default_factory=dict)
+    """Mean odds that a chromosome of a class is none, by class id; see :func:`outline_doubts`. Empty if unknown."""
     culture: str | None = None
     """Culture that it was grown in; None if not recorded."""
     colony: str | None = None
@@ -63,6 +65,7 @@ class CellSummary:
             cell.quality.score,
             called=cell.iscn is not None,
             doubts=doubts((item.class_id, item.class_score, item.top5) for item in cell.chromosomes),
+            outline_doubts=outline_doubts((item.class_id, item.score) for item in cell.chromosomes),
             band_level=cell.quality.band_level,
             outline_edits=cell.quality.outline_edits,
             class_edits=cell.quality.class_edits,
@@ -79,9 +82,10 @@ class CellSummary:
         **facts: Unpack[CellFacts],
     ) -> Self:
         """Return the summary of a stored cell from the classes of its chromosomes."""
-        counts = Counter(class_id for class_id, _, _ in chromosomes if class_id is not None)
-        odds = doubts(chromosomes)
-        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds, **facts)
+        counts = Counter(class_id for class_id, *_ in chromosomes if class_id is not None)
+        odds = doubts((class_id, score, likeliest) for class_id, score, likeliest, _ in chromosomes)
+        outlines = outline_doubts((class_id, outline_score) for class_id, _, _, outline_score in chromosomes)
+        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds, outlines, **facts)
 
     @property
     def expected_edits(self) -> float | None:
@@ -106,7 +110,9 @@ class CellSummary:
         return format_iscn(self.class_counts, unidentified=self.unidentified)
 
 
-def doubts(chromosomes: Iterable[ClassEvidence]) -> dict[tuple[int, int], float]:
+def doubts(
+    chromosomes: Iterable[tuple[int | None, float, Sequence[tuple[int, float]]]],
+) -> dict[tuple[int, int], float]:
     """Return the odds that chromosomes have another class than the assigned one.
 
     The probability that the assigned class lacks is shared by the other likeliest classes, in their proportions.
@@ -126,7 +132,27 @@ def doubts(chromosomes: Iterable[ClassEvidence]) -> dict[tuple[int, int], float]
         total = sum(others.values())
         if class_id is None or not total:
             continue
-        bounded = max(score, _MIN_CLASS_SCORE)
+        bounded = max(score, _MIN_SCORE)
         for other, share in others.items():
             odds[class_id, other] += round((1 - bounded) / bounded * share / total, 6)
     return dict(odds)
+
+
+def outline_doubts(chromosomes: Iterable[tuple[int | None, float]]) -> dict[int, float]:
+    """Return the mean odds that a chromosome of a class is none.
+
+    Args:
+        chromosomes: assigned class id and score of the outline, 0..1.
+
+    Returns:
+        Odds by class id.
+
+    >>> outline_doubts([(21, 0.8), (21, 0.5), (None, 0.3)])
+    {21: 0.625}
+    """
+    odds: dict[int, list[float]] = defaultdict(list)
+    for class_id, score in chromosomes:
+        if class_id is not None:
+            bounded = max(score, _MIN_SCORE)
+            odds[class_id].append((1 - bounded) / bounded)
+    return {class_id: round(sum(own) / len(own), 6) for class_id, own in odds.items()}

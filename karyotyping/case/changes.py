@@ -13,11 +13,13 @@ from karyotyping.nomenclature.iscn import ploidy_of
 
 PLOIDY_NAMES = {3: "triploid", 4: "tetraploid"}
 
-_EVENT = 0.003  # prior probability of one given gain or loss, or of a change of the ploidy level
-_RECURRENT_EVENT = 0.01  # the same for the classes of common aneuploidies at birth and in bone marrow
-_EVENT_COST = -np.log(
-    [_RECURRENT_EVENT if k in (7, 8, 13, 18, 21, X, Y) else _EVENT for k in range(1, CLASS_COUNT + 1)]
-)
+_RECURRENT_GAINS = (8, 13, 18, 21, X, Y)  # trisomies at birth, and +8
+_RECURRENT_LOSSES = (X, Y)
+_EVENT = 0.003  # prior probability of one given gain, or of a change of the ploidy level
+_LOSS = 0.0005  # the same of the loss of a given autosome, which is lethal at birth and rare alone in bone marrow
+_RECURRENT_EVENT = 0.01  # the same of the common aneuploidies at birth and in bone marrow
+_GAIN_COST = -np.log([_RECURRENT_EVENT if k in _RECURRENT_GAINS else _EVENT for k in range(1, CLASS_COUNT + 1)])
+_LOSS_COST = -np.log([_RECURRENT_EVENT if k in (7, X, Y) else _LOSS for k in range(1, CLASS_COUNT + 1)])
 
 
 class Change(NamedTuple):
@@ -32,6 +34,11 @@ class Change(NamedTuple):
     def is_gain(self) -> bool:
         """Whether two cells with it make a clone; a loss takes three."""
         return self.copies > 0
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether one cell with it is a reason to count more."""
+        return abs(self.copies) == 1 and self.class_id in (_RECURRENT_GAINS if self.is_gain else _RECURRENT_LOSSES)
 
     def __str__(self) -> str:
         """Return the text, as ``+21``."""
@@ -92,17 +99,21 @@ def changes_of(copies: Ints, sex: str) -> tuple[Change, ...]:
 def log_prior_of_events(copies: Ints, other: Ints) -> float:
     """Return the log prior probability of the events that lead from one clone to another.
 
-    Every copy gained or lost is an event, and so is a change of the ploidy level.
+    Every copy gained or lost is an event, and so is a change of the ploidy level. Autosomes are rarely lost.
 
     >>> round(float(np.exp(log_prior_of_events(normal_copies("XX"), normal_copies("XXX", 3)))), 3)
     0.003
     """
     ploidy, base = ploidy_of(int(copies.sum())), ploidy_of(int(other.sum()))
+    gained = (other - base) - (copies - ploidy)
     if ploidy == base:
-        return float(-(np.abs(copies - other) @ _EVENT_COST))
-    autosomes = np.abs((copies - ploidy) - (other - base))[: X - 1] @ _EVENT_COST[: X - 1]
-    sex = abs(int(copies[X - 1 :].sum()) - ploidy - int(other[X - 1 :].sum()) + base) * _EVENT_COST[X - 1]
-    return float(np.log(_EVENT) - autosomes - sex)
+        return -_cost(gained)
+    gained[X - 1], gained[Y - 1] = gained[X - 1 :].sum() + base - ploidy, 0  # any sex complement of the level
+    return float(np.log(_EVENT)) - _cost(gained)
+
+
+def _cost(gained: Ints) -> float:
+    return float(np.maximum(gained, 0) @ _GAIN_COST + np.maximum(-gained, 0) @ _LOSS_COST)
 
 
 def has_swap(changes: Sequence[Change], groups: Ints) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
-from karyotyping.case.decision import AbnormalityEvidence, CloneEvidence, Judgement
+from karyotyping.case.decision import Judgement
+from karyotyping.case.evidence import AbnormalityEvidence, CloneEvidence
 from karyotyping.case.sufficiency import Sufficiency
 from karyotyping.nomenclature.cell_lines import CellLine, Specimen, format_lines
 

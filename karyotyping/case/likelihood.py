@@ -43,25 +43,30 @@ def cell_likelihoods(cell: CellSummary, clones: Sequence[Ints], rates: ErrorRate
     Args:
         cell: the result of one image.
         clones: (C,) arrays (24,) of copies by class.
-        rates: at level 1 and the reference quality.
+        rates: at level 1.
         levels: (L,) factors of the rates.
 
     Returns:
         (C, L) natural logarithms.
     """
     found = copies_found(cell)
-    scaled = _Scaled(rates, rates.at_quality(cell.quality_score) * np.asarray(levels, float))
+    scaled = _Scaled(rates, cell, np.asarray(levels, float))
     return np.array([_log_probability(found, clone, scaled, cell.doubts) for clone in clones])
 
 
 class _Scaled:
     """Error rates of one cell at L levels."""
 
-    def __init__(self, rates: ErrorRates, scale: Floats) -> None:
+    def __init__(self, rates: ErrorRates, cell: CellSummary, levels: Floats) -> None:
+        scale = rates.of_cell(cell) * levels
         self.lost = np.minimum(rates.lost_by_class()[:, None] * scale, _MAX_RATE)  # (24, L)
         self.misread = np.minimum(rates.misread_by_class()[:, :, None] * scale, _MAX_RATE)  # (24, 25, L)
         self.kept = np.maximum(1 - self.lost - self.misread.sum(axis=1), _MIN_KEPT)  # (24, L)
         self.extra = rates.extra_by_column()[:, None] * scale  # (25, L)
+        # The scores of the outlines say more of an extra chromosome than the cell does.
+        self.unpaired = self.extra.copy()
+        for class_id, odds in cell.outline_doubts.items():
+            self.unpaired[class_id - 1] = rates.extra_by_column()[class_id - 1] * rates.of_outlines(odds) * levels
 
 
 def _log_probability(found: Ints, clone: Ints, rates: _Scaled, doubts: Mapping[tuple[int, int], float]) -> Floats:
@@ -85,7 +90,7 @@ def _log_probability(found: Ints, clone: Ints, rates: _Scaled, doubts: Mapping[t
         ways = new
     unpaired = np.ones_like(ways)
     for bit, d in enumerate(surplus):
-        unpaired[_subsets_without(len(surplus), bit)] *= rates.extra[d]
+        unpaired[_subsets_without(len(surplus), bit)] *= rates.unpaired[d]
     logs: Floats = result + np.log(np.maximum((ways * unpaired).sum(axis=0), 1e-300))
     return logs
 

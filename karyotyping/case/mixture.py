@@ -3,7 +3,7 @@
 A hypothesis is a set of one to three clones. Every event between a clone and a normal cell, or a related clone, lowers
 its prior. The shares of the clones have a uniform Dirichlet prior, which is integrated exactly: a dynamic programme
 counts the cells by clone, and each count has its Dirichlet-multinomial probability. The level of error of the case is
-integrated over a grid, that of each cell over two values.
+integrated over a grid, that of each cell over three values, so that the losses of a poor cell say little.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from karyotyping.case.rates import GROUP_BY_CLASS, ErrorRates
 
 _LEVELS = (1 / 81, 1 / 27, 1 / 9, 1 / 3, 1.0, 3.0)  # factors of the error rates of a case
 _LEVEL_PRIOR = (0.05, 0.1, 0.15, 0.25, 0.3, 0.15)
-_POOR_CELL = 0.2  # probability that a cell has the next level
+_CELL_LEVELS = (0.75, 0.2, 0.05)  # probability that a cell has the level of its case, the next, or the one after
 _BACKGROUND = 0.05  # probability that a cell is unrelated or unreadable
 _SWAP = 0.02  # factor for a gain and a loss in one Denver group
 _FURTHER_CLONE = 0.2  # prior probability of one more clone
@@ -92,9 +92,10 @@ def weigh(cells: Sequence[CellSummary], rates: ErrorRates) -> Hypotheses:
 
 def _likelihoods(cells: Sequence[CellSummary], clones: Sequence[Ints], rates: ErrorRates) -> Floats:
     """Return (N, C, L) log probabilities of the cells; levels of single cells are integrated."""
-    levels = (*_LEVELS, 3 * _LEVELS[-1])
+    levels = (*_LEVELS, 3 * _LEVELS[-1], 9 * _LEVELS[-1])
     found = np.array([cell_likelihoods(cell, clones, rates, levels) for cell in cells])
-    mixed: Floats = np.logaddexp(np.log1p(-_POOR_CELL) + found[..., :-1], np.log(_POOR_CELL) + found[..., 1:])
+    own = [found[..., k : k + len(_LEVELS)] + np.log(share) for k, share in enumerate(_CELL_LEVELS)]
+    mixed: Floats = np.logaddexp.reduce(own)
     return mixed
 
 

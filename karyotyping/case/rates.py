@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from karyotyping.arrays import Floats, Ints
+from karyotyping.case.cell import CellSummary
 from karyotyping.nomenclature.classes import CLASS_COUNT
 
 UNKNOWN = CLASS_COUNT  # column of chromosomes without a class
@@ -14,48 +15,65 @@ COLUMNS = CLASS_COUNT + 1  # classes 1..24 as 0..23, then unknown
 
 GROUP_BY_CLASS: Ints = np.array([0] * 3 + [1] * 2 + [2] * 7 + [3] * 3 + [4] * 3 + [5] * 2 + [6] * 2 + [2, 6])
 """(24,) Denver group A to G of each class, 0..6."""
+_MIN_EDITS = 0.5  # a cell without doubts still has errors
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
-    Measured by ``python -m benchmarks.accuracy.case_rates`` on 48 G-band cells of ``tseng``, one a case, at a mean
-    quality of 0.65, before the classifier learned from metaphase images: they are about three times the present ones.
-    Lower rates would let the engine call cells that lack many chromosomes. The level of each case is estimated from its
-    cells as a factor of all rates.
+    Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality
+    of 0.5 or more. Each cell has a factor of its own, from its expected edits or its quality. The level of each case is
+    estimated from its cells as a factor of all rates.
     """
 
-    lost: tuple[float, ...] = (0.066, 0.021, 0.043, 0.021, 0.059, 0.052, 0.122)
+    lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)
     """Probability that a chromosome is missing in the result."""
-    misread: tuple[float, ...] = (0.093, 0.052, 0.072, 0.035, 0.034, 0.026, 0.024)
+    misread: tuple[float, ...] = (0.009, 0.006, 0.008, 0.008, 0.004, 0.006, 0.006)
     """Probability that a chromosome has another class."""
-    extra: tuple[float, ...] = (0.076, 0.052, 0.104, 0.139, 0.104, 0.135, 0.181)
+    extra: tuple[float, ...] = (0.068, 0.013, 0.010, 0.004, 0.017, 0.038, 0.026)
     """Chromosomes of a class in the result that are none or part of another, mean per class and cell."""
-    misread_within: float = 0.32
+    misread_within: float = 0.46
     """Share of the misread ones that stay in their group."""
-    unknown: float = 0.001
+    unknown: float = 0.011
     """Probability that a chromosome has no class."""
-    extra_unknown: float = 0.104
+    extra_unknown: float = 0.62
     """Extra chromosomes without a class, mean per cell."""
-    reference_quality: float = 0.65
+    reference_edits: float = 5.0
+    """Expected edits of a cell with these rates; a cell makes about half of them."""
+    reference_quality: float = 0.7
     """Quality of a cell with these rates, 0..1."""
-    quality_slope: float = 2.5
-    """Decrease of the logarithm of the rates per unit of quality."""
+    quality_slope: float = 3.5
+    """Decrease of the logarithm of the rates per unit of quality, for cells without expected edits."""
+    outline_evidence: float = 75.0
+    """How much more probable an outline's score is for an extra chromosome, per odds that it is none."""
+    outline_evidence_range: tuple[float, float] = (0.06, 15.0)
+    """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
-    def at_quality(self, quality: float) -> float:
-        """Return the factor of the rates for a cell of this quality.
+    def of_cell(self, cell: CellSummary) -> float:
+        """Return the factor of the rates for a cell, from its expected edits, else from its quality.
 
-        >>> ErrorRates().at_quality(0.65)
-        1.0
+        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=2.0, class_edits=0.5))
+        0.5
         """
-        return float(np.exp(self.quality_slope * (self.reference_quality - quality)))
+        if cell.expected_edits is None:
+            return float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
+        return max(_MIN_EDITS, cell.expected_edits) / self.reference_edits
+
+    def of_outlines(self, odds: float) -> float:
+        """Return the factor of the rate of extra chromosomes, from the odds of their outlines.
+
+        >>> ErrorRates().of_outlines(0.001), ErrorRates().of_outlines(1.0)
+        (0.075, 15.0)
+        """
+        least, most = self.outline_evidence_range
+        return min(most, max(least, self.outline_evidence * odds))
 
     def hidden_gain(self) -> float:
         """Return the mean probability that a cell does not show a gained chromosome.
 
         >>> round(ErrorRates().hidden_gain(), 2)
-        0.11
+        0.05
         """
         return float((self.lost_by_class() + self.misread_by_class().sum(axis=1)).mean())
 

@@ -12,23 +12,23 @@ class Rules:
     """Conditions of a called karyotype."""
 
     min_cells: int = 3
-    """Cells that fit a clone with at most one error."""
+    """Complete cells that fit a clone."""
     min_mosaic_cells: int = 10
-    """The same for a case of several clones."""
+    """The same for a case of several clones, and for one with a single cell of a recurrent abnormality."""
     min_share: float = 0.25
-    """Share of the called cells that fit a clone with at most one error."""
+    """Share of the called cells that are complete and fit a clone."""
+    max_errors: int = 3
+    """Chromosomes lost, extra or misread in a cell that fits a normal karyotype."""
+    max_errors_of_abnormal: int = 1
+    """The same where a clone is abnormal: what a laboratory does not expect, cells must show."""
     min_posterior: float = 0.95
     """Probability of the only clone of a case, and of a normal one."""
     min_mosaic_posterior: float = 0.99
     """Probability of each abnormal clone of a case with several."""
     possible: float = 0.005
-    """Probability of an abnormality above which a case is suspected, where the cells are as many as make a clone."""
-    possible_in_more: float = 0.001
-    """The same for an abnormality in more cells than make a clone."""
-    likely: float = 0.1
-    """The same for fewer cells: two, or half of the called ones."""
-    likely_in_one_cell: float = 0.5
-    """The same for one cell among several."""
+    """Probability of an abnormality outside the karyotype above which a case is suspected, in two cells or more."""
+    likely: float = 0.5
+    """The same for one cell."""
     cells_with_gain: int = 2
     cells_with_loss: int = 3
     two_losses_with_gain: bool = False

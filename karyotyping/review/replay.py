@@ -86,10 +86,12 @@ class ReviewedCell:
     def summary(self, analysis_id: int, quality_score: float, **facts: Unpack[CellFacts]) -> CellSummary:
         """Return the summary of the cell for its case; its quality is that of the image, 0..1.
 
-        The class of a corrected chromosome has no doubts.
+        Class and outline of a corrected chromosome have no doubts.
         """
         classes = [
-            (row["class_id"], row["class_score"], likeliest if row["ordinal"] not in self.corrected else ())
+            (row["class_id"], row["class_score"], (), 1.0)
+            if row["ordinal"] in self.corrected
+            else (row["class_id"], row["class_score"], likeliest, row["score"])
             for row in self.chromosomes
             for likeliest in [tuple(zip(row["top5_classes"], row["top5_scores"], strict=True))]
         ]

@@ -25,14 +25,14 @@ FEMALE, TRISOMY, MONOSOMY = (karyotype(parse_iscn(text)) for text in ("46,XX", "
 def test_damage_happens_at_its_rates() -> None:
     rng = np.random.default_rng(0)
     copies = parse_iscn("46,XX")
-    cells = [damage(copies, 0.1, number, rng) for number in range(2000)]
+    cells = [damage(copies, 0.5, number, rng) for number in range(2000)]
     lost = np.mean([cell.class_counts.get(21, 0) < 2 for cell in cells])
     rates = ErrorRates()
-    expected = 2 * 0.1 * (rates.lost[6] + rates.misread[6] + rates.unknown)
+    expected = 2 * 0.5 * (rates.lost[6] + rates.misread[6] + rates.unknown)
     assert lost == pytest.approx(expected, rel=0.3)
     extra = np.mean([cell.class_counts.get(24, 0) for cell in cells])
     read_as_y = sum(number * rates.misread_by_class()[class_id - 1, 23] for class_id, number in copies.items())
-    assert extra == pytest.approx(0.1 * (rates.extra[6] + read_as_y), rel=0.5)
+    assert extra == pytest.approx(0.5 * (rates.extra[6] + read_as_y), rel=0.5)
     assert damage(copies, 0.0, 1, rng).class_counts == copies
 
 
@@ -92,9 +92,12 @@ def test_images_of_the_rates_are_of_other_cases() -> None:
 
 
 def test_a_result_is_read_as_a_cell() -> None:
-    row = {"class_id": 21, "class_score": 0.5, "top5_classes": [21, 22], "top5_scores": [0.5, 0.5]}
-    cell = summary_of({"id": 3, "iscn": "46,XX", "score": 0.7, "chromosomes": [row, {**row, "class_id": None}]})
+    row = {"class_id": 21, "class_score": 0.5, "top5_classes": [21, 22], "top5_scores": [0.5, 0.5], "score": 0.8}
+    edits = {"outline_edits": 1.5, "class_edits": 0.5}
+    rows = [row, {**row, "class_id": None}]
+    cell = summary_of({"id": 3, "iscn": "46,XX", "score": 0.7, "chromosomes": rows, **edits})
     assert (cell.class_counts, cell.chromosome_count, cell.doubts) == ({21: 1}, 2, {(21, 22): 1.0})
+    assert (cell.outline_doubts, cell.expected_edits) == ({21: 0.25}, 2.0)
 
 
 def test_the_benchmark_prints_its_tables(tmp_path: Path) -> None:

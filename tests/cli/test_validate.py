@@ -106,7 +106,9 @@ def test_a_backlog_is_judged_resumed_and_compared(
 
 
 def test_kept_cells_are_the_analysed_ones(tmp_path: Path) -> None:
-    cell = CellSummary(0, {1: 2, 24: 1}, 4, 0.123456789, called=False, doubts={(21, 22): 0.25})
+    cell = CellSummary(
+        0, {1: 2, 24: 1}, 4, 0.123456789, called=False, doubts={(21, 22): 0.25}, outline_doubts={1: 0.125}
+    )
     KeptCells(tmp_path / "a.jsonl").add("key", cell)
     assert KeptCells(tmp_path / "a.jsonl").get("key", "a.png") == cell
     assert KeptCells(tmp_path / "a.jsonl").get("other", "a.png") is None

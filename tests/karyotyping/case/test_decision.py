@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karyotyping.case.cell import CellSummary
-from karyotyping.case.changes import Change, changes_of, normal_copies, reference_sex
+from karyotyping.case.changes import Change, changes_of, log_prior_of_events, normal_copies, reference_sex
 from karyotyping.case.decision import Judgement, Outcome, judge
 from karyotyping.case.rules import Rules
 from karyotyping.nomenclature.iscn import format_iscn, parse_iscn
@@ -127,6 +127,38 @@ def test_what_does_not_fit_together_is_not_called(karyotypes: tuple[str, ...]) -
     assert judged.why.endswith(".")
 
 
+def test_no_clone_is_established_without_a_complete_cell() -> None:
+    judged = judge(cells(*PARTS, *PARTS))
+    assert not judged.is_called
+    assert not any(clone.established for clone in judged.clones)
+    assert judged.why.endswith("No cell is complete: the counts are 30 to 36, and 41 chromosomes are needed.")
+
+
+def test_a_chromosome_that_too_few_cells_show_as_their_clone_has_it_leaves_the_case_open() -> None:
+    losses = ("45,XX,-22", "45,XX,-22", "46,XX", "45,XX,-4")
+    assert judge(cells(*losses, "45,XX,-18", "46,XX")).outcome == Outcome.NORMAL
+    judged = judge(cells(*losses))
+    assert not judged.is_called
+    assert judged.why.endswith("Chromosome 22 is as in its clone in 2 of 4 complete cells, and 3 are needed.")
+
+
+def test_a_gain_that_cells_without_a_clone_share_is_seen() -> None:
+    judged = judge(cells("46,XX,-1,+21", "46,XX,-2,+21", "46,XX,-3,+21", "46,XX", "46,XX"))
+    assert judged.outcome == Outcome.SUSPECTED
+    assert "+21 in 3 cells" in judged.why
+
+
+def test_a_gain_in_two_cells_is_always_listed() -> None:
+    """Also where the cells have many other departures, and the gain is a probable artefact."""
+    case = [replace(cell, outline_doubts={8: 2.0}) for cell in cells(*["46,XX"] * 10, *["47,XX,+8"] * 2)]
+    noise = cells(*(f"45,XX,-{k}" for k in range(9, 23)))
+    numbered = [replace(cell, analysis_id=n) for n, cell in enumerate([*case, *noise])]
+    judged = judge(numbered)
+    gain = next(one for one in (*judged.abnormalities, *judged.others) if one.change == Change(8, 1))
+    assert (gain.cells, gain.clonal) == ((10, 11), True)
+    assert 0 < gain.artefact <= 1
+
+
 def test_a_case_of_images_that_are_no_cells_is_insufficient() -> None:
     good = cells(*["46,XX"] * 4)
     tangles = [CellSummary(n, parse_iscn("46,XX"), 91, 0.0, called=False) for n in range(10, 15)]
@@ -191,3 +223,12 @@ def test_changes_are_those_of_the_patient_s_sex() -> None:
     assert [str(one) for one in changes_of(normal_copies("XXYY"), "XY")] == ["+X", "+Y"]
     assert [str(one) for one in changes_of(normal_copies("XXY", 3), "XY")] == ["triploid"]
     assert reference_sex([normal_copies("XX"), normal_copies("X")]) == "XX"
+
+
+def test_the_loss_of_an_autosome_is_rarer_than_its_gain() -> None:
+    normal, gain, loss = (normal_copies("XX") for _ in range(3))
+    gain[8], loss[8] = 3, 1
+    assert log_prior_of_events(normal, gain) > log_prior_of_events(normal, loss) + 1
+    assert log_prior_of_events(gain, normal) == log_prior_of_events(normal, loss)
+    assert log_prior_of_events(normal_copies("XX"), normal_copies("XXXX", 4)) == pytest.approx(np.log(0.003))
+    assert log_prior_of_events(normal, normal_copies("X")) == pytest.approx(np.log(0.01))

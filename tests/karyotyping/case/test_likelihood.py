@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from karyotyping.case.cell import CellSummary, doubts
+from karyotyping.case.cell import CellSummary, doubts, outline_doubts
 from karyotyping.case.changes import normal_copies
 from karyotyping.case.likelihood import background_likelihood, cell_likelihoods
 from karyotyping.case.rates import COLUMNS, ErrorRates
@@ -68,6 +68,34 @@ def test_poor_cells_have_more_errors() -> None:
         return likelihood(cell("45,XX,-4", quality), "46,XX") - likelihood(cell("46,XX", quality), "46,XX")
 
     assert loss(0.3) > loss(0.9) + 1
+
+
+def test_the_expected_edits_of_a_cell_come_before_its_quality() -> None:
+    def loss(edits: float) -> float:
+        facts = {"outline_edits": edits, "class_edits": 0.0}
+        return likelihood(cell("45,XX,-4", **facts), "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
+
+    assert loss(RATES.reference_edits) == pytest.approx(
+        likelihood(cell("45,XX,-4"), "46,XX") - likelihood(cell("46,XX"), "46,XX")
+    )
+    assert loss(8.0) > loss(0.6) + 1
+    assert loss(0.0) > -np.inf
+
+
+def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:
+    """An outline without doubt is that of a chromosome."""
+
+    def gain(odds: float) -> float:
+        return likelihood(cell("47,XX,+8", outline_doubts={8: odds}), "46,XX")
+
+    unknown = likelihood(cell("47,XX,+8"), "46,XX")
+    assert gain(0.0005) < unknown - 2 < unknown + 2 < gain(1.0)
+    assert gain(1 / RATES.outline_evidence) == pytest.approx(unknown)
+    assert likelihood(cell("46,XX", outline_doubts={8: 1.0}), "46,XX") == likelihood(cell("46,XX"), "46,XX")
+
+
+def test_outline_doubts_are_means_over_the_chromosomes_of_a_class() -> None:
+    assert outline_doubts([(8, 0.5), (8, 1.0), (None, 0.1), (9, 0.0)]) == {8: 0.5, 9: pytest.approx(19.0)}
 
 
 def test_doubt_about_a_class_explains_its_misreading() -> None:

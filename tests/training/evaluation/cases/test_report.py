@@ -7,7 +7,8 @@ import json
 import pytest
 
 from karyotyping.case.cell import CellSummary
-from karyotyping.case.decision import CloneEvidence, Judgement, Outcome
+from karyotyping.case.decision import Judgement, Outcome
+from karyotyping.case.evidence import CloneEvidence
 from karyotyping.nomenclature.cell_lines import Specimen, parse_lines
 from karyotyping.nomenclature.iscn import parse_iscn
 from training.evaluation.cases.plots import risk_png
