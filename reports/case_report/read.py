@@ -16,6 +16,7 @@ from db.pipelines import production_pipeline
 from db.schema import Analysis, Case, CaseResult, Chromosome, Image, Pipeline, QcMetrics
 from karyotyping.case.decision import Outcome
 from karyotyping.case.document import AbnormalityDocument
+from karyotyping.case.recurrence import recurrent_classes
 from karyotyping.rendering.karyogram.legend import MIN_CLASS_SCORE
 from reports.case_report.document import (
     Abnormality,
@@ -80,6 +81,7 @@ def read_case_report(session: Session, store: ObjectStore, accession: str) -> Ca
                 cells,
                 _known(summary["unexplained"], numbers),
                 summary["not_examined"],
+                _atypical(session, case, pipeline, numbers),
                 enough_cells=summary["sufficiency"]["met"],
                 stale=result.state != "done",
                 in_production=in_production,
@@ -157,6 +159,24 @@ def _images(case: Case, pipeline: Pipeline) -> Select[Any]:
         .outerjoin(chromosomes, chromosomes.c.analysis_id == Analysis.id)
         .where(Image.case_id == case.id)
     )
+
+
+def _atypical(
+    session: Session, case: Case, pipeline: Pipeline, numbers: Mapping[int, int]
+) -> dict[int, tuple[int, ...]]:
+    """Return the cells in which a class differs from its homolog, for the classes where that recurs."""
+    query = (
+        select(Chromosome.class_id, Chromosome.analysis_id)
+        .join(Analysis, Analysis.id == Chromosome.analysis_id)
+        .join(Image, Image.id == Analysis.image_id)
+        .where(Image.case_id == case.id, Analysis.pipeline_id == pipeline.id)
+        .where(Chromosome.flags.contains(["atypical_banding"]), Chromosome.class_id.is_not(None))
+    )
+    flagged: dict[int, set[int]] = {}
+    for class_id, analysis_id in session.execute(query):
+        if analysis_id in numbers:
+            flagged.setdefault(class_id, set()).add(numbers[analysis_id])
+    return {class_id: tuple(sorted(flagged[class_id])) for class_id in recurrent_classes(flagged, len(numbers))}
 
 
 def _labels(case: Case, rows: Sequence[_Row]) -> Labels:
