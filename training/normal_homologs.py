@@ -20,7 +20,7 @@ import numpy as np
 
 from karyotyping.arrays import Floats
 from karyotyping.classification.atypical_banding import CONTEXTS, MODEL_FILE, RATES, Assessor, NormalModel
-from karyotyping.classification.atypical_templates import DIMENSIONS, KINDS, describe
+from karyotyping.classification.atypical_templates import DIMENSIONS, KINDS, describe, turned
 from karyotyping.nomenclature.classes import CLASS_COUNT
 from training.embedder.data import LEVELS, Chromosomes, load_chromosomes
 from training.embedder.labelled_images import split_of
@@ -84,25 +84,32 @@ def describe_all(chromosomes: Chromosomes, known: Sequence[Described]) -> list[D
         chromosomes: chromosomes of known classes.
         known: chromosomes of known orientation, which give that of the others.
     """
-    model = fit(known) if known else None
     found = []
     for k in range(len(chromosomes)):
-        canvas = chromosomes.canvas[k].astype(np.float32) / np.float32(LEVELS)
-        values, turned = describe(canvas), None if chromosomes.upright[k] else describe(canvas[::-1])
-        if values is None:
-            continue
-        class_index = int(chromosomes.class_index[k])
-        if turned is not None and model is not None:
-            distances = [_distance(model, class_index, one) for one in (values, turned)]
-            if abs(distances[0] - distances[1]) < _CLEAR:
-                continue
-            values = values if distances[0] < distances[1] else turned
-        found.append(Described(values, class_index, str(chromosomes.cell[k]), str(chromosomes.case[k])))
+        values = describe(chromosomes.canvas[k].astype(np.float32) / np.float32(LEVELS))
+        if values is not None:
+            found.append(
+                Described(values, int(chromosomes.class_index[k]), str(chromosomes.cell[k]), str(chromosomes.case[k]))
+            )
+    return found if not known else _oriented(found, fit(known))
+
+
+def _oriented(members: Sequence[Described], model: Assessor) -> list[Described]:
+    """Return the chromosomes p arm up, without those that fit in both orientations."""
+    found = []
+    for class_index in range(CLASS_COUNT):
+        own = [one for one in members if one.class_index == class_index]
+        if own:
+            both = np.stack([[one.values, turned(one.values)] for one in own])
+            distances = np.stack(
+                [model.statistics(class_index, both[:, side], None)[0][:, 0] for side in (0, 1)], axis=1
+            )
+            clear = np.abs(np.diff(distances**2, axis=1))[:, 0] >= _CLEAR
+            upright = both[np.arange(len(own)), distances.argmin(axis=1)]
+            found += [
+                replace(one, values=values) for one, values, known in zip(own, upright, clear, strict=True) if known
+            ]
     return found
-
-
-def _distance(model: Assessor, class_index: int, values: Floats) -> float:
-    return float(model.statistics(class_index, values, None)[0][0]) ** 2
 
 
 def pairs_of(members: Sequence[Described]) -> dict[int, int]:
@@ -145,21 +152,22 @@ def fit_calibrated(members: Sequence[Described]) -> NormalModel:
     statistics: dict[tuple[int, int], list[Floats]] = defaultdict(list)
     for unseen, seen in (halves, halves[::-1]):
         model, pairs = fit(seen), pairs_of(unseen)
-        for k, one in enumerate(unseen):
-            homologs = {0: None, 1: unseen[pairs[k]].values if k in pairs else None}
-            for context, homolog in homologs.items():
-                if context == 0 or homolog is not None:
-                    statistics[one.class_index, context].append(
-                        model.statistics(one.class_index, one.values, homolog)[0]
-                    )
+        for c in range(CLASS_COUNT):
+            alone = [k for k, one in enumerate(unseen) if one.class_index == c]
+            paired = [k for k in alone if k in pairs]
+            for context, own in enumerate((alone, paired)):
+                if own:
+                    values = np.stack([unseen[k].values for k in own])
+                    homologs = np.stack([unseen[pairs[k]].values for k in own]) if context else None
+                    statistics[c, context].append(model.statistics(c, values, homologs)[0])
     whole = fit(members).model
     location, scale, quantiles = whole.location.copy(), whole.scale.copy(), whole.quantiles.copy()
     for c in range(CLASS_COUNT):
         for context in range(len(CONTEXTS)):
-            found = statistics[c, context] if len(statistics[c, context]) >= _MIN_PAIRS else statistics[c, 0]
-            if not found:
+            tables = [np.concatenate(statistics[c, k]) for k in (context, 0) if statistics[c, k]]
+            table = next((one for one in tables if len(one) >= _MIN_PAIRS), None)
+            if table is None:
                 continue
-            table = np.stack(found)
             location[c, context], scale[c, context] = np.median(table, axis=0), table.std(axis=0)
             largest = ((table - location[c, context]) / scale[c, context]).max(axis=1)
             quantiles[c, context] = np.quantile(largest, 1 - np.array(RATES))

@@ -1,4 +1,4 @@
-"""Chromosomes that differ from their homolog and their class: synthetic changes, and real structural cases.
+"""Chromosomes that differ from homolog and class: synthetic changes, real structural cases.
 
     python -m benchmarks.accuracy.odd_pairs changes REPORT.npz
     python -m benchmarks.accuracy.odd_pairs images [--every N] [--data DIR]
@@ -30,7 +30,7 @@ from karyotyping.arrays import Floats
 from karyotyping.classification.atypical_banding import MAX_FALSE_RATE, Assessor, NormalModel
 from karyotyping.classification.atypical_templates import describe_rows, is_variable, read_rows
 from karyotyping.image.decode import decode
-from karyotyping.model import AnalysisError, CellAnalysis
+from karyotyping.model import AnalysisError, Atypical, CellAnalysis
 from karyotyping.nomenclature.classes import CLASS_COUNT, class_name
 from karyotyping.nomenclature.ideogram import centromere_index
 from karyotyping.pipeline import Pipeline
@@ -41,6 +41,8 @@ KINDS = ("deletion", "duplication", "inversion", "addition")
 SHARES = (0.1, 0.2, 0.4)  # of the arm
 DETECTION_SHARES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)
 MIN_ARM = 8  # rows
+CHANGED = 500  # crops that each change is made in
+DETECTION = 20  # crops of a class
 ATTEMPTS = 20  # to draw a change outside of variable heterochromatin
 
 Rows = tuple[Floats, Floats]
@@ -50,7 +52,7 @@ Place = tuple[int, int, bool]
 
 
 def change_rows(rows: Rows, donor: Rows, kind: str, place: Place, rng: np.random.Generator) -> Rows:
-    """Return a chromosome with a part deleted, duplicated, inverted, or as long a part of ``donor`` added."""
+    """Return a chromosome with a part deleted, duplicated, inverted or added from ``donor``."""
     count = len(rows[0])
     start, stop, at_p = place
     size = stop - start
@@ -93,58 +95,73 @@ def _blur_seams(values: Floats, seams: Sequence[int]) -> Floats:
     return blurred
 
 
+class Crops:
+    """Unchanged crops of the split ``held-out``, and the model that they are compared with."""
+
+    def __init__(self, file: Path) -> None:
+        chromosomes = load_chromosomes(file)
+        held_out = np.array([split_of(case.split("/", 1)[1]) == "held-out" for case in chromosomes.case])
+        own = chromosomes[held_out & chromosomes.upright]
+        self.class_index = [int(index) for index in own.class_index]
+        self.cells = len(set(own.cell))
+        self.rows = [read_rows(canvas.astype(np.float32) / np.float32(LEVELS)) for canvas in own.canvas]
+        self._described = [describe_rows(*rows) for rows in self.rows]
+        pairs: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for k, cell in enumerate(own.cell):
+            pairs[str(cell), self.class_index[k]].append(k)
+        self._homologs = {k: pair[1 - n] for pair in pairs.values() if len(pair) == 2 for n, k in enumerate(pair)}
+        self._assessor, self._rng = Assessor(NormalModel.load()), np.random.default_rng(0)
+
+    def assess(self, k: int, values: Floats | None = None) -> Atypical:
+        """Return how atypical a crop is, or what it was changed into."""
+        homolog = self._described[self._homologs[k]] if k in self._homologs else None
+        return self._assessor.assess(self.class_index[k], self._described[k] if values is None else values, homolog)
+
+    def change(self, k: int, kind: str, share: float) -> tuple[Atypical, float]:
+        """Return how atypical a changed crop is, and the error of its place as a share of the length."""
+        donor = self.rows[int(self._rng.integers(len(self.rows)))]
+        start, stop, at_p = draw_place(len(self.rows[k][0]), self.class_index[k], share, self._rng)
+        found = self.assess(k, describe_rows(*change_rows(self.rows[k], donor, kind, (start, stop, at_p), self._rng)))
+        true = float(not at_p) if kind == "addition" else (start + stop) / 2 / len(self.rows[k][0])
+        return found, abs((found.start + found.stop) / 2 - true)
+
+
 def measure_changes(file: Path) -> None:
     """Print the area under the curve, and the smallest detectable change of each class."""
-    assessor, rng = Assessor(NormalModel.load()), np.random.default_rng(0)
-    chromosomes = load_chromosomes(file)
-    held_out = np.array([split_of(case.split("/", 1)[1]) == "held-out" for case in chromosomes.case])
-    own = chromosomes[held_out & chromosomes.upright]
-    crops = [read_rows(canvas.astype(np.float32) / np.float32(LEVELS)) for canvas in own.canvas]
-    cells: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for k, (cell, class_index) in enumerate(zip(own.cell, own.class_index, strict=True)):
-        cells[str(cell), int(class_index)].append(k)
-    homologs = {k: pair[1 - n] for pair in cells.values() if len(pair) == 2 for n, k in enumerate(pair)}
-    described = [describe_rows(*rows) for rows in crops]
-
-    def false_rate(k: int, values: Floats) -> float:
-        homolog = described[homologs[k]] if k in homologs else None
-        return assessor.assess(int(own.class_index[k]), values, homolog).false_rate
-
-    def changed(k: int, kind: str, share: float) -> float:
-        donor = crops[int(rng.integers(len(crops)))]
-        place = draw_place(len(crops[k][0]), int(own.class_index[k]), share, rng)
-        return false_rate(k, describe_rows(*change_rows(crops[k], donor, kind, place, rng)))
-
-    members = rng.permutation(len(own))[:CHANGED]
-    normal = np.array([false_rate(k, described[k]) for k in range(len(own))])
-    flags = float(np.mean(normal < MAX_FALSE_RATE))
-    print(f"{len(own)} normal chromosomes, {len(set(own.cell))} cells, {46 * flags:.2f} flags in 46 chromosomes")
-    print_header("change", *(f"{share:.0%} of the arm" for share in SHARES))
-    areas: dict[str, list[float]] = {}
+    crops = Crops(file)
+    count = len(crops.class_index)
+    normal = np.array([crops.assess(k).false_rate for k in range(count)])
+    flags = 46 * float(np.mean(normal < MAX_FALSE_RATE))
+    print(f"{count} normal chromosomes of {crops.cells} cells: {flags:.2f} flags in 46 chromosomes")
+    members = [int(k) for k in np.random.default_rng(0).permutation(count)[:CHANGED]]
+    print_header("change", *(f"{share:.0%} of the arm" for share in SHARES), "flagged at 40%", "error of the place")
+    areas = []
     for kind in KINDS:
-        found = [[changed(int(k), kind, share) for k in members] for share in SHARES]
-        areas[kind] = [area_under_curve(-normal, -np.array(rates)) for rates in found]
-        print_row(kind, *(f"{area:.2f}" for area in areas[kind]))
-    print_row("all", *(f"{np.mean(column):.2f}" for column in zip(*areas.values(), strict=True)))
-    print_header("class", *(f"{share:.0%}" for share in DETECTION_SHARES), "smallest, % of the arm")
+        found = [[crops.change(k, kind, share) for k in members] for share in SHARES]
+        rates = [np.array([one.false_rate for one, _ in column]) for column in found]
+        areas.append([area_under_curve(-normal, -column) for column in rates])
+        is_flagged = rates[-1] < MAX_FALSE_RATE
+        error = float(np.median([error for _, error in found[-1]]))
+        print_row(kind, *(f"{area:.2f}" for area in areas[-1]), f"{is_flagged.mean():.0%}", f"{error:.2f}")
+    print_row("all", *(f"{np.mean(column):.2f}" for column in zip(*areas, strict=True)), "", "")
+    list_detectable(crops)
+
+
+def list_detectable(crops: Crops) -> None:
+    """Print the share of changes of each class and size that are flagged."""
+    print_header("class", *(f"{share:.0%}" for share in DETECTION_SHARES), "smallest, of the arm")
     for c in range(CLASS_COUNT):
-        some = [int(k) for k in np.flatnonzero(own.class_index == c)[:DETECTION]]
-        flagged = [
-            float(
-                np.mean(
-                    [changed(k, kind, share) < MAX_FALSE_RATE for k in some for kind in KINDS if kind != "inversion"]
-                )
-            )
-            for share in DETECTION_SHARES
-        ]
-        smallest = next(
-            (f"{share:.0%}" for share, rate in zip(DETECTION_SHARES, flagged, strict=True) if rate >= 0.5), "-"
-        )
-        print_row(class_name(c + 1), *(f"{rate:.0%}" for rate in flagged), smallest)
+        some = [k for k, index in enumerate(crops.class_index) if index == c][:DETECTION]
+        flagged = [_flagged_share(crops, some, share) for share in DETECTION_SHARES]
+        enough = [f"{share:.0%}" for share, rate in zip(DETECTION_SHARES, flagged, strict=True) if rate >= 0.5]
+        print_row(class_name(c + 1), *(f"{rate:.0%}" for rate in flagged), enough[0] if enough else "none")
 
 
-CHANGED = 800  # crops that each change is made in
-DETECTION = 40  # crops of a class
+def _flagged_share(crops: Crops, members: Sequence[int], share: float) -> float:
+    kinds = [kind for kind in KINDS if kind != "inversion"]
+    return float(
+        np.mean([crops.change(k, kind, share)[0].false_rate < MAX_FALSE_RATE for k in members for kind in kinds])
+    )
 
 
 def area_under_curve(normal: Floats, changed: Floats) -> float:
@@ -175,7 +192,9 @@ def measure_images(folder: Path, every: int) -> None:
         print_row(one["case"], one["file_name"], one["note"][2], place or "not compared", names)
     cells = [place for found in places.values() for place in found]
     first_three = sum(0 < place <= 3 for place in cells)
-    print(f"\n{first_three} of {len(cells)} cells, {len(places)} cases: an abnormal class among the first three")
+    cases = sum(any(0 < place <= 3 for place in found) for found in places.values())
+    within = f"{first_three} of {len(cells)} cells, {cases} of {len(places)} cases"
+    print(f"\nAn abnormal class is among the first three in {within}")
     counts = []
     for one, cell in _analyse(pipeline, folder, normal[::every]):
         counts.append(len(_flagged(cell)))

@@ -12,11 +12,14 @@ _MIN_CELLS = 2  # with the flag; a single cell says nothing about a case
 
 
 def recurrent_classes(flagged: Mapping[int, Collection[int]], cells: int) -> tuple[int, ...]:
-    """Return the classes that are atypical in more cells than chance explains, in increasing order.
+    """Return the classes that are atypical in more cells than chance explains.
 
     Args:
         flagged: cells with a flag, by class id.
         cells: number of cells that were compared.
+
+    Returns:
+        Class ids in increasing order.
 
     >>> recurrent_classes({9: {1, 4, 5}, 21: {2}}, cells=10)
     (9,)

@@ -110,43 +110,47 @@ class _Context:
     """(V, V) expected deviation of a chromosome for that of its homolog."""
     precision: Floats
     """(V, V) inverse covariance of what the homolog does not explain."""
-    changes: tuple[Change, ...]
     weighted: Floats
     """(n, V) templates times precision."""
     norms: Floats
     """(n,) halves of the squared Mahalanobis lengths of the templates."""
     kinds: tuple[NDArray[np.intp], ...]
-    """Indices of the changes of each kind."""
+    """Indices of the templates of each kind."""
 
-    def statistics(self, values: Floats, homolog: Floats | None) -> tuple[Floats, tuple[Change, ...]]:
-        """Return the statistics (5,) of a chromosome, and the change that each one fits best.
-
-        The first statistic is the Mahalanobis distance. The others are log likelihood ratios by kind of change.
-        """
-        residual = values - self.mean
-        if homolog is not None:
+    def statistics(self, values: Floats, homologs: Floats | None) -> tuple[Floats, NDArray[np.intp]]:
+        residuals = values - self.mean
+        if homologs is not None:
             limit = _MAX_DEVIATION * self.deviation
-            residual = residual - self.regression @ np.clip(homolog - self.mean, -limit, limit)
-        ratios = self.weighted @ residual - self.norms
-        best = [int(members[ratios[members].argmax()]) for members in self.kinds]
-        distance = float(np.sqrt(residual @ self.precision @ residual))
-        statistics = np.array([distance, *ratios[best]])
-        return statistics, tuple(self.changes[k] for k in (int(ratios.argmax()), *best))
+            residuals = residuals - np.clip(homologs - self.mean, -limit, limit) @ self.regression.T
+        ratios = residuals @ self.weighted.T - self.norms
+        distance = np.sqrt(((residuals @ self.precision) * residuals).sum(axis=1))
+        best = np.stack([members[ratios[:, members].argmax(axis=1)] for members in self.kinds], axis=1)
+        largest = np.take_along_axis(ratios, best, axis=1)
+        overall = np.take_along_axis(best, largest.argmax(axis=1)[:, None], axis=1)
+        return np.concatenate([distance[:, None], largest], axis=1), np.concatenate([overall, best], axis=1)
 
 
-def prepare_context(model: NormalModel, class_index: int, context: Context) -> _Context:
-    """Return how chromosomes of a class, 0..23, are compared."""
+def _prepare_context(model: NormalModel, class_index: int, context: Context, changes: Sequence[Change]) -> _Context:
     mean, own = model.mean[class_index], model.covariance[class_index]
     pair = model.pair_covariance[class_index] if context == "homolog" else np.zeros_like(own)
-    regression = np.linalg.solve(_regularise(own), pair).T
-    noise: Floats = _VARIABLE_NOISE * (1 - variable_weights(class_index + 1))
-    precision: Floats = np.linalg.inv(_regularise(own - regression @ pair.T) + np.diag(noise))
-    changes = change_templates(class_index + 1, mean)
+    regression = np.asarray(np.linalg.solve(_regularise(own), pair).T, np.float64)
+    unexplained = _regularise(own - regression @ pair.T) + _variable_covariance(class_index + 1, changes)
+    precision = np.asarray(np.linalg.inv(unexplained), np.float64)
     templates = np.stack([one.difference for one in changes])
     weighted: Floats = templates @ precision
-    kinds = tuple(np.flatnonzero([one.kind == kind for one in changes]) for kind in KINDS)
+    kinds = tuple(np.flatnonzero([one.kind == kind and not one.variable for one in changes]) for kind in KINDS)
     norms = (weighted * templates).sum(axis=1) / 2
-    return _Context(mean, np.sqrt(np.diag(own)), regression, precision, changes, weighted, norms, kinds)
+    return _Context(mean, np.sqrt(np.diag(own)), regression, precision, weighted, norms, kinds)
+
+
+def _variable_covariance(class_id: int, changes: Sequence[Change]) -> Floats:
+    """Return the covariance (V, V) of size and stain of heterochromatin in healthy persons."""
+    stain = np.diag(_VARIABLE_NOISE * (1 - variable_weights(class_id)))
+    sizes = [one.difference for one in changes if one.variable and one.kind in ("deletion", "duplication")]
+    if not sizes:
+        return stain
+    covariance: Floats = stain + np.stack(sizes).T @ np.stack(sizes) * (_VARIABLE_NOISE / len(sizes))
+    return covariance
 
 
 def _regularise(covariance: Floats) -> Floats:
@@ -162,20 +166,33 @@ class Assessor:
 
     def __init__(self, model: NormalModel) -> None:
         self.model = model
+        self._changes: dict[int, tuple[Change, ...]] = {}
         self._contexts: dict[tuple[int, Context], _Context] = {}
 
-    def statistics(self, class_index: int, values: Floats, homolog: Floats | None) -> tuple[Floats, tuple[Change, ...]]:
-        """Return the statistics (5,) of a chromosome, and the change that each one fits best.
+    def statistics(self, class_index: int, values: Floats, homologs: Floats | None) -> tuple[Floats, NDArray[np.intp]]:
+        """Return how chromosomes differ from normal ones, and the changes that fit best.
+
+        The first statistic is the Mahalanobis distance. The others are log likelihood ratios by kind of change.
 
         Args:
             class_index: 0..23.
-            values: (V,) from ``describe``.
-            homolog: (V,) of its homolog, or None to compare with the class only.
+            values: (n, V) from ``describe``.
+            homologs: (n, V) of their homologs, or None to compare with the class only.
+
+        Returns:
+            Statistics (n, 5), and for each one the index (n, 5) of a change of the class.
         """
-        key = class_index, context_of(homolog)
+        key = class_index, context_of(homologs)
         if key not in self._contexts:
-            self._contexts[key] = prepare_context(self.model, *key)
-        return self._contexts[key].statistics(values, homolog)
+            changes = self.changes(class_index)
+            self._contexts[key] = _prepare_context(self.model, *key, changes)
+        return self._contexts[key].statistics(values, homologs)
+
+    def changes(self, class_index: int) -> tuple[Change, ...]:
+        """Return the structural changes of a class, 0..23."""
+        if class_index not in self._changes:
+            self._changes[class_index] = change_templates(class_index + 1, self.model.mean[class_index])
+        return self._changes[class_index]
 
     def assess(self, class_index: int, values: Floats, homolog: Floats | None) -> Atypical:
         """Return how atypical a chromosome is, with the place of the change that fits best.
@@ -185,24 +202,25 @@ class Assessor:
             values: (V,) from ``describe``.
             homolog: (V,) of its homolog, or None to compare with the class only.
         """
-        statistics, changes = self.statistics(class_index, values, homolog)
+        homologs = None if homolog is None else homolog[None]
+        statistics, best = (found[0] for found in self.statistics(class_index, values[None], homologs))
         place = class_index, CONTEXTS.index(context_of(homolog))
         relative = (statistics - self.model.location[place]) / self.model.scale[place]
-        change = changes[int(relative.argmax())]
+        change = self.changes(class_index)[best[relative.argmax()]]
         return Atypical(_false_rate(float(relative.max()), self.model.quantiles[place]), change.start, change.stop)
 
 
 def _false_rate(largest: float, quantiles: Floats) -> float:
-    """Return the share of normal chromosomes that are as atypical; its logarithm is linear between quantiles."""
+    """Return the share of normal chromosomes, by log-linear interpolation of quantiles."""
     logarithms = np.log(RATES)
     slope = (logarithms[-1] - logarithms[-2]) / max(float(quantiles[-1] - quantiles[-2]), 1e-6)
     beyond = slope * max(largest - float(quantiles[-1]), 0.0)
     return float(np.exp(np.interp(largest, quantiles, logarithms) + beyond))
 
 
-def context_of(homolog: Floats | None) -> Context:
-    """Return the context of a chromosome with this homolog."""
-    return "class" if homolog is None else "homolog"
+def context_of(homologs: Floats | None) -> Context:
+    """Return the context of chromosomes with these homologs."""
+    return "class" if homologs is None else "homolog"
 
 
 @cache

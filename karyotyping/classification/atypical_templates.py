@@ -25,10 +25,10 @@ _BODY = 0.04  # stain above which a pixel belongs to the chromosome
 _MIDDLE = 0.6  # share of the width whose stain is averaged
 _END_SHARE = 20  # one part of so many at each end has no part in mean and contrast
 _MIN_CONTRAST = 0.05  # added to the standard deviation of the stain
-_SIZES = (0.04, 0.06, 0.09, 0.13, 0.18, 0.25, 0.35)  # of a change, shares of the length
+_SIZES = (0.05, 0.08, 0.12, 0.18, 0.27, 0.4)  # of a change, shares of the length
 _MIN_INVERSION = 4  # rows
 _MARGIN = 0.02  # share of the length around variable bands
-_MAX_VARIABLE = 0.5  # share of a change in variable bands; above it the change has no template
+_MAX_VARIABLE = 0.5  # share of a change in variable bands; above it healthy persons have the change
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Change:
     stop: float
     difference: Floats
     """(V,) what it adds to the description."""
+    variable: bool
+    """Whether it is mostly within heterochromatin that varies between healthy persons."""
 
 
 def describe(canvas: Floats32) -> Floats | None:
@@ -76,6 +78,11 @@ def describe_rows(stain: Floats, width: Floats) -> Floats:
     return np.concatenate([_resample(standard, _STAINS), _resample(relative, _WIDTHS), [length]])
 
 
+def turned(values: Floats) -> Floats:
+    """Return the description (V,) of a chromosome that is turned by 180 degrees."""
+    return np.concatenate([values[_STAINS - 1 :: -1], values[-2 : _STAINS - 1 : -1], values[-1:]])
+
+
 def _resample(values: Floats, samples: int) -> Floats:
     """Return the means (``samples``,) of ``values`` (L,) over equal parts of the length."""
     integral = np.concatenate([[0.0], np.cumsum(values)])
@@ -96,8 +103,6 @@ def mean_rows(mean: Floats) -> tuple[Floats, Floats]:
 def change_templates(class_id: int, mean: Floats) -> tuple[Change, ...]:
     """Return the structural changes of the mean chromosome of a class.
 
-    Changes that are mostly within variable heterochromatin are left out.
-
     Args:
         class_id: 1..24.
         mean: (V,) description of its mean chromosome.
@@ -106,9 +111,14 @@ def change_templates(class_id: int, mean: Floats) -> tuple[Change, ...]:
     base, count = describe_rows(stain, width), len(stain)
     variable = np.array([is_variable(class_id, (row + 0.5) / count) for row in range(count)])
     return tuple(
-        Change(kind, start / count, stop / count, describe_rows(np.concatenate(stains), np.concatenate(widths)) - base)
+        Change(
+            kind,
+            start / count,
+            stop / count,
+            describe_rows(np.concatenate(stains), np.concatenate(widths)) - base,
+            variable=bool(variable[start:stop].mean() > _MAX_VARIABLE),
+        )
         for kind, start, stop, stains, widths in _changed_rows(stain, width)
-        if np.mean(variable[min(start, count - 1) : max(stop, start + 1)]) <= _MAX_VARIABLE
     )
 
 
@@ -116,10 +126,10 @@ _Rows = list[Floats]
 
 
 def _changed_rows(stain: Floats, width: Floats) -> Iterator[tuple[Kind, int, int, _Rows, _Rows]]:
-    """Yield every change with its first and last row, and the parts of the changed stain and width."""
+    """Yield every change: kind, first and last row, parts of stain and width."""
     count = len(stain)
     for size in sorted({max(2, round(share * count)) for share in _SIZES}):
-        for start in sorted({*range(0, count - size, max(1, size // 3)), count - size}):
+        for start in sorted({*range(0, count - size, max(1, size // 2)), count - size}):
             stop = start + size
             before, part, after = slice(0, start), slice(start, stop), slice(stop, None)
             both = (stain, width)

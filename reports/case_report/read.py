@@ -164,17 +164,17 @@ def _images(case: Case, pipeline: Pipeline) -> Select[Any]:
 def _atypical(
     session: Session, case: Case, pipeline: Pipeline, numbers: Mapping[int, int]
 ) -> dict[int, tuple[int, ...]]:
-    """Return the cells in which a class differs from its homolog, for the classes where that recurs."""
+    """Return the cells with the flag ``atypical_banding`` of the classes where it recurs."""
     query = (
         select(Chromosome.class_id, Chromosome.analysis_id)
         .join(Analysis, Analysis.id == Chromosome.analysis_id)
         .join(Image, Image.id == Analysis.image_id)
         .where(Image.case_id == case.id, Analysis.pipeline_id == pipeline.id)
-        .where(Chromosome.flags.contains(["atypical_banding"]), Chromosome.class_id.is_not(None))
+        .where(Chromosome.flags.contains(["atypical_banding"]))
     )
     flagged: dict[int, set[int]] = {}
     for class_id, analysis_id in session.execute(query):
-        if analysis_id in numbers:
+        if class_id is not None and analysis_id in numbers:
             flagged.setdefault(class_id, set()).add(numbers[analysis_id])
     return {class_id: tuple(sorted(flagged[class_id])) for class_id in recurrent_classes(flagged, len(numbers))}
 

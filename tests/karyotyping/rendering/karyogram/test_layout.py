@@ -49,11 +49,14 @@ def test_the_centromeres_of_a_row_are_on_one_line(chromosome: MakeChromosome, ce
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, 0.1), (0.5, 0.75), (0.97, 1.0)])
-def test_a_bar_is_beside_the_atypical_bands(
+def test_a_bar_is_next_to_the_atypical_bands(
     chromosome: MakeChromosome, cell: MakeCell, start: float, stop: float
 ) -> None:
     found = Atypical(0.001, start, stop)
-    pair = [chromosome(1, size=(90, 12), atypical=found, flags=flags) for flags in (frozenset({"atypical_banding"}), frozenset())]
+    pair = [
+        chromosome(1, size=(90, 12), atypical=found, flags=flags)
+        for flags in (frozenset({"atypical_banding"}), frozenset())
+    ]
     page = compose(cell(pair), "")
     flagged, unflagged = slot(page, 1).placed
     x, y, width, height = flagged.box
