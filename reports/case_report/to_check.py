@@ -26,7 +26,7 @@ def sentences_to_check(
         cells: all images of the case.
         unexplained: numbers of the cells that no clone explains.
         not_examined: kinds of abnormality that numbers of chromosomes do not show.
-        atypical: cells in which a class differs from its homolog or from normal ones, for the classes where that recurs.
+        atypical: cells in which a class differs from its homolog or from normal ones, where that recurs.
         enough_cells: whether the case has the cells that the policy asks for.
         stale: whether analyses have ended since the result was made.
         in_production: whether the pipeline of the result analyses new images.
