@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, any_, func, literal, select
+from sqlalchemy import Select, func, literal, select
 from sqlalchemy.orm import Session
 
 from db.accessions import names_case
@@ -170,7 +170,7 @@ def _atypical(
         .join(Analysis, Analysis.id == Chromosome.analysis_id)
         .join(Image, Image.id == Analysis.image_id)
         .where(Image.case_id == case.id, Analysis.pipeline_id == pipeline.id)
-        .where(literal("atypical_banding") == any_(Chromosome.flags))
+        .where(literal("atypical_banding") == Chromosome.flags.any_())
     )
     flagged: dict[int, set[int]] = {}
     for class_id, analysis_id in session.execute(query):
