@@ -118,7 +118,7 @@ class Crops:
         return self._assessor.assess(self.class_index[k], self._described[k] if values is None else values, homolog)
 
     def change(self, k: int, kind: str, share: float) -> tuple[Atypical, float]:
-        """Return how atypical a changed crop is, and the error of its place as a share of the length."""
+        """Return how atypical a changed crop is, and the error of its place, share of the length."""
         donor = self.rows[int(self._rng.integers(len(self.rows)))]
         start, stop, at_p = draw_place(len(self.rows[k][0]), self.class_index[k], share, self._rng)
         found = self.assess(k, describe_rows(*change_rows(self.rows[k], donor, kind, (start, stop, at_p), self._rng)))

@@ -75,7 +75,7 @@ def description(chromosome: Chromosome) -> str:
 
 
 def atypical_bands(chromosome: Chromosome) -> str | None:
-    """Return the bands at which a flagged chromosome differs, e.g. ``"q21-q31"``; None without the flag."""
+    """Return the bands at which a flagged chromosome differs; None without the flag."""
     found = chromosome.atypical
     if found is None or chromosome.class_id is None or "atypical_banding" not in chromosome.flags:
         return None
