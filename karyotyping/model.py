@@ -16,7 +16,8 @@ from karyotyping.nomenclature.classes import class_name
 
 ContrastPolarity = Literal["dark_on_light", "light_on_dark"]
 Orientation = Literal["p_up", "p_down", "unknown"]
-ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain", "bent"]
+ChromosomeFlag = Literal["overlapped", "touching", "cut_by_border", "uncertain", "bent", "atypical_banding"]
+"""``atypical_banding``: the bands differ from the homolog and the class; a person should look, nothing is called."""
 RestKind = Literal["nucleus", "debris", "annotation", "uncertain"]
 """What a region without a chromosome is; ``uncertain`` may be one."""
 QualityFlag = Literal[
@@ -59,6 +60,17 @@ def decode_mask(lengths: RunLengths) -> Mask:
 
 
 @dataclass(frozen=True, slots=True)
+class Atypical:
+    """How far the bands of a chromosome differ from its homolog and its class, and where most."""
+
+    false_rate: float
+    """Share of normal chromosomes of the class that differ as much, 0..1."""
+    start: float
+    """Where the difference begins, share of the length from the p telomere, 0..1."""
+    stop: float
+
+
+@dataclass(frozen=True, slots=True)
 class Chromosome:
     """One chromosome detected in a metaphase image; lengths are in pixels of that image."""
 
@@ -94,6 +106,8 @@ class Chromosome:
     embedding: Floats32 | None = None
     """(D,) unit vector; None without the embedding network."""
     flags: frozenset[ChromosomeFlag] = frozenset()
+    atypical: Atypical | None = None
+    """Comparison with its homolog and its class; None if it was not compared."""
 
     @property
     def label(self) -> str:

@@ -20,6 +20,7 @@ from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.chromosome.picture import draw_cell
 from karyotyping.classification import band_matching, embedder
+from karyotyping.classification.atypical_banding import flag_atypical
 from karyotyping.classification.band_level import add_band_level
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
@@ -259,7 +260,8 @@ def _assemble_cell(
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
     detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
     pictures = _pictures(pixels, normalised.polarity, segmentation, measured)
-    chromosomes = identify(detections, measured, predictions, pictures)
+    named = identify(detections, measured, predictions, pictures)
+    chromosomes = flag_atypical(named, measured, normalised.polarity)
     quality = add_band_level(measure_quality(normalised, segmentation, chromosomes), chromosomes, measured)
     rests = tuple(Unassigned(rest.kind, encode_mask(rest.region.full_mask(shape))) for rest in segmentation.rests)
     return CellAnalysis(shape, chromosomes, quality, cell_iscn(chromosomes, quality), rests=rests)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal, select
 from sqlalchemy.orm import Session
 
 from db.accessions import names_case
@@ -16,6 +16,7 @@ from db.pipelines import production_pipeline
 from db.schema import Analysis, Case, CaseResult, Chromosome, Image, Pipeline, QcMetrics
 from karyotyping.case.decision import Outcome
 from karyotyping.case.document import AbnormalityDocument
+from karyotyping.case.recurrence import recurrent_classes
 from karyotyping.rendering.karyogram.legend import MIN_CLASS_SCORE
 from reports.case_report.document import (
     Abnormality,
@@ -85,6 +86,7 @@ def read_case_report(session: Session, store: ObjectStore | None, accession: str
                 cells,
                 _known(summary["unexplained"], numbers),
                 summary["not_examined"],
+                _atypical(session, case, pipeline, numbers),
                 enough_cells=summary["sufficiency"]["met"],
                 stale=result.state != "done",
                 in_production=in_production,
@@ -162,6 +164,24 @@ def _images(case: Case, pipeline: Pipeline) -> Select[Any]:
         .outerjoin(chromosomes, chromosomes.c.analysis_id == Analysis.id)
         .where(Image.case_id == case.id)
     )
+
+
+def _atypical(
+    session: Session, case: Case, pipeline: Pipeline, numbers: Mapping[int, int]
+) -> dict[int, tuple[int, ...]]:
+    """Return the cells with the flag ``atypical_banding`` of the classes where it recurs."""
+    query = (
+        select(Chromosome.class_id, Chromosome.analysis_id)
+        .join(Analysis, Analysis.id == Chromosome.analysis_id)
+        .join(Image, Image.id == Analysis.image_id)
+        .where(Image.case_id == case.id, Analysis.pipeline_id == pipeline.id)
+        .where(literal("atypical_banding") == Chromosome.flags.any_())
+    )
+    flagged: dict[int, set[int]] = {}
+    for class_id, analysis_id in session.execute(query):
+        if class_id is not None and analysis_id in numbers:
+            flagged.setdefault(class_id, set()).add(numbers[analysis_id])
+    return {class_id: tuple(sorted(flagged[class_id])) for class_id in recurrent_classes(flagged, len(numbers))}
 
 
 def _labels(case: Case, rows: Sequence[_Row]) -> Labels:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram.legend import MIN_CLASS_SCORE
 from reports.case_report.document import Cell
 
@@ -13,6 +14,7 @@ def sentences_to_check(
     cells: Sequence[Cell],
     unexplained: Collection[int],
     not_examined: Sequence[str],
+    atypical: Mapping[int, Sequence[int]],
     *,
     enough_cells: bool,
     stale: bool,
@@ -24,6 +26,7 @@ def sentences_to_check(
         cells: all images of the case.
         unexplained: numbers of the cells that no clone explains.
         not_examined: kinds of abnormality that numbers of chromosomes do not show.
+        atypical: cells in which a class differs from its homolog or from normal ones, where that recurs.
         enough_cells: whether the case has the cells that the policy asks for.
         stale: whether analyses have ended since the result was made.
         in_production: whether the pipeline of the result analyses new images.
@@ -39,6 +42,8 @@ def sentences_to_check(
     yield from _counts(cells)
     if without := ranges(cell.number for cell in cells if cell.state != "done"):
         yield f"Images without a result: {without}."
+    for class_id, found in atypical.items():
+        yield f"Chromosome {class_name(class_id)} differs from its homolog or from normal ones in {_cells(found)}."
     if not_examined:
         yield f"Not examined: {', '.join(not_examined)}."
     if unknown := [cell.number for cell in cells if cell.state == "done" and cell.band_level is None]:

@@ -1,8 +1,9 @@
 """Positions of all elements of a karyogram page.
 
 Below each chromosome is the probability of its class in percent, and below that its flags as letters, which the footer
-explains. A class with an abnormal number of copies is red and has its count. A dashed outline marks each missing
-chromosome. Uncertain classes are amber.
+explains. A bar next to a chromosome marks the place where its bands differ from its homolog or class. A class with an
+abnormal number of copies is red and has its count. A dashed outline marks each missing chromosome. Uncertain classes
+are amber.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _MIN_CLASS_GAP = 10.0  # px between classes
 _SCORE_Y, _FLAGS_Y, _BAR_Y, _NAME_Y, _BRACKET_Y, _GROUP_Y = 16, 29, 36, 56, 68, 84  # px below the lower ends of a row
 _GROUPS_HEIGHT, _UNIDENTIFIED_HEIGHT = 96, 70  # px from the lower ends of a row to its end
 _ROW_GAP = 8  # px between rows
+_MIN_BAR = 6  # px, bar next to a chromosome
 _MIN_ARM = 12  # px, arm of an empty row
 
 
@@ -219,7 +221,20 @@ def _place_chromosome(aligned: AlignedChromosome, box: tuple[int, int, int, int]
         flags_tone: Tone = "uncertain" if chromosome.orientation == "unknown" else "secondary"
         texts.append(Text(flags, centre, bottom + _FLAGS_Y, 11, flags_tone, "middle"))
     frame = (box_stroke((x - 3, y - 3, width + 6, height + 6), "uncertain"),) if uncertain else ()
-    return PlacedChromosome(chromosome, aligned.pixels, box, Marks(tuple(texts), frame))
+    return PlacedChromosome(
+        chromosome, aligned.pixels, box, Marks(tuple(texts), (*frame, *_atypical_bar(chromosome, box)))
+    )
+
+
+def _atypical_bar(chromosome: Chromosome, box: tuple[int, int, int, int]) -> tuple[Stroke, ...]:
+    """Return a bar on the right of a flagged chromosome where its bands differ."""
+    if chromosome.atypical is None or "atypical_banding" not in chromosome.flags:
+        return ()
+    x, y, width, height = box
+    start, stop = (y + share * height for share in (chromosome.atypical.start, chromosome.atypical.stop))
+    middle, half = (start + stop) / 2, max((stop - start) / 2, _MIN_BAR / 2)
+    xs = (x + width + 5, x + width + 6)  # outside of the frame
+    return tuple(Stroke(((at, middle - half), (at, middle + half)), "abnormal") for at in xs)
 
 
 def _break_rows(seats: Sequence[_Seat], edges: tuple[int, int]) -> list[list[_Seat]]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from karyotyping.model import Chromosome, ChromosomeFlag, Orientation
 from karyotyping.nomenclature.classes import class_name
+from karyotyping.nomenclature.ideogram import bands
 
 MIN_CLASS_SCORE = 0.8  # 0..1; below it a class is to be checked; two interchangeable classes have about 0.5 each
 
 _LETTERS: dict[ChromosomeFlag, str] = {
+    "atypical_banding": "d",
     "bent": "b",
     "cut_by_border": "c",
     "overlapped": "o",
@@ -17,6 +19,7 @@ _LETTERS: dict[ChromosomeFlag, str] = {
     "uncertain": "u",
 }
 _MEANINGS: dict[ChromosomeFlag, str] = {
+    "atypical_banding": "differs from its homolog or class, see the bar",
     "bent": "bent",
     "cut_by_border": "cut by the border",
     "overlapped": "overlapped",
@@ -66,8 +69,18 @@ def description(chromosome: Chromosome) -> str:
             *([f"Alone: {ranked}."] if ranked else []),
             f"{chromosome.length:.0f} px long, {_ORIENTATIONS[chromosome.orientation]}.",
             *(f"{meaning.capitalize()}." for flag, meaning in _MEANINGS.items() if flag in chromosome.flags),
+            *([f"Most at {place}."] if (place := atypical_bands(chromosome)) else []),
         ]
     )
+
+
+def atypical_bands(chromosome: Chromosome) -> str | None:
+    """Return the bands at which a flagged chromosome differs; None without the flag."""
+    found = chromosome.atypical
+    if found is None or chromosome.class_id is None or "atypical_banding" not in chromosome.flags:
+        return None
+    own = [one.name for one in bands(chromosome.class_id, 400) if one.stop > found.start and one.start < found.stop]
+    return "-".join(dict.fromkeys((own[0], own[-1])))
 
 
 def legend(chromosomes: Sequence[Chromosome], some_missing: bool) -> list[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.classes import class_name
 from karyotyping.rendering.karyogram.layout import compose
-from karyotyping.rendering.karyogram.legend import description
+from karyotyping.rendering.karyogram.legend import atypical_bands, description
 from karyotyping.rendering.karyogram.page import COLOURS, DASH, ClassSlot, Marks, PlacedChromosome
 
 _TYPEFACES = "Aileron, Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -73,6 +73,7 @@ def _add_chromosome(parent: ET.Element, placed: PlacedChromosome) -> None:
             "data-score": f"{item.score:.4f}",
             "data-p-arm": "unknown" if item.orientation == "unknown" else "up",
             "data-flags": " ".join(sorted(item.flags)),
+            **({"data-atypical-bands": place} if (place := atypical_bands(item)) else {}),
         },
     )
     _add_text(group, "title", description(item))

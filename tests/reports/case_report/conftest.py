@@ -62,6 +62,7 @@ def _add(
     failed: int = 0,
     called: bool = True,
     band_level: int | None = 600,
+    atypical: int = 0,
 ) -> None:
     with sessions.begin() as session:
         case = Case(accession=accession, tissue=tissue, lab="lab <2>")
@@ -95,7 +96,7 @@ def _add(
             }
             session.flush()
             session.add(_quality(summary, unexplained_objects))
-            session.add(_chromosome(analysis.id))
+            session.add(_chromosome(analysis.id, ["atypical_banding"] if number < atypical else []))
             ids.append(summary)
         summary = summarise(ids, tissue=tissue)
         session.add(
@@ -148,7 +149,7 @@ def _quality(cell: CellSummary, unexplained_objects: int) -> QcMetrics:
     )
 
 
-def _chromosome(analysis_id: int) -> Chromosome:
+def _chromosome(analysis_id: int, flags: list[str]) -> Chromosome:
     """A chromosome whose class is to be checked."""
     return Chromosome(
         analysis_id=analysis_id,
@@ -163,5 +164,5 @@ def _chromosome(analysis_id: int) -> Chromosome:
         length=9.0,
         width=3.0,
         orientation="p_up",
-        flags=[],
+        flags=flags,
     )

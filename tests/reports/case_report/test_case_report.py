@@ -81,6 +81,18 @@ def test_a_normal_case_has_its_karyotype_in_bold(
     assert "embedding <1>" in page.text
 
 
+def test_a_class_that_is_atypical_in_many_cells_is_to_check_and_changes_no_karyotype(
+    session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
+) -> None:
+    add_case("S-1", [NORMAL] * 20, atypical=4)
+    add_case("S-2", [NORMAL] * 20, atypical=1)
+    report, other = (read(session_factory, store, name) for name in ("S-1", "S-2"))
+    sentence = "Chromosome 1 differs from its homolog or from normal ones in cells 1-4."
+    assert (report.outcome, report.karyotype) == ("normal", "46,XX")
+    assert sentence in report.to_check
+    assert not [one for one in other.to_check if "differs" in one]
+
+
 def test_the_report_says_which_cells_to_count_and_to_karyotype(
     session_factory: SessionFactory, store: DirectoryStore, add_case: AddCase
 ) -> None:

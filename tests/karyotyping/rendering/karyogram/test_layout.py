@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from karyotyping.model import Chromosome
+from karyotyping.model import Atypical, Chromosome
 from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.ideogram import centromere_index
 from karyotyping.rendering.karyogram.layout import ROWS, compose
@@ -46,6 +46,28 @@ def test_the_centromeres_of_a_row_are_on_one_line(chromosome: MakeChromosome, ce
     for row in ROWS:
         heights = [item.box[1] + cut[n] * item.box[3] for _, ids in row for n in ids for item in slot(page, n).placed]
         assert np.ptp(heights) <= 1
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0.0, 0.1), (0.5, 0.75), (0.97, 1.0)])
+def test_a_bar_is_next_to_the_atypical_bands(
+    chromosome: MakeChromosome, cell: MakeCell, start: float, stop: float
+) -> None:
+    found = Atypical(0.001, start, stop)
+    pair = [
+        chromosome(1, size=(90, 12), atypical=found, flags=flags)
+        for flags in (frozenset({"atypical_banding"}), frozenset())
+    ]
+    page = compose(cell(pair), "")
+    flagged, unflagged = slot(page, 1).placed
+    x, y, width, height = flagged.box
+    bars = [line.points for line in flagged.marks.strokes]
+    assert len(bars) == 2
+    for (left, top), (right, bottom) in bars:
+        assert left == right > x + width
+        assert (top + bottom) / 2 == pytest.approx(y + (start + stop) / 2 * height)
+        assert bottom - top == pytest.approx(max((stop - start) * height, 6))
+    assert not unflagged.marks.strokes
+    assert "d: differs from its homolog or class" in page_text(page)
 
 
 def test_an_implausible_centromere_is_not_used_for_alignment(chromosome: MakeChromosome, cell: MakeCell) -> None:

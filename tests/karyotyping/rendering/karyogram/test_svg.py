@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from karyotyping.model import Chromosome
+from karyotyping.model import Atypical, Chromosome
 from karyotyping.rendering.karyogram import draw_karyogram, karyogram_svg
 from karyotyping.rendering.karyogram.layout import compose
 
@@ -58,6 +58,18 @@ def test_each_chromosome_is_a_group_with_data_attributes(marked: list[Chromosome
     unidentified = groups["chromosome-2"]
     assert (unidentified.get("data-class"), unidentified.get("data-p-arm")) == ("?", "unknown")
     assert "Not identified" in unidentified.findtext(f"{SVG}title", "")
+
+
+def test_a_flagged_chromosome_names_the_bands_that_differ(chromosome: MakeChromosome, cell: MakeCell) -> None:
+    found = Atypical(0.001, 0.97, 1.0)
+    flagged = chromosome(9, atypical=found, flags=frozenset({"atypical_banding"}))
+    root = ElementTree.fromstring(karyogram_svg(cell([flagged, chromosome(9, atypical=found)])))
+    groups = {group.get("id"): group for group in root.iter(f"{SVG}g")}
+    assert groups["chromosome-0"].get("data-atypical-bands") == "q34"
+    assert "Differs from its homolog or class, see the bar. Most at q34." in groups["chromosome-0"].findtext(
+        f"{SVG}title", ""
+    )
+    assert groups["chromosome-1"].get("data-atypical-bands") is None
 
 
 def test_the_images_are_the_chromosomes_p_arm_up(marked: list[Chromosome], cell: MakeCell) -> None:
