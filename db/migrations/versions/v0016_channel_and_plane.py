@@ -21,6 +21,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the columns; files with several channels or planes are rejected when they are analysed again."""
+    """Drop the columns.
+
+    Files with several channels or planes are then rejected when they are analysed again.
+    """
     for name in ("plane", "channel"):
         op.drop_column("images", name, schema="karyo")
