@@ -45,8 +45,8 @@ class DecodeParameters:
     """Least score of a candidate; lower ones are seldom selected and cost time."""
     most: int = 200
     """Largest number of midpoints of a tile, the most probable ones."""
-    inside: float = 0.35
-    """Least probability of a mask's pixel; below 0.5, as human annotators draw chromosomes slightly wider."""
+    inside: float = 0.5
+    """Least probability of a mask's pixel."""
     area: int = 10
     """Least area of a mask, px of the maps."""
 
