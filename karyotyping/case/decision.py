@@ -162,7 +162,10 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
     if {"XX", "XY"} <= sexes:
         return "Cells are of both sexes: a mix-up or a chimera."
     threshold = rules.min_posterior if len(evidence.lines) == 1 else rules.min_mosaic_posterior
+    complete = any(cell.votes for cell in evidence.cells)
     for clone in evidence.clones:
+        if len(clone.changes) > _MAX_NAMED and not complete:
+            continue  # what incomplete cells lack together makes no clone
         if clone.changes and (clone.posterior < threshold or not clone.established):
             return f"{_name(clone)} in {counted(len(clone.cells), 'cell')}: {percent(clone.artefact)} artefact."
         culture = only_culture(evidence.of(clone.cells)) if rules.clone_unit == "culture" else None

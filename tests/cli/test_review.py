@@ -36,14 +36,14 @@ def test_a_case_is_corrected_signed_and_reported(karyo: Karyo, laboratory: Revie
         assert "in case A-1: chromosome 40 is 21; 46,XX,-21,+22 -> 46,XX" in err
     out, err = karyo("review", "show", "A-1")
     assert out.count("chromosome 40 is 21") == 3
-    assert "46,XX,-21,+22; -21, +22: clonal" in err
-    assert "corrected: 46,XX; 3 of 3 cells fit 46,XX" in err
+    assert "not resolved; -21 +22 in 3 cells" in err
+    assert "corrected: 46,XX; 3 of 3 cells are complete and fit 46,XX" in err
     assert "not signed" in err
     assert "another person signs it next" in karyo("review", "sign", "A-1", "--as", "Ada")[1]
     assert "Ada has signed case A-1 already" in karyo("review", "sign", "A-1", "--as", "ada", code=1)[1]
     assert "case A-1 is signed: 46,XX, by Ada and Bob" in karyo("review", "sign", "A-1", "--as", "Bob")[1]
     shown = as_json(karyo, "review", "show", "A-1")
-    assert (shown["state"], shown["before"]["iscn"], shown["after"]["iscn"]) == ("signed", "46,XX,-21,+22", "46,XX")
+    assert (shown["state"], shown["before"]["iscn"], shown["after"]["iscn"]) == ("signed", None, "46,XX")
     assert shown["sign_off"]["first_reader"] == "Ada"
     assert shown["last_review"] == shown["sign_off"]["last_review"] == 3
     (row,) = as_json(karyo, "report", "signed_results")

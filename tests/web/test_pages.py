@@ -24,6 +24,7 @@ from db.pipelines import register
 from db.schema import Analysis, Case, CaseResult, QcMetrics
 from karyotyping.case.cell import CellSummary
 from karyotyping.case_summary import summarise
+from reports.case_report.page import percent
 from tests.support.web import Open
 
 
@@ -159,14 +160,17 @@ def test_a_case_has_its_clones_and_the_band_level_of_each_cell(
         CellSummary(analysis_id, trisomy, 47, 0.8, called=True, band_level=550, outline_edits=edits, class_edits=0.1)
         for analysis_id, edits in zip(analysed[:2], (0.5, 0.2), strict=True)
     ]
+    summary = summarise(cells, tissue="blood")
     with session_factory.begin() as session:
-        session.execute(update(CaseResult).values(summary=summarise(cells, tissue="blood").to_json()))
+        session.execute(update(CaseResult).values(summary=summary.to_json()))
         session.execute(update(QcMetrics).values(band_level=550, band_level_low=500, band_level_high=600))
     with open_app() as client:
         page = " ".join(client.get("/cases/A/slide%201").text.split())
     assert '<span class="karyotype">47,XX,+21</span>' in page
     assert "<td>2: 1, 2</td><td>2: 1, 2</td>" in page
-    assert '<td class="number">98.7 %</td><td class="number">1.3 %</td>' in page
+    (clone,) = summary.judgement.clones
+    figures = [f'<td class="number">{percent(share)}</td>' for share in (clone.posterior, clone.artefact)]
+    assert "".join(figures) in page
     assert "clone 1 · band level 550 (500–600)" in page
     assert page.index("Cell 1 · cell 1.png") < page.index("Cell 2 · cell 0.png") < page.index("Nothing was found.")
     assert "Band level of the karyotyped cells: 550, wanted 550." in page
