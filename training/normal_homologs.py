@@ -27,7 +27,7 @@ from training.embedder.labelled_images import split_of
 
 _MAX_DEVIATION = 4.0  # standard deviations at which values are clipped before covariances
 _MIN_PAIRS = 100  # of a class; fewer give no covariance with the homolog
-_CLEAR = 5.0  # Mahalanobis distance between both orientations of a chromosome whose orientation is known
+_MIN_ORIENTATION_MARGIN = 5.0  # difference of the squared Mahalanobis distances of both orientations
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _oriented(members: Sequence[Described], model: Assessor) -> list[Described]:
             distances = np.stack(
                 [model.statistics(class_index, both[:, side], None)[0][:, 0] for side in (0, 1)], axis=1
             )
-            clear = np.abs(np.diff(distances**2, axis=1))[:, 0] >= _CLEAR
+            clear = np.abs(np.diff(distances**2, axis=1))[:, 0] >= _MIN_ORIENTATION_MARGIN
             upright = both[np.arange(len(own)), distances.argmin(axis=1)]
             found += [
                 replace(one, values=values) for one, values, known in zip(own, upright, clear, strict=True) if known

@@ -70,7 +70,7 @@ class RecognitionWeights:
     alone: float = -1.0
     """Added to the segmenter's log odds of a candidate that nothing touches; the least that evidence leaves it.
 
-    Of those with less than 0.1 by evidence alone 2 % were chromosomes, of those with 0.2 to 0.3 half.
+    Of those with less than 0.1 by evidence alone 2 % were chromosomes in G-bands, and 36 % in Q-bands, small ones.
     """
 
 
