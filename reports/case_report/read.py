@@ -173,8 +173,7 @@ def _atypical(
     query = (
         select(Chromosome.class_id, Chromosome.analysis_id)
         .join(Analysis, Analysis.id == Chromosome.analysis_id)
-        .join(Image, Image.id == Analysis.image_id)
-        .where(Image.case_id == case.id, Analysis.pipeline_id == pipeline.id)
+        .where(Analysis.case_id == case.id, Analysis.pipeline_id == pipeline.id)
         .where(literal("atypical_banding") == Chromosome.flags.any_())
     )
     flagged: dict[int, set[int]] = {}

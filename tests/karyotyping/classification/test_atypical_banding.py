@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from karyotyping.arrays import Floats
-from karyotyping.chromosome.measure import Measurement, measure
+from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.atypical_banding import (
     MAX_FALSE_RATE,
     MIN_CHROMOSOMES,
@@ -20,11 +20,10 @@ from karyotyping.classification.atypical_banding import (
     flag_atypical,
 )
 from karyotyping.classification.atypical_templates import change_templates, describe, describe_rows, turned
-from karyotyping.model import Chromosome, encode_mask
+from karyotyping.model import Chromosome
 from karyotyping.nomenclature.ideogram import density_profile
+from tests.support.drawn_cell import draw_cell
 from training.normal_homologs import Described, fit_calibrated
-from training.simulation.appearance import Appearance, draw_values
-from training.simulation.chromosome import draw_chromosome
 
 Rows = tuple[Floats, Floats]
 CLASSES = (8, 9)
@@ -141,33 +140,7 @@ def test_the_shipped_model_has_every_class_and_growing_quantiles() -> None:
 
 @cache
 def cell() -> tuple[tuple[Chromosome, ...], tuple[Measurement, ...]]:
-    rng = np.random.default_rng(0)
-    drawn = draw_values(Appearance(), rng) | {"first_length": 100}
-    pairs = []
-    for class_id in [*range(1, 12)] * 2:
-        patch = draw_chromosome(class_id, rng, cell=drawn, resolution=550)
-        measured = measure(patch.stain.astype(np.float32), patch.mask)
-        pairs.append((chromosome(class_id, measured), measured))
-    pairs.sort(key=lambda pair: -pair[1].length)
-    return tuple(one for one, _ in pairs), tuple(one for _, one in pairs)
-
-
-def chromosome(class_id: int, measured: Measurement) -> Chromosome:
-    return Chromosome(
-        ordinal=0,
-        box=(0, 0, 1, 1),
-        mask=encode_mask(np.ones((1, 1), np.bool_)),
-        score=1.0,
-        class_id=class_id,
-        class_score=1.0,
-        top5=((class_id, 1.0),),
-        length=measured.length,
-        width=measured.width,
-        centromere_index=None,
-        orientation="p_up",
-        straightened=np.zeros((1, 1), np.uint8),
-        profile=measured.profile,
-    )
+    return draw_cell([*range(1, 12)] * 2, seed=0, resolution=550, appearance={"first_length": 100}, orientation="p_up")
 
 
 def test_usable_chromosomes_of_g_banded_cells_are_compared() -> None:

@@ -8,33 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from karyotyping.chromosome.measure import Measurement, measure
+from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.band_level import BandLevel, add_band_level, measure_band_level
-from karyotyping.model import Chromosome, encode_mask
+from karyotyping.model import Chromosome
 from karyotyping.nomenclature.ideogram import Resolution
 from karyotyping.quality import measure_crop_quality
-from training.simulation.appearance import Appearance, draw_values
-from training.simulation.chromosome import draw_chromosome
+from tests.support.drawn_cell import draw_cell
 
 CLASSES = [*range(1, 19), 23]
-
-
-def chromosome(class_id: int, measured: Measurement) -> Chromosome:
-    return Chromosome(
-        ordinal=0,
-        box=(0, 0, 1, 1),
-        mask=encode_mask(np.ones((1, 1), np.bool_)),
-        score=1.0,
-        class_id=class_id,
-        class_score=1.0,
-        top5=((class_id, 1.0),),
-        length=measured.length,
-        width=measured.width,
-        centromere_index=None,
-        orientation="unknown",
-        straightened=np.zeros((1, 1), np.uint8),
-        profile=measured.profile,
-    )
 
 
 @cache
@@ -42,16 +23,9 @@ def cell(
     level: Resolution, seed: int = 0, shrunk: float = 1.0
 ) -> tuple[tuple[Chromosome, ...], tuple[Measurement, ...]]:
     """Return a cell, longest chromosome first, with lengths that grow with the level."""
-    rng = np.random.default_rng(seed)
     scale = level / 400 * shrunk
-    drawn = draw_values(Appearance(), rng) | {"first_length": 100 * scale, "band_blur": 0.017 / scale}
-    pairs = []
-    for class_id in CLASSES:
-        patch = draw_chromosome(class_id, rng, cell=drawn, resolution=level)
-        measured = measure(patch.stain.astype(np.float32), patch.mask)
-        pairs.append((chromosome(class_id, measured), measured))
-    pairs.sort(key=lambda pair: -pair[1].length)
-    return tuple(one for one, _ in pairs), tuple(one for _, one in pairs)
+    appearance = {"first_length": 100 * scale, "band_blur": 0.017 / scale}
+    return draw_cell(CLASSES, seed=seed, resolution=level, appearance=appearance)
 
 
 def level_of(level: Resolution, seed: int = 0, shrunk: float = 1.0) -> BandLevel:
