@@ -1,11 +1,13 @@
 """Chromosomes found and named by the default pipeline, against boxes with classes.
 
-    python -m benchmarks.accuracy.boxes SET [--split all|learned|fitted|held-out] [--every N] [--margin PX] [--data DIR]
+    python -m benchmarks.accuracy.boxes SET [--split all|learned|fitted|held-out] [--every N] [--margin PX]
+        [--classes DIR] [--data DIR]
 
 ``SET`` is a folder of ``DIR`` (default: $KARYO_TEST_DATA) with ``images`` and ``coco.json``. The classifier learned
 from the cases of ``tseng`` that are ``learned``; parameters were chosen on those that are ``fitted``. ``--margin``
 widens every result on all sides: annotators of ``tseng`` drew their boxes 2 to 3 px outside the stain. Masks are not
-compared.
+compared. ``--classes`` leaves ``truth.csv`` and ``predictions.csv`` of the chromosomes found, for ``karyo evaluate
+classes``.
 
 Output: a Markdown table. Class is the share of matched chromosomes with the right class; cells named is the share of
 images whose every matched chromosome has it. The 24-class figures are means over the classes.
@@ -14,6 +16,7 @@ images whose every matched chromosome has it. The 24-class figures are means ove
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import tempfile
 import time
@@ -23,12 +26,16 @@ from statistics import mean
 from typing import Literal
 
 import cv2
+import numpy as np
+from pycocotools import mask as rle
 
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
 from karyotyping.image.decode import decode
-from karyotyping.model import AnalysisError
+from karyotyping.model import AnalysisError, Chromosome
+from karyotyping.nomenclature.classes import class_name
 from karyotyping.pipeline import Pipeline
 from training.embedder.labelled_images import split_of
+from training.evaluation.instances.edit_count import match_one_to_one
 from training.evaluation.instances.matching import CocoItem
 from training.evaluation.instances.report import evaluate
 from training.evaluation.instances.schema import InstanceFigures
@@ -45,9 +52,9 @@ def select_images(images: Sequence[CocoItem], split: str, every: int) -> list[Co
     return [image for image in images if split == "all" or split_of(str(image["case"])) == split][::every]
 
 
-def detect(pipeline: Pipeline, folder: Path, images: Sequence[CocoItem], margin: float) -> tuple[list[CocoItem], float]:
-    """Return COCO results of images, and CPU seconds for an image."""
-    results: list[CocoItem] = []
+def analyse(pipeline: Pipeline, folder: Path, images: Sequence[CocoItem]) -> tuple[list[tuple[Chromosome, ...]], float]:
+    """Return the chromosomes of each image, and CPU seconds for an image."""
+    cells: list[tuple[Chromosome, ...]] = []
     seconds = 0.0
     for number, image in enumerate(images, start=1):
         pixels = decode((folder / image["file_name"]).read_bytes()).pixels
@@ -55,12 +62,48 @@ def detect(pipeline: Pipeline, folder: Path, images: Sequence[CocoItem], margin:
         cell = pipeline.analyse_batch([pixels])[0]
         seconds += time.process_time() - began
         log_progress(f"{number}/{len(images)} {image['file_name']}")
-        for found in () if isinstance(cell, AnalysisError) else cell.chromosomes:
-            x, y, w, h = found.box
-            box = [x - margin, y - margin, w + 2 * margin, h + 2 * margin]
-            category = found.class_id or UNKNOWN_CLASS
-            results.append({"image_id": image["id"], "category_id": category, "bbox": box, "score": found.score})
-    return results, seconds / max(1, len(images))
+        cells.append(() if isinstance(cell, AnalysisError) else cell.chromosomes)
+    return cells, seconds / max(1, len(images))
+
+
+def coco_result(image: CocoItem, found: Chromosome, margin: float) -> CocoItem:
+    """Return a chromosome as a COCO result, its box wider by ``margin`` pixels on all sides."""
+    x, y, w, h = found.box
+    box = [x - margin, y - margin, w + 2 * margin, h + 2 * margin]
+    category = found.class_id or UNKNOWN_CLASS
+    return {"image_id": image["id"], "category_id": category, "bbox": box, "score": found.score}
+
+
+def write_classes(
+    folder: Path,
+    images: Sequence[CocoItem],
+    boxes: Sequence[CocoItem],
+    cells: Sequence[Sequence[Chromosome]],
+    margin: float,
+) -> None:
+    """Write classes of the chromosomes found, for ``karyo evaluate classes``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    truth, predicted = [], []
+    for image, cell in zip(images, cells, strict=True):
+        own = [item for item in boxes if item["image_id"] == image["id"]]
+        true = np.array([item["bbox"] for item in own], float).reshape(-1, 4)
+        found = np.array([coco_result(image, one, margin)["bbox"] for one in cell], float).reshape(-1, 4)
+        iou = np.zeros((len(true), len(found)))
+        if iou.size:
+            iou = np.asarray(rle.iou(found, true, [0] * len(true))).T
+        for item, k in zip(own, match_one_to_one(iou), strict=True):
+            if k >= 0 and cell[k].top5:
+                name = f"{image['file_name']}/{item['id']}"
+                truth.append((name, item["category_id"], image["file_name"], image.get("case", image["file_name"])))
+                top5 = [class_name(class_id) for class_id, _ in cell[k].top5]
+                assigned = cell[k].label, f"{cell[k].class_score:.6f}"
+                predicted.append((name, top5[0], f"{cell[k].top5[0][1]:.6f}", " ".join(top5), *assigned))
+    for file, header, rows in (
+        ("truth.csv", ("file", "class", "cell", "case"), truth),
+        ("predictions.csv", ("file", "class", "score", "top5", "assigned_class", "assigned_score"), predicted),
+    ):
+        with (folder / file).open("w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([header, *rows])
 
 
 def main() -> None:
@@ -71,6 +114,7 @@ def main() -> None:
     parser.add_argument("--split", choices=["all", "learned", "fitted", "held-out"], default="all")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image")
     parser.add_argument("--margin", type=float, default=0.0, help="pixels added to the results on every side")
+    parser.add_argument("--classes", type=Path, help="folder for classes of the chromosomes found, as CSV")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     folder = arguments.data / arguments.set
@@ -82,7 +126,12 @@ def main() -> None:
         for item in truth["annotations"]
         if item["image_id"] in chosen
     ]
-    results, seconds = detect(Pipeline.default().open(), folder / "images", images, arguments.margin)
+    cells, seconds = analyse(Pipeline.default().open(), folder / "images", images)
+    results = [
+        coco_result(image, found, arguments.margin) for image, cell in zip(images, cells, strict=True) for found in cell
+    ]
+    if arguments.classes:
+        write_classes(arguments.classes, images, boxes, cells, arguments.margin)
     with tempfile.TemporaryDirectory() as scratch:
         truth_file, result_file = Path(scratch) / "truth.json", Path(scratch) / "results.json"
         truth_file.write_text(json.dumps(truth | {"images": images, "annotations": boxes}))

@@ -35,7 +35,9 @@ from karyotyping.arrays import Floats, Mask
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import normalise
+from karyotyping.image.orientation import ORIENTATIONS, orient_planes, restore_orientation
 from karyotyping.model import encode_mask
+from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import find_contours
 from karyotyping.segmentation.instance_decoding import SEGMENTER, Candidate
 from karyotyping.segmentation.proposals import propose, region_in_image, tile_image
@@ -47,7 +49,6 @@ from models.registry import resolve
 from training.evaluation.instances.matching import CocoItem
 from training.evaluation.instances.report import evaluate
 from training.evaluation.instances.schema import InstanceReport
-from training.segmenter.sample import ORIENTATIONS, orient_planes, restore_orientation
 
 TUNED = frozenset({"A06", "A22", "P10", "V15", "V18", "V25", "V27"})
 """Slides on which parameters were chosen: 7 of 14. The others have no duplicates of their cells."""
@@ -128,7 +129,7 @@ def plain_suppression(segmenter: Engine, max_iou: float = 0.5, min_score: float 
     def run(pixels: NDArray[np.uint8]) -> Scored:
         image, parameters = normalise(pixels), StreamParameters()
         tiles = tile_image(image, find_contours(image, parameters.looked_at).regions)
-        (proposed,) = propose([tiles], segmenter, parameters.decoding)
+        (proposed,) = propose([tiles], segmenter, parameters.decoding, AgreementParameters(turns=(0,)))
         kept: list[Candidate] = []
         for item in sorted(proposed.candidates, key=lambda one: -one.score):
             if item.score >= min_score and all(_iou(item, other) < max_iou for other in kept):

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Floats32, Grey, Mask
 from karyotyping.image.normalise import Normalised
+from karyotyping.image.orientation import orient_planes, restore_orientation
 from karyotyping.image.tiles import Box, Tile, cover_boxes, split_box
+from karyotyping.segmentation.agreement import AgreementParameters, agree, restore_candidate
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import (
     STRIDE,
@@ -93,53 +95,76 @@ class Proposals:
     """(ceil(h / STRIDE), ceil(w / STRIDE)): expected number of chromosomes on each pixel, 0..2."""
 
 
-def propose(images: Sequence[TiledImage], engine: Engine, parameters: DecodeParameters) -> list[Proposals]:
-    """Run the segmenter on the tiles of all images and decode its maps.
+def propose(
+    images: Sequence[TiledImage], engine: Engine, decoding: DecodeParameters, agreement: AgreementParameters
+) -> list[Proposals]:
+    """Run the segmenter on the tiles of all images, in several orientations, and decode its maps.
 
     Args:
         images: images with their tiles.
         engine: the segmenter network.
-        parameters: thresholds of decoding.
+        decoding: thresholds of decoding.
+        agreement: orientations, and how their candidates become one list.
     """
-    proposals = [Proposals([], np.zeros(image.owner.shape, np.float32)) for image in images]
-    jobs = [_TileJob(k, number, tile) for k, image in enumerate(images) for number, tile in enumerate(image.tiles)]
+    by_turn = {turn: [_no_proposals(image) for image in images] for turn in agreement.turns}
+    jobs = [
+        _TileJob(k, number, tile, turn)
+        for turn in agreement.turns
+        for k, image in enumerate(images)
+        for number, tile in enumerate(image.tiles)
+    ]
     for size, same_size in groupby(sorted(jobs, key=_TileJob.size), _TileJob.size):
         max_batch = min(_MAX_BATCH, engine.largest_batch(size[0] * size[1]))
         while batch := list(islice(same_size, max_batch)):
-            maps = engine.infer({"stain": np.stack([job.tile.crop(images[job.image].stain)[None] for job in batch])})
+            maps = engine.infer({"stain": np.stack([job.crop(images[job.image].stain)[None] for job in batch])})
             for n, job in enumerate(batch):
-                _add_tile(job, {name: values[n] for name, values in maps.items()}, images, proposals, parameters)
-    return proposals
+                own = {name: values[n] for name, values in maps.items()}
+                _add_tile(job, own, images[job.image], by_turn[job.turn][job.image], decoding)
+    return [
+        Proposals(
+            agree([own.candidates for own in orientations], agreement),
+            np.mean([own.depth for own in orientations], axis=0, dtype=np.float32),
+        )
+        for orientations in zip(*by_turn.values(), strict=True)
+    ]
+
+
+def _no_proposals(image: TiledImage) -> Proposals:
+    return Proposals([], np.zeros(image.owner.shape, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class _TileJob:
-    """A tile to process."""
+    """A tile to process in one orientation."""
 
     image: int
     """Index of the image."""
     number: int
     """Index among the image's tiles."""
     tile: Tile
+    turn: int
+    """Orientation, 0..7."""
 
     def size(self) -> tuple[int, int]:
-        return self.tile.height, self.tile.width
+        """Return height and width of what the network sees."""
+        return (self.tile.width, self.tile.height) if self.turn % 2 else (self.tile.height, self.tile.width)
+
+    def crop(self, stain: Grey) -> Grey:
+        """Return what the network sees."""
+        return orient_planes(self.tile.crop(stain), self.turn)
 
 
 def _add_tile(
-    job: _TileJob,
-    maps: dict[str, Floats32],
-    images: Sequence[TiledImage],
-    proposals: Sequence[Proposals],
-    parameters: DecodeParameters,
+    job: _TileJob, maps: dict[str, Floats32], image: TiledImage, into: Proposals, parameters: DecodeParameters
 ) -> None:
-    """Add the candidates and the depth of one tile to the proposals of its image."""
+    """Add the candidates and the depth of a tile to its image's proposals in one orientation."""
     x, y = job.tile.x // STRIDE, job.tile.y // STRIDE
-    owner, own = images[job.image].owner, proposals[job.image]
-    wanted = _midpoint_area(owner, job.number, (x, y), maps["centre"].shape[1:])
-    shifted = (item.shifted(x, y) for item in decode_instances(maps, parameters, wanted))
-    own.candidates.extend(_owned(shifted, owner, job.number))
-    _merge_depth(maps["dense"][0] + maps["dense"][1], own.depth, x, y)
+    depth = restore_orientation(maps["dense"][0] + maps["dense"][1], job.turn)
+    wanted = orient_planes(_midpoint_area(image.owner, job.number, (x, y), depth.shape), job.turn)
+    items = decode_instances(maps, parameters, wanted)
+    placed = (restore_candidate(item, job.turn, depth.shape).shifted(x, y) for item in items)
+    into.candidates.extend(_owned(placed, image.owner, job.number))
+    _merge_depth(depth, into.depth, x, y)
 
 
 def _merge_depth(depth: Floats32, into: Floats32, x: int, y: int) -> None:

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from karyotyping.arrays import Mask
 from karyotyping.model import ChromosomeFlag
+from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import Contour, ContourParameters, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import DecodeParameters
 from karyotyping.segmentation.merging import MergeParameters
@@ -56,6 +57,8 @@ class StreamParameters:
     """Least stain of the pixels that instances grow into."""
     decoding: DecodeParameters = field(default_factory=DecodeParameters)
     """How the segmenter's maps are decoded."""
+    agreement: AgreementParameters = field(default_factory=AgreementParameters)
+    """Which orientations of a tile are decoded, and how they become one."""
     selection: SelectionParameters = field(default_factory=SelectionParameters)
     """How candidates are selected."""
     recognition: RecognitionWeights = field(default_factory=RecognitionWeights)

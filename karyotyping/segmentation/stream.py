@@ -226,7 +226,7 @@ def _detect_by_segmenter(
     others = [[region for region, single in own if single < parameters.sure] for own in regions]
     tiled = [tile_image(image, own) for image, own in zip(images, others, strict=True)]
     detections = [grow_pieces(own, image, parameters) for own, image in zip(singles, images, strict=True)]
-    proposals = propose(tiled, networks.segmenter, parameters.decoding)
+    proposals = propose(tiled, networks.segmenter, parameters.decoding, parameters.agreement)
     for image, own, detected, tiles, proposed in zip(images, others, detections, tiled, proposals, strict=True):
         shape = (image.stain.shape[0], image.stain.shape[1])
         visible, in_image = locate(proposed, tiles.zoom, parameters.decoding.level, shape)

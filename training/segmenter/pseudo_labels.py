@@ -22,22 +22,16 @@ from karyotyping.arrays import Pixels
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 from karyotyping.image.decode import ImageRejected, decode
 from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised, normalise
+from karyotyping.image.orientation import ORIENTATIONS, orient_planes, restore_orientation
 from karyotyping.model import decode_mask, encode_mask
+from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import TRAINING_TILE_SIDE
 from karyotyping.segmentation.result import StreamParameters
 from karyotyping.segmentation.stream import Networks, segment
 from training.common.progress import Log, append_json_line
 from training.segmenter.consensus import Consensus, find_consensus
-from training.segmenter.sample import (
-    AXIS_POINTS,
-    ORIENTATIONS,
-    Sample,
-    Stream,
-    orient,
-    orient_planes,
-    restore_orientation,
-)
+from training.segmenter.sample import AXIS_POINTS, Sample, Stream, orient
 
 _MASK_LEVEL = 0.5  # least probability of a label's pixel; a lower one makes the masks of the next network wider
 _MIN_LABEL_SHARE = 0.75  # share of orientations, 0..1, from which a region is a label
@@ -122,7 +116,8 @@ def predict_orientations(pixels: Pixels, networks: Networks) -> list[list[Contou
         Detections in each orientation, in the pixels of the image.
     """
     parameters = StreamParameters()
-    parameters = replace(parameters, decoding=replace(parameters.decoding, inside=_MASK_LEVEL))
+    decoding, one_vote = replace(parameters.decoding, inside=_MASK_LEVEL), AgreementParameters(turns=(0,))
+    parameters = replace(parameters, decoding=decoding, agreement=one_vote)
     detections = []
     for turn in range(ORIENTATIONS):
         image = normalise(orient_planes(pixels, turn))

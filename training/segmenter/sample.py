@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karyotyping.image.orientation import orient_planes
+
 AXIS_POINTS = 16
 """Points along the axis of a chromosome."""
-ORIENTATIONS = 8
-"""Orientations of an image: four rotations, mirrored or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +51,3 @@ def orient(sample: Sample, turn: int) -> Sample:
     known = None if sample.known is None else orient_planes(sample.known, turn)
     stain, masks = orient_planes(sample.stain, turn), orient_planes(sample.masks, turn)
     return Sample(stain, masks, axes.astype(np.float32), known)
-
-
-def orient_planes(planes: NDArray[Any], turn: int) -> NDArray[Any]:
-    """Return images (..., H, W) in one of their eight orientations, 0..7."""
-    mirrored = planes[..., ::-1] if turn >= 4 else planes
-    return np.ascontiguousarray(np.rot90(mirrored, turn % 4, (-2, -1)))
-
-
-def restore_orientation(planes: NDArray[Any], turn: int) -> NDArray[Any]:
-    """Undo ``orient_planes`` of the same turn.
-
-    >>> image = np.arange(6).reshape(2, 3)
-    >>> all((restore_orientation(orient_planes(image, turn), turn) == image).all() for turn in range(8))
-    True
-    """
-    upright = np.rot90(planes, -(turn % 4), (-2, -1))
-    return np.ascontiguousarray(upright[..., ::-1] if turn >= 4 else upright)

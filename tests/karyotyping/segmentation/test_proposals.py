@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import Contour, ContourParameters, find_contours
 from karyotyping.segmentation.instance_decoding import (
     AXIS_BINS,
@@ -74,12 +75,15 @@ def tiled(image: Normalised) -> TiledImage:
     return tile_image(image, find_contours(image, ContourParameters()).regions)
 
 
-def proposed_regions(images: list[Normalised], engine: Blobs) -> list[list[tuple[Contour, float]]]:
-    parameters = DecodeParameters()
+def proposed_regions(
+    images: list[Normalised], engine: Blobs, turns: tuple[int, ...] = (0,)
+) -> list[list[tuple[Contour, float]]]:
+    parameters, agreement = DecodeParameters(), AgreementParameters(turns)
     tiled_images = [tiled(image) for image in images]
+    proposed = propose(tiled_images, engine, parameters, agreement)
     return [
-        [(region_in_image(item, tiled_image.zoom, parameters.level), item.score) for item in proposed.candidates]
-        for tiled_image, proposed in zip(tiled_images, propose(tiled_images, engine, parameters), strict=True)
+        [(region_in_image(item, tiled_image.zoom, parameters.level), item.score) for item in own.candidates]
+        for tiled_image, own in zip(tiled_images, proposed, strict=True)
     ]
 
 
@@ -109,12 +113,27 @@ def test_images_share_batches_and_keep_their_proposals() -> None:
         assert [region.origin for region, _ in alone] == [region.origin for region, _ in found]
 
 
+def test_every_orientation_proposes_the_same_chromosomes_of_a_network_that_ignores_it() -> None:
+    image = normalise(simulate("46,XX", seed=3, contrast="fluorescence").pixels)
+    (upright,) = proposed_regions([image], Blobs())
+    engine = Blobs()
+    (found,) = proposed_regions([image], engine, tuple(range(8)))
+    shape = image.stain.shape
+    assert len(found) == pytest.approx(len(upright), abs=2)
+    masks = [region.full_mask(shape) for region, _ in found]
+    for region, _ in upright:
+        mask = region.full_mask(shape)
+        assert max((mask & other).sum() / (mask | other).sum() for other in masks) > 0.85
+    sizes = {shape[2:] for shape in engine.shapes}
+    assert {(w, h) for h, w in sizes} == sizes
+
+
 def test_an_image_without_contours_runs_no_network() -> None:
     engine = Blobs()
     blank = normalise(np.full((100, 120), 20, np.uint8))
     tiled_image = tile_image(blank, [])
     assert tiled_image.tiles == ()
-    (proposed,) = propose([tiled_image], engine, DecodeParameters())
+    (proposed,) = propose([tiled_image], engine, DecodeParameters(), AgreementParameters())
     assert proposed.candidates == []
     assert proposed.depth.max() == 0
     assert engine.shapes == []

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.image.orientation import ORIENTATIONS
 from karyotyping.segmentation.result import Segmentation, StreamParameters
 from karyotyping.segmentation.stream import Networks, segment
 from training.segmenter import pseudo_labels
@@ -24,7 +25,7 @@ from training.segmenter.pseudo_labels import (
     label_images,
     predict_orientations,
 )
-from training.segmenter.sample import ORIENTATIONS, Sample
+from training.segmenter.sample import Sample
 from training.simulation import simulate
 
 

@@ -14,6 +14,7 @@ from training.evaluation.statistics import Figures, ratio, share_upper_bound
 
 CALIBRATION_BINS = 15  # of equal width, over 0..1
 ERROR_TARGETS = (0.01, 0.005, 0.001)  # share of errors, 0..1
+CELL_ERROR_TARGETS = (0.1, 0.05, 0.02)  # share of cells with a wrong class, 0..1
 COVERAGES = np.linspace(0.05, 1.0, 20)  # share of chromosomes, 0..1
 _SCORE_MARGIN = 1e-6  # from 0 and 1: one wrong prediction with score 1 would make the log loss infinite
 

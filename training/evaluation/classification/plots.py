@@ -142,7 +142,7 @@ def risk_coverage(
 
 
 def draw(comparison: ClassComparison, folder: Path, crops: Path | None = None) -> list[Path]:
-    """Write ``confusion.png``; with scores ``reliability.png`` and ``risk_coverage.png``.
+    """Write ``confusion.png``; with scores ``reliability.png`` and ``risk_coverage*.png``.
 
     Args:
         comparison: true and predicted classes.
@@ -167,6 +167,9 @@ def draw(comparison: ClassComparison, folder: Path, crops: Path | None = None) -
         figures["reliability"] = reliability_diagram(bins)
         rows = np.arange(len(comparison))
         figures["risk_coverage"] = risk_coverage({name: one.curve(rows) for name, one in scored.items()})
+        cells = {name: one.cells(rows) for name, one in scored.items()}
+        if curves := {name: RiskCoverage.of(*one) for name, one in cells.items() if not np.isnan(one[0]).all()}:
+            figures["risk_coverage_cells"] = risk_coverage(curves, units="cells", score="product of the scores")
     if crops:
         figures["errors"] = gallery(comparison, crops)
     return save(figures, folder)

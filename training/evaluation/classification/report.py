@@ -10,7 +10,14 @@ from typing import Any, cast
 import numpy as np
 
 from karyotyping.arrays import Floats, Ints
-from training.evaluation.classification.calibration import ERROR_TARGETS, auroc, calibration, reliability
+from training.evaluation.classification.calibration import (
+    CELL_ERROR_TARGETS,
+    ERROR_TARGETS,
+    RiskCoverage,
+    auroc,
+    calibration,
+    reliability,
+)
 from training.evaluation.classification.data import LABELS, MISSING, NO_CLASS, ClassComparison, Predictions, read
 from training.evaluation.classification.schema import ClassReport
 from training.evaluation.classification.scoring import ScoredPredictions
@@ -52,7 +59,8 @@ def report(comparison: ClassComparison, *, resamples: int = 500, seed: int = 0) 
         ``aurc``, and ``*_assigned`` if there are assigned classes. ``interval95`` is the bootstrap's over
         ``interval_unit``, without ECE, which resampling inflates. ``per_class`` has precision, recall and the most
         frequent mistakes; ``confusion`` counts by true class, then by predicted class. ``reliability``,
-        ``operating_points`` and ``risk_coverage`` follow; ``assigned`` has the same tables of the assigned classes.
+        ``operating_points`` and ``risk_coverage`` follow; ``by_cell`` has them of whole cells, each scored by the
+        product of its chromosomes' scores. ``assigned`` has the same tables of the assigned classes.
         ``polarity`` and ``no_class`` are there if the files have them. ``by`` has all of this by domain column of the
         truth, then by its values. ``unknown`` is the number of predictions for other files. A figure without a
         denominator is None.
@@ -123,10 +131,29 @@ def _score_tables(scored: ScoredPredictions, rows: Ints) -> dict[str, Any]:
     given = ~np.isnan(score)
     if not given.any():
         return {}
-    curve = scored.curve(rows)
-    return {
+    tables: dict[str, Any] = {
         "reliability": reliability(score[given], right[given]),
-        "operating_points": [curve.operating_point(target) for target in ERROR_TARGETS],
+        **_accepted(scored.curve(rows), ERROR_TARGETS),
+    }
+    cell_score, cell_right = scored.cells(rows)
+    known = ~np.isnan(cell_score)
+    if known.any():
+        curve = RiskCoverage.of(cell_score, cell_right)
+        tables["by_cell"] = {
+            "cells": len(cell_score),
+            "right": int(cell_right.sum()),
+            **calibration(cell_score[known], cell_right[known]),
+            "aurc": curve.area,
+            "reliability": reliability(cell_score[known], cell_right[known]),
+            **_accepted(curve, CELL_ERROR_TARGETS),
+        }
+    return tables
+
+
+def _accepted(curve: RiskCoverage, targets: Sequence[float]) -> dict[str, Any]:
+    """Return what a least score accepts, for errors up to each target, 0..1."""
+    return {
+        "operating_points": [curve.operating_point(target) for target in targets],
         "risk_coverage": curve.rows(),
     }
 

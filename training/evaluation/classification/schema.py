@@ -41,6 +41,20 @@ class ClassRow(TypedDict):
     mistaken_for: list[str]
 
 
+class CellTables(TypedDict):
+    """Figures of whole cells; a cell is right if every chromosome is."""
+
+    cells: int
+    right: int
+    calibration_error: Figure
+    brier: Figure
+    log_loss: Figure
+    aurc: Figure
+    reliability: list[ReliabilityBin]
+    operating_points: list[OperatingPoint]
+    risk_coverage: list[CurvePoint]
+
+
 class Tables(TypedDict):
     """Tables of one set of predictions; those from scores need a score."""
 
@@ -49,6 +63,7 @@ class Tables(TypedDict):
     reliability: NotRequired[list[ReliabilityBin]]
     operating_points: NotRequired[list[OperatingPoint]]
     risk_coverage: NotRequired[list[CurvePoint]]
+    by_cell: NotRequired[CellTables]
 
 
 class Polarity(TypedDict):

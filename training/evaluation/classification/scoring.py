@@ -26,18 +26,23 @@ class ScoredPredictions:
     """(N,) marks one row of each cell."""
     cell_right: Bools
     """(N,) whether every chromosome of the row's cell is right."""
+    cell_score: Floats
+    """(N,) product of the scores in the row's cell, 0..1; NaN where a chromosome has no predicted class."""
 
     @classmethod
     def of(cls, comparison: ClassComparison, predictions: Predictions) -> ScoredPredictions:
         """Score ``predictions``, which are the isolated or the assigned ones of ``comparison``."""
         right = comparison.true == predictions.label
         score = np.where(predictions.label == MISSING, np.nan, predictions.score)
-        first, whole = np.zeros(len(right), bool), np.zeros(len(right), bool)
+        class_score = np.where(predictions.label == NO_CLASS, np.nan, score)
+        first, whole, product = np.zeros(len(right), bool), np.zeros(len(right), bool), np.full(len(right), np.nan)
         if comparison.cell is not None:
             _, start, cell = np.unique(comparison.cell, return_index=True, return_inverse=True)
             first[start] = True
             whole = (np.bincount(cell, weights=~right) == 0)[cell]
-        return cls(right, score, np.where(predictions.label == NO_CLASS, np.nan, score), first, whole)
+            logs = np.log(np.maximum(class_score, np.finfo(float).tiny))
+            product = np.exp(np.bincount(cell, weights=logs))[cell]
+        return cls(right, score, class_score, first, whole, product)
 
     def figures(self, true: Ints, rows: Ints) -> Figures:
         """Return the figures of ``rows`` (R,), whose true classes are ``true`` (N,) at these rows."""
@@ -56,3 +61,8 @@ class ScoredPredictions:
     def curve(self, rows: Ints) -> RiskCoverage:
         """Return the risk-coverage curve of ``rows`` (R,)."""
         return RiskCoverage.of(self.class_score[rows], self.right[rows])
+
+    def cells(self, rows: Ints) -> tuple[Floats, Bools]:
+        """Return (C,) the scores of the cells in ``rows`` (R,), and whether each is right."""
+        chosen = rows[self.first_of_cell[rows]]
+        return self.cell_score[chosen], self.cell_right[chosen]

@@ -98,6 +98,20 @@ def test_cells_domains_and_no_class_have_figures(tmp_path: Path) -> None:
     assert "polarity" not in report["by"]["banding"]["Q"]
 
 
+def test_a_cell_is_as_sure_as_the_product_of_its_chromosomes(tmp_path: Path) -> None:
+    report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=0)
+    cells = report["by_cell"]  # only the first cell has a class for every chromosome
+    assert (cells["cells"], cells["right"]) == (3, 2)
+    assert cells["reliability"] == [
+        {"from": pytest.approx(14 / 15), "to": 1, "count": 1, "score": pytest.approx(0.99 * 0.98), "accuracy": 1}
+    ]
+    assert cells["brier"] == pytest.approx((1 - 0.99 * 0.98) ** 2)
+    best = cells["operating_points"][0]
+    assert (best["accepted"], best["errors"], best["coverage"]) == (1, 0, pytest.approx(1 / 3))
+    assigned = report["assigned"]["by_cell"]
+    assert (assigned["right"], assigned["risk_coverage"][-1]["error"]) == (2, pytest.approx(1 / 3))
+
+
 def test_no_class_is_never_an_accepted_error(tmp_path: Path) -> None:
     report = evaluate_classes(*write(tmp_path, RICH_TRUTH, RICH), resamples=0)
     best = report["operating_points"][0]
