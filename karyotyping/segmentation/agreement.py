@@ -51,7 +51,7 @@ def restore_candidate(item: Candidate, turn: int, shape: tuple[int, int]) -> Can
 
 
 def agree(orientations: Sequence[Sequence[Candidate]], parameters: AgreementParameters) -> list[Candidate]:
-    """Return the candidates of all orientations, scored by the mean log odds over the orientations.
+    """Return the candidates of all orientations, scored by their mean log odds.
 
     Of two orientations' candidates that are nearly equal, the one with the higher score is left.
 

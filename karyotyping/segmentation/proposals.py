@@ -98,7 +98,7 @@ class Proposals:
 def propose(
     images: Sequence[TiledImage], engine: Engine, decoding: DecodeParameters, agreement: AgreementParameters
 ) -> list[Proposals]:
-    """Run the segmenter on the tiles of all images, in several orientations, and decode its maps.
+    """Run the segmenter on the tiles of images, in several orientations, and decode its maps.
 
     Args:
         images: images with their tiles.
