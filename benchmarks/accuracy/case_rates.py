@@ -4,7 +4,8 @@
         [--seconds S] [--data DIR]
 
 The pipeline analyses G-band images of ``tseng`` and appends its results to ``FILE``; images that it holds are passed
-over, so that an interrupted run continues. Results are matched with the boxes of the truth, widened by 2.5 px.
+over, so that an interrupted run continues. Results are matched with the boxes of the truth, for ``tseng`` widened by
+2.5 px.
 
 Cases that the classifier learned from are left out. ``rates`` takes the first image of every third case, ``normal`` all
 images of the first 30 normal cases of three to six cells, which have no part in the rates, and ``abnormal`` all images
@@ -111,10 +112,18 @@ def read_results(file: Path) -> list[Item]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator[tuple[str, int | None]]:
-    """Yield the kind of error and the class of every true chromosome and every extra one."""
+def count_errors(
+    truth: Sequence[Item], chromosomes: Sequence[Item], margin: float = MARGIN
+) -> Iterator[tuple[str, int | None]]:
+    """Yield the kind of error and the class of every true chromosome and every extra one.
+
+    Args:
+        truth: chromosomes with box and class.
+        chromosomes: those of the result.
+        margin: px that the boxes of the truth are wider on each side.
+    """
     boxes = np.array([item["bbox"] for item in truth], float)
-    found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * MARGIN
+    found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * margin
     shared = rle.iou(boxes, found, [0] * len(found))
     rows, columns = linear_sum_assignment(-shared)
     match = {int(t): int(f) for t, f in zip(rows, columns, strict=True) if shared[t, f] > MIN_OVERLAP}
@@ -134,10 +143,10 @@ def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator
         yield "extra", chromosomes[f]["class_id"]
 
 
-def print_rates(truth: dict[int, list[Item]], results: Sequence[Item]) -> None:
+def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margin: float) -> None:
     """Print the rates by group, and errors per cell by quality."""
     called = [result for result in results if result.get("iscn") and result["score"] >= MIN_QUALITY]
-    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"])) for result in called]
+    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"], margin)) for result in called]
     total = sum(cells, Counter[tuple[str, int | None]]())
     print(f"{len(called)} called cells of {len(results)}")
     print_header(
@@ -200,7 +209,7 @@ def main() -> None:
     elif arguments.fold:
         images = [image for image in images if image["case"] in held_out_by(arguments.fold)]
     analyse(open_pipeline(arguments.fold), folder / "images", images, arguments.out, arguments.seconds)
-    print_rates(truth, read_results(arguments.out))
+    print_rates(truth, read_results(arguments.out), 0.0 if arguments.choose == "slides" else MARGIN)
 
 
 if __name__ == "__main__":

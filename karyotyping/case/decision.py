@@ -148,7 +148,7 @@ def _objection(evidence: Evidence, images: int, rules: Rules) -> str | None:
     least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
     needed = max(least, math.ceil(rules.min_share * called))
     if evidence.fitting < needed:
-        fit = f"Of {counted(called, 'cell')}, {evidence.fitting} are complete, of certain classes and fit a clone"
+        fit = f"Of {counted(called, 'cell')}, {evidence.fitting} are complete with certain classes and fit a clone"
         return f"{fit} with at most {counted(evidence.max_errors, 'error')}, and {needed} are needed."
     if unconfirmed := evidence.unconfirmed:
         class_id, shown = unconfirmed

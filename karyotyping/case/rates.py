@@ -40,9 +40,9 @@ class ErrorRates:
     """Probability that a chromosome has no class."""
     extra_unknown: float = 0.62
     """Extra chromosomes without a class, mean per cell."""
-    reference_outline_edits: float = 5.0
+    reference_outline_edits: float = 4.5
     """Expected edits of outlines of a cell with these rates; a cell makes about half of them."""
-    reference_class_edits: float = 0.6
+    reference_class_edits: float = 0.5
     """Expected edits of classes of a cell with these rates."""
     reference_quality: float = 0.7
     """Quality of a cell with these rates, 0..1."""
@@ -59,7 +59,7 @@ class ErrorRates:
         Returns:
             Factor of lost and extra chromosomes, and factor of misread ones and those without a class.
 
-        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=2.0, class_edits=0.3))
+        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
         (0.4, 0.5)
         """
         if cell.outline_edits is None or cell.class_edits is None:
@@ -70,14 +70,18 @@ class ErrorRates:
             max(_MIN_EDITS, cell.class_edits) / self.reference_class_edits,
         )
 
-    def of_outlines(self, odds: float) -> float:
+    def of_outlines(self, odds: float, of_cell: float = 1.0) -> float:
         """Return the factor of the rate of extra chromosomes, from the odds of their outlines.
+
+        Args:
+            odds: mean odds that a chromosome is none.
+            of_cell: factor of lost and extra chromosomes of the cell; a low one lowers the least factor.
 
         >>> ErrorRates().of_outlines(0.001), ErrorRates().of_outlines(1.0)
         (0.075, 15.0)
         """
         least, most = self.outline_evidence_range
-        return min(most, max(least, self.outline_evidence * odds))
+        return min(most, max(least * min(1.0, of_cell), self.outline_evidence * odds))
 
     def hidden_gain(self) -> float:
         """Return the mean probability that a cell does not show a gained chromosome.

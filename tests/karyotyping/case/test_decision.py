@@ -184,7 +184,7 @@ def test_cells_that_are_misread_alike_call_nothing(karyotype: str) -> None:
     assert judge(with_edits(case, 3.0, 1.0)).is_called
     judged = judge(with_edits(case, 3.0, 9.0))
     assert judged.outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
-    assert "0 are complete, of certain classes and fit a clone" in judged.why
+    assert "0 are complete with certain classes and fit a clone" in judged.why
 
 
 def test_no_clone_is_established_without_a_complete_cell() -> None:

@@ -103,6 +103,15 @@ def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:
     assert likelihood(cell("46,XX", outline_doubts={8: 1.0}), "46,XX") == likelihood(cell("46,XX"), "46,XX")
 
 
+def test_a_certain_outline_is_least_an_artefact_where_no_outline_is_expected_to_be_wrong() -> None:
+    def gain(edits: float) -> float:
+        facts = {"outline_edits": edits, "class_edits": 0.1, "outline_doubts": {8: 0.0}}
+        return likelihood(cell("47,XX,+8", **facts), "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
+
+    assert gain(0.0) < gain(RATES.reference_outline_edits) - 3
+    assert gain(2 * RATES.reference_outline_edits) == pytest.approx(gain(RATES.reference_outline_edits))
+
+
 def test_outline_doubts_are_means_over_the_chromosomes_of_a_class() -> None:
     assert outline_doubts([(8, 0.5), (8, 1.0), (None, 0.1), (9, 0.0)]) == {8: 0.5, 9: pytest.approx(19.0)}
 
