@@ -180,7 +180,7 @@ def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margin: f
 
 
 def read_truth(folder: Path) -> tuple[list[Item], dict[int, list[Item]]]:
-    """Return the images of ``tseng`` or ``adir`` with their case, and the chromosomes by image.
+    """Return the images of ``tseng`` or ``adir`` with their case, and chromosomes by image.
 
     Second images of one metaphase are left out.
     """

@@ -174,7 +174,7 @@ def print_cases(cases: Iterable[Case], *, each: bool = False) -> None:
 
 
 def real_cases(folder: Path) -> dict[str, list[Item]]:
-    """Return the images of every case of ``tseng`` or ``adir`` whose cells are of one sex, with their copies."""
+    """Return the images, with copies, of every ``tseng`` or ``adir`` case of one sex."""
     images, truth = read_truth(folder)
     by_case: dict[str, list[Item]] = defaultdict(list)
     for image in images:
@@ -187,7 +187,7 @@ def real_cases(folder: Path) -> dict[str, list[Item]]:
 
 
 def note_of(images: Sequence[Item]) -> str:
-    """Return normal, number or structure: what the notes of a case name, or the karyotypes of a slide."""
+    """Return normal, number or structure, by the notes of a case or its published karyotypes."""
     if "counts_iscn" in images[0]:
         return "normal" if expected_clones([karyotype(image["copies"]) for image in images]) <= NORMAL else "number"
     notes = {image["note"][0] for image in images}

@@ -137,7 +137,7 @@ def abnormal_kind(share: float) -> str:
 
 
 def print_outcomes(kind: str, group: str, tally: Counter[str]) -> None:
-    """Print a row of numbers, the share called as it is, and the share that is not called otherwise."""
+    """Print numbers, the share called right, and the share that is not called wrong."""
     total = tally["cases"]
     right, wrong = (Outcome.NORMAL, Outcome.ABNORMAL) if kind == NORMAL_KIND else (Outcome.ABNORMAL, Outcome.NORMAL)
     numbers = (tally[column] for column in COLUMN_NAMES)

@@ -189,7 +189,7 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
 
 
 def _is_hidden_normal(clone: CloneEvidence, evidence: Evidence) -> bool:
-    """Return whether complete cells are of a normal clone besides another, and none shows its copies."""
+    """Return whether a normal clone has complete cells, and none shows its copies."""
     if clone.changes or clone.established or len(clone.cells) < 2:
         return False
     return any(cell.votes for cell in evidence.of(clone.cells))
