@@ -112,13 +112,25 @@ def read(folds: Sequence[Path], sharpness: float = 1.0) -> list[Cell]:
     return cells
 
 
+class Donors:
+    """Chromosomes of ``cells`` that can be added to others."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._places: dict[tuple[str, int], list[tuple[Cell, int]]] = defaultdict(list)
+        for cell in cells:
+            for place, class_index in enumerate(cell.true.tolist()):
+                self._places[cell.case, class_index].append((cell, place))
+                self._places["", class_index].append((cell, place))
+
+    def of(self, cell: Cell, class_index: int) -> list[tuple[Cell, int]]:
+        """Return chromosomes of another cell of the case, else of the report, as cell and place."""
+        sources = ([one for one in self._places[case, class_index] if one[0] is not cell] for case in (cell.case, ""))
+        return next(filter(None, sources), [])
+
+
 def change_cells(cells: Sequence[Cell], events: int, random: np.random.Generator) -> Iterator[Trial]:
     """Yield losses, gains and both in every normal cell; each keeps an X, as live cells do."""
-    donors: dict[tuple[str, int], list[tuple[Cell, int]]] = defaultdict(list)
-    for cell in cells:
-        for place, class_index in enumerate(cell.true.tolist()):
-            donors[cell.case, class_index].append((cell, place))
-            donors["", class_index].append((cell, place))
+    donors = Donors(cells)
     turn = 0
     for cell in cells:
         if not is_normal(cell.copies):
@@ -127,8 +139,7 @@ def change_cells(cells: Sequence[Cell], events: int, random: np.random.Generator
             k, turn = turn % CLASSES, turn + 1
             if cell.copies[k] > (k == X - 1):
                 yield Trial("loss", cell.lose(k, random), k)
-            sources = ([one for one in donors[case, k] if one[0] is not cell] for case in (cell.case, ""))
-            if nearest := next(filter(None, sources), None):
+            if nearest := donors.of(cell, k):
                 more = cell.gain(*nearest[random.integers(len(nearest))])
                 yield Trial("gain", more, k)
                 other = int(random.choice([c for c in range(22) if c != k]))

@@ -1,15 +1,17 @@
 """Rates of lost, misread and extra chromosomes of the default pipeline, by Denver group.
 
-    python -m benchmarks.accuracy.case_rates --out FILE.jsonl [--choose rates|normal|abnormal] [--seconds S]
-        [--data DIR]
+    python -m benchmarks.accuracy.case_rates --out FILE.jsonl [--choose rates|normal|abnormal|slides] [--fold FOLD]
+        [--seconds S] [--data DIR]
 
 The pipeline analyses G-band images of ``tseng`` and appends its results to ``FILE``; images that it holds are passed
-over, so that an interrupted run continues. Results are matched with the boxes of the truth, widened by 2.5 px.
+over, so that an interrupted run continues. Results are matched with the boxes of the truth, for ``tseng`` widened by
+2.5 px.
 
 Cases that the classifier learned from are left out. ``rates`` takes the first image of every third case, ``normal`` all
 images of the first 30 normal cases of three to six cells, which have no part in the rates, and ``abnormal`` all images
-of cases with a note. ``benchmarks.accuracy.cases``
-judges the results of the last two.
+of cases with a note. ``slides`` takes the DAPI images of ``adir``, whose cases are slides. The classifier learned from
+single chromosomes of them; ``--fold`` takes the network of ``karyo train embedder --fold`` and the slides that it held
+out. ``benchmarks.accuracy.cases`` judges the results of the last three.
 
 Output: a Markdown table, and errors per cell by quality; of cells of a quality of at least 0.5.
 """
@@ -30,12 +32,14 @@ import numpy as np
 from pycocotools import mask as rle
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.accuracy.metaphase_images import held_out_by
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
 from karyotyping.case.rates import GROUP_BY_CLASS
 from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.pipeline import Pipeline
 from karyotyping.rows import chromosome_rows
+from models.engine import load_engine
 from training.embedder.labelled_images import split_of
 
 GROUPS = ("A", "B", "C and X", "D", "E", "F", "G and Y")
@@ -69,10 +73,17 @@ def is_normal(image: Item) -> bool:
     return bool(image["note"][0] == "normal")
 
 
-def analyse(folder: Path, images: Sequence[Item], out: Path, seconds: float) -> None:
+def open_pipeline(fold: Path | None = None) -> Pipeline:
+    """Return the default pipeline, with the classifier of ``fold`` if given."""
+    pipeline = Pipeline.default("cpu")
+    if fold:
+        pipeline._embedder = load_engine(fold / "embedder.onnx", "cpu")
+    return pipeline.open()
+
+
+def analyse(pipeline: Pipeline, folder: Path, images: Sequence[Item], out: Path, seconds: float) -> None:
     """Append the results of the images that ``out`` lacks, for at most ``seconds``."""
     known = {result["id"] for result in read_results(out)} if out.exists() else set()
-    pipeline = Pipeline.default("cpu").open()
     began = time.monotonic()
     with out.open("a", encoding="utf-8") as stream:
         for image in images:
@@ -101,10 +112,18 @@ def read_results(file: Path) -> list[Item]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator[tuple[str, int | None]]:
-    """Yield the kind of error and the class of every true chromosome and every extra one."""
+def count_errors(
+    truth: Sequence[Item], chromosomes: Sequence[Item], margin: float = MARGIN
+) -> Iterator[tuple[str, int | None]]:
+    """Yield the kind of error and the class of every true chromosome and every extra one.
+
+    Args:
+        truth: chromosomes with box and class.
+        chromosomes: those of the result.
+        margin: px that the boxes of the truth are wider on each side.
+    """
     boxes = np.array([item["bbox"] for item in truth], float)
-    found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * MARGIN
+    found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * margin
     shared = rle.iou(boxes, found, [0] * len(found))
     rows, columns = linear_sum_assignment(-shared)
     match = {int(t): int(f) for t, f in zip(rows, columns, strict=True) if shared[t, f] > MIN_OVERLAP}
@@ -124,10 +143,10 @@ def count_errors(truth: Sequence[Item], chromosomes: Sequence[Item]) -> Iterator
         yield "extra", chromosomes[f]["class_id"]
 
 
-def print_rates(truth: dict[int, list[Item]], results: Sequence[Item]) -> None:
+def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margin: float) -> None:
     """Print the rates by group, and errors per cell by quality."""
     called = [result for result in results if result.get("iscn") and result["score"] >= MIN_QUALITY]
-    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"])) for result in called]
+    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"], margin)) for result in called]
     total = sum(cells, Counter[tuple[str, int | None]]())
     print(f"{len(called)} called cells of {len(results)}")
     print_header(
@@ -161,27 +180,36 @@ def print_rates(truth: dict[int, list[Item]], results: Sequence[Item]) -> None:
 
 
 def read_truth(folder: Path) -> tuple[list[Item], dict[int, list[Item]]]:
-    """Return the images of ``tseng``, and the chromosomes by image."""
+    """Return the images of ``tseng`` or ``adir`` with their case, and chromosomes by image.
+
+    Second images of one metaphase are left out.
+    """
     document = json.loads((folder / "coco.json").read_text("utf-8"))
     by_image: dict[int, list[Item]] = defaultdict(list)
     for item in document["annotations"]:
         by_image[item["image_id"]].append(item)
-    return document["images"], by_image
+    images = [{"case": image.get("slide")} | image for image in document["images"] if not image.get("duplicate_of")]
+    return images, by_image
 
 
 def main() -> None:
     """Analyse the images and print the rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="results, a JSON line for each image")
-    parser.add_argument("--choose", choices=["rates", "normal", "abnormal"], default="rates")
+    parser.add_argument("--choose", choices=["rates", "normal", "abnormal", "slides"], default="rates")
+    parser.add_argument("--fold", type=Path, help="folder of a network that held slides out, for --choose slides")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="time after which no image is begun")
     parser.add_argument("--data", type=Path, default=data_folder())
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    folder = arguments.data / "tseng"
+    folder = arguments.data / ("adir" if arguments.choose == "slides" else "tseng")
     images, truth = read_truth(folder)
-    analyse(folder / "images", choose_images(images, arguments.choose), arguments.out, arguments.seconds)
-    print_rates(truth, read_results(arguments.out))
+    if arguments.choose != "slides":
+        images = choose_images(images, arguments.choose)
+    elif arguments.fold:
+        images = [image for image in images if image["case"] in held_out_by(arguments.fold)]
+    analyse(open_pipeline(arguments.fold), folder / "images", images, arguments.out, arguments.seconds)
+    print_rates(truth, read_results(arguments.out), 0.0 if arguments.choose == "slides" else MARGIN)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ Simulated cases have karyotypes that a laboratory sees. Their cells lose, misrea
 ``karyotyping.case.rates`` times a level and a factor of each cell, which is log-normal with a sigma of 0.7. The
 expected edits of a cell follow both, with a log-normal error of 0.4. Outlines are as certain as true and false ones of
 the pipeline. ``--tseng`` takes the cells of the 285 ``tseng`` cases from the truth, damaged likewise; cases of two
-sexes are left out. ``--results`` takes a file of ``benchmarks.accuracy.case_rates``.
+sexes are left out. ``--results`` takes a file of ``benchmarks.accuracy.case_rates``. The truth of an ``adir`` slide is
+the numerical part of the published karyotypes of its cells.
 
 A case is *exact* if it is called with the clones that its cells have. Clones in fewer cells than ISCN asks for (two
 with a gain, three with a loss) are not expected. *Known* cases have the right most probable clones, called or not.
 
-Output: Markdown tables.
+Output: Markdown tables, and a line for each case of results.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from benchmarks.figures import data_folder, print_header, print_row
 from karyotyping.case.cell import CellSummary, outline_doubts
 from karyotyping.case.decision import Judgement, Outcome, judge
 from karyotyping.case.rates import COLUMNS, UNKNOWN, ErrorRates
+from karyotyping.nomenclature.cell_lines import CellLine, format_lines
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.iscn import parse_iscn
 
 KINDS: dict[str, dict[str, float]] = {  # shares of the clones
@@ -57,6 +60,7 @@ SCORE_SHARES = {True: (0.85, 0.11, 0.04), False: (0.06, 0.40, 0.54)}  # by wheth
 EXACT, KNOWN, FALSE_NORMAL, FALSE_ABNORMAL, WRONG = "exact", "known", "false normal", "false abnormal", "wrong clones"
 
 Karyotype = frozenset[tuple[int, int]]
+NORMAL: frozenset[Karyotype] = frozenset(frozenset(parse_iscn(text).items()) for text in ("46,XX", "46,XY"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ class Case:
     kind: str
     cells: list[CellSummary]
     truth: list[Karyotype]
+    name: str = ""
 
 
 def karyotype(copies: dict[int, int]) -> Karyotype:
@@ -94,7 +99,7 @@ def damage(copies: dict[int, int], level: float, number: int, rng: np.random.Gen
         for k in range(UNKNOWN)
         for _ in range(numbers[k])
     ]
-    edits = rates.reference_edits * scale * float(rng.lognormal(0, EDITS_SIGMA))
+    predicted = scale * float(rng.lognormal(0, EDITS_SIGMA))
     counts = Counter(class_id for class_id, _ in outlines)
     total = int(found.sum() + extra.sum())
     return CellSummary(
@@ -103,8 +108,8 @@ def damage(copies: dict[int, int], level: float, number: int, rng: np.random.Gen
         total,
         rates.reference_quality,
         outline_doubts=outline_doubts(outlines),
-        outline_edits=edits,
-        class_edits=0.0,
+        outline_edits=rates.reference_outline_edits * predicted,
+        class_edits=rates.reference_class_edits * predicted,
     )
 
 
@@ -119,30 +124,28 @@ def simulate(kind: str, cells: int, level: float, rng: np.random.Generator) -> C
 def expected_clones(truth: Sequence[Karyotype]) -> set[Karyotype]:
     """Return the clones by ISCN: in two cells, in three if a chromosome is lost."""
     cells = Counter(truth)
-    normal = {karyotype(parse_iscn(text)) for text in ("46,XX", "46,XY")}
 
     def is_clone(one: Karyotype) -> bool:
         has_loss = sum(number for _, number in one) < 46
-        return cells[one] >= (2 if one in normal or not has_loss else 3)
+        return cells[one] >= (2 if one in NORMAL or not has_loss else 3)
 
     return {one for one in cells if is_clone(one)} or {cells.most_common(1)[0][0]}
 
 
 def verdict(case: Case, judged: Judgement) -> set[str]:
     """Return what holds for a judged case: its outcome, and how it compares with the truth."""
-    normal = {karyotype(parse_iscn(text)) for text in ("46,XX", "46,XY")}
     expected = expected_clones(case.truth)
     found = {karyotype(dict(clone.copies)) for clone in judged.clones if clone.established}
     held = {judged.outcome.value}
     if found == expected:
         held.add(KNOWN)
-    if judged.outcome == Outcome.NORMAL and not expected <= normal:
+    if judged.outcome == Outcome.NORMAL and not expected <= NORMAL:
         held.add(FALSE_NORMAL)
-    if judged.outcome == Outcome.ABNORMAL and expected <= normal:
+    if judged.outcome == Outcome.ABNORMAL and expected <= NORMAL:
         held.add(FALSE_ABNORMAL)
     if judged.is_called and found == expected:
         held.add(EXACT)
-    elif judged.outcome == Outcome.ABNORMAL and not expected <= normal:
+    elif judged.outcome == Outcome.ABNORMAL and not expected <= NORMAL:
         held.add(WRONG)
     return held
 
@@ -151,15 +154,19 @@ COLUMN_NAMES = (EXACT, FALSE_NORMAL, FALSE_ABNORMAL, WRONG, "suspected", "insuff
 
 
 def print_cases(cases: Iterable[Case], *, each: bool = False) -> None:
-    """Judge cases and print verdicts by kind; with ``each`` also the cases that are wrong."""
+    """Judge cases and print verdicts by kind; with ``each`` also a line for every case."""
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     for number, case in enumerate(cases):
         judged = judge(case.cells)
         held = verdict(case, judged)
         for kind in (case.kind, "all"):
             tally[kind].update([*held, "cases"])
-        if each and held & {FALSE_NORMAL, FALSE_ABNORMAL, WRONG}:
-            print(f"- case {number}, {case.kind}: {judged.outcome}, {judged.why}")
+        if each:
+            verdicts = ", ".join(sorted(held - {judged.outcome.value}) or ["clones not known"])
+            lines = [CellLine(one.copies, len(one.cells)) for one in judged.clones]
+            found = f" Most probable: {format_lines(lines)}." if lines else ""
+            print(f"- {case.name or number}, {case.kind} ({verdicts}): {judged.outcome}. {judged.why}{found}")
+    print()
     print_header("kind", "cases", *COLUMN_NAMES)
     for kind in [*(kind for kind in tally if kind != "all"), "all"]:
         print_row(kind, tally[kind]["cases"], *(tally[kind][name] for name in COLUMN_NAMES))
@@ -167,27 +174,32 @@ def print_cases(cases: Iterable[Case], *, each: bool = False) -> None:
 
 
 def real_cases(folder: Path) -> dict[str, list[Item]]:
-    """Return the images of every ``tseng`` case whose cells are of one sex, with their copies."""
+    """Return the images, with copies, of every ``tseng`` or ``adir`` case of one sex."""
     images, truth = read_truth(folder)
     by_case: dict[str, list[Item]] = defaultdict(list)
     for image in images:
-        counts = Counter(item["category_id"] for item in truth[image["id"]])
-        by_case[image["case"]].append(image | {"copies": dict(counts)})
+        if published := image.get("counts_iscn"):
+            copies = {CLASS_NAMES.index(name) + 1: number for name, number in published.items()}
+        else:
+            copies = dict(Counter(item["category_id"] for item in truth[image["id"]]))
+        by_case[image["case"]].append(image | {"copies": copies})
     return {case: own for case, own in by_case.items() if len({bool(image["copies"].get(24)) for image in own}) == 1}
 
 
 def note_of(images: Sequence[Item]) -> str:
-    """Return normal, number or structure: what the notes of a case name."""
+    """Return normal, number or structure, by the notes of a case or its published karyotypes."""
+    if "counts_iscn" in images[0]:
+        return "normal" if expected_clones([karyotype(image["copies"]) for image in images]) <= NORMAL else "number"
     notes = {image["note"][0] for image in images}
     return "number" if "number_abnormalities" in notes else "normal" if notes == {"normal"} else "structure"
 
 
 def case_truth(images: Sequence[Item]) -> list[Karyotype]:
-    """Return the true karyotype of every cell of a ``tseng`` case.
+    """Return the true karyotype of every cell of a real case.
 
-    Cells of a case that is noted as normal are 46,XX or 46,XY: what they lack was lost on the slide.
+    Cells of a ``tseng`` case that is noted as normal are 46,XX or 46,XY: what they lack was lost on the slide.
     """
-    if note_of(images) == "number":
+    if note_of(images) == "number" or "counts_iscn" in images[0]:
         return [karyotype(image["copies"]) for image in images]
     has_y = any(image["copies"].get(24) for image in images)
     return [karyotype(parse_iscn("46,XY" if has_y else "46,XX"))] * len(images)
@@ -202,13 +214,14 @@ def damaged_cases(folder: Path, level: float, rng: np.random.Generator) -> Itera
 
 
 def analysed_cases(folder: Path, results: Sequence[Item]) -> Iterable[Case]:
-    """Yield the ``tseng`` cases of results of the pipeline."""
+    """Yield the cases of ``tseng`` and ``adir`` of results of the pipeline."""
     by_case: dict[str, list[Item]] = defaultdict(list)
     for result in results:
         by_case[result["case"]].append(result)
-    for case, images in real_cases(folder).items():
+    for case, images in (real_cases(folder / "tseng") | real_cases(folder / "adir")).items():
         if own := by_case.get(case):
-            yield Case(note_of(images), [summary_of(result) for result in own if "score" in result], case_truth(images))
+            cells = [summary_of(result) for result in own if "score" in result]
+            yield Case(note_of(images), cells, case_truth(images), case)
 
 
 def summary_of(result: Item) -> CellSummary:
@@ -241,7 +254,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for file in arguments.results:
         print(f"results of the pipeline, {file.name}\n")
-        print_cases(analysed_cases(arguments.data / "tseng", read_results(file)), each=True)
+        print_cases(analysed_cases(arguments.data, read_results(file)), each=True)
     for level in arguments.levels:
         rng = np.random.default_rng(arguments.seed)
         if arguments.tseng:

@@ -5,7 +5,8 @@ A karyotype is called only if every condition holds:
 1. At least half of the images are called.
 2. At least three complete cells, and a quarter of the called ones, fit their clone with at most three chromosomes
    lost, extra or misread, and with at most one if a clone is abnormal. Of these cells all but one, or three, show the
-   copies of each chromosome. A complete cell has at least 41 chromosomes.
+   copies of each chromosome. A complete cell has at least 41 chromosomes. At most three are expected to have a wrong
+   class.
 3. The most probable clones, or no abnormality at all, have the posterior that
    :class:`~karyotyping.case.rules.Rules` asks for.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
@@ -147,7 +148,7 @@ def _objection(evidence: Evidence, images: int, rules: Rules) -> str | None:
     least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
     needed = max(least, math.ceil(rules.min_share * called))
     if evidence.fitting < needed:
-        fit = f"Of {counted(called, 'cell')}, {evidence.fitting} are complete and fit a clone"
+        fit = f"Of {counted(called, 'cell')}, {evidence.fitting} are complete with certain classes and fit a clone"
         return f"{fit} with at most {counted(evidence.max_errors, 'error')}, and {needed} are needed."
     if unconfirmed := evidence.unconfirmed:
         class_id, shown = unconfirmed
@@ -164,6 +165,8 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
     threshold = rules.min_posterior if len(evidence.lines) == 1 else rules.min_mosaic_posterior
     complete = any(cell.votes for cell in evidence.cells)
     for clone in evidence.clones:
+        if _is_hidden_normal(clone, evidence):
+            return f"A normal clone in {counted(len(clone.cells), 'cell')} is probable, and none of them shows it."
         if len(clone.changes) > _MAX_NAMED and not complete:
             continue  # what incomplete cells lack together makes no clone
         if clone.changes and (clone.posterior < threshold or not clone.established):
@@ -183,6 +186,13 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
     if evidence.fitting < rules.min_mosaic_cells and (change := evidence.single):
         return f"{change} is all that departs in a cell, and {rules.min_mosaic_cells} cells that fit are needed."
     return None
+
+
+def _is_hidden_normal(clone: CloneEvidence, evidence: Evidence) -> bool:
+    """Return whether a normal clone has complete cells, and none shows its copies."""
+    if clone.changes or clone.established or len(clone.cells) < 2:
+        return False
+    return any(cell.votes for cell in evidence.of(clone.cells))
 
 
 def _threshold(one: AbnormalityEvidence, called: int, rules: Rules) -> float:

@@ -51,7 +51,8 @@ class CloneEvidence:
     established: bool
     """Whether it is in the karyotype: it is alone or of two cells, one is complete, and one shows its copies.
 
-    A cell without losses shows them also with a chromosome without a class. A normal clone that is alone needs none.
+    A cell with a chromosome without a class shows them too, unless the clone lacks one or another clone has one more. A
+    normal clone that is alone needs none.
     """
 
     @property
@@ -79,7 +80,10 @@ class Evidence:
         self._fitting = [
             number
             for number, (cell, k) in enumerate(zip(cells, self._chosen, strict=True))
-            if cell.votes and k < len(best) and _errors(self._found[number][:CLASS_COUNT], best[k]) <= self.max_errors
+            if cell.votes
+            and (cell.class_edits or 0.0) <= rules.max_class_edits
+            and k < len(best)
+            and _errors(self._found[number][:CLASS_COUNT], best[k]) <= self.max_errors
         ]
         self.clones = tuple(
             sorted((one for one in clones if one.cells), key=lambda one: (not one.changes, -len(one.cells)))
@@ -109,7 +113,7 @@ class Evidence:
 
     @property
     def fitting(self) -> int:
-        """Complete cells that fit their clone."""
+        """Complete cells of certain classes that fit their clone."""
         return len(self._fitting)
 
     @property
@@ -163,11 +167,15 @@ class Evidence:
     def _shows_clone(self, cell: int, clone: int) -> bool:
         """Return whether a cell has the copies of a clone.
 
-        A chromosome without a class may be the one that is lost.
+        A chromosome without a class may be the one that is lost, or that another clone has more.
         """
         found, copies = self._found[cell], self.hypotheses.best[clone]
+        if not np.array_equal(found[:CLASS_COUNT], copies):
+            return False
         has_loss = not all(change.is_gain for change in self._best_changes[clone])
-        return np.array_equal(found[:CLASS_COUNT], copies) and not (has_loss and found[UNKNOWN])
+        more = [other - copies for other in self.hypotheses.best]
+        is_other = any((one >= 0).all() and 0 < one.sum() <= found[UNKNOWN] for one in more)
+        return not (is_other or (has_loss and found[UNKNOWN]))
 
     def _probabilities(self) -> dict[Change, float]:
         """Return the probability that some clone has a change, by change."""

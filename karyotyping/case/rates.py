@@ -15,7 +15,7 @@ COLUMNS = CLASS_COUNT + 1  # classes 1..24 as 0..23, then unknown
 
 GROUP_BY_CLASS: Ints = np.array([0] * 3 + [1] * 2 + [2] * 7 + [3] * 3 + [4] * 3 + [5] * 2 + [6] * 2 + [2, 6])
 """(24,) Denver group A to G of each class, 0..6."""
-_MIN_EDITS = 0.5  # a cell without doubts still has errors
+_MIN_EDITS = 0.05  # of outlines or classes; a cell without doubts still has errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,9 @@ class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
     Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality
-    of 0.5 or more. Each cell has a factor of its own, from its expected edits or its quality. The level of each case is
-    estimated from its cells as a factor of all rates.
+    of 0.5 or more. Each cell has two factors of its own, from its expected edits or its quality: lost and extra
+    chromosomes follow the edits of outlines, misread ones and those without a class the edits of classes. The level of
+    each case is estimated from its cells as a factor of all rates.
     """
 
     lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)
@@ -39,8 +40,10 @@ class ErrorRates:
     """Probability that a chromosome has no class."""
     extra_unknown: float = 0.62
     """Extra chromosomes without a class, mean per cell."""
-    reference_edits: float = 5.0
-    """Expected edits of a cell with these rates; a cell makes about half of them."""
+    reference_outline_edits: float = 4.5
+    """Expected edits of outlines of a cell with these rates; a cell makes about half of them."""
+    reference_class_edits: float = 0.5
+    """Expected edits of classes of a cell with these rates."""
     reference_quality: float = 0.7
     """Quality of a cell with these rates, 0..1."""
     quality_slope: float = 3.5
@@ -50,24 +53,35 @@ class ErrorRates:
     outline_evidence_range: tuple[float, float] = (0.06, 15.0)
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
-    def of_cell(self, cell: CellSummary) -> float:
-        """Return the factor of the rates for a cell, from its expected edits, else from its quality.
+    def of_cell(self, cell: CellSummary) -> tuple[float, float]:
+        """Return the factors of a cell, from its expected edits, else from its quality.
 
-        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=2.0, class_edits=0.5))
-        0.5
+        Returns:
+            Factor of lost and extra chromosomes, and factor of misread ones and those without a class.
+
+        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
+        (0.4, 0.5)
         """
-        if cell.expected_edits is None:
-            return float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
-        return max(_MIN_EDITS, cell.expected_edits) / self.reference_edits
+        if cell.outline_edits is None or cell.class_edits is None:
+            by_quality = float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
+            return by_quality, by_quality
+        return (
+            max(_MIN_EDITS, cell.outline_edits) / self.reference_outline_edits,
+            max(_MIN_EDITS, cell.class_edits) / self.reference_class_edits,
+        )
 
-    def of_outlines(self, odds: float) -> float:
+    def of_outlines(self, odds: float, of_cell: float = 1.0) -> float:
         """Return the factor of the rate of extra chromosomes, from the odds of their outlines.
+
+        Args:
+            odds: mean odds that a chromosome is none.
+            of_cell: factor of lost and extra chromosomes of the cell; a low one lowers the least factor.
 
         >>> ErrorRates().of_outlines(0.001), ErrorRates().of_outlines(1.0)
         (0.075, 15.0)
         """
         least, most = self.outline_evidence_range
-        return min(most, max(least, self.outline_evidence * odds))
+        return min(most, max(least * min(1.0, of_cell), self.outline_evidence * odds))
 
     def hidden_gain(self) -> float:
         """Return the mean probability that a cell does not show a gained chromosome.

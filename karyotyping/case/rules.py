@@ -21,6 +21,8 @@ class Rules:
     """Chromosomes lost, extra or misread in a cell that fits a normal karyotype."""
     max_errors_of_abnormal: int = 1
     """The same where a clone is abnormal: what a laboratory does not expect, cells must show."""
+    max_class_edits: float = 3.0
+    """Expected chromosomes of a wrong class in a cell that fits: cells misread alike agree, and show no clone."""
     min_posterior: float = 0.95
     """Probability of the only clone of a case, and of a normal one."""
     min_mosaic_posterior: float = 0.99

@@ -12,9 +12,22 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy.case_rates import choose_images, count_errors
-from benchmarks.accuracy.cases import Case, damage, expected_clones, karyotype, note_of, simulate, summary_of, verdict
+from benchmarks.accuracy.cases import (
+    Case,
+    case_truth,
+    damage,
+    expected_clones,
+    karyotype,
+    note_of,
+    print_cases,
+    real_cases,
+    simulate,
+    summary_of,
+    verdict,
+)
 from karyotyping.case.decision import judge
 from karyotyping.case.rates import ErrorRates
+from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.iscn import parse_iscn
 from training.embedder.labelled_images import split_of
 
@@ -89,6 +102,37 @@ def test_images_of_the_rates_are_of_other_cases() -> None:
     assert rates
     assert not {image["case"] for image in rates} & {image["case"] for image in normal}
     assert [note_of([image]) for image in choose_images(images, "abnormal")] == ["number"]
+
+
+def test_a_slide_has_the_published_karyotypes_of_its_metaphases(tmp_path: Path) -> None:
+    """A second image of a metaphase is none of them."""
+    published = {"S1": ["46,XY", "46,XY", "45,XY,-20"], "S2": ["47,XX,+9", "47,XX,+9", "46,XX"]}
+    images = [
+        {"id": 10 * place + n, "slide": slide, "counts_iscn": by_name(text), "duplicate_of": None}
+        for place, (slide, texts) in enumerate(published.items())
+        for n, text in enumerate(texts)
+    ]
+    images.append({**images[0], "id": 99, "duplicate_of": "first.png"})
+    (tmp_path / "coco.json").write_text(json.dumps({"images": images, "annotations": []}))
+    cases = real_cases(tmp_path)
+    assert {slide: [karyotype(image["copies"]) for image in own] for slide, own in cases.items()} == {
+        slide: [karyotype(parse_iscn(text)) for text in texts] for slide, texts in published.items()
+    }
+    assert [note_of(own) for own in cases.values()] == ["normal", "number"]
+    assert case_truth(cases["S1"])[2] == karyotype(parse_iscn("45,XY,-20"))
+
+
+def by_name(text: str) -> dict[str, int]:
+    counts = parse_iscn(text)
+    return {name: counts.get(k, 0) for k, name in enumerate(CLASS_NAMES, start=1)}
+
+
+def test_every_case_of_results_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [damage(parse_iscn("46,XX"), 0.0, number, np.random.default_rng(0)) for number in range(5)]
+    print_cases([Case("normal", cells, [FEMALE] * 5, "S1"), Case("normal", [], [FEMALE], "S2")], each=True)
+    printed = capsys.readouterr().out
+    assert "- S1, normal (exact, known): normal. 5 of 5 cells are complete and fit 46,XX" in printed
+    assert "- S2, normal (clones not known): insufficient. No image of the case has a result." in printed
 
 
 def test_a_result_is_read_as_a_cell() -> None:

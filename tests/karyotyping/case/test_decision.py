@@ -127,6 +127,66 @@ def test_what_does_not_fit_together_is_not_called(karyotypes: tuple[str, ...]) -
     assert judged.why.endswith(".")
 
 
+EDITS = {"certain": (0.0, 0.1), "usual": (5.0, 0.6)}  # expected edits of outlines and of classes
+
+
+def with_edits(case: list[CellSummary], outlines: float, classes: float) -> list[CellSummary]:
+    return [replace(cell, outline_edits=outlines, class_edits=classes) for cell in case]
+
+
+def with_an_unidentified(karyotype: str, number: int) -> list[CellSummary]:
+    return [replace(cell, chromosome_count=cell.chromosome_count + 1) for cell in cells(*[karyotype] * number)]
+
+
+def numbered(case: list[CellSummary]) -> list[CellSummary]:
+    return [replace(cell, analysis_id=n) for n, cell in enumerate(case)]
+
+
+HALVES = tuple(format_iscn({k: 2 * ((k + n) % 2) for k in range(1, 23)} | {23: 2}) for n in range(2))
+
+
+@pytest.mark.parametrize("edits", EDITS)
+@pytest.mark.parametrize("karyotypes", [UNRELATED, PARTS, (PARTS[1],) * 8, HALVES * 3, HALVES[:1] * 6])
+def test_certain_cells_that_do_not_fit_together_are_not_called(karyotypes: tuple[str, ...], edits: str) -> None:
+    judged = judge(with_edits(cells(*karyotypes), *EDITS[edits]))
+    assert judged.outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
+
+
+@pytest.mark.parametrize("edits", EDITS)
+def test_a_case_of_which_half_is_in_pieces_needs_the_other_half_whole(edits: str) -> None:
+    whole = judge(with_edits(cells(*["46,XX"] * 4, *PARTS), *EDITS[edits]))
+    assert whole.outcome == Outcome.NORMAL
+    for other in (["45,XX,-3", "45,XX,-4"], ["46,XX", "46,XX"]):
+        judged = judge(with_edits(cells(*other, *PARTS), *EDITS[edits]))
+        assert judged.outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
+
+
+def test_a_further_chromosome_without_a_class_is_a_gain_where_outlines_are_certain() -> None:
+    case = numbered([*cells(*["46,XY"] * 7, "47,XY,+22"), *with_an_unidentified("46,XY", 2)])
+    assert judge(with_edits(case, 0.0, 0.5)).outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
+    assert judge(with_edits(case, 12.0, 0.5)).outcome == Outcome.NORMAL
+
+
+@pytest.mark.parametrize("number", [5, 8])
+def test_a_normal_clone_is_not_called_from_cells_of_47_chromosomes(number: int) -> None:
+    """Their chromosome without a class may be the one that the other clone has more."""
+    case = numbered([*cells(*["47,XY,+22"] * 12), *with_an_unidentified("46,XY", number)])
+    judged = judge(case)
+    assert [clone.established for clone in judged.clones] == [True, False]
+    assert judged.outcome == Outcome.SUSPECTED
+    assert judged.why == f"A normal clone in {number} cells is probable, and none of them shows it."
+    assert judge(cells(*["47,XY,+22"] * 12, *["46,XY"] * number)).outcome == Outcome.ABNORMAL
+
+
+@pytest.mark.parametrize("karyotype", ["44,XX,-5,-11", "47,XX,+21", "46,XX"])
+def test_cells_that_are_misread_alike_call_nothing(karyotype: str) -> None:
+    case = cells(*[karyotype] * 5)
+    assert judge(with_edits(case, 3.0, 1.0)).is_called
+    judged = judge(with_edits(case, 3.0, 9.0))
+    assert judged.outcome in (Outcome.INSUFFICIENT, Outcome.SUSPECTED)
+    assert "0 are complete with certain classes and fit a clone" in judged.why
+
+
 def test_no_clone_is_established_without_a_complete_cell() -> None:
     judged = judge(cells(*PARTS, *PARTS))
     assert not judged.is_called
@@ -152,8 +212,7 @@ def test_a_gain_in_two_cells_is_always_listed() -> None:
     """Also where the cells have many other departures, and the gain is a probable artefact."""
     case = [replace(cell, outline_doubts={8: 2.0}) for cell in cells(*["46,XX"] * 10, *["47,XX,+8"] * 2)]
     noise = cells(*(f"45,XX,-{k}" for k in range(9, 23)))
-    numbered = [replace(cell, analysis_id=n) for n, cell in enumerate([*case, *noise])]
-    judged = judge(numbered)
+    judged = judge(numbered([*case, *noise]))
     gain = next(one for one in (*judged.abnormalities, *judged.others) if one.change == Change(8, 1))
     assert (gain.cells, gain.clonal) == ((10, 11), True)
     assert 0 < gain.artefact <= 1

@@ -70,16 +70,25 @@ def test_poor_cells_have_more_errors() -> None:
     assert loss(0.3) > loss(0.9) + 1
 
 
-def test_the_expected_edits_of_a_cell_come_before_its_quality() -> None:
-    def loss(edits: float) -> float:
-        facts = {"outline_edits": edits, "class_edits": 0.0}
-        return likelihood(cell("45,XX,-4", **facts), "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
+def log_odds(found: str, outlines: float, classes: float) -> float:
+    """Log odds of a result of 46,XX against a result without error, by expected edits."""
+    facts = {"outline_edits": outlines, "class_edits": classes}
+    return likelihood(cell(found, **facts), "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
 
-    assert loss(RATES.reference_edits) == pytest.approx(
-        likelihood(cell("45,XX,-4"), "46,XX") - likelihood(cell("46,XX"), "46,XX")
-    )
-    assert loss(8.0) > loss(0.6) + 1
-    assert loss(0.0) > -np.inf
+
+@pytest.mark.parametrize("found", ["45,XX,-4", "47,XX,+8", "46,XX,-4,+8"])
+def test_the_expected_edits_of_a_cell_come_before_its_quality(found: str) -> None:
+    by_quality = likelihood(cell(found), "46,XX") - likelihood(cell("46,XX"), "46,XX")
+    by_edits = log_odds(found, RATES.reference_outline_edits, RATES.reference_class_edits)
+    assert by_edits == pytest.approx(by_quality)
+    assert log_odds(found, 0.0, 0.0) > -100
+
+
+def test_losses_and_gains_follow_the_edits_of_outlines_and_misreadings_those_of_classes() -> None:
+    for found in ("45,XX,-4", "47,XX,+8"):
+        assert log_odds(found, 8.0, 0.3) > log_odds(found, 0.6, 0.3) + 1
+        assert log_odds(found, 2.0, 3.0) == pytest.approx(log_odds(found, 2.0, 0.1), abs=0.3)
+    assert log_odds("46,XX,-4,+8", 1.0, 3.0) > log_odds("46,XX,-4,+8", 1.0, 0.1) + 1
 
 
 def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:
@@ -92,6 +101,15 @@ def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:
     assert gain(0.0005) < unknown - 2 < unknown + 2 < gain(1.0)
     assert gain(1 / RATES.outline_evidence) == pytest.approx(unknown)
     assert likelihood(cell("46,XX", outline_doubts={8: 1.0}), "46,XX") == likelihood(cell("46,XX"), "46,XX")
+
+
+def test_a_certain_outline_is_least_an_artefact_where_no_outline_is_expected_to_be_wrong() -> None:
+    def gain(edits: float) -> float:
+        facts = {"outline_edits": edits, "class_edits": 0.1, "outline_doubts": {8: 0.0}}
+        return likelihood(cell("47,XX,+8", **facts), "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
+
+    assert gain(0.0) < gain(RATES.reference_outline_edits) - 3
+    assert gain(2 * RATES.reference_outline_edits) == pytest.approx(gain(RATES.reference_outline_edits))
 
 
 def test_outline_doubts_are_means_over_the_chromosomes_of_a_class() -> None:
