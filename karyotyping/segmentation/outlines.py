@@ -59,22 +59,32 @@ def refine_outlines(
     ]
     distances = [_signed_distance(frame.mask) for frame in frames]
     nearest, depth = _owners(frames, distances, stain.shape)
-    smooth = cv2.GaussianBlur(stain, (0, 0), max(_MIN_SMOOTHING, _SMOOTHING * width))
-    radius = max(2, round(parameters.surroundings * width))
-    least = cv2.erode(smooth, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
-    background = cv2.GaussianBlur(least, (0, 0), 0.5 * radius)
+    smooth, background = _smooth_and_background(stain, width, parameters.surroundings)
     result = []
     for k, (region, frame, distance) in enumerate(zip(regions, frames, distances, strict=True)):
         in_image, in_crop = frame.window(stain.shape)
-        mask, low, own = frame.mask[in_crop], background[in_image], smooth[in_image]
-        contrast = np.maximum(ninth_decile(own[mask]) - low, _MIN_CONTRAST)
-        excess = 2 * ((own - low) / contrast - parameters.fraction)  # about -1 in the background, 1 in a dark band
-        inside = np.clip(excess, -1, 1) > distance[in_crop] / reach
+        mask = frame.mask[in_crop]
+        excess = _excess(smooth[in_image], background[in_image], mask, parameters.fraction)
+        inside = excess > distance[in_crop] / reach
         refined = np.zeros_like(frame.mask)
         refined[in_crop] = (inside & (mask | (nearest[in_image] == k))) | (mask & (depth[in_image] > 1))
         part = _main_part(refined)
         result.append(region if part is None else Contour(part, frame.origin).clipped((stain.shape[0], stain.shape[1])))
     return result
+
+
+def _smooth_and_background(stain: Grey, width: float, surroundings: float) -> tuple[Grey, Grey]:
+    """Return the smoothed stain (H, W), and the least stain around each pixel."""
+    smooth = np.asarray(cv2.GaussianBlur(stain, (0, 0), max(_MIN_SMOOTHING, _SMOOTHING * width)), np.float32)
+    radius = max(2, round(surroundings * width))
+    least = cv2.erode(smooth, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+    return smooth, np.asarray(cv2.GaussianBlur(least, (0, 0), 0.5 * radius), np.float32)
+
+
+def _excess(stain: Grey, background: Grey, mask: Mask, fraction: float) -> Floats32:
+    """Return the stain (h, w) above that of an outline, in half contrasts of the chromosome, -1..1."""
+    contrast = np.maximum(ninth_decile(stain[mask]) - background, _MIN_CONTRAST)
+    return np.asarray(np.clip(2 * ((stain - background) / contrast - fraction), -1, 1), np.float32)
 
 
 def _signed_distance(mask: Mask) -> Floats32:

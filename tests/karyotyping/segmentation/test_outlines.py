@@ -25,7 +25,7 @@ def stained(*masks: Mask, width: int = WIDTH, noise: float = 0.0, blur: float = 
     """Return the stain of chromosomes that add where they cross, blurred by ``blur`` widths."""
     total = np.sum(masks, axis=0).astype(np.float32)
     grain = noise * np.random.default_rng(5).standard_normal(total.shape)
-    return np.clip(cv2.GaussianBlur(total, (0, 0), blur * width) + grain, 0, 2).astype(np.float32)
+    return np.asarray(np.clip(cv2.GaussianBlur(total, (0, 0), blur * width) + grain, 0, 2), np.float32)
 
 
 def changed(mask: Mask, pixels: float) -> Contour:
