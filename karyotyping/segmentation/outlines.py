@@ -82,13 +82,13 @@ def _smooth_and_background(stain: Grey, width: float, surroundings: float) -> tu
 
 
 def _excess(stain: Grey, background: Grey, mask: Mask, fraction: float) -> Floats32:
-    """Return the stain (h, w) above that of an outline, in half contrasts of the chromosome, -1..1."""
+    """Return the stain (h, w) above that of an outline, in half contrasts, -1..1."""
     contrast = np.maximum(ninth_decile(stain[mask]) - background, _MIN_CONTRAST)
     return np.asarray(np.clip(2 * ((stain - background) / contrast - fraction), -1, 1), np.float32)
 
 
 def _signed_distance(mask: Mask) -> Floats32:
-    """Return the distance (h, w) of each pixel's centre from the outline, pixels; < 0 is inside."""
+    """Return the distance (h, w) of each pixel from the outline, pixels; < 0 is inside."""
     filled = mask.astype(np.uint8)
     inside = cv2.distanceTransform(filled, cv2.DIST_L2, 5)
     outside = cv2.distanceTransform(1 - filled, cv2.DIST_L2, 5)
@@ -98,7 +98,7 @@ def _signed_distance(mask: Mask) -> Floats32:
 def _owners(
     frames: Sequence[Contour], distances: Sequence[Floats32], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the nearest region of each pixel (H, W), -1 for none in reach, and how many regions cover it."""
+    """Return the nearest region of each pixel (H, W), -1 for none, and how many cover it."""
     nearest, depth = np.full(shape, -1, np.int32), np.zeros(shape, np.int32)
     least = np.full(shape, np.inf, np.float32)
     for k, (frame, distance) in enumerate(zip(frames, distances, strict=True)):

@@ -31,11 +31,8 @@ _TILE_MARGIN = 20  # px between the boxes of a tile and its border
 _MAX_TILE_SIDE = 384  # px; accuracy falls on tiles much larger than those of training
 _MAX_WHOLE_SIDE = _MAX_TILE_SIDE - 2 * _TILE_MARGIN - 2 * TILE_SIDE_STEP  # px of a contour that one tile holds
 _MAX_PART_SIDE = _MAX_TILE_SIDE // 3  # px of the parts of larger contours; a chromosome at their border still fits
-_GAP_KERNEL = np.ones((2, 2), np.uint8)  # joins contours that are at most one pixel of the maps apart
 _MIDPOINT_KERNEL = np.ones((17, 17), np.uint8)  # midpoints of bent chromosomes are up to 8 px of the maps outside
 _MAX_BATCH = 16  # tiles
-
-_Pixels = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows and columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +57,16 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
     box_of = np.full((rows, columns), -1, np.int32)
     boxes: list[Box] = []
-    for y, x in _objects(contours, normalised.stain.shape, (rows, columns)):
-        whole = _box_of_pixels(y, x)
-        for box in [whole] if _fits(whole) else split_box(whole, _MAX_PART_SIDE):
+    for contour in contours:
+        mask = _to_maps(contour, normalised.stain.shape, (rows, columns))
+        if mask is None:
+            continue
+        x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+        whole = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
+        for box in [whole] if max(w, h) * STRIDE <= _MAX_WHOLE_SIDE else split_box(whole, _MAX_PART_SIDE):
             left, top, right, bottom = (n // STRIDE for n in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
-            inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-            box_of[y[inside], x[inside]] = len(boxes)
+            window = np.s_[top:bottom, left:right]
+            box_of[window][mask[window]] = len(boxes)
             boxes.append(box)
     tiles = cover_boxes(boxes, margin=_TILE_MARGIN, step=TILE_SIDE_STEP, max_side=_MAX_TILE_SIDE)
     tile_of = np.full(len(boxes) + 1, -1, np.int32)  # index -1, background, is the last element
@@ -74,46 +75,13 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
     return TiledImage(stain, tuple(tiles), tile_of[box_of], zoom)
 
 
-def _objects(contours: Sequence[Contour], shape: tuple[int, ...], size: tuple[int, int]) -> list[_Pixels]:
-    """Return the pixels of contours, those of adjacent ones together if one tile holds them.
-
-    A pale band cuts the contour of a chromosome in two. A tile around one of them would cut off the other.
-
-    Args:
-        contours: of an image.
-        shape: H, W of the image.
-        size: h, w of the maps.
-    """
-    pixels = [found for contour in contours if len((found := _to_maps(contour, shape, size))[0])]
-    covered = np.zeros(size, np.uint8)
-    for own in pixels:
-        covered[own] = 1
-    _, labels = cv2.connectedComponents(cv2.dilate(covered, _GAP_KERNEL), connectivity=8)
-    groups: dict[int, list[_Pixels]] = {}
-    for y, x in pixels:
-        groups.setdefault(int(labels[y[0], x[0]]), []).append((y, x))
-    result = []
-    for members in groups.values():
-        y, x = (np.concatenate(parts) for parts in zip(*members, strict=True))
-        result += [(y, x)] if _fits(_box_of_pixels(y, x)) else members
-    return result
-
-
-def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> _Pixels:
-    """Return the rows and columns, in maps of ``size``, of a contour of an image of ``shape``."""
+def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
+    """Return a contour of an image of ``shape`` as a mask of maps of ``size``; None if empty."""
+    rows, columns = size
     y, x = contour.pixels(shape)
-    return y * size[0] // shape[0], x * size[1] // shape[1]
-
-
-def _box_of_pixels(y: NDArray[np.intp], x: NDArray[np.intp]) -> Box:
-    """Return the box of pixels of the maps, in pixels of the tiles."""
-    left, top = int(x.min()), int(y.min())
-    return STRIDE * left, STRIDE * top, STRIDE * (int(x.max()) + 1 - left), STRIDE * (int(y.max()) + 1 - top)
-
-
-def _fits(box: Box) -> bool:
-    """Return whether one tile holds a box."""
-    return max(box[2:]) <= _MAX_WHOLE_SIDE
+    result = np.zeros(size, bool)
+    result[y * rows // shape[0], x * columns // shape[1]] = True
+    return result if len(y) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
 
 
 def _follow_stain(image: Normalised, result: Segmentation, parameters: StreamParameters) -> Segmentation:
-    """Return the result with outlines where the stain ends; flags and counts are those of the masks."""
+    """Return the result with outlines of the stain; flags and counts are those of the masks."""
     if not result.instances:
         return result
     regions = [item.region() for item in result.instances]

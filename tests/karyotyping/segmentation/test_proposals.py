@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.segmentation.contours import Contour, ContourParameters, connected_regions, find_contours
+from karyotyping.segmentation.contours import Contour, ContourParameters, find_contours
 from karyotyping.segmentation.instance_decoding import (
     AXIS_BINS,
     DENSE_MAPS,
@@ -143,30 +143,6 @@ def test_a_contour_larger_than_a_tile_is_split_among_tiles() -> None:
     assert len(tiled_image.tiles) > 1
     owners = np.unique(tiled_image.owner)
     assert set(owners) == {-1, *range(len(tiled_image.tiles))}
-
-
-@pytest.mark.parametrize(("gap", "owner_count"), [(4, 1), (14, 2)])
-def test_parts_of_a_chromosome_that_a_pale_band_separates_share_a_tile(gap: int, owner_count: int) -> None:
-    """A diagonal chromosome: one tile for each part would have less area."""
-    y, x = np.mgrid[:300, :300]
-    along, across = (x + y - 300) / np.sqrt(2), (x - y) / np.sqrt(2)
-    stain = ((np.abs(across) < 6) & (np.abs(along) < 140) & (np.abs(along) > gap / 2)).astype(np.float32)
-    image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0, np.zeros(stain.shape, bool))
-    parts = connected_regions(stain > 0)
-    assert len(parts) == 2
-    owner = tile_image(image, parts).owner
-    assert len(np.unique(owner[owner >= 0])) == owner_count
-
-
-def test_adjacent_contours_too_large_for_one_tile_have_their_own() -> None:
-    stain = np.zeros((60, 620), np.float32)
-    stain[20:32, 10:300] = stain[20:32, 302:600] = 1
-    image = Normalised(stain, "light_on_dark", 0.01, 0.0, 0.5, 1.0, np.zeros(stain.shape, bool))
-    tiled_image = tile_image(image, connected_regions(stain > 0))
-    assert len(tiled_image.tiles) == 2
-    assert all(
-        (tiled_image.owner[10:16, columns] == n).all() for n, columns in ((0, np.s_[5:150]), (1, np.s_[151:300]))
-    )
 
 
 def test_candidates_without_pixels_in_the_image_are_left_out() -> None:
