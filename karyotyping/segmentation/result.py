@@ -15,6 +15,7 @@ from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import Contour, ContourParameters, overlapping_pairs
 from karyotyping.segmentation.instance_decoding import DecodeParameters
 from karyotyping.segmentation.merging import MergeParameters
+from karyotyping.segmentation.outlines import OutlineParameters
 from karyotyping.segmentation.recognition import RecognitionWeights
 from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.selection import SelectionParameters
@@ -65,6 +66,8 @@ class StreamParameters:
     """How the classifier rescores candidates."""
     recognised: SelectionParameters = field(default_factory=lambda: SelectionParameters(explained=4.0, prior=-1.25))
     """How rescored candidates are selected."""
+    outlines: OutlineParameters = field(default_factory=OutlineParameters)
+    """How the outlines of the segmenter's instances follow the stain."""
     width: float = 1.14
     """Width of instances over the estimated chromosome width, if the estimate is right."""
     wider: float = 1.2

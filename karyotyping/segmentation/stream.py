@@ -21,6 +21,7 @@ from karyotyping.segmentation.contours import Contour, Contours, find_contours
 from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
+from karyotyping.segmentation.outlines import refine_outlines
 from karyotyping.segmentation.prominence import surround_brightness
 from karyotyping.segmentation.proposals import Proposals, locate, propose, tile_image
 from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
@@ -76,7 +77,22 @@ def segment_batch(images: Sequence[Normalised], networks: Networks, parameters: 
     rescaled = [replace(images[k], scale=scales[k]) for k in repeated]
     for k, second in zip(repeated, _segment_at_scale(rescaled, networks, parameters), strict=True):
         results[k] = _better(results[k], second, parameters)
-    return results
+    return [_follow_stain(*pair, parameters) for pair in zip(images, results, strict=True)]
+
+
+def _follow_stain(image: Normalised, result: Segmentation, parameters: StreamParameters) -> Segmentation:
+    """Return the result with outlines of the stain; flags and counts are those of the masks."""
+    if not result.instances:
+        return result
+    regions = [item.region() for item in result.instances]
+    measured = chromosome_width(*(region.mask for region in regions))
+    width = measured / parameters.width if measured else image.width
+    refined = refine_outlines(image.stain, regions, width, parameters.outlines)
+    instances = (
+        replace(item, mask=region.mask, origin=region.origin)
+        for item, region in zip(result.instances, refined, strict=True)
+    )
+    return replace(result, instances=tuple(instances))
 
 
 def _segment_one_cell(
