@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Grey, Mask
 
-_MIN_DIFFERENCES = 0.08, 0.25, 0.85  # of the largest difference from the background; the last separates bright ink
+_MIN_DIFFERENCES = 0.25, 0.85  # of the largest difference from the background; the second parts ink from chromosomes
+_MIN_STAIN_DIFFERENCE = 0.5  # of the 99th percentile, which is below ink on a dim image
 _MIN_AREA = 8  # px of a mark
 _MIN_STEEPNESS = 0.9  # of the contrast across 3 px
 _MAX_STEEPNESS = 1.25  # of a level; a bright gap between chromosomes has more
@@ -37,6 +38,9 @@ _MIN_LONE_FLATNESS = 0.5  # the same of a mark that is drawn by its level alone
 _MIN_LONE_SIDE = 6  # px of its shorter side; gaps between chromosomes are narrower
 _MAX_STROKE = 0.5  # of its shorter side; specks and chromosomes that the camera's range clips are wider
 _MAX_POINT_DISTANCE = 0.6  # heights between a drawn mark and its dot or comma
+_MAX_STROKE_RATIO = 4.0  # over the usual stroke; a chromosome that touches a frame has more
+_MIN_LINE_LENGTH = 60  # px of a ruled line, and an eighth of the longer side of the image
+_MAX_LINE_THICKNESS = 6  # px
 _RIM = 2  # px around a mark that it influences
 _CROSS = np.ones((3, 3), np.uint8)
 
@@ -59,12 +63,14 @@ class _Mark:
     """Share of its pixels at the level of its contrast."""
     stroke: float
     """Largest width of its strokes, px."""
+    usual_stroke: float
+    """Mean width of its strokes, px."""
     is_rectangle: bool
 
     @property
     def height(self) -> int:
         """Rows of the bounding box."""
-        return self.ink.shape[0]
+        return len(self.ink)
 
     @property
     def is_constant(self) -> bool:
@@ -81,7 +87,8 @@ class _Mark:
     @property
     def is_thin(self) -> bool:
         """Return whether it consists of strokes."""
-        return self.stroke <= _MAX_STROKE * min(self.ink.shape)
+        even = self.stroke <= _MAX_STROKE_RATIO * self.usual_stroke
+        return even and self.stroke <= _MAX_STROKE * min(self.ink.shape)
 
     @property
     def is_lone(self) -> bool:
@@ -92,7 +99,7 @@ class _Mark:
     def gap(self, other: _Mark) -> int:
         """Return the columns between both; negative if they share columns."""
         right, end = self.x + self.ink.shape[1], other.x + other.ink.shape[1]
-        return max(self.x, other.x) - min(right, end)
+        return int(max(self.x, other.x) - min(right, end))
 
     def follows(self, other: _Mark) -> bool:
         """Return whether both are letters of one line."""
@@ -123,8 +130,9 @@ def find_annotations(grey: Grey) -> Mask:
     difference = np.abs(grey - np.median(grey))
     steps = np.asarray(cv2.dilate(grey, _CROSS) - cv2.erode(grey, _CROSS), np.float32)
     mask = np.zeros(grey.shape, np.uint8)
-    for share in _MIN_DIFFERENCES:
-        foreground = difference > share * difference.max()
+    levels = [share * float(difference.max()) for share in _MIN_DIFFERENCES]
+    for level in {*levels, min(levels[0], _MIN_STAIN_DIFFERENCE * float(np.quantile(difference, 0.99)))}:
+        foreground = difference > level
         _, labels, stats, _ = cv2.connectedComponentsWithStats(foreground.astype(np.uint8), connectivity=8)
         large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= _MIN_AREA)
         if len(large) > _MAX_MARKS:
@@ -133,7 +141,28 @@ def find_annotations(grey: Grey) -> Mask:
         for mark in _drawn(marks):
             rows, columns = mark.ink.shape
             mask[mark.y : mark.y + rows, mark.x : mark.x + columns] |= 1 if mark.is_rectangle else mark.ink
+        mask |= _ruled_lines(foreground, difference, steps)
     return np.asarray(cv2.dilate(mask, _CROSS, iterations=_RIM), bool)
+
+
+def _ruled_lines(foreground: Mask, difference: Grey, steps: Grey) -> NDArray[np.uint8]:
+    """Return long thin lines (H, W) along rows or columns, also where they cross chromosomes."""
+    length, thickness = max(_MIN_LINE_LENGTH, max(foreground.shape) // 8), _MAX_LINE_THICKNESS + 1
+    result = np.zeros(foreground.shape, np.uint8)
+    for along, across in (((1, length), (thickness, 1)), ((length, 1), (1, thickness))):
+        straight = _morph(foreground.astype(np.uint8), cv2.MORPH_OPEN, along)
+        thin = straight - _morph(straight, cv2.MORPH_OPEN, across)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
+        long = np.flatnonzero(stats[:, (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT)].max(axis=1) >= _MIN_LINE_LENGTH)
+        marks = ((k, _measure(int(k), labels, stats[k], difference, steps)) for k in long if k)
+        ruled = [k for k, mark in marks if mark.is_constant and mark.flatness >= _MIN_LONE_FLATNESS]
+        bridge = (max(1, along[0] // 2), max(1, along[1] // 2))
+        result |= _morph(np.isin(labels, ruled).astype(np.uint8), cv2.MORPH_CLOSE, bridge)
+    return result
+
+
+def _morph(mask: NDArray[np.uint8], operation: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.morphologyEx(mask, operation, np.ones(shape, np.uint8)), np.uint8)
 
 
 def _measure(label: int, labels: np.ndarray, stats: np.ndarray, difference: Grey, steps: Grey) -> _Mark:
@@ -146,9 +175,12 @@ def _measure(label: int, labels: np.ndarray, stats: np.ndarray, difference: Grey
     least_steepness, steepness = np.quantile(steps[box][edge], [0.25, 0.5]) / contrast
     flatness = float(np.mean(np.abs(levels - contrast) <= _MAX_SPREAD * contrast))
     filled = area >= _MIN_FILL * width * height and max(width, height) >= _MIN_LENGTH
-    is_rectangle = filled and _hull_share(own) >= _MIN_HULL_SHARE
     stroke = 2.0 * float(cv2.distanceTransform(np.pad(own, 1), cv2.DIST_L2, 3).max()) - 1.0
-    return _Mark(x, y, own, contrast, float(steepness), float(least_steepness), flatness, stroke, is_rectangle)
+    usual_stroke = 2.0 * area / float(np.count_nonzero(edge))
+    return _Mark(
+        *(x, y, own, contrast, float(steepness), float(least_steepness), flatness),
+        *(stroke, usual_stroke, filled and _hull_share(own) >= _MIN_HULL_SHARE),
+    )
 
 
 def _hull_share(mask: np.ndarray) -> float:

@@ -21,6 +21,7 @@ _MIN_SOLIDITY = 0.75  # contour area over area of its convex hull
 _DEFAULT_AREA = 3.0  # squared chromosome widths of one chromosome
 _MAX_PINHOLE_AREA = 0.1  # squared chromosome widths
 _BRIGHT_NUCLEUS = 1.5  # stain, 0..2; that of chromosomes is about 1
+_BRIGHT_RADIUS = 1.5  # chromosome widths, of the disc that fits into such a nucleus
 _MIN_AREA = 0.1  # squared chromosome widths of a contour
 
 
@@ -219,7 +220,7 @@ def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tup
     Returns:
         The (H, W) mask of all nuclei, and their number.
     """
-    mask = bright_nuclei(stain, width, parameters)
+    mask = bright_nuclei(stain, width) if parameters.nuclei else np.zeros(stain.shape, bool)
     for min_stain, relative_radius in parameters.nuclei:
         radius = relative_radius * width
         solid = _fill_pinholes((stain > min_stain).astype(np.uint8), width**2)
@@ -228,7 +229,7 @@ def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tup
     return mask, count - 1
 
 
-def bright_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> Mask:
+def bright_nuclei(stain: Grey, width: float) -> Mask:
     """Return the nuclei far brighter than chromosomes, with their corners (H, W).
 
     The corners of a nucleus that a border cuts are narrower than its disc. No chromosome is visible there.
@@ -236,13 +237,9 @@ def bright_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> M
     Args:
         stain: (H, W) of a normalised image.
         width: chromosome width, pixels.
-        parameters: pairs of stain and radius; the least radius counts.
     """
-    if not parameters.nuclei:
-        return np.zeros(stain.shape, bool)
-    radius = min(radius for _, radius in parameters.nuclei) * width
     bright = (stain > _BRIGHT_NUCLEUS).astype(np.uint8)
-    core = _near_core(_fill_pinholes(bright, width**2), radius, 1.0)
+    core = _near_core(_fill_pinholes(bright, width**2), _BRIGHT_RADIUS * width, 1.0)
     labels = cv2.connectedComponents(bright)[1]
     return np.asarray(np.isin(labels, np.unique(labels[core & (bright > 0)])))
 

@@ -161,7 +161,7 @@ def _segment_at_scale(
         detections = _detect_by_segmenter(images, regions, networks, parameters)
     result = []
     for image, each, p, routed, detected in zip(images, contours, routes, regions, detections, strict=True):
-        nuclei = bright_nuclei(image.stain, image.width, parameters.contours)
+        nuclei = bright_nuclei(image.stain, image.width)
         brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
         kept = [
             item
