@@ -26,6 +26,7 @@ _MIN_COUNT = 8  # contours of one width; fewer are compared with other structure
 _MAX_WIDTH = 80.0  # px; wider structures are compared with others
 _MIN_CONTRAST_RATIO = 3.0  # ratio of contrasts from which other structures replace the first ones
 _MAX_STROKE = 14  # px of an annotation, with its rim, that is filled from both sides
+_DEEP = 65535  # grey levels, of 16 bits; OpenCV fills floats with stripes
 _FILL_RADIUS = 3  # px around a pixel that is filled
 _FLOOR_SHARE = 0.25  # of the contrast of other structures: least threshold
 
@@ -93,7 +94,8 @@ def _remove_annotations(grey: Grey, annotations: Mask) -> Mask:
     wide = cv2.morphologyEx(marks, cv2.MORPH_OPEN, np.ones((_MAX_STROKE + 1, _MAX_STROKE + 1), np.uint8))
     grey[wide > 0] = np.median(grey)
     if (marks > wide).any():
-        grey[:] = cv2.inpaint(grey, marks - wide, _FILL_RADIUS, cv2.INPAINT_TELEA)
+        filled = cv2.inpaint((_DEEP * grey).astype(np.uint16), marks - wide, _FILL_RADIUS, cv2.INPAINT_TELEA)
+        grey[annotations] = filled[annotations] / np.float32(_DEEP)
     return wide > 0
 
 

@@ -88,7 +88,7 @@ FONTS = [
 
 
 @pytest.mark.parametrize(
-    ("words", "height", "place"), [("CASE 0001", 12, (6, 18)), ("46,XY", 20, (0, 358)), ("1 um", 30, (390, 40))]
+    ("words", "height", "place"), [("CASE 0001", 14, (6, 20)), ("46,XY", 20, (0, 358)), ("1 um", 30, (390, 40))]
 )
 @pytest.mark.parametrize("quality", [100, 70])
 def test_fonts_are_found(

@@ -62,7 +62,7 @@ def test_a_nucleus_at_the_border_is_counted() -> None:
 
 def test_the_corners_of_a_cut_nucleus_belong_to_it() -> None:
     wedge = cv2.fillPoly(np.zeros((120, 260), np.float32), [np.array([(10, 100), (90, 30), (250, 100)])], 2.0)
-    stain = wedge.copy()
+    stain = np.asarray(wedge, np.float32).copy()
     stain[5:17, 150:200] = 1.6  # a bright chromosome
     stain[40:80, 20:32] = np.maximum(stain[40:80, 20:32], 1.0)  # a chromosome that touches
     found = bright_nuclei(stain, 12.0)
