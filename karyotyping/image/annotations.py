@@ -1,4 +1,4 @@
-"""Find what software drew into an image: letters, scale bars, lines, frames, arrows, label boxes.
+"""Find what software drew into an image: letters, bars, lines, frames, label boxes.
 
 Optics blur every edge of a specimen over several pixels, and stain varies within it. A drawn mark has edges of one
 pixel and one grey level. Debris and coarsely sampled chromosomes have steep edges too, but no single level. Thin

@@ -86,7 +86,7 @@ def normalise(pixels: Pixels) -> Normalised:
 
 
 def _remove_annotations(grey: Grey, annotations: Mask) -> Mask:
-    """Fill annotations of ``grey`` in place; return the wide ones (H, W), below which nothing is known.
+    """Fill annotations of ``grey`` in place, and return the wide ones (H, W), which hide it.
 
     Strokes are continued from their surroundings (Telea 2004), so that a chromosome below a letter stays whole.
     """

@@ -64,7 +64,16 @@ def test_letters_are_found(cell: tuple[Pixels8, int], words: str, size: float, t
 def printed(
     pixels: Pixels8, ink: int, words: str, place: tuple[int, int], *, font: int | None = None, height: int = 16
 ) -> Pixels8:
-    """Write a line of about ``height`` px in a font of OpenCV, or in Pillow's; ``place`` is its lower left corner."""
+    """Write a line of text of ``height`` px; without a font in that of Pillow.
+
+    Args:
+        pixels: image.
+        ink: grey level.
+        words: text.
+        place: x, y of the lower left corner.
+        font: of OpenCV.
+        height: of the text, px.
+    """
     if font is None:
         page = Image.fromarray(pixels)
         ImageDraw.Draw(page).text(place, words, fill=ink, font=ImageFont.load_default(height), anchor="ls")
