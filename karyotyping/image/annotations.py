@@ -109,7 +109,7 @@ class _Mark:
         return near and high <= _MAX_HEIGHT_RATIO * low
 
     def is_point_of(self, letter: _Mark) -> bool:
-        """Return whether it is a dot, comma or thin stroke beside a drawn mark of the same ink."""
+        """Return whether it is a dot, comma or thin stroke near a drawn mark of the same ink."""
         rows = max(self.y, letter.y) - min(self.y + self.height, letter.y + letter.height)
         alike = abs(self.contrast - letter.contrast) <= 2 * _MAX_SPREAD * letter.contrast
         return alike and max(rows, self.gap(letter)) <= _MAX_POINT_DISTANCE * letter.height
