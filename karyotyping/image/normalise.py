@@ -25,6 +25,9 @@ _MIN_CONTRAST = 0.1  # grey above background, 0..1; fainter structures are compa
 _MIN_COUNT = 8  # contours of one width; fewer are compared with other structures
 _MAX_WIDTH = 80.0  # px; wider structures are compared with others
 _MIN_CONTRAST_RATIO = 3.0  # ratio of contrasts from which other structures replace the first ones
+_MAX_STROKE = 14  # px of an annotation, with its rim, that is filled from both sides
+_DEEP = 65535  # grey levels, of 16 bits; OpenCV fills floats with stripes
+_FILL_RADIUS = 3  # px around a pixel that is filled
 _FLOOR_SHARE = 0.25  # of the contrast of other structures: least threshold
 
 
@@ -44,7 +47,7 @@ class Normalised:
     scale: float
     """Chromosome width in pixels over ``CANONICAL_WIDTH``."""
     annotations: Mask
-    """(H, W) letters, scale bars and label boxes, which the stain is without."""
+    """(H, W) letters, lines, scale bars and label boxes, which the stain is without."""
 
     @property
     def width(self) -> float:
@@ -55,22 +58,22 @@ class Normalised:
 def normalise(pixels: Pixels) -> Normalised:
     """Measure and remove polarity, background, exposure and scale of an (H, W) grey image.
 
-    Flat margins are outside the field of view and get stain 0, as annotations do. Structures that are faint, few or
-    too wide for chromosomes are compared with the best ones of either polarity. An image without any structure has
-    contrast 0 and a stain of 0 everywhere.
+    Flat margins are outside the field of view and get stain 0, as wide annotations do; thin ones get that of their
+    surroundings. Structures that are faint, few or too wide for chromosomes are compared with the best ones of either
+    polarity. An image without any structure has contrast 0 and a stain of 0 everywhere.
     """
     grey = np.clip(pixels.astype(np.float32) / full_range(pixels), 0.0, 1.0)
     field = field_of_view(grey)
     annotations = np.zeros(grey.shape, bool)
     annotations[field] = find_annotations(grey[field])
-    grey[annotations] = np.median(grey)
+    hidden = _remove_annotations(grey, annotations)
     first = _Signal.of(grey[field], find_polarity(grey[field]))
     chosen = first if first.is_plausible() else _clearest(grey[field], first)
     level = chosen.structures.contrast
     stain = np.zeros(grey.shape, np.float32)
     if level > 0.0:
         stain[field] = np.clip(chosen.signal / level, 0.0, _MAX_STAIN)
-        stain[annotations] = 0.0
+        stain[hidden] = 0.0
     return Normalised(
         stain=stain,
         polarity=chosen.polarity,
@@ -80,6 +83,20 @@ def normalise(pixels: Pixels) -> Normalised:
         scale=(chromosome_width(chosen.foreground) or CANONICAL_WIDTH) / CANONICAL_WIDTH,
         annotations=annotations,
     )
+
+
+def _remove_annotations(grey: Grey, annotations: Mask) -> Mask:
+    """Fill annotations of ``grey`` in place, and return the wide ones (H, W), which hide it.
+
+    Strokes are continued from their surroundings (Telea 2004), so that a chromosome below a letter stays whole.
+    """
+    marks = annotations.astype(np.uint8)
+    wide = cv2.morphologyEx(marks, cv2.MORPH_OPEN, np.ones((_MAX_STROKE + 1, _MAX_STROKE + 1), np.uint8))
+    grey[wide > 0] = np.median(grey)
+    if (marks > wide).any():
+        filled = cv2.inpaint((_DEEP * grey).astype(np.uint16), marks - wide, _FILL_RADIUS, cv2.INPAINT_TELEA)
+        grey[annotations] = filled[annotations] / np.float32(_DEEP)
+    return wide > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ _MIN_COMPACT_AREA = 0.7  # squared chromosome widths
 _MIN_SOLIDITY = 0.75  # contour area over area of its convex hull
 _DEFAULT_AREA = 3.0  # squared chromosome widths of one chromosome
 _MAX_PINHOLE_AREA = 0.1  # squared chromosome widths
+_BRIGHT_NUCLEUS = 1.5  # stain, 0..2; that of chromosomes is about 1
+_BRIGHT_RADIUS = 1.5  # chromosome widths, of the disc that fits into such a nucleus
 _MIN_AREA = 0.1  # squared chromosome widths of a contour
 
 
@@ -105,6 +107,11 @@ class Contour:
         result = np.zeros(shape, bool)
         result[self.pixels(shape)] = True
         return result
+
+    def share_in(self, mask: Mask) -> float:
+        """Return the share of the region's pixels, 0..1, inside an (H, W) mask; 0 beyond the image."""
+        inside = mask[self.pixels(mask.shape)]
+        return float(inside.mean()) if len(inside) else 0.0
 
     def touches_border(self, shape: tuple[int, int]) -> bool:
         """Return whether the region reaches the border of an image of this shape."""
@@ -203,7 +210,7 @@ def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tup
     """Detect interphase nuclei by the disc that fits into them, and grow them to their rim.
 
     Size separates a faint nucleus from the haze of a cluster, dark gaps separate a dense cluster from a nucleus.
-    Fainter nuclei therefore need larger discs.
+    Fainter nuclei therefore need larger discs. Nuclei far brighter than chromosomes are found whole.
 
     Args:
         stain: (H, W) of a normalised image.
@@ -213,18 +220,39 @@ def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tup
     Returns:
         The (H, W) mask of all nuclei, and their number.
     """
-    mask = np.zeros(stain.shape, bool)
+    mask = bright_nuclei(stain, width) if parameters.nuclei else np.zeros(stain.shape, bool)
     for min_stain, relative_radius in parameters.nuclei:
         radius = relative_radius * width
-        margin = round(radius) + 2  # a nucleus cut by the border continues beyond it
         solid = _fill_pinholes((stain > min_stain).astype(np.uint8), width**2)
-        padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-        core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
-        if core.any():
-            distance = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
-            mask |= (distance < radius + parameters.nucleus_margin * width)[margin:-margin, margin:-margin]
+        mask |= _near_core(solid, radius, radius + parameters.nucleus_margin * width)
     count, _ = cv2.connectedComponents(mask.astype(np.uint8))
     return mask, count - 1
+
+
+def bright_nuclei(stain: Grey, width: float) -> Mask:
+    """Return the nuclei far brighter than chromosomes, with their corners (H, W).
+
+    The corners of a nucleus that a border cuts are narrower than its disc. No chromosome is visible there.
+
+    Args:
+        stain: (H, W) of a normalised image.
+        width: chromosome width, pixels.
+    """
+    bright = (stain > _BRIGHT_NUCLEUS).astype(np.uint8)
+    core = _near_core(_fill_pinholes(bright, width**2), _BRIGHT_RADIUS * width, 1.0)
+    labels = cv2.connectedComponents(bright)[1]
+    return np.asarray(np.isin(labels, np.unique(labels[core & (bright > 0)])))
+
+
+def _near_core(solid: NDArray[np.uint8], radius: float, reach: float) -> Mask:
+    """Return the pixels nearer than ``reach`` to centres of discs of ``radius`` in ``solid``."""
+    margin = round(radius) + 2  # a nucleus cut by the border continues beyond it
+    padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
+    if not core.any():
+        return np.zeros(solid.shape, bool)
+    distance = cv2.distanceTransform((~core).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(distance < reach)[margin:-margin, margin:-margin]
 
 
 def connected_regions(foreground: Mask, min_area: float = 1.0) -> list[Contour]:

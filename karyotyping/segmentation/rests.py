@@ -76,7 +76,7 @@ def find_rests(
     for region, noisy in left:
         small = region.area < _MIN_CHROMOSOME_AREA * typical
         kind: RestKind = "debris" if noisy or small else "uncertain"
-        result.append(Rest(region, "nucleus" if _is_inside(region, nuclei) else kind))
+        result.append(Rest(region, "nucleus" if region.share_in(nuclei) >= _MIN_NUCLEUS_SHARE else kind))
     return tuple(result)
 
 
@@ -125,7 +125,7 @@ def lone_candidates(
     regions = in_image(plausible)
     result = []
     for contour in lone:
-        if _is_inside(contour, nuclei):
+        if contour.share_in(nuclei) >= _MIN_NUCLEUS_SHARE:
             continue
         for region, candidate in zip(regions, plausible, strict=True):
             shared = contour.overlap_area(region)
@@ -133,10 +133,6 @@ def lone_candidates(
                 result.append((region, candidate.score))
                 break
     return result
-
-
-def _is_inside(region: Contour, nuclei: Mask) -> bool:
-    return bool(nuclei[region.pixels(nuclei.shape)].mean() >= _MIN_NUCLEUS_SHARE)
 
 
 def _uncovered(contour: Contour, taken: Mask, rim: int, min_area: float) -> list[Contour]:

@@ -79,6 +79,8 @@ class StreamParameters:
     """
     surrounded: float = 0.45
     """Brightness of the surroundings, relative to the instance, from which on it is part of a nucleus: debris."""
+    in_nucleus: float = 0.5
+    """Share of an instance within nuclei far brighter than chromosomes, 0..1, from which on it is part of one."""
     least_score: float = 0.05
     """Instances below this score are debris."""
     uncertain: float = 0.5

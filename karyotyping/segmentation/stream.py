@@ -17,7 +17,7 @@ from karyotyping.arrays import Floats32
 from karyotyping.image.normalise import CANONICAL_WIDTH, Normalised
 from karyotyping.image.structures import chromosome_width
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import Contour, Contours, find_contours
+from karyotyping.segmentation.contours import Contour, Contours, bright_nuclei, find_contours
 from karyotyping.segmentation.geometric import Piece, combine_scores, grow_pieces, split_regions
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
@@ -177,11 +177,14 @@ def _segment_at_scale(
         detections = _detect_by_segmenter(images, regions, networks, parameters)
     result = []
     for image, each, p, routed, detected in zip(images, contours, routes, regions, detections, strict=True):
+        nuclei = bright_nuclei(image.stain, image.width)
         brightness = surround_brightness([item.region for item in detected], image.stain, image.width)
         kept = [
             item
             for item, bright in zip(detected, brightness, strict=True)
-            if item.score >= parameters.least_score and bright < parameters.surrounded
+            if item.score >= parameters.least_score
+            and bright < parameters.surrounded
+            and item.region.share_in(nuclei) < parameters.in_nucleus
         ]
         dropped = len(each.regions) - len(routed) + len(detected) - len(kept)
         shape = (image.stain.shape[0], image.stain.shape[1])

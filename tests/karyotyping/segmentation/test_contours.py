@@ -10,7 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.segmentation.contours import Contour, ContourParameters, binarise, connected_regions, find_contours
+from karyotyping.segmentation.contours import (
+    Contour,
+    ContourParameters,
+    binarise,
+    bright_nuclei,
+    connected_regions,
+    find_contours,
+)
 
 
 def field(scale: float = 1.0, nucleus: int = 2, specks: int = 5) -> NDArray[np.uint8]:
@@ -51,6 +58,16 @@ def test_a_nucleus_at_the_border_is_counted() -> None:
     pixels = field(nucleus=0)
     cv2.circle(pixels, (455, 150), 45, 200, -1)
     assert find_contours(normalise(pixels), ContourParameters()).nucleus_count == 1
+
+
+def test_the_corners_of_a_cut_nucleus_belong_to_it() -> None:
+    wedge = cv2.fillPoly(np.zeros((120, 260), np.float32), [np.array([(10, 100), (90, 30), (250, 100)])], 2.0)
+    stain = np.asarray(wedge, np.float32).copy()
+    stain[5:17, 150:200] = 1.6  # a bright chromosome
+    stain[40:80, 20:32] = np.maximum(stain[40:80, 20:32], 1.0)  # a chromosome that touches
+    found = bright_nuclei(stain, 12.0)
+    assert found[wedge > 0].all()
+    assert not found[wedge == 0].any()
 
 
 def test_faint_and_bright_chromosomes_keep_their_outlines() -> None:
