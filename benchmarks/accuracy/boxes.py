@@ -6,8 +6,8 @@
 ``SET`` is a folder of ``DIR`` (default: $KARYO_TEST_DATA) with ``images`` and ``coco.json``. The classifier learned
 from the cases of ``tseng`` that are ``learned``; parameters were chosen on those that are ``fitted``. ``--margin``
 widens every result, by one number on all sides or by four. Boxes of ``tseng`` are about 6, 7, 4.5 and 3 px outside the
-stain: they are shifted. Masks are not compared. ``--classes`` leaves ``truth.csv`` and ``predictions.csv`` of the chromosomes found, for ``karyo evaluate
-classes``.
+stain: they are shifted. Masks are not compared. ``--classes`` leaves ``truth.csv`` and ``predictions.csv`` of the
+chromosomes found, for ``karyo evaluate classes``.
 
 Output: a Markdown table. Class is the share of matched chromosomes with the right class; cells named is the share of
 images whose every matched chromosome has it. The 24-class figures are means over the classes.
