@@ -25,13 +25,16 @@ _CHANGE = re.compile(r"([+-])(\d{1,2}|X|Y)")
 _MARKER = re.compile(r"\+(\d{0,2})mar")
 
 
-def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False) -> str:
+def format_iscn(
+    class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False, incomplete: bool = False
+) -> str:
     """Format the numerical karyotype of a cell.
 
     Args:
         class_counts: copies by class id (1..24); absent classes count as zero.
         unidentified: chromosomes without a class; they count, and ``inc`` marks the karyotype as incomplete.
         markers: whether unidentified chromosomes are marker chromosomes, written ``+mar`` instead of ``inc``.
+        incomplete: whether chromosomes may be missing, which is ``inc`` too.
 
     Raises:
         ValueError: a class id outside 1..24, or a negative count.
@@ -52,8 +55,10 @@ def format_iscn(class_counts: Mapping[int, int], *, unidentified: int = 0, marke
     for class_id in _AUTOSOMES:
         gain = class_counts.get(class_id, 0) - ploidy
         changes += [f"{'+' if gain > 0 else '-'}{class_id}"] * abs(gain)
-    if unidentified:
-        changes.append(f"+{unidentified if unidentified > 1 else ''}mar" if markers else "inc")
+    if unidentified and markers:
+        changes.append(f"+{unidentified if unidentified > 1 else ''}mar")
+    if incomplete or (unidentified and not markers):
+        changes.append("inc")
     number = f"{total}<{ploidy}n>" if ploidy != 2 and changes else str(total)
     return ",".join([number, sex or "?", *changes])
 

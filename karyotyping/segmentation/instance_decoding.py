@@ -68,6 +68,8 @@ class Candidate:
     """Probability of the midpoint times the expected IoU of the mask, 0..1."""
     midpoint: tuple[float, float]
     """x, y"""
+    cut: bool = False
+    """Whether the mask ends at the border of its tile inside the image."""
 
     def shifted(self, x: int, y: int) -> Candidate:
         """Return the candidate shifted by ``x``, ``y`` pixels of the maps."""

@@ -29,10 +29,12 @@ from karyotyping.segmentation.instance_decoding import (
 )
 from models.engine import Engine
 
+MAX_TILE_SIDE = 384
+"""Largest side of a tile, px; accuracy falls on tiles much larger than those of training."""
+
 _TILE_MARGIN = 20  # px between the boxes of a tile and its border
-_MAX_TILE_SIDE = 384  # px; accuracy falls on tiles much larger than those of training
-_MAX_WHOLE_SIDE = _MAX_TILE_SIDE - 2 * _TILE_MARGIN - 2 * TILE_SIDE_STEP  # px of a contour that one tile holds
-_MAX_PART_SIDE = _MAX_TILE_SIDE // 3  # px of the parts of larger contours; a chromosome at their border still fits
+_MAX_WHOLE_SIDE = MAX_TILE_SIDE - 2 * _TILE_MARGIN - 2 * TILE_SIDE_STEP  # px of a contour that one tile holds
+_MAX_PART_SIDE = MAX_TILE_SIDE // 3  # px of the parts of larger contours; a chromosome at their border still fits
 _MIDPOINT_KERNEL = np.ones((17, 17), np.uint8)  # midpoints of bent chromosomes are up to 8 px of the maps outside
 _MAX_BATCH = 16  # tiles
 
@@ -70,7 +72,7 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
             window = np.s_[top:bottom, left:right]
             box_of[window][mask[window]] = len(boxes)
             boxes.append(box)
-    tiles = cover_boxes(boxes, margin=_TILE_MARGIN, step=TILE_SIDE_STEP, max_side=_MAX_TILE_SIDE)
+    tiles = cover_boxes(boxes, margin=_TILE_MARGIN, step=TILE_SIDE_STEP, max_side=MAX_TILE_SIDE)
     tile_of = np.full(len(boxes) + 1, -1, np.int32)  # index -1, background, is the last element
     for number, tile in enumerate(tiles):
         tile_of[list(tile.owned)] = number
@@ -163,8 +165,29 @@ def _add_tile(
     wanted = orient_planes(_midpoint_area(image.owner, job.number, (x, y), depth.shape), job.turn)
     items = decode_instances(maps, parameters, wanted)
     placed = (restore_candidate(item, job.turn, depth.shape).shifted(x, y) for item in items)
-    into.candidates.extend(_owned(placed, image.owner, job.number))
+    into.candidates.extend(
+        replace(item, cut=_is_cut(item.region, job.tile, image.owner.shape))
+        for item in _owned(placed, image.owner, job.number)
+    )
     _merge_depth(depth, into.depth, x, y)
+
+
+def _is_cut(region: Contour, tile: Tile, shape: tuple[int, ...]) -> bool:
+    """Return whether a mask ends at the border of its tile inside the image.
+
+    Args:
+        region: in pixels of the maps.
+        tile: that it was decoded in.
+        shape: rows and columns of the maps.
+    """
+    (x, y), (h, w) = region.origin, region.mask.shape
+    left, top, right, bottom = (n // STRIDE for n in (tile.x, tile.y, tile.x + tile.width, tile.y + tile.height))
+    return (
+        (x < left and left > 0)
+        or (y < top and top > 0)
+        or (x + w > right and right < shape[1])
+        or (y + h > bottom and bottom < shape[0])
+    )
 
 
 def _merge_depth(depth: Floats32, into: Floats32, x: int, y: int) -> None:

@@ -23,13 +23,14 @@ from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.merging import merge_fragments
 from karyotyping.segmentation.outlines import refine_outlines
 from karyotyping.segmentation.prominence import surround_brightness
-from karyotyping.segmentation.proposals import Proposals, locate, propose, tile_image
+from karyotyping.segmentation.proposals import Proposals, locate, propose, region_in_image, tile_image
 from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
 from karyotyping.segmentation.rests import find_rests, is_noise, lone_candidates
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
 from karyotyping.segmentation.selection import select
 from karyotyping.segmentation.sister_chromatids import CHROMOSOME_WIDTH_RATIO, sister_share
+from karyotyping.segmentation.tile_borders import complete_masks
 from models.engine import Engine
 
 _MIN_SCALE_SCORE = 0.7  # score of the instances that the scale is measured on, 0..1
@@ -257,7 +258,11 @@ def _detect_by_segmenter(
             scored, chosen = _select_recognised(
                 visible, chosen, recognise, singles=single, in_image=in_image, parameters=parameters
             )
-        detected += [ScoredRegion(*pair) for pair in zip(in_image(chosen), (c.score for c in chosen), strict=True)]
+        level = parameters.decoding.level
+        completed = complete_masks(tiles, chosen, networks.segmenter, parameters.decoding)
+        for before, after, region in zip(chosen, completed, in_image(chosen), strict=True):
+            whole = region if after is before else region_in_image(after, tiles.zoom, level).clipped(shape)
+            detected.append(ScoredRegion(whole, after.score))
         selected = [item.region for item in detected]
         lone = lone_candidates(image, own, selected, scored, in_image=in_image, parameters=parameters.contours)
         detected += [ScoredRegion(region, score, lone=True) for region, score in lone]

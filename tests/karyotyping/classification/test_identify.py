@@ -95,6 +95,26 @@ def test_a_karyotype_counts_chromosomes_without_a_class(straight: Measurement) -
     assert (called([*cell, replace(one, class_id=None)]) or "").startswith("47,")
 
 
+@pytest.mark.parametrize(
+    ("karyotype", "unexplained", "iscn"),
+    [
+        ("45,XX,-17", 0, "45,XX,-17"),
+        ("45,XX,-17", 1, "45,XX,-17,inc"),
+        ("45,X", 2, "45,X,inc"),
+        ("46,XY", 1, "46,XY"),
+        ("47,XX,+21", 1, "47,XX,+21"),
+    ],
+)
+def test_an_object_that_may_be_the_lacking_chromosome_makes_a_karyotype_incomplete(
+    straight: Measurement, karyotype: str, unexplained: int, iscn: str
+) -> None:
+    (one,) = identify([Detection(outline(5, 60))], [straight], [confident(5)])
+    cell = [
+        replace(one, class_id=class_id) for class_id, copies in parse_iscn(karyotype).items() for _ in range(copies)
+    ]
+    assert cell_iscn(cell, replace(measure_crop_quality(cell), unexplained_objects=unexplained)) == iscn
+
+
 def called(cell: Sequence[Chromosome]) -> str | None:
     return cell_iscn(cell, measure_crop_quality(cell))
 
