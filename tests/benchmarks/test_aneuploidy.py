@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.benchmark import run_benchmark
+
 FEMALE = np.repeat(np.arange(23), 2)
 LOST_21 = np.delete(FEMALE, 41)
 
@@ -23,16 +21,8 @@ def tables(folder: Path, evidence: np.ndarray, cells: list[np.ndarray]) -> str:
     names = np.repeat([f"cell{k}" for k in range(len(cells))], sizes)
     arrays = {"log_probabilities": evidence[true], "class_index": true, "cell": names, "case": names}
     np.savez(folder / "probabilities.npz", **arrays, report=np.full(len(true), "simulated"))
-    command = ["-m", "benchmarks.accuracy.aneuploidy", folder / "probabilities.npz", "--resamples", "20"]
-    run = subprocess.run(
-        [sys.executable, *command, "--strengths", "2.5", "10", "--events", "24"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    words = ("--resamples", "20", "--strengths", "2.5", "10", "--events", "24")
+    return run_benchmark("accuracy.aneuploidy", folder / "probabilities.npz", *words)
 
 
 def shares(printed: str, kind: str, strength: str) -> list[float]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +26,9 @@ from karyotyping.case.decision import judge
 from karyotyping.case.rates import ErrorRates
 from karyotyping.nomenclature.classes import CLASS_NAMES
 from karyotyping.nomenclature.iscn import parse_iscn
+from tests.support.benchmark import run_benchmark
 from training.embedder.labelled_images import split_of
 
-ROOT = Path(__file__).parents[2]
 FEMALE, TRISOMY, MONOSOMY = (karyotype(parse_iscn(text)) for text in ("46,XX", "47,XX,+21", "45,XX,-7"))
 
 
@@ -151,15 +148,7 @@ def test_the_benchmark_prints_its_tables(tmp_path: Path) -> None:
     images = [{"id": n, "file_name": f"{n}.jpg", "case": "1", "note": ["normal", "46", ""]} for n in range(4)]
     annotations = [{"image_id": n, "category_id": k, "bbox": [0, 0, 1, 1]} for n in range(4) for k in boxes]
     (folder / "coco.json").write_text(json.dumps({"images": images, "annotations": annotations}))
-    command = ["-m", "benchmarks.accuracy.cases", "--cases", "1", "--cells", "4", "--levels", "0.01", "--tseng"]
-    run = subprocess.run(
-        [sys.executable, *command, "--data", tmp_path],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "| normal, three cells or more | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 1 |" in run.stdout
-    assert "| 69,XXX | 1 |" in run.stdout
+    words = ("--cases", "1", "--cells", "4", "--levels", "0.01", "--tseng", "--data", tmp_path)
+    printed = run_benchmark("accuracy.cases", *words)
+    assert "| normal, three cells or more | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 1 |" in printed
+    assert "| 69,XXX | 1 |" in printed

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from models.registry import resolve
+from tests.support.benchmark import run_benchmark
 from training.simulation import write_dataset
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_images_of_other_slides_do_not_count(tmp_path: Path) -> None:
@@ -29,15 +25,8 @@ def test_images_of_other_slides_do_not_count(tmp_path: Path) -> None:
     fold.mkdir()
     shutil.copy(resolve("embedder").path, fold)
     np.savez(fold / "held-out.npz", case=np.array(["sim/SIM-001", "sim/elsewhere"]))
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.accuracy.metaphase_images", fold, "--images", dataset],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    rows = {row[0]: row[1:] for row in ([c.strip() for c in line.split("|")[1:-1]] for line in run.stdout.splitlines())}
+    printed = run_benchmark("accuracy.metaphase_images", fold, "--images", dataset)
+    rows = {row[0]: row[1:] for row in ([c.strip() for c in line.split("|")[1:-1]] for line in printed.splitlines())}
     total, found, right = rows["all"]
     assert int(total) == 46
     assert int(found) >= 44

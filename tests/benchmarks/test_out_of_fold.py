@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.benchmark import run_benchmark
 from training.evaluation.classification.report import evaluate_classes
 
-ROOT = Path(__file__).parents[2]
 CELL = np.repeat(np.arange(23), 2)
 
 
@@ -84,12 +84,5 @@ def test_known_counts_exclude_a_class_that_the_cell_lacks(tmp_path: Path) -> Non
         real = {name: stored[name][:46] for name in stored.files}  # without the debris
     real["joint"][45, [22, 6]] += [[-7.0], [0.0]]  # only the counts contradict a 7
     np.savez(tmp_path / "fold.npz", **real)
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.accuracy.known_counts", tmp_path / "fold.npz"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == "| a | 46 | 97.83% | 97.83% | 100.00% |"
+    printed = run_benchmark("accuracy.known_counts", tmp_path / "fold.npz")
+    assert printed.splitlines()[-1] == "| a | 46 | 97.83% | 97.83% | 100.00% |"

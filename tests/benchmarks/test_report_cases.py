@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +12,8 @@ from benchmarks.accuracy.cases import karyotype
 from benchmarks.accuracy.report_cases import assemble, changes, summarise
 from karyotyping.nomenclature.classes import X, Y
 from karyotyping.nomenclature.iscn import parse_iscn
+from tests.support.benchmark import run_benchmark
 
-ROOT = Path(__file__).parents[2]
 CERTAIN = np.where(np.eye(24, dtype=bool), -1e-6, -14.0)
 FEMALE = np.repeat(np.arange(23), 2)
 MALE = np.append(np.repeat(np.arange(22), 2), [X - 1, Y - 1])
@@ -72,17 +69,8 @@ def test_certain_classes_are_called_right(tmp_path: Path) -> None:
     names = np.repeat([f"cell{k}" for k in range(len(cells))], sizes)
     arrays = {"log_probabilities": CERTAIN[true], "class_index": true, "cell": names, "case": names}
     np.savez(tmp_path / "fold.npz", **arrays, report=np.full(len(true), "pki3_gband"))
-    command = ["-m", "benchmarks.accuracy.report_cases", tmp_path / "fold.npz", "--cells", "5", "--normal", "4"]
-    run = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "6 cells XX of 6 cases, 6 cells XY of 6 cases" in run.stdout
-    assert "| normal, 5 cells | 4 | 0 | 4 | 0 | 0 | 4 | 4 | 100.0 %" in run.stdout
-    assert "| abnormal in 100 % of the cells, all | 48 | 48 | 0 | 0 | 0 | 48 | 48 | 100.0 %" in run.stdout
-    assert "| abnormal in 50 % of the cells, all | 48 | 0 | 0 | 48 | 0 |" in run.stdout
+    printed = run_benchmark("accuracy.report_cases", tmp_path / "fold.npz", "--cells", "5", "--normal", "4")
+    assert "6 cells XX of 6 cases, 6 cells XY of 6 cases" in printed
+    assert "| normal, 5 cells | 4 | 0 | 4 | 0 | 0 | 4 | 4 | 100.0 %" in printed
+    assert "| abnormal in 100 % of the cells, all | 48 | 48 | 0 | 0 | 0 | 48 | 48 | 100.0 %" in printed
+    assert "| abnormal in 50 % of the cells, all | 48 | 0 | 0 | 48 | 0 |" in printed

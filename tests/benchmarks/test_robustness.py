@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +12,10 @@ from PIL import Image
 from benchmarks.accuracy.image_changes import CHANGES, Grey8
 from benchmarks.accuracy.robustness import Comparison, share_of_classes, shares, write_overlay
 from karyotyping.model import AnalysisError
+from tests.support.benchmark import run_benchmark
 from training.simulation import simulate
 from training.simulation.appearance import Contrast
 
-ROOT = Path(__file__).parents[2]
 SHAPE = (200, 260)
 DEEP = {"8-bit-in-16": 1, "10-bit": 4, "12-bit": 16, "16-bit": 257}
 """Grey levels of a 16-bit file over those of 8 bits, by kind."""
@@ -102,23 +99,14 @@ def test_every_kind_has_a_row_and_every_set_is_used(tmp_path: Path) -> None:
     cell = simulate({1: 4, 21: 4}, seed=2, contrast="fluorescence", nuclei=0, debris=0, shape=(260, 320))
     Image.fromarray(cell.pixels).save(tmp_path / "adir" / "images" / "a.png")
     kinds, plot = ["inverted", "rotation-90"], tmp_path / "plot.png"
-    run = subprocess.run(
-        [
-            *(sys.executable, "-m", "benchmarks.accuracy.robustness", "--data", str(tmp_path), "--images", "1"),
-            *("--kinds", *kinds, "--plot", str(plot), "--json", str(tmp_path / "all.json")),
-        ],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("Images: 1 adir, 1 simulated G-band, 1 simulated fluorescence\n")
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.stdout.splitlines() if "|" in line][2:]
+    words = ("--data", tmp_path, "--images", "1", "--kinds", *kinds, "--plot", plot, "--json", tmp_path / "all.json")
+    printed = run_benchmark("accuracy.robustness", *words)
+    assert printed.startswith("Images: 1 adir, 1 simulated G-band, 1 simulated fluorescence\n")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if "|" in line][2:]
     assert [row[:2] for row in rows] == [*([kind, "3"] for kind in kinds), ["all", "6"]]
     assert float(rows[-1][2].rstrip("%")) > 60
     assert float(rows[-1][4].rstrip("%")) > 60
-    assert "Rejected: none." in run.stdout
+    assert "Rejected: none." in printed
     measured = json.loads((tmp_path / "all.json").read_text())["comparisons"]
     assert len(measured) == 6
     assert all(one["seconds"] > 0 for one in measured)
