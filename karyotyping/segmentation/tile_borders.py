@@ -42,16 +42,16 @@ def complete_masks(
         engine: the segmenter network.
         parameters: thresholds of decoding.
     """
-    return [
-        (_completed(image, item, [other for other in chosen if other is not item], engine, parameters) or item)
-        if item.cut
-        else item
-        for item in chosen
-    ]
+    result = []
+    for item in chosen:
+        others = [other.region for other in chosen if other is not item]
+        completed = _completed(image, item, others, engine, parameters) if item.cut else None
+        result.append(completed or item)
+    return result
 
 
 def _completed(
-    image: TiledImage, item: Candidate, others: Sequence[Candidate], engine: Engine, parameters: DecodeParameters
+    image: TiledImage, item: Candidate, others: Sequence[Contour], engine: Engine, parameters: DecodeParameters
 ) -> Candidate | None:
     """Return a candidate as its own tile shows it; None if that shows no mask that contains it."""
     (left, top), (h, w) = item.region.origin, item.region.mask.shape
@@ -62,7 +62,7 @@ def _completed(
     maps = engine.infer({"stain": tile.crop(image.stain)[None, None]})
     found = decode_instances({name: values[0] for name, values in maps.items()}, parameters)
     placed = [one.shifted(tile.x // STRIDE, tile.y // STRIDE) for one in found]
-    fitting = [one for one in placed if _completes(one.region, item.region, [other.region for other in others])]
+    fitting = [one for one in placed if _completes(one.region, item.region, others)]
     best = max(fitting, key=lambda one: one.score, default=None)
     return None if best is None else replace(best, score=item.score)
 
