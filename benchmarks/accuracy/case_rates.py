@@ -4,8 +4,8 @@
         [--seconds S] [--data DIR]
 
 The pipeline analyses G-band images of ``tseng`` and appends its results to ``FILE``; images that it holds are passed
-over, so that an interrupted run continues. Results are matched with the boxes of the truth, for ``tseng`` widened by
-2.5 px.
+over, so that an interrupted run continues. Results are matched with the boxes of the truth; those of ``tseng`` are
+wider.
 
 Cases that the classifier learned from are left out. ``rates`` takes the first image of every third case, ``normal`` all
 images of the first 30 normal cases of three to six cells, which have no part in the rates, and ``abnormal`` all images
@@ -40,12 +40,13 @@ from karyotyping.model import AnalysisError, CellAnalysis
 from karyotyping.pipeline import Pipeline
 from karyotyping.rows import chromosome_rows
 from models.engine import load_engine
-from training.embedder.labelled_images import split_of
+from training.embedder.labelled_images import Margins, split_of, widen
 
 GROUPS = ("A", "B", "C and X", "D", "E", "F", "G and Y")
 NORMAL_CASES = 30
 COLUMNS = ("box", "score", "class_id", "class_score", "top5_classes", "top5_scores", "flags")
-MARGIN = 2.5  # px that annotators left around the stain
+TSENG_MARGINS: Margins = (5.9, 7.2, 4.4, 2.9)  # px around the stain, left, top, right, bottom, in its boxes
+NO_MARGINS: Margins = (0, 0, 0, 0)
 MIN_OVERLAP = 0.5  # intersection over union of a match
 MIN_QUALITY = 0.5  # 0..1; worse cells are few, and have mostly chromosomes without a class
 QUALITIES = (MIN_QUALITY, 0.65, 0.8, 1.0)
@@ -113,17 +114,17 @@ def read_results(file: Path) -> list[Item]:
 
 
 def count_errors(
-    truth: Sequence[Item], chromosomes: Sequence[Item], margin: float = MARGIN
+    truth: Sequence[Item], chromosomes: Sequence[Item], margins: Margins
 ) -> Iterator[tuple[str, int | None]]:
     """Yield the kind of error and the class of every true chromosome and every extra one.
 
     Args:
         truth: chromosomes with box and class.
         chromosomes: those of the result.
-        margin: px that the boxes of the truth are wider on each side.
+        margins: by which the boxes of the truth are wider.
     """
     boxes = np.array([item["bbox"] for item in truth], float)
-    found = np.array([item["box"] for item in chromosomes], float) + np.array([-1, -1, 2, 2]) * margin
+    found = np.array([widen(item["box"], margins) for item in chromosomes], float)
     shared = rle.iou(boxes, found, [0] * len(found))
     rows, columns = linear_sum_assignment(-shared)
     match = {int(t): int(f) for t, f in zip(rows, columns, strict=True) if shared[t, f] > MIN_OVERLAP}
@@ -143,10 +144,10 @@ def count_errors(
         yield "extra", chromosomes[f]["class_id"]
 
 
-def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margin: float) -> None:
+def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margins: Margins) -> None:
     """Print the rates by group, and errors per cell by quality."""
     called = [result for result in results if result.get("iscn") and result["score"] >= MIN_QUALITY]
-    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"], margin)) for result in called]
+    cells = [Counter(count_errors(truth[result["id"]], result["chromosomes"], margins)) for result in called]
     total = sum(cells, Counter[tuple[str, int | None]]())
     print(f"{len(called)} called cells of {len(results)}")
     print_header(
@@ -209,7 +210,7 @@ def main() -> None:
     elif arguments.fold:
         images = [image for image in images if image["case"] in held_out_by(arguments.fold)]
     analyse(open_pipeline(arguments.fold), folder / "images", images, arguments.out, arguments.seconds)
-    print_rates(truth, read_results(arguments.out), 0.0 if arguments.choose == "slides" else MARGIN)
+    print_rates(truth, read_results(arguments.out), NO_MARGINS if arguments.choose == "slides" else TSENG_MARGINS)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pycocotools import mask as rle
 from scipy.optimize import lsq_linear
 from scipy.stats import spearmanr
 
+from benchmarks.accuracy.case_rates import TSENG_MARGINS
 from benchmarks.figures import data_folder, log_progress, print_header, print_row
 from karyotyping.arrays import Floats, Pixels
 from karyotyping.expected_edits import CLASS_WEIGHTS, OUTLINE_WEIGHTS, Evidence, expected_edits
@@ -36,7 +37,7 @@ from karyotyping.image.decode import decode
 from karyotyping.model import AnalysisError, CellAnalysis, encode_mask
 from karyotyping.nomenclature.ideogram import RESOLUTIONS
 from karyotyping.pipeline import Pipeline
-from training.embedder.labelled_images import split_of
+from training.embedder.labelled_images import split_of, widen
 from training.evaluation.instances.edit_count import match_one_to_one
 from training.evaluation.instances.matching import CocoItem
 from training.simulation.appearance import Contrast, Optics
@@ -53,7 +54,6 @@ IMAGES = {
 """Number of images of each set, and the seed that draws them."""
 FITTED = ("sim", "adir", "bioimlab", "tseng, tuned")
 WITHOUT_CLASSES = "bioimlab"
-MARGIN = 2.5  # px, by which annotators of tseng drew their boxes outside the stain
 POOLS = 500  # random pools of a set
 MAX_EDITS = 15  # of an image in the fit; more say no more about it
 RIDGE = 1.0  # penalty of squared standardised weights
@@ -126,7 +126,7 @@ def count_edits(
     if not found:
         return len(truth), 0, 0
     if kind.startswith("tseng"):
-        widened = [(x - MARGIN, y - MARGIN, w + 2 * MARGIN, h + 2 * MARGIN) for x, y, w, h in (c.box for c in found)]
+        widened = [widen(one.box, TSENG_MARGINS) for one in found]
         iou = rle.iou(np.array(widened), np.array([one["bbox"] for one in truth], float), [0] * len(truth))
     else:
         iou = rle.iou([one.mask for one in found], [one["segmentation"] for one in truth], [0] * len(truth))

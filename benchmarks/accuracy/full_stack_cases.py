@@ -24,7 +24,7 @@ import cv2
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.accuracy.case_rates import Item, count_errors, result_of
+from benchmarks.accuracy.case_rates import NO_MARGINS, Item, count_errors, result_of
 from benchmarks.accuracy.cases import KINDS, Case, karyotype, print_cases, summary_of
 from benchmarks.figures import print_header, print_row
 from karyotyping.model import AnalysisError
@@ -100,7 +100,7 @@ def print_errors(results: Sequence[Item]) -> None:
     for one in results:
         if not one.get("iscn"):
             continue
-        own = Counter(kind for kind, _ in count_errors(one["truth"], one["chromosomes"]))
+        own = Counter(kind for kind, _ in count_errors(one["truth"], one["chromosomes"], NO_MARGINS))
         for name in (one["quality"], "all"):
             tally[name].update(own)
             cells[name] += 1

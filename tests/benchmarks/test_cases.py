@@ -80,8 +80,8 @@ def test_lightly_damaged_cases_are_exact() -> None:
 
 def test_errors_are_those_between_boxes() -> None:
     truth = [{"category_id": k, "bbox": [20 * k, 0, 10, 10]} for k in (1, 2, 21, 22)]
-    found = [{"class_id": k, "box": [20 * at + 2.5, 2.5, 5, 5]} for k, at in ((1, 1), (3, 2), (1, 21), (5, 40))]
-    assert sorted(count_errors(truth, found)) == [
+    found = [{"class_id": k, "box": [20 * at + 3, 1, 5, 5]} for k, at in ((1, 1), (3, 2), (1, 21), (5, 40))]
+    assert sorted(count_errors(truth, found, (3, 1, 2, 4))) == [
         ("extra", 5),
         ("lost", 22),
         ("outside", 21),

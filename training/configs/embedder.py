@@ -58,8 +58,8 @@ class EmbedderConfig(FitConfig):
     """Karyotype reports in ``KARYO_TEST_DATA`` (names without ``.zip``), with sampling weights of chromosomes."""
     labelled_images: Mapping[str, Number]
     """Sets of labelled metaphase images in ``KARYO_TEST_DATA``, with sampling weights of named chromosomes."""
-    box_margin: Number
-    """Pixels between the stain of a chromosome and its box in these sets."""
+    box_margins: tuple[Number, Number, Number, Number]
+    """Pixels between the stain of a chromosome and its box in these sets: left, top, right, bottom."""
     tiles: StrictInt
     """Simulated tiles whose proposals are learned as whole or not."""
     nameless: Number

@@ -44,6 +44,8 @@ _MATCH_IOU = 0.6  # of boxes, 0..1, from which a proposal may be the chromosome 
 _NO_MATCH_IOU = 0.45  # of boxes, 0..1; below it with every box, a proposal is no whole chromosome
 
 Split = Literal["learned", "fitted", "held-out"]
+Margins = tuple[float, float, float, float]
+"""Pixels between the stain of a chromosome and its box: left, top, right, bottom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def split_of(case: str) -> Split:
 
 
 def read_labelled_images(
-    labels: Sequence[BoxLabels], name: str, margin: float, *, cache: Path, workers: int = 2, log: Log = print
+    labels: Sequence[BoxLabels], name: str, margins: Margins, *, cache: Path, workers: int = 2, log: Log = print
 ) -> Chromosomes:
     """Return the proposals of the segmenter in images; of ``NO_CLASS`` where they fill no box.
 
@@ -116,7 +118,7 @@ def read_labelled_images(
     Args:
         labels: of the images.
         name: of the set, which is the domain.
-        margin: pixels between the stain of a chromosome and its box.
+        margins: between the stain of a chromosome and its box.
         cache: folder that keeps the chromosomes.
         workers: processes to segment with.
         log: receives lines of progress.
@@ -124,13 +126,13 @@ def read_labelled_images(
     Raises:
         ValueError: no image has a proposal.
     """
-    source = identify_source(files=[one.file.name for one in labels], margin=margin)
+    source = identify_source(files=[one.file.name for one in labels], margins=margins)
     stored = cache_path(cache, f"{name}-{source}")
     if not stored.is_file():
         items: list[tuple[ReportRow, CanvasAndSize]] = []
         # Spawned: a process with threads of ONNX Runtime must not be forked.
         with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            for number, found in enumerate(pool.map(_read_image, labels, [margin] * len(labels)), start=1):
+            for number, found in enumerate(pool.map(_read_image, labels, [margins] * len(labels)), start=1):
                 if isinstance(found, str):
                     log(found)
                     continue
@@ -143,7 +145,7 @@ def read_labelled_images(
     return load_chromosomes(stored)
 
 
-def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, CanvasAndSize]] | str:
+def _read_image(labels: BoxLabels, margins: Margins) -> list[tuple[ReportRow, CanvasAndSize]] | str:
     """Return the proposals of one image, at the scale at which most of its boxes are filled.
 
     A file that cannot be read gives a sentence.
@@ -155,7 +157,9 @@ def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, Canva
         return f"{labels.file.name}: {problem.sentence}"
     except OSError as problem:
         return f"{labels.file}: {problem.strerror}"
-    answered = [(question, name_regions(question.regions, labels, margin)) for question in ask_about(normalise(pixels))]
+    answered = [
+        (question, name_regions(question.regions, labels, margins)) for question in ask_about(normalise(pixels))
+    ]
     if not answered:
         return []
     question, names = max(answered, key=lambda pair: sum(name is not None and name != NO_CLASS for name in pair[1]))
@@ -168,7 +172,7 @@ def _read_image(labels: BoxLabels, margin: float) -> list[tuple[ReportRow, Canva
     ]
 
 
-def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -> list[int | None]:
+def name_regions(regions: Sequence[Contour], labels: BoxLabels, margins: Margins) -> list[int | None]:
     """Return the class index of each region.
 
     ``NO_CLASS`` is that of a region that fills no box; None where that is uncertain.
@@ -176,13 +180,12 @@ def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -
     Args:
         regions: regions of the image.
         labels: boxes and classes.
-        margin: pixels between the stain of a chromosome and its box.
+        margins: between the stain of a chromosome and its box.
     """
     if not len(labels.boxes) or not regions:
         return [NO_CLASS] * len(regions)
-    iou = rle.iou(
-        np.array([region_box(region, margin) for region in regions], float), labels.boxes, [0] * len(labels.boxes)
-    )
+    found = np.array([widen(_region_box(region), margins) for region in regions], float)
+    iou = rle.iou(found, labels.boxes, [0] * len(labels.boxes))
     result: list[int | None] = [NO_CLASS if best < _NO_MATCH_IOU else None for best in iou.max(axis=1)]
     for box, class_index in enumerate(labels.class_index):
         k = int(iou[:, box].argmax())
@@ -191,8 +194,18 @@ def name_regions(regions: Sequence[Contour], labels: BoxLabels, margin: float) -
     return result
 
 
-def region_box(region: Contour, margin: float) -> tuple[float, float, float, float]:
-    """Return x, y, width and height of a region's box, widened by a margin in pixels."""
+def widen(box: Sequence[float], margins: Margins) -> tuple[float, float, float, float]:
+    """Return a box, as x, y, width and height, widened by margins.
+
+    >>> widen((10, 20, 5, 8), (1, 2, 3, 4))
+    (9, 18, 9, 14)
+    """
+    x, y, width, height = box
+    left, top, right, bottom = margins
+    return x - left, y - top, width + left + right, height + top + bottom
+
+
+def _region_box(region: Contour) -> tuple[float, float, float, float]:
     x, y, width, height = cv2.boundingRect(region.mask.astype(np.uint8))
     left, top = region.origin
-    return left + x - margin, top + y - margin, width + 2 * margin, height + 2 * margin
+    return left + x, top + y, width, height

@@ -102,7 +102,7 @@ def read_all(config: EmbedderConfig, cache: Path, log: Log) -> Chromosomes:
     for name in config.labelled_images:
         if (folder := data_folder() / name).is_dir():
             labels = read_labels(folder, lambda case: split_of(case) == "learned")
-            parts.append(read_labelled_images(labels, name, config.box_margin, cache=cache, log=log))
+            parts.append(read_labelled_images(labels, name, config.box_margins, cache=cache, log=log))
     if config.tiles and reports:
         parts.append(read_composed(reports, config.tiles, config.seed, cache=cache, log=log))
     return Chromosomes.concatenate(parts)

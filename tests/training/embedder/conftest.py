@@ -28,7 +28,7 @@ objective = "margin_softmax"
 polarity = 0.3
 strength = 1.0
 sharpness = 1.0
-box_margin = 2.5
+box_margins = [5.9, 7.2, 4.4, 2.9]
 tiles = 0
 nameless = 0.4
 [reports]
