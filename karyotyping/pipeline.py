@@ -26,6 +26,7 @@ from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
 from karyotyping.classification.recognise import recognise
+from karyotyping.classification.second_look import ClassifiedCell, look_again
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity, Unassigned, encode_mask
 from karyotyping.quality import measure_quality
@@ -195,11 +196,10 @@ class Pipeline:
         with _timed(seconds, "measure", len(images)):
             measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
         with _timed(seconds, "classify", len(images)):
-            predictions = self._classify(measured, normalised)
-            cells = [
-                _assemble_cell(*parts)
-                for parts in zip(images, normalised, segmented, measured, predictions, strict=True)
-            ]
+            classified = list(map(ClassifiedCell, segmented, measured, self._classify(measured, normalised)))
+            if self._classifier == Classifier.EMBEDDING:
+                classified = [look_again(*parts, self._embedder) for parts in zip(normalised, classified, strict=True)]
+            cells = [_assemble_cell(*parts) for parts in zip(images, normalised, classified, strict=True)]
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
 
     def measure(self, pixels: Pixels) -> list[Measurement]:
@@ -251,16 +251,15 @@ def _cut_out(pixels: Pixels, instance: Instance) -> Grey:
 def _assemble_cell(
     pixels: Pixels,
     normalised: Normalised,
-    segmentation: Segmentation,
-    measured: Sequence[Measurement],
-    predictions: Sequence[Prediction],
+    classified: ClassifiedCell,
 ) -> CellAnalysis | AnalysisError:
+    segmentation, measured = classified.segmentation, classified.measured
     if not segmentation.instances:
         return AnalysisError("no_chromosomes", "Nothing in this image looks like a chromosome; is it a metaphase?")
     shape = (normalised.stain.shape[0], normalised.stain.shape[1])
     detections = [Detection(item.full_mask(shape), item.score, item.flags) for item in segmentation.instances]
     pictures = _pictures(pixels, normalised.polarity, segmentation, measured)
-    named = identify(detections, measured, predictions, pictures)
+    named = identify(detections, measured, classified.predictions, pictures)
     chromosomes = flag_atypical(named, measured, normalised.polarity)
     quality = add_band_level(measure_quality(normalised, segmentation, chromosomes), chromosomes, measured)
     rests = tuple(Unassigned(rest.kind, encode_mask(rest.region.full_mask(shape))) for rest in segmentation.rests)

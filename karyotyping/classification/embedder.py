@@ -19,7 +19,7 @@ from scipy.special import log_softmax, logsumexp
 from karyotyping.arrays import Floats32
 from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.prediction import P_DOWN, P_UP, Prediction
-from karyotyping.classification.size_prior import apply_size_prior
+from karyotyping.classification.size_prior import CellSizes, apply_size_prior, apply_sizes
 from karyotyping.nomenclature.classes import CLASS_COUNT
 from models.engine import Engine
 
@@ -66,6 +66,29 @@ def classify_batch(cells: Sequence[Sequence[Measurement]], embedder: Engine) -> 
     canvases = [_cell_canvases(cell) for cell in cells]
     predictions = iter(predict(np.concatenate(canvases), embedder))
     return [apply_size_prior(list(islice(predictions, len(cell))), [item.size for item in cell]) for cell in cells]
+
+
+def classify_in_cell(
+    measured: Sequence[Measurement],
+    cell: Sequence[Measurement],
+    predictions: Sequence[Prediction],
+    embedder: Engine,
+) -> tuple[Prediction, ...]:
+    """Predict regions that may be chromosomes of a cell, at the scale of its chromosomes.
+
+    Args:
+        measured: (N,) the regions.
+        cell: (M,) the chromosomes of the cell, at least one.
+        predictions: (M,) predictions for them.
+        embedder: the network.
+    """
+    if not measured:
+        return ()
+    scale = cell_scale(cell)
+    found = predict(np.stack([appearance(item, scale) for item in measured]), embedder)
+    classes = np.stack([item.log_probabilities for item in predictions])
+    sizes = CellSizes.of(classes, np.array([item.size for item in cell]))
+    return apply_sizes(found, [item.size for item in measured], sizes)
 
 
 def _cell_canvases(cell: Sequence[Measurement]) -> Floats32:

@@ -45,12 +45,30 @@ def apply_size_prior(
     """
     if len(predictions) < _MIN_CHROMOSOMES:
         return tuple(predictions)
-    log_probabilities = _NETWORK_WEIGHT * np.stack([item.joint for item in predictions])
-    log_probabilities -= logsumexp(log_probabilities, axis=(1, 2), keepdims=True)
-    evidence = size_log_likelihood(logsumexp(log_probabilities, axis=2), np.asarray(size, np.float64))
-    joint = log_probabilities + evidence[..., None]
+    network = logsumexp(_weighted(predictions), axis=2)
+    return apply_sizes(predictions, size, CellSizes.of(network, np.asarray(size, np.float64)))
+
+
+def apply_sizes(
+    predictions: Sequence[Prediction], size: Sequence[float] | NDArray[np.floating], cell: CellSizes
+) -> tuple[Prediction, ...]:
+    """Combine predictions with the evidence of sizes in a cell.
+
+    Args:
+        predictions: (N,) predictions of the network.
+        size: (N,) sizes in the unit of those of the cell.
+        cell: sizes of the cell.
+    """
+    joint = _weighted(predictions) + cell.log_likelihood(np.asarray(size, np.float64))[..., None]
     joint -= logsumexp(joint, axis=(1, 2), keepdims=True)
     return tuple(replace(item, joint=values) for item, values in zip(predictions, joint, strict=True))
+
+
+def _weighted(predictions: Sequence[Prediction]) -> Floats:
+    """Return the log-probabilities (N, 24, 2) of the network that its weight leaves."""
+    weighted = _NETWORK_WEIGHT * np.stack([item.joint for item in predictions])
+    normalised: Floats = weighted - logsumexp(weighted, axis=(1, 2), keepdims=True)
+    return normalised
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +101,6 @@ class CellSizes:
         student_t = -(_DEGREES_OF_FREEDOM + 1) / 2 * np.log1p(error**2 / _DEGREES_OF_FREEDOM)
         likelihood: Floats = np.maximum(student_t, -_MAX_PENALTY)
         return likelihood
-
-
-def size_log_likelihood(log_probabilities: Floats, size: Floats) -> Floats:
-    """Return log-likelihoods (N, 24) of the sizes for each class, up to a constant.
-
-    Args:
-        log_probabilities: (N, 24) classes of the cell's chromosomes, which give the cell's scale and spread.
-        size: (N,) sizes in any unit.
-    """
-    return CellSizes.of(log_probabilities, size).log_likelihood(size)
 
 
 def class_evidence(log_probabilities: Floats, size: Floats, cell: CellSizes) -> Floats:

@@ -25,6 +25,8 @@ _MIN_CONTRAST = 0.1  # grey above background, 0..1; fainter structures are compa
 _MIN_COUNT = 8  # contours of one width; fewer are compared with other structures
 _MAX_WIDTH = 80.0  # px; wider structures are compared with others
 _MIN_CONTRAST_RATIO = 3.0  # ratio of contrasts from which other structures replace the first ones
+_MIN_ROUNDS, _MAX_ROUNDS = 2, 6  # refinements of the threshold of the foreground
+_MAX_RISE = 1.25  # ratio of two thresholds, up to which the later one is not needed
 _MAX_STROKE = 14  # px of an annotation, with its rim, that is filled from both sides
 _DEEP = 65535  # grey levels, of 16 bits; OpenCV fills floats with stripes
 _FILL_RADIUS = 3  # px around a pixel that is filled
@@ -223,7 +225,8 @@ def _background_noise(signal: Grey) -> float:
 def thin_foreground(signal: Grey, floor: float) -> Mask:
     """Segment thin structures at half of their brightness, without thick ones (nuclei).
 
-    The grey of most edges gives the first threshold. Halos lower it, so half of the inner brightness replaces it.
+    The grey of most edges gives the first threshold. Halos and stains of the background lower it, so half of the inner
+    brightness replaces it, until that hardly changes.
 
     Args:
         signal: (H, W) light on dark, background 0.
@@ -231,12 +234,14 @@ def thin_foreground(signal: Grey, floor: float) -> Mask:
     """
     threshold = edge_grey(signal, floor)
     thin = np.zeros(signal.shape, bool)
-    for _ in range(2):
+    for number in range(_MAX_ROUNDS):
         foreground = signal > threshold
         thin = foreground & ~thick_parts(foreground)
         if not thin.any():
             break
-        threshold = max(floor, 0.5 * float(np.quantile(signal[thin], 0.75)))
+        before, threshold = threshold, max(floor, 0.5 * float(np.quantile(signal[thin], 0.75)))
+        if number >= _MIN_ROUNDS - 1 and threshold <= _MAX_RISE * before:
+            break
     return thin
 
 

@@ -65,16 +65,16 @@ def find_rests(
         taken[item.pixels(shape)] = True
     rim, min_area = round(_RIM * image.width), _MIN_AREA * typical
     left = [
-        (region, noisy)
+        (region, core, noisy)
         for contour, noisy in zip(contours.regions, noise, strict=True)
-        for region in _uncovered(contour, taken, rim, min_area)
+        for region, core in _uncovered(contour, taken, rim, min_area)
     ]
     result = [Rest(region, "annotation") for region in connected_regions(image.annotations, min_area=1)]
     if not left:
         return tuple(result)
     nuclei, _ = find_nuclei(image.stain, image.width, parameters)
-    for region, noisy in left:
-        small = region.area < _MIN_CHROMOSOME_AREA * typical
+    for region, core, noisy in left:
+        small = core < _MIN_CHROMOSOME_AREA * typical
         kind: RestKind = "debris" if noisy or small else "uncertain"
         result.append(Rest(region, "nucleus" if region.share_in(nuclei) >= _MIN_NUCLEUS_SHARE else kind))
     return tuple(result)
@@ -135,8 +135,8 @@ def lone_candidates(
     return result
 
 
-def _uncovered(contour: Contour, taken: Mask, rim: int, min_area: float) -> list[Contour]:
-    """Return the connected parts of a contour more than ``rim`` pixels from the pixels taken."""
+def _uncovered(contour: Contour, taken: Mask, rim: int, min_area: float) -> list[tuple[Contour, int]]:
+    """Return the parts of a contour that are not taken, and their area farther than ``rim`` from what is taken."""
     margin = rim + 1
     x, y = contour.origin[0] - margin, contour.origin[1] - margin
     frame = Contour(np.pad(contour.mask, margin), (x, y))
@@ -147,5 +147,9 @@ def _uncovered(contour: Contour, taken: Mask, rim: int, min_area: float) -> list
         return []
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1, 2 * rim + 1))
     left = frame.mask & (cv2.dilate(covered, disc) == 0)
-    parts = connected_regions(left, min_area)
-    return [Contour(part.mask, (part.origin[0] + x, part.origin[1] + y)) for part in parts]
+    result = []
+    for core in connected_regions(left, min_area):
+        near = cv2.dilate(core.full_mask(frame.mask.shape).astype(np.uint8), disc) > 0
+        part = max(connected_regions(near & frame.mask & (covered == 0), min_area=1), key=core.overlap_area)
+        result.append((Contour(part.mask, (part.origin[0] + x, part.origin[1] + y)), core.area))
+    return result

@@ -63,6 +63,15 @@ def test_bright_nuclei_do_not_set_the_scale_of_stain() -> None:
     assert float(np.median(found.stain[(rods() > 0.95) & (stain < 1.5)])) == pytest.approx(1.0, abs=0.2)
 
 
+@pytest.mark.parametrize("size", [4, 8])
+def test_pale_spots_on_a_white_background_do_not_set_the_scale_of_stain(size: int) -> None:
+    spots = cv2.GaussianBlur(np.random.default_rng(0).standard_normal((400, 520)), (0, 0), size)
+    stain = rods()
+    light = np.maximum(stain, 0.15 * np.clip(spots / spots.std(), 0, 2))
+    found = normalise((255 - 160 * light).astype(np.uint8)).stain
+    assert float(np.median(found[stain > 0.95])) == pytest.approx(1.0, abs=0.1)
+
+
 def test_uneven_light_is_fitted_through_the_background_alone() -> None:
     y, x = np.mgrid[-1:1:400j, -1:1:520j]
     light = (0.2 + 0.1 * x - 0.05 * y * y).astype(np.float32)

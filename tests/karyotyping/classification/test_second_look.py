@@ -1,0 +1,101 @@
+"""A rest that the cell lacks becomes a chromosome; an instance that resembles nothing becomes a rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from karyotyping.chromosome.crop import crop_region
+from karyotyping.chromosome.measure import measure_cell
+from karyotyping.classification.embedder import EMBEDDER, classify
+from karyotyping.classification.identify import assign_cell
+from karyotyping.classification.second_look import ClassifiedCell, look_again
+from karyotyping.image.normalise import Normalised, normalise
+from karyotyping.model import RestKind
+from karyotyping.pipeline import Pipeline
+from karyotyping.segmentation.rests import Rest
+from karyotyping.segmentation.stream import segment_batch
+from models.engine import Engine, load_engine
+from models.registry import resolve
+from training.simulation import simulate
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Engine:
+    return load_engine(resolve(EMBEDDER).path, "cpu")
+
+
+@pytest.fixture(scope="module")
+def image() -> Normalised:
+    return normalise(simulate("46,XX", seed=0).pixels)
+
+
+@pytest.fixture(scope="module")
+def cell(image: Normalised, embedder: Engine) -> ClassifiedCell:
+    pipeline = Pipeline.default("cpu").open()
+    (segmentation,) = segment_batch([image], pipeline.networks, pipeline.stream)
+    measured = measure_cell([crop_region(image.stain, item.region()) for item in segmentation.instances])
+    return ClassifiedCell(replace(segmentation, rests=()), measured, classify(measured, embedder))
+
+
+def classes(cell: ClassifiedCell) -> Counter[int | None]:
+    return Counter(item.class_id for item in assign_cell(cell.predictions))
+
+
+def without(cell: ClassifiedCell, index: int, kind: RestKind) -> ClassifiedCell:
+    """Return a cell in which an instance is a rest."""
+    instances = list(cell.segmentation.instances)
+    rest = Rest(instances.pop(index).region(), kind)
+    return ClassifiedCell(
+        replace(cell.segmentation, instances=tuple(instances), rests=(rest,)),
+        [item for k, item in enumerate(cell.measured) if k != index],
+        [item for k, item in enumerate(cell.predictions) if k != index],
+    )
+
+
+def test_a_plain_cell_stays_as_it_is(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> None:
+    again = look_again(image, cell, embedder)
+    assert again.segmentation == cell.segmentation
+    assert again.predictions == list(cell.predictions)
+
+
+@pytest.mark.parametrize("kind", ["uncertain", "debris"])
+def test_a_rest_that_the_cell_lacks_is_an_uncertain_chromosome(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine, kind: RestKind
+) -> None:
+    lacking = without(cell, 5, kind)
+    assert classes(lacking) != classes(cell)
+    again = look_again(image, lacking, embedder)
+    assert classes(again) == classes(cell)
+    assert not again.segmentation.rests
+    restored = again.segmentation.instances[-1]
+    assert (restored.origin, "uncertain" in restored.flags) == (cell.segmentation.instances[5].origin, True)
+
+
+def test_a_nucleus_or_a_third_copy_stays_a_rest(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> None:
+    nucleus = without(cell, 5, "nucleus")
+    assert look_again(image, nucleus, embedder).segmentation == nucleus.segmentation
+    third = Rest(cell.segmentation.instances[5].region(), "uncertain")
+    crowded = replace(cell, segmentation=replace(cell.segmentation, rests=(third,)))
+    assert look_again(image, crowded, embedder).segmentation == crowded.segmentation
+
+
+def test_an_instance_that_resembles_nothing_is_a_rest(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine
+) -> None:
+    predictions = [replace(item, unknown=1.0) if k == 5 else item for k, item in enumerate(cell.predictions)]
+    again = look_again(image, replace(cell, predictions=predictions), embedder)
+    assert len(again.segmentation.instances) == len(cell.segmentation.instances) - 1
+    (rest,) = again.segmentation.rests
+    assert (rest.kind, rest.region.origin) == ("uncertain", cell.segmentation.instances[5].origin)
+
+
+def test_a_few_chromosomes_do_not_show_what_a_cell_lacks(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine
+) -> None:
+    few = ClassifiedCell(
+        replace(cell.segmentation, instances=cell.segmentation.instances[:9]), cell.measured[:9], cell.predictions[:9]
+    )
+    assert look_again(image, few, embedder) is few
