@@ -1,8 +1,9 @@
 """What is a chromosome, decided once more when the whole cell has its classes.
 
-Segmentation chooses between outlines one by one. Two of its errors show only in the whole cell: an instance that
-resembles no class, and a rest that resembles the chromosome that the cell lacks. The first becomes a rest, the second a
-chromosome to look at.
+Segmentation chooses between outlines one by one. Some errors show only in the whole cell: an instance that resembles no
+class, a part of another chromosome in a cell that has 46, and a rest that resembles the chromosome that the cell lacks.
+The first two become rests, the last a chromosome to look at. What touches nothing and may be a chromosome stays one,
+whatever the count.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from karyotyping.classification.embedder import classify_in_cell
 from karyotyping.classification.prediction import Prediction
 from karyotyping.image.normalise import Normalised
 from karyotyping.model import ChromosomeFlag
+from karyotyping.nomenclature.classes import NORMAL_COUNT
 from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.result import Instance, Segmentation
 from models.engine import Engine
@@ -79,18 +81,21 @@ def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> Cla
         [item.prediction.log_probabilities for item in objects],
         [item.whole * (_REST_SCORE if item.rest else 1.0) for item in objects],
     )
-    chromosomes, implausible, taken = [], [], set()
+    complete = sum(one.class_id is not None for one in assigned) >= NORMAL_COUNT
+    chromosomes: list[_Object] = []
+    implausible: list[_Object] = []
+    taken: set[int] = set()
     for item, assignment in zip(objects, assigned, strict=True):
         if assignment.class_id is not None:
             chromosomes.append(item)
             taken.add(id(item.rest))
-        elif item.rest is None and item.score < least_score:
-            implausible.append(Rest(item.instance.region(), "uncertain"))
         elif item.rest is None:
-            chromosomes.append(item)
-    rests = (*(rest for rest in cell.segmentation.rests if id(rest) not in taken), *implausible)
+            doubted = item.score < least_score or (complete and "touching" in item.instance.flags)
+            (implausible if doubted else chromosomes).append(item)
+    rests = [rest for rest in cell.segmentation.rests if id(rest) not in taken]
+    rests += [Rest(item.instance.region(), "uncertain") for item in implausible]
     return ClassifiedCell(
-        replace(cell.segmentation, instances=tuple(item.instance for item in chromosomes), rests=rests),
+        replace(cell.segmentation, instances=tuple(item.instance for item in chromosomes), rests=tuple(rests)),
         [item.measured for item in chromosomes],
         [item.prediction for item in chromosomes],
     )

@@ -13,7 +13,7 @@ from karyotyping.classification.embedder import EMBEDDER, classify
 from karyotyping.classification.identify import assign_cell
 from karyotyping.classification.second_look import ClassifiedCell, look_again
 from karyotyping.image.normalise import Normalised, normalise
-from karyotyping.model import RestKind
+from karyotyping.model import ChromosomeFlag, RestKind
 from karyotyping.pipeline import Pipeline
 from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.stream import segment_batch
@@ -90,6 +90,21 @@ def test_an_instance_that_resembles_nothing_is_a_rest(
     assert len(again.segmentation.instances) == len(cell.segmentation.instances) - 1
     (rest,) = again.segmentation.rests
     assert (rest.kind, rest.region.origin) == ("uncertain", cell.segmentation.instances[5].origin)
+
+
+@pytest.mark.parametrize(("flags", "remaining"), [({"touching"}, 46), (set(), 47)])
+def test_in_a_cell_of_46_a_nameless_part_is_a_rest_only_if_it_touches_another(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine, flags: set[ChromosomeFlag], remaining: int
+) -> None:
+    assert sum(classes(cell).values()) == 46
+    part = replace(cell.segmentation.instances[0], score=0.9, flags=frozenset(flags))
+    crowded = ClassifiedCell(
+        replace(cell.segmentation, instances=(*cell.segmentation.instances, part)),
+        [*cell.measured, cell.measured[0]],
+        [*cell.predictions, replace(cell.predictions[0], unknown=0.8)],
+    )
+    assert classes(crowded)[None] == 1
+    assert len(look_again(image, crowded, embedder).segmentation.instances) == remaining
 
 
 def test_a_few_chromosomes_do_not_show_what_a_cell_lacks(
