@@ -129,8 +129,22 @@ def overlapping_pairs(contours: Sequence[Contour]) -> list[tuple[int, int]]:
     """
     first = np.array([contour.origin[::-1] for contour in contours]).reshape(-1, 2)
     last = first + np.array([contour.mask.shape for contour in contours]).reshape(-1, 2)
-    overlap = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
-    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(overlap, 1))]
+    before = (first[:, None, 0] < last[:, 0]) & (first[:, None, 1] < last[:, 1])
+    return [(j, k) for j, k in np.argwhere(np.triu(before & before.T, 1)).tolist()]
+
+
+def shared_areas(contours: Sequence[Contour]) -> list[dict[int, int]]:
+    """Return for each contour the pixels that it shares with others, by their index.
+
+    >>> spot = np.ones((3, 3), bool)
+    >>> shared_areas([Contour(spot, (0, 0)), Contour(spot, (9, 0)), Contour(spot, (2, 2))])
+    [{2: 1}, {}, {0: 1}]
+    """
+    result: list[dict[int, int]] = [{} for _ in contours]
+    for j, k in overlapping_pairs(contours):
+        if shared := contours[j].overlap_area(contours[k]):
+            result[j][k] = result[k][j] = shared
+    return result
 
 
 @dataclass(frozen=True, slots=True)
