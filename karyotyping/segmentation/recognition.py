@@ -177,7 +177,7 @@ def _stand_alone(candidates: Sequence[Candidate], depth: Floats32) -> Bools:
     _, labels, stats, _ = cv2.connectedComponentsWithStats((depth > _MIN_DEPTH).astype(np.uint8), connectivity=8)
     result = np.zeros(len(candidates), bool)
     for k, item in enumerate(candidates):
-        covered = labels[item.region.pixels(labels.shape)]
+        covered = item.region.values(labels)
         covered = covered[covered > 0]
         if len(covered):
             label = int(np.bincount(covered).argmax())
