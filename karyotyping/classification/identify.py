@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,13 +87,12 @@ def _chromosome(
     *,
     picture: NDArray[np.uint8],
 ) -> Chromosome:
-    y, x = np.nonzero(detection.mask)
-    left, top = int(x.min()), int(y.min())
+    left, top, width, height = (int(n) for n in cv2.boundingRect(detection.mask.view(np.uint8)))
     orientation = prediction.orientation(assignment.class_id)
     bent: frozenset[ChromosomeFlag] = frozenset({"bent"} if measured.bend > _MIN_BEND else ())
     return Chromosome(
         ordinal=ordinal,
-        box=(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
+        box=(left, top, width, height),
         mask=encode_mask(detection.mask),
         score=detection.score,
         class_id=assignment.class_id,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from karyotyping.arrays import Floats, Floats32
 from karyotyping.model import Orientation
@@ -28,7 +27,7 @@ class Prediction:
     @property
     def log_probabilities(self) -> Floats:
         """(24,) log-probabilities of the classes."""
-        classes: Floats = logsumexp(self.joint, axis=1)
+        classes: Floats = np.logaddexp(self.joint[:, P_UP], self.joint[:, P_DOWN])
         return classes
 
     @property
@@ -43,8 +42,8 @@ class Prediction:
         >>> Prediction(np.log([[0.75, 0.25]])).p_up(1)
         0.75
         """
-        orientations = self.joint[class_id - 1] if class_id is not None else logsumexp(self.joint, axis=0)
-        return float(np.exp(orientations[P_UP] - logsumexp(orientations)))
+        orientations = self.joint[class_id - 1] if class_id is not None else np.logaddexp.reduce(self.joint, axis=0)
+        return float(np.exp(orientations[P_UP] - np.logaddexp(*orientations)))
 
     def orientation(self, class_id: int | None = None) -> Orientation:
         """Return the orientation if its probability is at least 0.75, else ``unknown``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from karyotyping.arrays import Grey
+from karyotyping.arrays import Floats32, Grey
 
 _MAX_SPREAD = 0.012  # grey, 0..1, of a row or column that is flat; JPEG leaves about 0.01
 _MIN_STEP = 0.05  # grey, 0..1, between a margin and the most frequent grey inside
@@ -42,10 +42,17 @@ def field_of_view(grey: Grey) -> Window:
 
 def _kept(lines: Grey, usual: float) -> tuple[int, int]:
     """Return the first line that is no margin, and the end of the last one."""
-    low, high = np.quantile(lines, [0.02, 0.98], axis=1)
-    margin = (high - low < _MAX_SPREAD) & (np.abs(low - usual) > _MIN_STEP)
-    inside = np.flatnonzero(~margin)
-    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, len(lines))
+    inside = (k for k, line in enumerate(lines) if not _is_margin(line, usual))
+    first = next(inside, None)
+    if first is None:
+        return 0, len(lines)
+    return first, len(lines) - next(k for k, line in enumerate(lines[::-1]) if not _is_margin(line, usual))
+
+
+def _is_margin(line: Floats32, usual: float) -> bool:
+    """Return whether a row or column (n,) is flat and differs from the most frequent grey."""
+    low, high = np.quantile(line, [0.02, 0.98])
+    return bool(high - low < _MAX_SPREAD and abs(low - usual) > _MIN_STEP)
 
 
 def _most_frequent(grey: Grey) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 
 from karyotyping.arrays import Floats32, Grey, Mask
 from karyotyping.image.normalise import Normalised
+
+T = TypeVar("T", bound=np.generic)
 
 _MIN_COMPACT_AREA = 0.7  # squared chromosome widths
 _MIN_SOLIDITY = 0.75  # contour area over area of its convex hull
@@ -105,12 +108,18 @@ class Contour:
     def full_mask(self, shape: tuple[int, int]) -> Mask:
         """Return the region as an (H, W) mask of an image of this shape."""
         result = np.zeros(shape, bool)
-        result[self.pixels(shape)] = True
+        in_image, in_crop = self.window(shape)
+        result[in_image] = self.mask[in_crop]
         return result
+
+    def values(self, image: NDArray[T]) -> NDArray[T]:
+        """Return the values (n,) of an (H, W) image at the region's pixels inside it."""
+        in_image, in_crop = self.window(image.shape)
+        return image[in_image][self.mask[in_crop]]
 
     def share_in(self, mask: Mask) -> float:
         """Return the share of the region's pixels, 0..1, inside an (H, W) mask; 0 beyond the image."""
-        inside = mask[self.pixels(mask.shape)]
+        inside = self.values(mask)
         return float(inside.mean()) if len(inside) else 0.0
 
     def touches_border(self, shape: tuple[int, int]) -> bool:
@@ -129,8 +138,22 @@ def overlapping_pairs(contours: Sequence[Contour]) -> list[tuple[int, int]]:
     """
     first = np.array([contour.origin[::-1] for contour in contours]).reshape(-1, 2)
     last = first + np.array([contour.mask.shape for contour in contours]).reshape(-1, 2)
-    overlap = ((first[:, None] < last) & (first < last[:, None])).all(axis=2)
-    return [(int(j), int(k)) for j, k in np.argwhere(np.triu(overlap, 1))]
+    before = (first[:, None, 0] < last[:, 0]) & (first[:, None, 1] < last[:, 1])
+    return [(j, k) for j, k in np.argwhere(np.triu(before & before.T, 1)).tolist()]
+
+
+def shared_areas(contours: Sequence[Contour]) -> list[dict[int, int]]:
+    """Return for each contour the pixels that it shares with others, by their index.
+
+    >>> spot = np.ones((3, 3), bool)
+    >>> shared_areas([Contour(spot, (0, 0)), Contour(spot, (9, 0)), Contour(spot, (2, 2))])
+    [{2: 1}, {}, {0: 1}]
+    """
+    result: list[dict[int, int]] = [{} for _ in contours]
+    for j, k in overlapping_pairs(contours):
+        if shared := contours[j].overlap_area(contours[k]):
+            result[j][k] = result[k][j] = shared
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +223,10 @@ def binarise(stain: Grey, width: float, parameters: ContourParameters) -> Mask:
 
 
 def _fill_pinholes(foreground: NDArray[np.uint8], max_area: float) -> NDArray[np.uint8]:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(1 - foreground, connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < max_area
+    _, labels = cv2.connectedComponents(1 - foreground, connectivity=4)
+    small = np.bincount(labels.ravel()) < max_area
     small[0] = False
-    return foreground | small[labels].astype(np.uint8) if count > 1 else foreground
+    return foreground | small.take(labels).view(np.uint8)
 
 
 def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tuple[Mask, int]:
@@ -240,6 +263,8 @@ def bright_nuclei(stain: Grey, width: float) -> Mask:
     """
     bright = (stain > _BRIGHT_NUCLEUS).astype(np.uint8)
     core = _near_core(_fill_pinholes(bright, width**2), _BRIGHT_RADIUS * width, 1.0)
+    if not core.any():
+        return core
     labels = cv2.connectedComponents(bright)[1]
     return np.asarray(np.isin(labels, np.unique(labels[core & (bright > 0)])))
 
@@ -248,6 +273,9 @@ def _near_core(solid: NDArray[np.uint8], radius: float, reach: float) -> Mask:
     """Return the pixels nearer than ``reach`` to centres of discs of ``radius`` in ``solid``."""
     margin = round(radius) + 2  # a nucleus cut by the border continues beyond it
     padded = cv2.copyMakeBorder(solid, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    side = 2 * int(radius / 1.5) + 1  # of a square that each such disc contains; most images have none of either
+    if not cv2.erode(padded, np.ones((side, side), np.uint8)).any():
+        return np.zeros(solid.shape, bool)
     core = cv2.distanceTransform(padded, cv2.DIST_L2, 5) > radius
     if not core.any():
         return np.zeros(solid.shape, bool)

@@ -56,8 +56,7 @@ def surround_brightness(regions: Sequence[Contour], stain: Grey, width: float) -
         in_image, in_crop = wide.window(stain.shape)
         ring = wide.mask[in_crop]
         free = stain[in_image][ring & (occupied[in_image] == 0)]
-        in_image, in_crop = region.window(stain.shape)
-        inside = stain[in_image][region.mask[in_crop]]
+        inside = region.values(stain)
         crowded = len(free) < _MIN_FREE_SHARE * np.count_nonzero(ring) or not len(inside)
         result.append(0.0 if crowded else float(np.median(free) / max(float(np.median(inside)), _MIN_STAIN)))
     return result

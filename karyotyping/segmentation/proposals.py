@@ -65,12 +65,12 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
         mask = _to_maps(contour, normalised.stain.shape, (rows, columns))
         if mask is None:
             continue
-        x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
+        (x, y), (h, w) = mask.origin, mask.mask.shape
         whole = STRIDE * x, STRIDE * y, STRIDE * w, STRIDE * h
         for box in [whole] if max(w, h) * STRIDE <= _MAX_WHOLE_SIDE else split_box(whole, _MAX_PART_SIDE):
             left, top, right, bottom = (n // STRIDE for n in (box[0], box[1], box[0] + box[2], box[1] + box[3]))
-            window = np.s_[top:bottom, left:right]
-            box_of[window][mask[window]] = len(boxes)
+            part = mask.mask[top - y : bottom - y, left - x : right - x]
+            box_of[top:bottom, left:right][part] = len(boxes)
             boxes.append(box)
     tiles = cover_boxes(boxes, margin=_TILE_MARGIN, step=TILE_SIDE_STEP, max_side=MAX_TILE_SIDE)
     tile_of = np.full(len(boxes) + 1, -1, np.int32)  # index -1, background, is the last element
@@ -79,13 +79,16 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
     return TiledImage(stain, tuple(tiles), tile_of[box_of], zoom)
 
 
-def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Mask | None:
-    """Return a contour of an image of ``shape`` as a mask of maps of ``size``; None if empty."""
-    rows, columns = size
+def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Contour | None:
+    """Return a contour of an image of ``shape`` in maps of ``size``, without a margin; None if empty."""
     y, x = contour.pixels(shape)
-    result = np.zeros(size, bool)
-    result[y * rows // shape[0], x * columns // shape[1]] = True
-    return result if len(y) else None
+    if not len(y):
+        return None
+    y, x = y * size[0] // shape[0], x * size[1] // shape[1]
+    top, left = int(y.min()), int(x.min())
+    mask = np.zeros((int(y.max()) + 1 - top, int(x.max()) + 1 - left), bool)
+    mask[y - top, x - left] = True
+    return Contour(mask, (left, top))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +223,7 @@ def _owned(items: Iterator[Candidate], owner: NDArray[np.int32], number: int) ->
     """Return the candidates of which most foreground belongs to tile ``number``."""
     kept = []
     for item in items:
-        y, x = item.region.pixels(owner.shape)
-        owners = owner[y, x]
+        owners = item.region.values(owner)
         owners = owners[owners >= 0]
         if len(owners) and np.bincount(owners).argmax() == number:
             kept.append(item)

@@ -7,7 +7,7 @@ copy of its class is less probable. A logistic model combines these terms; none 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -16,7 +16,7 @@ from scipy.special import expit, logit, logsumexp
 
 from karyotyping.arrays import Bools, Floats, Floats32
 from karyotyping.image.normalise import Normalised
-from karyotyping.segmentation.contours import Contour, overlapping_pairs
+from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.proposals import Proposals
 
@@ -83,6 +83,7 @@ class Evidence:
         chosen: Sequence[Candidate],
         recognise: Callable[[Sequence[int], Sequence[int]], Recognised],
         weights: RecognitionWeights,
+        shared: Sequence[Mapping[int, int]],
     ) -> None:
         """Recognise each distinct candidate.
 
@@ -92,13 +93,15 @@ class Evidence:
             recognise: the classifier of the candidates with these indices, followed by the chromosomes of the image
                 that are no candidates; the second argument are the positions of ``chosen`` among the first.
             weights: of the model.
+            shared: pixels that each candidate shares with others, by their index.
         """
         candidates = proposed.candidates
         self._candidates = candidates
         self._weights = weights
         self._index = {id(item.region): k for k, item in enumerate(candidates)}
-        self._shared = _shared_areas(candidates)
-        first = self._first_of_duplicates()
+        areas = [item.region.area for item in candidates]
+        self._rivals = _rivals(areas, shared)
+        first = _first_of_duplicates(candidates, areas, shared)
         distinct = sorted(set(first))
         place = {k: n for n, k in enumerate(distinct)}
         found = recognise(distinct, sorted({place[first[self._index[id(item.region)]]] for item in chosen}))
@@ -131,30 +134,36 @@ class Evidence:
         """Return the log evidence (N, 24) of the copies of each class that the rest of the cell has."""
         members = [self._index[id(item.region)] for item in chosen]
         posterior = _posterior(self._classes)
-        copies = np.tile(self._others + posterior[members].sum(axis=0), (len(self._candidates), 1))
-        for k, item in enumerate(self._candidates):
-            for j in members:
-                smaller = min(item.region.area, self._candidates[j].region.area)
-                if j == k or self._shared[k].get(j, 0) > _RIVAL_SHARE * smaller:
-                    copies[k] -= posterior[j]
+        copies = self._others + posterior[members].sum(axis=0) - self._rivals[:, members] @ posterior[members]
         vacancy: Floats = np.interp(copies, range(len(self._weights.vacancy)), self._weights.vacancy)
         return vacancy
 
-    def _first_of_duplicates(self) -> list[int]:
-        """Return for each candidate the best-scored one that has nearly its mask; most often itself."""
-        areas = [item.region.area for item in self._candidates]
-        first = list(range(len(self._candidates)))
-        leads: set[int] = set()
-        for k in sorted(first, key=lambda k: -self._candidates[k].score):
-            alike = (
-                j
-                for j, shared in self._shared[k].items()
-                if j in leads and shared >= _DUPLICATE_IOU * (areas[j] + areas[k] - shared)
-            )
-            first[k] = next(alike, k)
-            if first[k] == k:
-                leads.add(k)
-        return first
+
+def _rivals(areas: Sequence[int], shared: Sequence[Mapping[int, int]]) -> Bools:
+    """Return (N, N) whether two candidates are not both in the cell, or are the same one."""
+    result = np.eye(len(areas), dtype=bool)
+    for k, own in enumerate(shared):
+        for j, pixels in own.items():
+            result[k, j] = pixels > _RIVAL_SHARE * min(areas[j], areas[k])
+    return result
+
+
+def _first_of_duplicates(
+    candidates: Sequence[Candidate], areas: Sequence[int], shared: Sequence[Mapping[int, int]]
+) -> list[int]:
+    """Return for each candidate the best-scored one that has nearly its mask; most often itself."""
+    first = list(range(len(candidates)))
+    leads: set[int] = set()
+    for k in sorted(first, key=lambda k: -candidates[k].score):
+        alike = (
+            j
+            for j, pixels in shared[k].items()
+            if j in leads and pixels >= _DUPLICATE_IOU * (areas[j] + areas[k] - pixels)
+        )
+        first[k] = next(alike, k)
+        if first[k] == k:
+            leads.add(k)
+    return first
 
 
 def _posterior(classes: Floats) -> Floats:
@@ -163,21 +172,12 @@ def _posterior(classes: Floats) -> Floats:
     return posterior
 
 
-def _shared_areas(candidates: Sequence[Candidate]) -> list[dict[int, int]]:
-    """Return for each candidate the pixels that it shares with others, by their index."""
-    result: list[dict[int, int]] = [{} for _ in candidates]
-    for j, k in overlapping_pairs([item.region for item in candidates]):
-        if shared := candidates[j].region.overlap_area(candidates[k].region):
-            result[j][k] = result[k][j] = shared
-    return result
-
-
 def _stand_alone(candidates: Sequence[Candidate], depth: Floats32) -> Bools:
     """Return (N,) whether a candidate covers most of its connected foreground."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((depth > _MIN_DEPTH).astype(np.uint8), connectivity=8)
     result = np.zeros(len(candidates), bool)
     for k, item in enumerate(candidates):
-        covered = labels[item.region.pixels(labels.shape)]
+        covered = item.region.values(labels)
         covered = covered[covered > 0]
         if len(covered):
             label = int(np.bincount(covered).argmax())

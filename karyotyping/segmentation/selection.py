@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heapreplace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from karyotyping.arrays import Floats32
+from karyotyping.arrays import Floats32, Ints
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.segmentation.contours import overlapping_pairs
+from karyotyping.segmentation.contours import shared_areas
 from karyotyping.segmentation.instance_decoding import Candidate
 
 _MAX_ROUNDS = 3  # rounds of exchange
@@ -49,8 +50,31 @@ class SelectionParameters:
     """Largest change of the prior; trisomic and triploid cells exist too."""
 
 
+@dataclass(frozen=True, slots=True)
+class Footprints:
+    """Pixels of the N candidates of one image, whatever their scores."""
+
+    pixels: list[NDArray[np.intp]]
+    """Indices into the flat maps."""
+    area: Ints
+    """(N,) number of these pixels, at least 1."""
+    shared: list[dict[int, int]]
+    """Pixels that each candidate shares with others, by their index."""
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate], shape: tuple[int, ...]) -> Footprints:
+        """Return the pixels of candidates in maps of this shape."""
+        pixels = [np.ravel_multi_index(item.region.pixels(shape), shape) for item in candidates]
+        area = np.array([max(1, len(own)) for own in pixels])
+        return cls(pixels, area, shared_areas([item.region for item in candidates]))
+
+
 def select(
-    candidates: Sequence[Candidate], depth: Floats32, parameters: SelectionParameters, known_count: int = 0
+    candidates: Sequence[Candidate],
+    depth: Floats32,
+    parameters: SelectionParameters,
+    known_count: int = 0,
+    footprints: Footprints | None = None,
 ) -> list[Candidate]:
     """Return the selected candidates by falling score, which is now given all other members.
 
@@ -59,13 +83,15 @@ def select(
         depth: (h, w) expected number of chromosomes on each pixel of the maps, 0..2.
         parameters: weights of the energy.
         known_count: chromosomes of the image that are not among the candidates.
+        footprints: of the candidates; None computes them.
     """
-    selected = _minimise(candidates, depth, parameters)
+    footprints = footprints or Footprints.of(candidates, depth.shape)
+    selected = _minimise(candidates, footprints, depth, parameters)
     limit = parameters.most_astray
     deviation = _count_deviation(known_count + len(selected))
     change = float(np.clip(parameters.astray * deviation, -limit, limit))
     if change:
-        selected = _minimise(candidates, depth, replace(parameters, prior=parameters.prior - change))
+        selected = _minimise(candidates, footprints, depth, replace(parameters, prior=parameters.prior - change))
     return sorted(selected, key=lambda item: -item.score)
 
 
@@ -83,10 +109,12 @@ def _count_deviation(count: int) -> int:
     return max(0, difference - _COUNT_TOLERANCE) + min(0, difference + _COUNT_TOLERANCE)
 
 
-def _minimise(candidates: Sequence[Candidate], depth: Floats32, parameters: SelectionParameters) -> list[Candidate]:
+def _minimise(
+    candidates: Sequence[Candidate], footprints: Footprints, depth: Floats32, parameters: SelectionParameters
+) -> list[Candidate]:
     if not candidates:
         return []
-    selection = _Selection(candidates, depth, parameters)
+    selection = _Selection(candidates, footprints, depth, parameters)
     selection.grow()
     for _ in range(_MAX_ROUNDS):
         if not selection.exchange():
@@ -97,32 +125,32 @@ def _minimise(candidates: Sequence[Candidate], depth: Floats32, parameters: Sele
 class _Selection:
     """Members of a selection, and the number of chromosomes that each pixel still lacks."""
 
-    def __init__(self, candidates: Sequence[Candidate], depth: Floats32, parameters: SelectionParameters) -> None:
+    def __init__(
+        self, candidates: Sequence[Candidate], footprints: Footprints, depth: Floats32, parameters: SelectionParameters
+    ) -> None:
         self._candidates = candidates
-        self._pixels = [np.ravel_multi_index(item.region.pixels(depth.shape), depth.shape) for item in candidates]
-        self._area = np.array([max(1, len(pixels)) for pixels in self._pixels])
+        self._pixels, self._area = footprints.pixels, footprints.area
         self._typical_area = float(np.median(self._area))
         score = np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE)
         self._log_odds = np.log(score / (1 - score)) + parameters.prior
         self._explained_weight = parameters.explained
-        self._lacking = depth.astype(np.float64).ravel()
+        self._balance = 2.0 * depth.astype(np.float64).ravel() - 1.0  # of n chromosomes that a pixel lacks: 2 n - 1
         self._members: set[int] = set()
         self._rivals: list[list[int]] = [[] for _ in candidates]
         self._duplicates: list[set[int]] = [set() for _ in candidates]
-        for j, k in overlapping_pairs([item.region for item in candidates]):
-            overlap = self._candidates[j].region.overlap_area(self._candidates[k].region)
-            smaller = min(self._area[j], self._area[k])
-            if overlap >= _RIVAL_OVERLAP * smaller:
-                self._rivals[j].append(k)
-                self._rivals[k].append(j)
-            if overlap > _DUPLICATE_OVERLAP * smaller:
-                self._duplicates[j].add(k)
-                self._duplicates[k].add(j)
+        areas = self._area.tolist()
+        for j, shared in enumerate(footprints.shared):
+            for k, overlap in shared.items():
+                smaller = min(areas[j], areas[k])
+                if overlap >= _RIVAL_OVERLAP * smaller:
+                    self._rivals[j].append(k)
+                if overlap > _DUPLICATE_OVERLAP * smaller:
+                    self._duplicates[j].add(k)
 
     def _explained_pixels(self, k: int) -> float:
         """Return pixels that candidate ``k`` would explain, less those explained once too often."""
-        lacking = self._lacking[self._pixels[k]]
-        return float((np.abs(lacking) - np.abs(lacking - 1)).sum())
+        balance = self._balance.take(self._pixels[k])
+        return float(np.minimum(np.maximum(balance, -1.0), 1.0).sum())
 
     def _gain(self, k: int) -> float:
         """Return the gain of log odds if candidate ``k``, which is no member, joins."""
@@ -131,11 +159,11 @@ class _Selection:
         return float(self._log_odds[k]) + explained - duplicated
 
     def _add(self, k: int) -> None:
-        self._lacking[self._pixels[k]] -= 1
+        self._balance[self._pixels[k]] -= 2.0
         self._members.add(k)
 
     def _remove(self, k: int) -> None:
-        self._lacking[self._pixels[k]] += 1
+        self._balance[self._pixels[k]] += 2.0
         self._members.remove(k)
 
     def _others(self) -> set[int]:

@@ -28,7 +28,7 @@ from karyotyping.segmentation.recognition import Evidence, Recognise, Recognised
 from karyotyping.segmentation.rests import find_rests, is_noise, lone_candidates
 from karyotyping.segmentation.result import ScoredRegion, Segmentation, StreamParameters, build_segmentation
 from karyotyping.segmentation.router import NOISE, SINGLE, Regions, route
-from karyotyping.segmentation.selection import select
+from karyotyping.segmentation.selection import Footprints, select
 from karyotyping.segmentation.sister_chromatids import CHROMOSOME_WIDTH_RATIO, sister_share
 from karyotyping.segmentation.tile_borders import complete_masks
 from models.engine import Engine
@@ -251,12 +251,13 @@ def _detect_by_segmenter(
         shape = (image.stain.shape[0], image.stain.shape[1])
         visible, in_image = locate(proposed, tiles.zoom, parameters.decoding.level, shape)
         scored = visible.candidates
-        chosen = select(scored, visible.depth, parameters.selection, len(detected))
+        footprints = Footprints.of(scored, visible.depth.shape)
+        chosen = select(scored, visible.depth, parameters.selection, len(detected), footprints)
         if networks.recognise is not None and chosen and len(scored) <= _MAX_RECOGNISED:
             single = [item.region for item in detected]
             recognise = partial(networks.recognise, image)
             scored, chosen = _select_recognised(
-                visible, chosen, recognise, singles=single, in_image=in_image, parameters=parameters
+                *(visible, chosen, footprints, recognise), singles=single, in_image=in_image, parameters=parameters
             )
         level = parameters.decoding.level
         completed = complete_masks(tiles, chosen, networks.segmenter, parameters.decoding)
@@ -272,6 +273,7 @@ def _detect_by_segmenter(
 def _select_recognised(
     proposed: Proposals,
     chosen: Sequence[Candidate],
+    footprints: Footprints,
     recognise: Callable[[Sequence[Contour], Sequence[int]], Recognised],
     *,
     singles: Sequence[Contour],
@@ -288,7 +290,7 @@ def _select_recognised(
         regions = [*in_image([proposed.candidates[k] for k in indices]), *singles]
         return recognise(regions, [*members, *range(len(indices), len(regions))])
 
-    evidence = Evidence(proposed, chosen, recognise_candidates, parameters.recognition)
-    informed = select(evidence.rescore(), proposed.depth, parameters.recognised, len(singles))
+    evidence = Evidence(proposed, chosen, recognise_candidates, parameters.recognition, footprints.shared)
+    informed = select(evidence.rescore(), proposed.depth, parameters.recognised, len(singles), footprints)
     scored = evidence.rescore(informed)
-    return scored, select(scored, proposed.depth, parameters.recognised, len(singles))
+    return scored, select(scored, proposed.depth, parameters.recognised, len(singles), footprints)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from karyotyping.nomenclature.classes import CLASS_COUNT
-from karyotyping.segmentation.contours import Contour
+from karyotyping.segmentation.contours import Contour, shared_areas
 from karyotyping.segmentation.instance_decoding import Candidate
 from karyotyping.segmentation.proposals import Proposals
 from karyotyping.segmentation.recognition import Evidence, Recognised, RecognitionWeights
@@ -34,7 +34,12 @@ def evidence(candidates: Sequence[Candidate], *kinds: tuple[int, float], depth: 
     """Evidence where the classifier recognises ``kinds``; by default in one foreground."""
     foreground = np.ones(SHAPE, np.float32) if depth is None else depth
     found = recognised(*kinds)
-    return Evidence(Proposals(list(candidates), foreground), [], lambda indices, members: found, RecognitionWeights())
+    proposed = Proposals(list(candidates), foreground)
+    return Evidence(proposed, [], lambda indices, members: found, RecognitionWeights(), shared(candidates))
+
+
+def shared(candidates: Sequence[Candidate]) -> list[dict[int, int]]:
+    return shared_areas([item.region for item in candidates])
 
 
 def test_a_whole_chromosome_is_more_probable_than_its_halves() -> None:
@@ -84,7 +89,9 @@ def test_duplicates_are_recognised_once() -> None:
         return recognised((1, HIGH_LOG_ODDS), (2, LOW_LOG_ODDS))
 
     proposed = Proposals(items, np.ones(SHAPE, np.float32))
-    scores = [item.score for item in Evidence(proposed, items[:1], recognise, RecognitionWeights()).rescore()]
+    scores = [
+        item.score for item in Evidence(proposed, items[:1], recognise, RecognitionWeights(), shared(items)).rescore()
+    ]
     assert asked == [1, 2]
     assert scores[1] > scores[0] > 0.5 > scores[2]
 
