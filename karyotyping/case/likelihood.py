@@ -58,16 +58,18 @@ class _Scaled:
     """Error rates of one cell at L levels."""
 
     def __init__(self, rates: ErrorRates, cell: CellSummary, levels: Floats) -> None:
-        of_outlines, of_classes = rates.of_cell(cell)
-        outlines, classes = of_outlines * levels, of_classes * levels
-        self.lost = np.minimum(rates.lost_by_class()[:, None] * outlines, _MAX_RATE)  # (24, L)
-        self.misread = np.minimum(rates.misread_by_class()[:, :, None] * classes, _MAX_RATE)  # (24, 25, L)
+        factors = rates.of_cell(cell)
+        outlines, classes = factors.outlines * levels, factors.classes * levels
+        self.lost = np.minimum(rates.lost_by_class()[:, None] * factors.lost * levels, _MAX_RATE)  # (24, L)
+        misread = rates.misread_by_class()[:, :, None]
+        self.misread = np.minimum(misread * classes, _MAX_RATE)  # (24, 25, L)
+        self.misread[:, UNKNOWN] = np.minimum(misread[:, UNKNOWN] * outlines, _MAX_RATE)
         self.kept = np.maximum(1 - self.lost - self.misread.sum(axis=1), _MIN_KEPT)  # (24, L)
         self.extra = rates.extra_by_column()[:, None] * outlines  # (25, L)
         # The scores of the outlines say more of an extra chromosome than the cell does.
         self.unpaired = self.extra.copy()
         for class_id, odds in cell.outline_doubts.items():
-            factor = rates.of_outlines(odds, of_outlines)
+            factor = rates.of_outlines(odds, factors.outlines)
             self.unpaired[class_id - 1] = rates.extra_by_column()[class_id - 1] * factor * levels
 
 
