@@ -120,15 +120,14 @@ class Evidence:
     def unconfirmed(self) -> tuple[int, int] | None:
         """Class id of a chromosome that too few fitting cells confirm, and how many do.
 
-        A cell with fewer copies than its clone speaks against a gain, and one with more against a loss. One cell may
-        depart in one direction, and more if as many as make a karyotype do not. None if there is no such class.
+        One cell may depart, and more if as many as make a karyotype show the copies. None if there is no such class.
         """
         if not self._fitting:
             return None
-        change = np.array([self._found[k][:CLASS_COUNT] - self.hypotheses.best[self._chosen[k]] for k in self._fitting])
-        shown: Ints = np.minimum((change <= 0).sum(axis=0), (change >= 0).sum(axis=0))
+        right = [self._found[k][:CLASS_COUNT] == self.hypotheses.best[self._chosen[k]] for k in self._fitting]
+        shown: Ints = np.array(right).sum(axis=0)
         for k in np.argsort(shown, kind="stable"):
-            if shown[k] < self.rules.min_cells and shown[k] < len(change) - 1:
+            if shown[k] < self.rules.min_cells and shown[k] < len(right) - 1:
                 return int(k) + 1, int(shown[k])
         return None
 

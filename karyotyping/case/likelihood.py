@@ -62,7 +62,7 @@ class _Scaled:
         self.lost = np.minimum(rates.lost_by_class()[:, None] * factors.lost * levels, _MAX_RATE)  # (24, L)
         misread = rates.misread_by_class()[:, :, None]
         self.misread = np.minimum(misread * classes, _MAX_RATE)  # (24, 25, L)
-        self.misread[:, UNKNOWN] = np.minimum(misread[:, UNKNOWN] * outlines, _MAX_RATE)
+        self.misread[:, UNKNOWN] = np.minimum(misread[:, UNKNOWN] * np.maximum(outlines, classes), _MAX_RATE)
         self.kept = np.maximum(1 - self.lost - self.misread.sum(axis=1), _MIN_KEPT)  # (24, L)
         self.extra = rates.extra_by_column()[:, None] * outlines  # (25, L)
         # The scores of the outlines say more of an extra chromosome than the cell does.

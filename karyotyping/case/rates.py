@@ -24,9 +24,9 @@ class CellFactors(NamedTuple):
 
     lost: float
     outlines: float
-    """Of extra chromosomes, and of those without a class."""
+    """Of extra chromosomes."""
     classes: float
-    """Of misread chromosomes."""
+    """Of misread chromosomes; those without a class follow the greater of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
     Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality
-    of 0.5 or more. Each cell has factors of its own, from its expected edits or its quality. Extra chromosomes and
-    those without a class follow the edits of outlines, and misread ones the edits of classes. Lost ones follow the
-    edits of outlines and the objects that may be chromosomes. The level of each case is estimated from its cells as a
-    factor of all rates.
+    of 0.5 or more. Each cell has factors of its own, from its expected edits or its quality. Extra chromosomes
+    follow the edits of outlines, misread ones those of classes, and chromosomes without a class the greater of both.
+    Lost ones follow the edits of outlines and the objects that may be chromosomes. The level of each case is estimated
+    from its cells as a factor of all rates.
     """
 
     lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)
