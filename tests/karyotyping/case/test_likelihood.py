@@ -121,10 +121,9 @@ def test_a_cell_of_many_surplus_chromosomes_is_possible_under_every_clone() -> N
     """One more does not make a clone impossible that explains all others as well."""
     poor = {"outline_edits": 23.0, "class_edits": 2.5}
     lacking = cell("38,XX,-1,-3,-4,-6,-11,-16,-17,-22", **poor)
-    for found in (lacking, replace(lacking, class_counts={**lacking.class_counts, 19: 3})):
-        total = sum(found.class_counts.values())
-        found = replace(found, chromosome_count=total + 7)
-        assert likelihood(found, "46,XX") > -40
+    assert likelihood(replace(lacking, chromosome_count=45), "46,XX") > -40
+    with_gain = replace(lacking, class_counts={**lacking.class_counts, 19: 3}, chromosome_count=46)
+    assert likelihood(with_gain, "46,XX") > -40
 
 
 def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:
