@@ -28,6 +28,7 @@ from karyotyping.case.rules import Rules
 from karyotyping.case.sufficiency import Sufficiency, assess
 from karyotyping.nomenclature.cell_lines import Specimen
 from karyotyping.nomenclature.classes import CLASS_NAMES, NORMAL_COUNT
+from karyotyping.nomenclature.iscn import format_iscn
 
 Resolution = Literal["resolved", "one_cell", "not_resolved"]
 
@@ -221,7 +222,7 @@ def _headline(
     if len(called) != 1:
         return "not_resolved", None, judgement.why
     only = called[0]
-    if not only.votes or only.unidentified:
+    if not only.votes or only.incomplete:
         return "not_resolved", None, f"The only cell is incomplete: {only.iscn}."
     if only.quality_score < _MIN_ONE_CELL_QUALITY:
         needed = f"and {_MIN_ONE_CELL_QUALITY} is needed"
@@ -268,12 +269,10 @@ def _recurring(voting: Sequence[CellSummary], judgement: Judgement) -> tuple[Clo
     complete = [cell for cell in voting if not cell.unidentified]
     called = [one for one in judgement.clones if not one.changes or (judgement.is_called and one.established)]
     known = [dict(clone.copies) for clone in called]
-    cells_by_iscn = Counter(cell.iscn for cell in complete)
-    example = {cell.iscn: cell for cell in complete}
+    found = Counter(frozenset(cell.class_counts.items()) for cell in complete)
     return tuple(
-        Clone(karyotype, cells)
-        for karyotype, cells in cells_by_iscn.most_common()
-        if dict(example[karyotype].class_counts) not in known
-        and cells
-        >= (_MIN_CELLS_WITH_GAIN if example[karyotype].chromosome_count > NORMAL_COUNT else _MIN_CELLS_WITH_LOSS)
+        Clone(format_iscn(copies), cells)
+        for copies, cells in ((dict(copies), cells) for copies, cells in found.most_common())
+        if copies not in known
+        and cells >= (_MIN_CELLS_WITH_GAIN if sum(copies.values()) > NORMAL_COUNT else _MIN_CELLS_WITH_LOSS)
     )

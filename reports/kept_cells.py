@@ -74,6 +74,7 @@ def _document(cell: CellSummary) -> dict[str, Any]:
         "band_level": cell.band_level,
         "outline_edits": cell.outline_edits,
         "class_edits": cell.class_edits,
+        "unexplained_objects": cell.unexplained_objects,
         "doubts": [[*classes, odds] for classes, odds in cell.doubts.items()],
         "outline_doubts": sorted(cell.outline_doubts.items()),
     }
@@ -89,6 +90,7 @@ def _cell(document: Mapping[str, Any]) -> CellSummary:
         band_level=document.get("band_level"),
         outline_edits=document.get("outline_edits"),
         class_edits=document.get("class_edits"),
+        unexplained_objects=document.get("unexplained_objects"),
         doubts={(first, second): odds for first, second, odds in document["doubts"]},
         outline_doubts=dict(document.get("outline_doubts", ())),
     )

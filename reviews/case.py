@@ -120,6 +120,7 @@ def _read_cell(
         band_level=qc.band_level,
         outline_edits=qc.outline_edits,
         class_edits=qc.class_edits,
+        unexplained_objects=qc.unexplained_objects,
     )
     before = CellSummary.of_classes(analysis.id, classes, quality_score=qc.score, called=called, **facts)
     corrected = replay_result(session, result, to_recorded(reviews)) if reviews else None

@@ -26,7 +26,8 @@ def replay_result(session: Session, result: StoredResult, reviews: Sequence[Reco
         RefusedReview: a correction does not fit.
     """
     rows = [_row(chromosome) for chromosome in stored.list_chromosomes(session, result.analysis.id)]
-    return replay(rows, (result.image.height, result.image.width), reviews)
+    unexplained = result.qc.unexplained_objects if result.qc else None
+    return replay(rows, (result.image.height, result.image.width), reviews, unexplained_objects=unexplained)
 
 
 def _row(chromosome: Chromosome) -> ChromosomeRow:

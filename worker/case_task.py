@@ -92,6 +92,7 @@ def _cell(analysis: Any, classes: Sequence[StoredClass]) -> CellSummary:
         band_level=analysis.band_level,
         outline_edits=analysis.outline_edits,
         class_edits=analysis.class_edits,
+        unexplained_objects=analysis.unexplained_objects,
     )
     return CellSummary.of_classes(analysis.id, classes, quality_score=analysis.score, called=called, **facts)
 
@@ -106,6 +107,7 @@ def _done(stale: StaleCase) -> Any:
             QcMetrics.band_level,
             QcMetrics.outline_edits,
             QcMetrics.class_edits,
+            QcMetrics.unexplained_objects,
             Image.culture,
             Image.colony,
         )

@@ -104,8 +104,8 @@ def result_of(cell: CellAnalysis) -> Item:
     """Return what the engine of cases and the rates need of a result, as JSON."""
     rows = [{name: row[name] for name in COLUMNS} for row in chromosome_rows(cell)]  # type: ignore[literal-required]
     quality = cell.quality
-    edits = {"outline_edits": quality.outline_edits, "class_edits": quality.class_edits}
-    return {"iscn": cell.iscn, "score": quality.score, "chromosomes": rows, **edits}
+    facts = {name: getattr(quality, name) for name in ("outline_edits", "class_edits", "unexplained_objects")}
+    return {"iscn": cell.iscn, "score": quality.score, "chromosomes": rows, **facts}
 
 
 def read_results(file: Path) -> list[Item]:

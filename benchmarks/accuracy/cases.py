@@ -238,6 +238,7 @@ def summary_of(result: Item) -> CellSummary:
         called=result["iscn"] is not None,
         outline_edits=result["outline_edits"],
         class_edits=result["class_edits"],
+        unexplained_objects=result.get("unexplained_objects"),
     )
 
 

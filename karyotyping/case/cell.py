@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self, TypedDict, Unpack
 
 from karyotyping.model import CellAnalysis
-from karyotyping.nomenclature.iscn import format_iscn
+from karyotyping.nomenclature.iscn import format_iscn, is_incomplete
 
 MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
 _MIN_SCORE = 0.05  # of an assigned class or an outline; bounds the odds against it at 19
@@ -25,6 +25,7 @@ class CellFacts(TypedDict, total=False):
     band_level: int | None
     outline_edits: float | None
     class_edits: float | None
+    unexplained_objects: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class CellSummary:
     """Expected chromosomes that are missed or falsely found; None if not predicted."""
     class_edits: float | None = None
     """Expected chromosomes of a wrong class; None if not predicted."""
+    unexplained_objects: int | None = None
+    """Objects of the image that may be chromosomes, and are none in the result; None if not measured."""
 
     @classmethod
     def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
@@ -69,6 +72,7 @@ class CellSummary:
             band_level=cell.quality.band_level,
             outline_edits=cell.quality.outline_edits,
             class_edits=cell.quality.class_edits,
+            unexplained_objects=cell.quality.unexplained_objects,
         )
 
     @classmethod
@@ -105,9 +109,16 @@ class CellSummary:
         return self.called and self.chromosome_count >= MIN_COMPLETE_COUNT
 
     @property
+    def incomplete(self) -> bool:
+        """Whether the cell may have a chromosome that its karyotype lacks."""
+        return is_incomplete(
+            self.class_counts, unidentified=self.unidentified, unexplained=self.unexplained_objects or 0
+        )
+
+    @property
     def iscn(self) -> str:
-        """Karyotype as counted."""
-        return format_iscn(self.class_counts, unidentified=self.unidentified)
+        """Karyotype as counted, that of the image of the cell."""
+        return format_iscn(self.class_counts, unidentified=self.unidentified, unexplained=self.unexplained_objects or 0)
 
 
 def doubts(

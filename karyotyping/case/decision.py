@@ -8,9 +8,9 @@ A karyotype is called only if every condition holds:
    copies of each chromosome. A complete cell has at least 41 chromosomes. At most three are expected to have a wrong
    class.
 3. The most probable clones, or no abnormality at all, have the posterior that
-   :class:`~karyotyping.case.rules.Rules` asks for.
+   :class:`~karyotyping.case.rules.Rules` asks for; of several clones, each has it.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
-5. A case of several clones has ten complete cells that fit.
+5. A case of several clones has five complete cells that fit: two with a gain or three with a loss, and others.
 6. No other abnormality is likely, none in two cells or more is even possible, and none is seen in most of the cells.
    In fewer than ten cells that fit, none departs by a recurrent abnormality alone.
 7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
@@ -169,7 +169,8 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
             return f"A normal clone in {counted(len(clone.cells), 'cell')} is probable, and none of them shows it."
         if len(clone.changes) > _MAX_NAMED and not complete:
             continue  # what incomplete cells lack together makes no clone
-        if clone.changes and (clone.posterior < threshold or not clone.established):
+        of_several = clone.established and len(evidence.lines) > 1
+        if (clone.changes or of_several) and (clone.posterior < threshold or not clone.established):
             return f"{_name(clone)} in {counted(len(clone.cells), 'cell')}: {percent(clone.artefact)} artefact."
         culture = only_culture(evidence.of(clone.cells)) if rules.clone_unit == "culture" else None
         if clone.changes and culture is not None and len(evidence.lines) > 1:
@@ -183,8 +184,8 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
     for one in evidence.others:
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
-    if evidence.fitting < rules.min_mosaic_cells and (change := evidence.single):
-        return f"{change} is all that departs in a cell, and {rules.min_mosaic_cells} cells that fit are needed."
+    if evidence.fitting < rules.min_cells_with_single and (change := evidence.single):
+        return f"{change} is all that departs in a cell, and {rules.min_cells_with_single} cells that fit are needed."
     return None
 
 
@@ -215,6 +216,8 @@ def _units(rules: Rules) -> str:
 
 
 def _name(clone: CloneEvidence) -> str:
+    if not clone.changes:
+        return "A normal clone"
     if len(clone.changes) > _MAX_NAMED:
         return f"A clone of {sum(clone.copies.values())} chromosomes"
     return " ".join(str(change) for change in clone.changes)

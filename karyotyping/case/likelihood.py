@@ -2,15 +2,14 @@
 
 A chromosome is lost, is read as another class, or arrives as extra. The copies found differ from those of the clone by
 lacking and surplus units. Every way to pair lacking with surplus units as misreadings counts; units without a partner
-are lost or extra. The sum over all ways is exact, by dynamic programming over the subsets of the surplus units. Errors
-that cancel within a class, such as a lost and an extra 21, are left out.
+are lost or extra. The sum over all ways is exact, by dynamic programming over the number of surplus units of each class
+that have a partner. Errors that cancel within a class, such as a lost and an extra 21, are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from math import lgamma
+from math import lgamma, prod
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from karyotyping.case.rates import COLUMNS, UNKNOWN, ErrorRates
 from karyotyping.nomenclature.classes import CLASS_COUNT, X, Y
 from karyotyping.nomenclature.iscn import ploidy_of
 
-_MAX_SURPLUS = 7  # units; more make the clone impossible, since 2**7 subsets are summed
+_MAX_STATES = 1024  # numbers of surplus units with a partner, over all classes; more make the clone impossible
 _MAX_RATE = 0.5  # of one kind of error
 _MIN_KEPT = 0.05  # probability that a chromosome is found with its class
 _IMPOSSIBLE = -1e3  # log probability
@@ -58,16 +57,18 @@ class _Scaled:
     """Error rates of one cell at L levels."""
 
     def __init__(self, rates: ErrorRates, cell: CellSummary, levels: Floats) -> None:
-        of_outlines, of_classes = rates.of_cell(cell)
-        outlines, classes = of_outlines * levels, of_classes * levels
-        self.lost = np.minimum(rates.lost_by_class()[:, None] * outlines, _MAX_RATE)  # (24, L)
-        self.misread = np.minimum(rates.misread_by_class()[:, :, None] * classes, _MAX_RATE)  # (24, 25, L)
+        factors = rates.of_cell(cell)
+        outlines, classes = factors.outlines * levels, factors.classes * levels
+        self.lost = np.minimum(rates.lost_by_class()[:, None] * factors.lost * levels, _MAX_RATE)  # (24, L)
+        misread = rates.misread_by_class()[:, :, None]
+        self.misread = np.minimum(misread * classes, _MAX_RATE)  # (24, 25, L)
+        self.misread[:, UNKNOWN] = np.minimum(misread[:, UNKNOWN] * np.maximum(outlines, classes), _MAX_RATE)
         self.kept = np.maximum(1 - self.lost - self.misread.sum(axis=1), _MIN_KEPT)  # (24, L)
         self.extra = rates.extra_by_column()[:, None] * outlines  # (25, L)
         # The scores of the outlines say more of an extra chromosome than the cell does.
         self.unpaired = self.extra.copy()
         for class_id, odds in cell.outline_doubts.items():
-            factor = rates.of_outlines(odds, of_outlines)
+            factor = rates.of_outlines(odds, factors.outlines)
             self.unpaired[class_id - 1] = rates.extra_by_column()[class_id - 1] * factor * levels
 
 
@@ -75,33 +76,26 @@ def _log_probability(found: Ints, clone: Ints, rates: _Scaled, doubts: Mapping[t
     """Return (L,) log probabilities of one clone; see :func:`cell_likelihoods`."""
     change = found - np.append(clone, 0)
     lacking = [(int(c), unit) for c in np.flatnonzero(change < 0) for unit in range(-change[c])]
-    surplus = [int(c) for c in np.flatnonzero(change > 0) for _ in range(change[c])]
-    if len(surplus) > _MAX_SURPLUS:
+    surplus = [(int(d), int(change[d])) for d in np.flatnonzero(change > 0)]
+    states = tuple(units + 1 for _, units in surplus)
+    if prod(states) > _MAX_STATES:
         return np.full(rates.extra.shape[1], _IMPOSSIBLE)
     result = clone @ np.log(rates.kept) - rates.extra.sum(axis=0) - sum(lgamma(abs(int(n)) + 1) for n in change)
-    # ways[s] sums over the lacking units so far; s is the set of surplus units that are paired with one.
-    ways = np.zeros((1 << len(surplus), rates.extra.shape[1]))
-    ways[0] = 1.0
+    # ways[s] sums over the lacking units so far; s has the number of surplus units with a partner, by class.
+    ways = np.zeros((*states, rates.extra.shape[1]))
+    ways.reshape(-1, rates.extra.shape[1])[0] = 1.0
     for c, unit in lacking:
         odds = (clone[c] - unit) / rates.kept[c]
         new = ways * odds * rates.lost[c]
-        for bit, d in enumerate(surplus):
-            free = _subsets_without(len(surplus), bit)
+        for axis, (d, units) in enumerate(surplus):
             weight = odds * rates.misread[c, d] + (doubts.get((d + 1, c + 1), 0.0) if unit == 0 else 0.0)
-            new[free | 1 << bit] += ways[free] * weight
+            earlier, later = np.moveaxis(ways, axis, -2), np.moveaxis(new, axis, -2)
+            later[..., 1:, :] += earlier[..., :-1, :] * (units - np.arange(units))[:, None] * weight
         ways = new
-    unpaired = np.ones_like(ways)
-    for bit, d in enumerate(surplus):
-        unpaired[_subsets_without(len(surplus), bit)] *= rates.unpaired[d]
-    logs: Floats = result + np.log(np.maximum((ways * unpaired).sum(axis=0), 1e-300))
+    for d, units in reversed(surplus):  # the last axis of classes first: those without a partner are extra
+        ways = (ways * rates.unpaired[d] ** (units - np.arange(units + 1))[:, None]).sum(axis=-2)
+    logs: Floats = result + np.log(np.maximum(ways, 1e-300))
     return logs
-
-
-@cache
-def _subsets_without(units: int, bit: int) -> Ints:
-    subsets: Ints = np.arange(1 << units)
-    without: Ints = subsets[subsets & (1 << bit) == 0]
-    return without
 
 
 def background_likelihood(cell: CellSummary) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,14 +19,25 @@ GROUP_BY_CLASS: Ints = np.array([0] * 3 + [1] * 2 + [2] * 7 + [3] * 3 + [4] * 3 
 _MIN_EDITS = 0.05  # of outlines or classes; a cell without doubts still has errors
 
 
+class CellFactors(NamedTuple):
+    """Factors of the error rates of one cell."""
+
+    lost: float
+    outlines: float
+    """Of extra chromosomes."""
+    classes: float
+    """Of misread chromosomes; those without a class follow the greater of both."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
     Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality
-    of 0.5 or more. Each cell has two factors of its own, from its expected edits or its quality: lost and extra
-    chromosomes follow the edits of outlines, misread ones and those without a class the edits of classes. The level of
-    each case is estimated from its cells as a factor of all rates.
+    of 0.5 or more. Each cell has factors of its own, from its expected edits or its quality. Extra chromosomes
+    follow the edits of outlines, misread ones those of classes, and chromosomes without a class the greater of both.
+    Lost ones follow the edits of outlines and the objects that may be chromosomes. The level of each case is estimated
+    from its cells as a factor of all rates.
     """
 
     lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)
@@ -44,6 +56,10 @@ class ErrorRates:
     """Expected edits of outlines of a cell with these rates; a cell makes about half of them."""
     reference_class_edits: float = 0.5
     """Expected edits of classes of a cell with these rates."""
+    edits_of_object: float = 1.5
+    """Edits of outlines with as many lost chromosomes as one object that may be a chromosome."""
+    reference_objects: float = 0.65
+    """Such objects in a cell with these rates, mean."""
     reference_quality: float = 0.7
     """Quality of a cell with these rates, 0..1."""
     quality_slope: float = 3.5
@@ -53,20 +69,24 @@ class ErrorRates:
     outline_evidence_range: tuple[float, float] = (0.06, 15.0)
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
-    def of_cell(self, cell: CellSummary) -> tuple[float, float]:
-        """Return the factors of a cell, from its expected edits, else from its quality.
+    def of_cell(self, cell: CellSummary) -> CellFactors:
+        """Return the factors of a cell, from its expected edits and unexplained objects, else from its quality.
 
-        Returns:
-            Factor of lost and extra chromosomes, and factor of misread ones and those without a class.
-
-        >>> ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
-        (0.4, 0.5)
+        >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
+        >>> factors.lost, factors.outlines, factors.classes
+        (0.4, 0.4, 0.5)
         """
         if cell.outline_edits is None or cell.class_edits is None:
             by_quality = float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
-            return by_quality, by_quality
-        return (
-            max(_MIN_EDITS, cell.outline_edits) / self.reference_outline_edits,
+            return CellFactors(by_quality, by_quality, by_quality)
+        outlines = max(_MIN_EDITS, cell.outline_edits)
+        lost = outlines / self.reference_outline_edits
+        if cell.unexplained_objects is not None:
+            objects = self.edits_of_object * np.array([cell.unexplained_objects, self.reference_objects])
+            lost = float((outlines + objects[0]) / (self.reference_outline_edits + objects[1]))
+        return CellFactors(
+            lost,
+            outlines / self.reference_outline_edits,
             max(_MIN_EDITS, cell.class_edits) / self.reference_class_edits,
         )
 

@@ -13,8 +13,10 @@ class Rules:
 
     min_cells: int = 3
     """Complete cells that fit a clone."""
-    min_mosaic_cells: int = 10
-    """The same for a case of several clones, and for one with a single cell of a recurrent abnormality."""
+    min_mosaic_cells: int = 5
+    """The same for a case of several clones."""
+    min_cells_with_single: int = 10
+    """The same for a case with a single cell of a recurrent abnormality."""
     min_share: float = 0.25
     """Share of the called cells that are complete and fit a clone."""
     max_errors: int = 3
@@ -26,7 +28,7 @@ class Rules:
     min_posterior: float = 0.95
     """Probability of the only clone of a case, and of a normal one."""
     min_mosaic_posterior: float = 0.99
-    """Probability of each abnormal clone of a case with several."""
+    """Probability of each clone of a case with several."""
     possible: float = 0.005
     """Probability of an abnormality outside the karyotype above which a case is suspected, in two cells or more."""
     likely: float = 0.5

@@ -14,7 +14,7 @@ from karyotyping.chromosome.measure import Measurement
 from karyotyping.classification.assignment import Assignment, assign
 from karyotyping.classification.prediction import Prediction
 from karyotyping.model import Chromosome, ChromosomeFlag, Orientation, Quality, count_classes, encode_mask
-from karyotyping.nomenclature.iscn import format_iscn, usual_copies
+from karyotyping.nomenclature.iscn import format_iscn
 
 _MIN_BEND = 1.3  # length over the distance between the tips; above it a chromosome has the flag ``bent``
 
@@ -65,17 +65,12 @@ def assign_cell(predictions: Sequence[Prediction]) -> tuple[Assignment, ...]:
 
 
 def cell_iscn(chromosomes: Sequence[Chromosome], quality: Quality) -> str | None:
-    """Return the ISCN of a cell; None if it has too many chromosomes for a metaphase.
-
-    An object that may be a chromosome may be the one that a class lacks: such a karyotype is incomplete (``inc``).
-    """
+    """Return the ISCN of a cell; None if it has too many chromosomes for a metaphase."""
     if "too_many" in quality.flags:
         return None
     counts = count_classes(chromosomes)
     unidentified = len(chromosomes) - sum(counts.values())
-    usual = usual_copies(counts, unidentified=unidentified)
-    lacking = any(counts.get(class_id, 0) < copies for class_id, copies in usual.items())
-    return format_iscn(counts, unidentified=unidentified, incomplete=lacking and quality.unexplained_objects > 0)
+    return format_iscn(counts, unidentified=unidentified, unexplained=quality.unexplained_objects)
 
 
 def _chromosome(

@@ -26,7 +26,7 @@ _MARKER = re.compile(r"\+(\d{0,2})mar")
 
 
 def format_iscn(
-    class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False, incomplete: bool = False
+    class_counts: Mapping[int, int], *, unidentified: int = 0, markers: bool = False, unexplained: int = 0
 ) -> str:
     """Format the numerical karyotype of a cell.
 
@@ -34,7 +34,7 @@ def format_iscn(
         class_counts: copies by class id (1..24); absent classes count as zero.
         unidentified: chromosomes without a class; they count, and ``inc`` marks the karyotype as incomplete.
         markers: whether unidentified chromosomes are marker chromosomes, written ``+mar`` instead of ``inc``.
-        incomplete: whether chromosomes may be missing, which is ``inc`` too.
+        unexplained: objects of the image that may be chromosomes; with them a karyotype that lacks one is ``inc``.
 
     Raises:
         ValueError: a class id outside 1..24, or a negative count.
@@ -57,7 +57,8 @@ def format_iscn(
         changes += [f"{'+' if gain > 0 else '-'}{class_id}"] * abs(gain)
     if unidentified and markers:
         changes.append(f"+{unidentified if unidentified > 1 else ''}mar")
-    if incomplete or (unidentified and not markers):
+    unnamed = 0 if markers else unidentified
+    if is_incomplete(class_counts, unidentified=unnamed, unexplained=unexplained):
         changes.append("inc")
     number = f"{total}<{ploidy}n>" if ploidy != 2 and changes else str(total)
     return ",".join([number, sex or "?", *changes])
@@ -78,6 +79,25 @@ def usual_copies(class_counts: Mapping[int, int], *, unidentified: int = 0) -> d
     ploidy = ploidy_of(sum(class_counts.values()) + unidentified)
     y_copies = min(class_counts.get(Y, 0), ploidy - 1)
     return dict.fromkeys(_AUTOSOMES, ploidy) | {X: ploidy - y_copies, Y: y_copies}
+
+
+def is_incomplete(class_counts: Mapping[int, int], *, unidentified: int = 0, unexplained: int = 0) -> bool:
+    """Return whether a cell may have a chromosome that its karyotype lacks: ``inc``.
+
+    That is a chromosome without a class. An object that may be a chromosome counts where a class lacks copies.
+
+    Args:
+        class_counts: copies by class id in the cell.
+        unidentified: chromosomes without a class.
+        unexplained: objects of the image that may be chromosomes, and are none in the result.
+
+    >>> lacking = {**dict.fromkeys(range(1, 23), 2), 23: 1}
+    >>> is_incomplete(lacking), is_incomplete(lacking, unexplained=1), is_incomplete({**lacking, 23: 2}, unexplained=1)
+    (False, True, False)
+    """
+    usual = usual_copies(class_counts, unidentified=unidentified)
+    lacks = any(class_counts.get(class_id, 0) < copies for class_id, copies in usual.items())
+    return unidentified > 0 or (unexplained > 0 and lacks)
 
 
 def is_polyploid(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:

@@ -64,6 +64,8 @@ class ReviewedCell:
     """Numbers of the present chromosomes that a correction made, named or turned."""
     boxes: frozenset[int] = frozenset()
     """Numbers of the chromosomes that a person drew as a box: their mask is no outline."""
+    unexplained_objects: int | None = None
+    """Objects that may be chromosomes, less one for each that a person added; None if not measured."""
 
     @property
     def class_counts(self) -> dict[int, int]:
@@ -81,7 +83,7 @@ class ReviewedCell:
         counts, unidentified = self.class_counts, self.unidentified
         if self.rejected or not self.chromosomes or has_too_many(counts, unidentified=unidentified):
             return None
-        return format_iscn(counts, unidentified=unidentified)
+        return format_iscn(counts, unidentified=unidentified, unexplained=self.unexplained_objects or 0)
 
     def summary(self, analysis_id: int, quality_score: float, **facts: Unpack[CellFacts]) -> CellSummary:
         """Return the summary of the cell for its case; its quality is that of the image, 0..1.
@@ -96,16 +98,24 @@ class ReviewedCell:
             for likeliest in [tuple(zip(row["top5_classes"], row["top5_scores"], strict=True))]
         ]
         called = self.iscn is not None
+        facts["unexplained_objects"] = self.unexplained_objects
         return CellSummary.of_classes(analysis_id, classes, quality_score=quality_score, called=called, **facts)
 
 
-def replay(rows: Iterable[ChromosomeRow], shape: tuple[int, int], reviews: Sequence[RecordedReview]) -> ReviewedCell:
+def replay(
+    rows: Iterable[ChromosomeRow],
+    shape: tuple[int, int],
+    reviews: Sequence[RecordedReview],
+    *,
+    unexplained_objects: int | None = None,
+) -> ReviewedCell:
     """Return a cell after its corrections.
 
     Args:
         rows: chromosomes of the pipeline's result: stored ones, or ``chromosome_rows`` of a ``CellAnalysis``.
         shape: (H, W) of the image in pixels.
         reviews: all corrections of the result, in order.
+        unexplained_objects: objects of the image that may be chromosomes; None if not measured.
 
     Raises:
         RefusedReview: a correction names what is not there, or contradicts an earlier one.
@@ -116,7 +126,7 @@ def replay(rows: Iterable[ChromosomeRow], shape: tuple[int, int], reviews: Seque
         cell.begin(review)
         if review.id not in undone:
             cell.apply(review)
-    return cell.finish()
+    return cell.finish(unexplained_objects)
 
 
 def find_undone(reviews: Sequence[RecordedReview]) -> frozenset[int]:
@@ -164,6 +174,7 @@ class _Cell:
     in_force: list[int] = field(default_factory=list)
     corrected: set[int] = field(default_factory=set)
     boxes: set[int] = field(default_factory=set)
+    added: int = 0
     removed_by: dict[int, int] = field(default_factory=dict)
     numbers: range = range(0)
     next_number: int = field(init=False)
@@ -207,12 +218,13 @@ class _Cell:
                 self._draw(self.numbers[0], union, class_id)
             case Add(part=part):
                 self._draw(self.numbers[0], draw_region(part.region, self.shape), part.class_id)
+                self.added += 1
                 self.boxes |= {self.numbers[0]} if isinstance(part.region, Box) else set()
             case RejectCell():
                 self.rejected_by = review.id
         self.in_force.append(review.id)
 
-    def finish(self) -> ReviewedCell:
+    def finish(self, unexplained_objects: int | None) -> ReviewedCell:
         present = self.rows.keys()
         return ReviewedCell(
             chromosomes=tuple(self.rows[number] for number in sorted(present)),
@@ -220,6 +232,7 @@ class _Cell:
             in_force=tuple(self.in_force),
             corrected=frozenset(self.corrected & present),
             boxes=frozenset(self.boxes & present),
+            unexplained_objects=None if unexplained_objects is None else max(0, unexplained_objects - self.added),
         )
 
     def _find(self, number: int) -> ChromosomeRow:

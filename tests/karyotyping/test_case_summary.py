@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,6 +137,13 @@ def test_one_cell_of_good_quality_is_marked() -> None:
     assert poor.why == "The only cell has quality 0.42, and 0.7 is needed."
     part = summarise([cell(1, "46,XX", unidentified=1)])
     assert (part.iscn, part.why) == (None, "The only cell is incomplete: 47,XX,inc.")
+
+
+def test_one_cell_that_may_have_what_it_lacks_makes_no_karyotype() -> None:
+    lacking = summarise([replace(cell(1, "45,X"), unexplained_objects=1)])
+    assert (lacking.iscn, lacking.why) == (None, "The only cell is incomplete: 45,X,inc.")
+    whole = summarise([replace(cell(1, "46,XX"), unexplained_objects=1)])
+    assert (whole.iscn, whole.resolution) == ("46,XX", "one_cell")
 
 
 def test_a_cell_that_is_not_called_has_no_vote() -> None:

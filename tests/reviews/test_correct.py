@@ -11,10 +11,11 @@ from db.migrate import check, downgrade, upgrade
 from db.pipelines import set_alias
 from db.schema import AuditEvent, Review
 from karyotyping.review import Correction, RefusedReview
-from karyotyping.review.corrections import Comment, Flip, Merge, Part, Reclassify, Reject, RejectCell, Split, Undo
+from karyotyping.review.corrections import Add, Comment, Flip, Merge, Part, Reclassify, Reject, RejectCell, Split, Undo
 from karyotyping.review.regions import Box
 from reviews import ReviewConflict, undo
 from tests.reviews.conftest import People, classes
+from tests.support.reviewed import FEMALE
 
 X = 23
 
@@ -58,6 +59,19 @@ def test_a_class_can_be_taken_away_and_the_case_is_read_again(people: People) ->
     (analysis_id,) = people.case(cells=1)
     people.correct(analysis_id, Reclassify(chromosome=0, class_id=None))
     assert people.read().cells[0].iscn == "46,XX,-1,inc"
+
+
+def test_what_may_be_the_lacking_chromosome_keeps_a_cell_incomplete(people: People) -> None:
+    (analysis_id,) = people.case(cells=1, classes=FEMALE[:-1], unexplained=1)
+    (cell,) = people.read().cells
+    assert (cell.iscn, cell.before.iscn, cell.before.unexplained_objects) == ("45,X,inc", "45,X,inc", 1)
+    people.correct(analysis_id, Flip(chromosome=2))
+    assert people.read().cells[0].iscn == "45,X,inc"
+    found = Part(region=Box(kind="box", x=600, y=400, width=20, height=40), class_id=X)
+    people.correct(analysis_id, Add(part=found))
+    assert people.read().cells[0].iscn == "46,XX"
+    people.correct(analysis_id, Reject(chromosome=2))
+    assert people.read().cells[0].iscn == "45,XX,-2"
 
 
 def test_the_audit_trail_names_the_review_without_its_words(people: People) -> None:

@@ -46,12 +46,14 @@ def chromosome(ordinal: int, class_id: int | None) -> dict[str, Any]:
     }
 
 
-def result(classes: Sequence[int | None]) -> AnalysisResult:
-    """A result with these classes by number."""
+def result(classes: Sequence[int | None], unexplained: int = 0) -> AnalysisResult:
+    """A result with these classes by number, and so many objects that may be chromosomes."""
     known = [class_id for class_id in classes if class_id is not None]
-    iscn = format_iscn({k: known.count(k) for k in known}, unidentified=len(classes) - len(known))
+    unidentified = len(classes) - len(known)
+    iscn = format_iscn({k: known.count(k) for k in known}, unidentified=unidentified, unexplained=unexplained)
     rows = [chromosome(*item) for item in enumerate(classes)]
-    return AnalysisResult(1.0, iscn, {"karyogram": "sha256/ab/cd"}, rows, QC | {"chromosome_count": len(classes)})
+    quality = QC | {"chromosome_count": len(classes), "unexplained_objects": unexplained}
+    return AnalysisResult(1.0, iscn, {"karyogram": "sha256/ab/cd"}, rows, quality)
 
 
 class ReviewLaboratory:
@@ -62,16 +64,29 @@ class ReviewLaboratory:
         self.laboratory = Laboratory(sessions)
         self.pipeline = self.laboratory.pipeline("first", alias="production")
 
-    def case(self, accession: str = "A-1", *, cells: int = 3, classes: Sequence[int | None] = FEMALE) -> list[int]:
+    def case(
+        self,
+        accession: str = "A-1",
+        *,
+        cells: int = 3,
+        classes: Sequence[int | None] = FEMALE,
+        unexplained: int = 0,
+    ) -> list[int]:
         """Add images to a case, finish their analyses and return the numbers of these."""
         images = self.laboratory.images(cells, accession)
-        return self.analyse(images, self.pipeline, classes)
+        return self.analyse(images, self.pipeline, classes, unexplained)
 
-    def analyse(self, images: Sequence[int], pipeline_id: int, classes: Sequence[int | None] = FEMALE) -> list[int]:
+    def analyse(
+        self,
+        images: Sequence[int],
+        pipeline_id: int,
+        classes: Sequence[int | None] = FEMALE,
+        unexplained: int = 0,
+    ) -> list[int]:
         """Finish the analyses of images by one pipeline."""
         with self.sessions.begin() as session:
             assert queue.enqueue(session, images, pipeline_id, Priority.ROUTINE) == len(images)
-        self.laboratory.result = result(classes)
+        self.laboratory.result = result(classes, unexplained)
         for leased in self.laboratory.leased(len(images)):
             self.laboratory.begin(leased)
             assert self.laboratory.finish(leased)

@@ -62,6 +62,29 @@ def test_a_mosaic_has_two_clones_with_their_cells() -> None:
     assert [clone.cells for clone in judged.clones] == [tuple(range(12, 20)), tuple(range(12))]
 
 
+@pytest.mark.parametrize(("karyotype", "number"), [("47,XX,+21", 2), ("47,XX,+8", 3), ("47,XXX", 3), ("45,X", 3)])
+def test_few_certain_cells_show_a_mosaic_that_is_clonal(karyotype: str, number: int) -> None:
+    case = cells(*[karyotype] * number, *["46,XX"] * (5 - number))
+    certain = with_certain_outlines(case)
+    judged = judge(with_edits(certain, 0.3, 0.1))
+    assert (judged.outcome, clones(judged)) == (Outcome.ABNORMAL, [karyotype, "46,XX"])
+    assert all(clone.posterior > 0.99 for clone in judged.clones)
+    assert judge(with_edits(certain[1:], 0.3, 0.1)).outcome is Outcome.SUSPECTED
+    noisy = [*case[:3], *cells("45,XX,-22", "45,XX,-4")]
+    assert judge(with_edits(numbered(noisy), 6.0, 1.0)).outcome is not Outcome.ABNORMAL
+
+
+def test_normal_cells_that_may_have_lost_the_small_chromosome_of_the_others_are_suspected() -> None:
+    case = with_edits(with_certain_outlines(cells(*["47,XX,+21"] * 3, *["46,XX"] * 2)), 0.3, 0.1)
+    judged = judge(case)
+    assert (judged.outcome, judged.clones[1].established) == (Outcome.SUSPECTED, True)
+    assert judged.why.startswith("A normal clone in 2 cells: ")
+
+
+def test_two_of_five_cells_with_a_loss_are_no_clone() -> None:
+    assert judge(with_edits(cells(*["45,X"] * 2, *["46,XX"] * 3), 0.3, 0.1)).outcome is Outcome.SUSPECTED
+
+
 def test_related_clones_are_kept_apart() -> None:
     judged = judge(cells(*["47,XX,+8"] * 6, *["48,XX,+8,+9"] * 5, *["46,XX"] * 9))
     assert clones(judged) == ["47,XX,+8", "48,XX,+8,+9", "46,XX"]
@@ -132,6 +155,10 @@ EDITS = {"certain": (0.0, 0.1), "usual": (5.0, 0.6)}  # expected edits of outlin
 
 def with_edits(case: list[CellSummary], outlines: float, classes: float) -> list[CellSummary]:
     return [replace(cell, outline_edits=outlines, class_edits=classes) for cell in case]
+
+
+def with_certain_outlines(case: list[CellSummary]) -> list[CellSummary]:
+    return [replace(cell, outline_doubts=dict.fromkeys(range(1, 25), 0.0005)) for cell in case]
 
 
 def with_an_unidentified(karyotype: str, number: int) -> list[CellSummary]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -89,6 +90,40 @@ def test_losses_and_gains_follow_the_edits_of_outlines_and_misreadings_those_of_
         assert log_odds(found, 8.0, 0.3) > log_odds(found, 0.6, 0.3) + 1
         assert log_odds(found, 2.0, 3.0) == pytest.approx(log_odds(found, 2.0, 0.1), abs=0.3)
     assert log_odds("46,XX,-4,+8", 1.0, 3.0) > log_odds("46,XX,-4,+8", 1.0, 0.1) + 1
+
+
+def test_chromosomes_without_a_class_follow_the_more_expected_edits() -> None:
+    def unnamed(outlines: float, classes: float) -> float:
+        facts = {"outline_edits": outlines, "class_edits": classes}
+        found = replace(cell("45,XX,-4", **facts), chromosome_count=46)
+        return likelihood(found, "46,XX") - likelihood(cell("46,XX", **facts), "46,XX")
+
+    assert unnamed(8.0, 0.3) > unnamed(1.0, 0.3) + 1
+    assert unnamed(8.0, 0.5) == pytest.approx(unnamed(8.0, 0.1), abs=0.3)
+    assert unnamed(1.0, 3.0) > unnamed(1.0, 0.1) + 1
+
+
+def test_an_object_that_may_be_a_chromosome_explains_a_lost_one() -> None:
+    def loss(objects: int | None) -> float:
+        found = cell("45,XX,-4", outline_edits=2.0, class_edits=0.2, unexplained_objects=objects)
+        return likelihood(found, "46,XX") - likelihood(found, "45,XX,-4")
+
+    def gain(objects: int | None) -> float:
+        found = cell("47,XX,+4", outline_edits=2.0, class_edits=0.2, unexplained_objects=objects)
+        return likelihood(found, "46,XX") - likelihood(found, "47,XX,+4")
+
+    assert loss(0) < loss(None) < loss(1) < loss(2)
+    assert loss(2) > loss(0) + 0.5
+    assert gain(2) == pytest.approx(gain(0), abs=0.1)
+
+
+def test_a_cell_of_many_surplus_chromosomes_is_possible_under_every_clone() -> None:
+    """One more does not make a clone impossible that explains all others as well."""
+    poor = {"outline_edits": 23.0, "class_edits": 2.5}
+    lacking = cell("38,XX,-1,-3,-4,-6,-11,-16,-17,-22", **poor)
+    assert likelihood(replace(lacking, chromosome_count=45), "46,XX") > -40
+    with_gain = replace(lacking, class_counts={**lacking.class_counts, 19: 3}, chromosome_count=46)
+    assert likelihood(with_gain, "46,XX") > -40
 
 
 def test_a_doubtful_outline_explains_an_extra_chromosome() -> None:

@@ -49,6 +49,12 @@ def test_unidentified_chromosomes_count_as_incomplete_or_as_markers() -> None:
     assert parse_iscn("46,XX,-13,inc") == parse_iscn("47,XX,-13,+2mar") == counts
 
 
+def test_objects_that_may_be_chromosomes_make_a_karyotype_incomplete_where_it_lacks_one() -> None:
+    assert format_iscn({**AUTOSOMES, X: 1}, unexplained=1) == "45,X,inc"
+    assert format_iscn({**AUTOSOMES, X: 1}, unidentified=1, markers=True, unexplained=1) == "46,X,+mar,inc"
+    assert format_iscn({**AUTOSOMES, X: 1, Y: 1, 21: 3}, unexplained=1) == "47,XY,+21"
+
+
 def test_gained_and_lost_sex_chromosomes_are_parsed() -> None:
     assert parse_iscn("45,X,-Y") == {**AUTOSOMES, X: 1}
     assert parse_iscn("47,XX,+X") == {**AUTOSOMES, X: 3}

@@ -48,10 +48,10 @@ def box(x: int, y: int, width: int, height: int) -> dict[str, Any]:
     return {"region": {"kind": "box", "x": x, "y": y, "width": width, "height": height}}
 
 
-def replayed(*reviews: tuple[str, dict[str, Any]]) -> ReviewedCell:
+def replayed(*reviews: tuple[str, dict[str, Any]], unexplained: int | None = None) -> ReviewedCell:
     """Replay corrections, numbered from 1."""
     recorded = [RecordedReview(number, parse_correction(*review)) for number, review in enumerate(reviews, start=1)]
-    return replay(ROWS, SHAPE, recorded)
+    return replay(ROWS, SHAPE, recorded, unexplained_objects=unexplained)
 
 
 def find(cell: ReviewedCell, number: int) -> ChromosomeRow:
@@ -67,6 +67,16 @@ def test_nothing_changes_without_corrections() -> None:
     cell = replayed(("comment", {"text": "fine"}))
     assert cell == ReviewedCell(tuple(ROWS))
     assert cell.iscn == "46,XX"
+
+
+def test_a_cell_stays_incomplete_until_its_unexplained_objects_are_added() -> None:
+    rejected = ("reject", {"chromosome": 40})
+    added = ("add", {"part": {**box(470, 20, WIDTH, HEIGHT), "class_id": None}})
+    assert replayed(rejected).iscn == "45,XX,-21"
+    cell = replayed(rejected, unexplained=1)
+    assert (cell.iscn, cell.summary(1, 0.9).iscn) == ("45,XX,-21,inc", "45,XX,-21,inc")
+    assert replayed(rejected, added, unexplained=1).unexplained_objects == 0
+    assert replayed(rejected, added, ("undo", {"review": 2}), unexplained=1).unexplained_objects == 1
 
 
 def test_the_karyotype_follows_a_reclassification() -> None:
