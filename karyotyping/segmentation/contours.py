@@ -226,7 +226,7 @@ def _fill_pinholes(foreground: NDArray[np.uint8], max_area: float) -> NDArray[np
     _, labels = cv2.connectedComponents(1 - foreground, connectivity=4)
     small = np.bincount(labels.ravel()) < max_area
     small[0] = False
-    return foreground | small.take(labels).view(np.uint8)
+    return foreground | small[np.asarray(labels)].view(np.uint8)
 
 
 def find_nuclei(stain: Grey, width: float, parameters: ContourParameters) -> tuple[Mask, int]:
