@@ -1,18 +1,20 @@
 """What is a chromosome, decided once more when the whole cell has its classes.
 
 Segmentation chooses between outlines one by one. Some errors show only in the whole cell: an instance that resembles no
-class, a part of another chromosome in a cell that has 46, and a rest that resembles the chromosome that the cell lacks.
-The first two become rests, the last a chromosome to look at. What touches nothing and may be a chromosome stays one,
-whatever the count.
+class, a part of another chromosome in a cell that has 46, debris far from all others, and a rest that resembles the
+chromosome that the cell lacks. The first three become rests, the last a chromosome to look at. No count decides on what
+touches nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
+from karyotyping.arrays import Bools, Floats
 from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import Measurement, measure_in_cell, typical_width
 from karyotyping.classification.assignment import assign
@@ -27,6 +29,9 @@ from models.engine import Engine
 
 _MIN_CHROMOSOMES = 10  # of a cell; fewer do not show what it lacks
 _MIN_NAMELESS_SCORE = 0.05  # median scores of the cell, of an instance without a class
+_MIN_SURE_SCORE = 0.9  # 0..1, from which the distance does not count
+_MAX_DISTANCE = 2.0  # median chromosome lengths from the nearest other chromosome with a class
+_MAX_NAMELESS_DISTANCE = 1.0  # the same, of an instance without a class
 _MIN_REST_AREA = 0.1  # median chromosome areas; a 21 has 0.3 to 0.4, and neighbours cover a part of it
 _REST_SCORE = 0.5  # 0..1, probability of the outline of a rest
 
@@ -61,11 +66,10 @@ class _Object:
 
 
 def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> ClassifiedCell:
-    """Return the cell with the rests that it lacks, and without the instances that resemble nothing.
+    """Return the cell with the rests that it lacks, and without the instances that are hardly chromosomes.
 
-    Instances and rests compete for the classes of the cell. A rest with a class becomes an uncertain instance. An
-    instance without a class and with a score below .05 becomes an uncertain rest. Cells of fewer than 10 chromosomes
-    stay as they are.
+    Instances and rests compete for the classes of the cell. A rest with a class becomes an uncertain instance, an
+    implausible instance an uncertain rest. Cells of fewer than 10 chromosomes stay as they are.
 
     Args:
         image: the normalised image.
@@ -75,30 +79,48 @@ def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> Cla
     if len(cell.measured) < _MIN_CHROMOSOMES:
         return cell
     instances = list(map(_Object, cell.segmentation.instances, cell.measured, cell.predictions))
-    least_score = _MIN_NAMELESS_SCORE * float(np.median([item.score for item in instances]))
     objects = [*instances, *_objects_of_rests(image, cell, embedder)]
-    assigned = assign(
-        [item.prediction.log_probabilities for item in objects],
-        [item.whole * (_REST_SCORE if item.rest else 1.0) for item in objects],
-    )
-    complete = sum(one.class_id is not None for one in assigned) >= NORMAL_COUNT
-    chromosomes: list[_Object] = []
-    implausible: list[_Object] = []
-    taken: set[int] = set()
-    for item, assignment in zip(objects, assigned, strict=True):
-        if assignment.class_id is not None:
-            chromosomes.append(item)
-            taken.add(id(item.rest))
-        elif item.rest is None:
-            doubted = item.score < least_score or (complete and "touching" in item.instance.flags)
-            (implausible if doubted else chromosomes).append(item)
+    plausible = _are_plausible(objects)
+    chromosomes = list(compress(objects, plausible))
+    doubted = compress(instances, ~plausible[: len(instances)])
+    taken = {id(item.rest) for item in chromosomes}
     rests = [rest for rest in cell.segmentation.rests if id(rest) not in taken]
-    rests += [Rest(item.instance.region(), "uncertain") for item in implausible]
+    rests += [Rest(item.instance.region(), "uncertain") for item in doubted]
     return ClassifiedCell(
         replace(cell.segmentation, instances=tuple(item.instance for item in chromosomes), rests=tuple(rests)),
         [item.measured for item in chromosomes],
         [item.prediction for item in chromosomes],
     )
+
+
+def _are_plausible(objects: Sequence[_Object]) -> Bools:
+    """Return which of N objects are chromosomes."""
+    is_rest = np.array([item.rest is not None for item in objects])
+    whole, score = (np.array([getattr(item, name) for item in objects]) for name in ("whole", "score"))
+    assigned = assign(
+        [item.prediction.log_probabilities for item in objects], np.where(is_rest, _REST_SCORE * whole, whole).tolist()
+    )
+    named = np.array([one.class_id is not None for one in assigned])
+    touching = np.array(["touching" in item.instance.flags for item in objects])
+    distance = _distances(objects, named)
+    nameless = score >= _MIN_NAMELESS_SCORE * np.median(score[~is_rest])
+    nameless &= ~is_rest & (distance <= _MAX_NAMELESS_DISTANCE)
+    if named.sum() >= NORMAL_COUNT:
+        nameless &= ~touching
+    return np.where(named, (score >= _MIN_SURE_SCORE) | (distance <= _MAX_DISTANCE), nameless)
+
+
+def _distances(objects: Sequence[_Object], named: Bools) -> Floats:
+    """Return (N,) gaps between the box of each object and the nearest other named one, in median lengths."""
+    if named.sum() < 2:
+        return np.zeros(len(objects))
+    first = np.array([item.instance.origin for item in objects])
+    last = first + [item.instance.mask.shape[::-1] for item in objects]
+    gaps = np.maximum(0, np.maximum(first[:, None] - last, first - last[:, None]))
+    distance = np.hypot(gaps[..., 0], gaps[..., 1])
+    np.fill_diagonal(distance, np.inf)
+    nearest: Floats = distance[:, named].min(axis=1) / np.median([item.measured.length for item in objects])
+    return nearest
 
 
 def _objects_of_rests(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> list[_Object]:

@@ -107,6 +107,17 @@ def test_in_a_cell_of_46_a_nameless_part_is_a_rest_only_if_it_touches_another(
     assert len(look_again(image, crowded, embedder).segmentation.instances) == remaining
 
 
+@pytest.mark.parametrize(("score", "away", "remaining"), [(0.8, 3000, 45), (0.8, 0, 46), (0.95, 3000, 46)])
+def test_what_is_far_from_the_cell_is_a_rest_unless_it_is_surely_a_chromosome(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine, *, score: float, away: int, remaining: int
+) -> None:
+    instances = list(cell.segmentation.instances)
+    x, y = instances[5].origin
+    instances[5] = replace(instances[5], score=score, origin=(x + away, y))
+    moved = replace(cell, segmentation=replace(cell.segmentation, instances=tuple(instances)))
+    assert len(look_again(image, moved, embedder).segmentation.instances) == remaining
+
+
 def test_a_few_chromosomes_do_not_show_what_a_cell_lacks(
     image: Normalised, cell: ClassifiedCell, embedder: Engine
 ) -> None:
