@@ -12,7 +12,7 @@ A karyotype is called only if every condition holds:
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of several clones has five complete cells that fit: two with a gain or three with a loss, and others.
 6. No other abnormality is likely, none in two cells or more is even possible, and none is seen in most of the cells.
-   In fewer than ten cells that fit, none departs by a recurrent abnormality alone.
+   In fewer than ten cells that fit, none departs by a possible recurrent abnormality alone.
 7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
    several is not of a single culture (:mod:`karyotyping.case.cultures`).
 """
@@ -181,7 +181,10 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
             return (
                 f"{one.change} in {_support(evidence, one.cells)} is not clonal: {needed} {_units(rules)} are needed."
             )
+    named = {change for clone in evidence.lines for change in clone.changes}
     for one in evidence.others:
+        if len(one.cells) == 1 and one.change in named:
+            continue  # a cell that may be one of either clone
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
     if evidence.fitting < rules.min_cells_with_single and (change := evidence.single):

@@ -133,14 +133,15 @@ class Evidence:
 
     @property
     def single(self) -> Change | None:
-        """Recurrent abnormality that is all that departs in some cell; None without any."""
-        for number in self._fitting:
-            copies = self.hypotheses.best[self._chosen[number]]
-            if np.abs(self._found[number] - np.append(copies, 0)).sum() == 1:
-                change = next(iter(self._departures(number)), None)
-                if change is not None and change.is_recurrent:
-                    return change
-        return None
+        """The most probable recurrent abnormality that is all that departs in some cell; None if none is possible."""
+        alone = {
+            change
+            for number in self._fitting
+            if np.abs(self._found[number] - np.append(self.hypotheses.best[self._chosen[number]], 0)).sum() == 1
+            for change in self._departures(number)
+            if change.is_recurrent and self._probability.get(change, 0.0) >= self.rules.possible
+        }
+        return max(alone, key=self._probability.__getitem__, default=None)
 
     def _clone(self, number: int, *, alone: bool) -> CloneEvidence:
         index = self.hypotheses.members[0][number]

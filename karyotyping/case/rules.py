@@ -16,7 +16,7 @@ class Rules:
     min_mosaic_cells: int = 5
     """The same for a case of several clones."""
     min_cells_with_single: int = 10
-    """The same for a case with a single cell of a recurrent abnormality."""
+    """The same for a case with a single cell of a possible recurrent abnormality."""
     min_share: float = 0.25
     """Share of the called cells that are complete and fit a clone."""
     max_errors: int = 3
@@ -30,7 +30,10 @@ class Rules:
     min_mosaic_posterior: float = 0.99
     """Probability of each clone of a case with several."""
     possible: float = 0.005
-    """Probability of an abnormality outside the karyotype above which a case is suspected, in two cells or more."""
+    """Probability of an abnormality outside the karyotype above which a case is suspected, in two cells or more.
+
+    Of a recurrent one that is all that departs in a cell it is the least that counts, in a case of few cells.
+    """
     likely: float = 0.5
     """The same for one cell."""
     cells_with_gain: int = 2

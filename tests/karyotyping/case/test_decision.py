@@ -81,6 +81,26 @@ def test_normal_cells_that_may_have_lost_the_small_chromosome_of_the_others_are_
     assert judged.why.startswith("A normal clone in 2 cells: ")
 
 
+def test_one_more_cell_with_the_change_of_a_clone_leaves_the_mosaic_called() -> None:
+    """Its chromosome without a class may be the lost one, so that it is assigned to the normal clone."""
+    case = [*cells(*["45,XX,-12"] * 6, *["46,XX"] * 6), *with_an_unidentified("45,XX,-12", 1)]
+    judged = judge(with_edits(numbered(case), 0.0, 1.0))
+    assert Change(12, -1) in [one.change for one in judged.others]
+    assert (judged.outcome, clones(judged)) == (Outcome.ABNORMAL, ["45,XX,-12", "46,XX"])
+
+
+def test_one_cell_of_a_recurrent_gain_is_no_reason_to_count_more_where_it_is_a_probable_artefact() -> None:
+    case = [*cells(*["46,XY"] * 4), *cells("47,XYY")]
+    certain, doubtful = (
+        [replace(cell, outline_doubts={24: odds}) for cell in with_edits(numbered(case), 2.0, 0.2)]
+        for odds in (0.0005, 2.0)
+    )
+    judged = judge(certain)
+    assert judged.outcome is Outcome.SUSPECTED
+    assert "+Y" in judged.why
+    assert judge(doubtful).outcome is Outcome.NORMAL
+
+
 def test_two_of_five_cells_with_a_loss_are_no_clone() -> None:
     assert judge(with_edits(cells(*["45,X"] * 2, *["46,XX"] * 3), 0.3, 0.1)).outcome is Outcome.SUSPECTED
 
