@@ -65,12 +65,12 @@ def agree(orientations: Sequence[Sequence[Candidate]], parameters: AgreementPara
     orientation_of = [number for number, own in enumerate(orientations) for _ in own]
     scores = np.full((len(items), len(orientations)), parameters.missed)
     scores[range(len(items)), orientation_of] = [item.score for item in items]
-    duplicates = []
+    areas, duplicates = [item.region.area for item in items], []
     for j, k in overlapping_pairs([item.region for item in items]):
         if orientation_of[j] == orientation_of[k]:
             continue
         shared = items[j].region.overlap_area(items[k].region)
-        iou = shared / (items[j].region.area + items[k].region.area - shared)
+        iou = shared / (areas[j] + areas[k] - shared)
         if iou >= parameters.same:
             scores[j, orientation_of[k]] = max(scores[j, orientation_of[k]], items[k].score)
             scores[k, orientation_of[j]] = max(scores[k, orientation_of[j]], items[j].score)

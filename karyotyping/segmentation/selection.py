@@ -11,7 +11,7 @@ prior.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heapreplace
 
 import numpy as np
@@ -60,6 +60,8 @@ class Footprints:
     """(N,) number of these pixels, at least 1."""
     shared: list[dict[int, int]]
     """Pixels that each candidate shares with others, by their index."""
+    explained: dict[tuple[int, frozenset[int]], float] = field(default_factory=dict)
+    """Pixels that a candidate explains beside these selected ones, as far as they were computed."""
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate], shape: tuple[int, ...]) -> Footprints:
@@ -83,7 +85,7 @@ def select(
         depth: (h, w) expected number of chromosomes on each pixel of the maps, 0..2.
         parameters: weights of the energy.
         known_count: chromosomes of the image that are not among the candidates.
-        footprints: of the candidates; None computes them.
+        footprints: of the candidates, for one ``depth``; None computes them.
     """
     footprints = footprints or Footprints.of(candidates, depth.shape)
     selected = _minimise(candidates, footprints, depth, parameters)
@@ -129,7 +131,7 @@ class _Selection:
         self, candidates: Sequence[Candidate], footprints: Footprints, depth: Floats32, parameters: SelectionParameters
     ) -> None:
         self._candidates = candidates
-        self._pixels, self._area = footprints.pixels, footprints.area
+        self._footprints, self._area = footprints, footprints.area
         self._typical_area = float(np.median(self._area))
         score = np.clip([item.score for item in candidates], _MIN_SCORE, 1 - _MIN_SCORE)
         self._log_odds = np.log(score / (1 - score)) + parameters.prior
@@ -149,8 +151,11 @@ class _Selection:
 
     def _explained_pixels(self, k: int) -> float:
         """Return pixels that candidate ``k`` would explain, less those explained once too often."""
-        balance = self._balance.take(self._pixels[k])
-        return float(np.minimum(np.maximum(balance, -1.0), 1.0).sum())
+        around = k, frozenset(filter(self._members.__contains__, self._footprints.shared[k]))
+        if around not in self._footprints.explained:
+            balance = self._balance.take(self._footprints.pixels[k])
+            self._footprints.explained[around] = float(np.minimum(np.maximum(balance, -1.0), 1.0).sum())
+        return self._footprints.explained[around]
 
     def _gain(self, k: int) -> float:
         """Return the gain of log odds if candidate ``k``, which is no member, joins."""
@@ -159,11 +164,11 @@ class _Selection:
         return float(self._log_odds[k]) + explained - duplicated
 
     def _add(self, k: int) -> None:
-        self._balance[self._pixels[k]] -= 2.0
+        self._balance[self._footprints.pixels[k]] -= 2.0
         self._members.add(k)
 
     def _remove(self, k: int) -> None:
-        self._balance[self._pixels[k]] += 2.0
+        self._balance[self._footprints.pixels[k]] += 2.0
         self._members.remove(k)
 
     def _others(self) -> set[int]:
