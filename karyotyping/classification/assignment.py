@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.special import softmax
+from scipy.special import logit, softmax
 
 from karyotyping.arrays import Floats, Ints
 from karyotyping.nomenclature.classes import CLASS_COUNT, NORMAL_COUNT, X, Y
@@ -26,14 +26,16 @@ _MIN_SCORE = 1e-4  # scores are clipped to [1e-4, 1 - 1e-4] before the log odds
 
 @dataclass(frozen=True, slots=True)
 class CopyNumberPrior:
-    """Costs of departures from a normal cell, in nats (natural log units) except for the counts."""
+    """Costs of departures from a normal cell, in nats (natural log units) except for the counts and ``doubt``."""
 
     gain: float = 2.5
     """Cost of each copy beyond the normal ones."""
     expected_losses: float = 1.0
     """Pseudo-count of lost chromosomes; a loss costs less, the more chromosomes are missing."""
-    no_class: float = 1.0
+    no_class: float = 1.5
     """Cost of a chromosome without a class, at a score of 0.5."""
+    doubt: float = 0.5
+    """Weight, 0..1, of log odds below 0: whole chromosomes in contacts and overlaps often have low scores."""
     max_copies: int = 4
     """Slots of each class."""
 
@@ -79,8 +81,7 @@ def assign(
         return ()
     prior = prior or CopyNumberPrior()
     whole = np.ones(len(evidence)) if scores is None else np.asarray(scores, dtype=np.float64)
-    clipped = np.clip(whole, _MIN_SCORE, 1 - _MIN_SCORE)
-    costs = np.column_stack([-evidence, prior.no_class + np.log(clipped / (1 - clipped))])
+    costs = np.column_stack([-evidence, _no_class_costs(whole, prior)])
     presence = _presence_log_odds(float(whole.sum()), prior)
     complements = (_normal_copies(2, 0), _normal_copies(1, 1))
     assignments = [_cheapest(costs, _slot_costs(copies, presence, prior)) for copies in complements]
@@ -98,6 +99,13 @@ def _normal_copies(x: int, y: int) -> Ints:
     copies = np.full(CLASS_COUNT, 2)
     copies[[X - 1, Y - 1]] = x, y
     return copies
+
+
+def _no_class_costs(whole: Floats, prior: CopyNumberPrior) -> Floats:
+    """Return the costs (N,) of no class, from the probabilities (N,) of a whole chromosome."""
+    log_odds = logit(np.clip(whole, _MIN_SCORE, 1 - _MIN_SCORE))
+    costs: Floats = prior.no_class + np.where(log_odds < 0, prior.doubt * log_odds, log_odds)
+    return costs
 
 
 def _presence_log_odds(present: float, prior: CopyNumberPrior) -> float:

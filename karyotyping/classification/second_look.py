@@ -98,7 +98,8 @@ def _are_plausible(objects: Sequence[_Object]) -> Bools:
     is_rest = np.array([item.rest is not None for item in objects])
     whole, score = (np.array([getattr(item, name) for item in objects]) for name in ("whole", "score"))
     assigned = assign(
-        [item.prediction.log_probabilities for item in objects], np.where(is_rest, _REST_SCORE * whole, whole).tolist()
+        [item.prediction.log_probabilities for item in objects],
+        np.where(is_rest, (_REST_SCORE * whole) ** 2, whole).tolist(),
     )
     named = np.array([one.class_id is not None for one in assigned])
     touching = np.array(["touching" in item.instance.flags for item in objects])

@@ -28,6 +28,7 @@ _PRIOR_WEIGHT = 5  # chromosomes that the prior spread counts for against the ce
 _DEGREES_OF_FREEDOM = 4  # of Student's t
 _MAX_PENALTY = 5.0  # nats; bounded because a chromosome may be cut or overlapped
 _NETWORK_WEIGHT = 0.8  # of the network's log-probabilities, which already reflect some of the size
+_SIZE_WEIGHT = 0.5  # of the size evidence of a prediction; chromosomes in contacts are often cut or too large
 _MIN_CHROMOSOMES = 10  # of a cell; the sizes of fewer are not informative
 _MAD_TO_DEVIATION = 1.4826  # median absolute deviation to standard deviation of a Gaussian
 
@@ -59,7 +60,8 @@ def apply_sizes(
         size: (N,) sizes in the unit of those of the cell.
         cell: sizes of the cell.
     """
-    joint = _weighted(predictions) + cell.log_likelihood(np.asarray(size, np.float64))[..., None]
+    evidence = _SIZE_WEIGHT * cell.log_likelihood(np.asarray(size, np.float64))
+    joint = _weighted(predictions) + evidence[..., None]
     joint -= logsumexp(joint, axis=(1, 2), keepdims=True)
     return tuple(replace(item, joint=values) for item, values in zip(predictions, joint, strict=True))
 

@@ -41,7 +41,7 @@ def test_dna_content_correlates_with_ideogram_length() -> None:
 def test_size_decides_between_classes_of_equal_probability() -> None:
     combined = apply_size_prior(predictions({0: (0, 7), 40: (20, 7)}), sizes())
     assert [item.top5[0][0] - 1 for item in combined] == TRUE.tolist()
-    assert combined[0].top5[0][1] > 0.95
+    assert combined[0].top5[0][1] > 0.9
 
 
 def test_the_unit_of_size_is_irrelevant() -> None:
