@@ -97,10 +97,9 @@ def _are_plausible(objects: Sequence[_Object]) -> Bools:
     """Return which of N objects are chromosomes."""
     is_rest = np.array([item.rest is not None for item in objects])
     whole, score = (np.array([getattr(item, name) for item in objects]) for name in ("whole", "score"))
-    assigned = assign(
-        [item.prediction.log_probabilities for item in objects],
-        np.where(is_rest, (_REST_SCORE * whole) ** 2, whole).tolist(),
-    )
+    # Squared, as the assignment halves log odds below 0: they count in full for a rest.
+    trust = np.where(is_rest, (_REST_SCORE * whole) ** 2, whole)
+    assigned = assign([item.prediction.log_probabilities for item in objects], trust.tolist())
     named = np.array([one.class_id is not None for one in assigned])
     touching = np.array(["touching" in item.instance.flags for item in objects])
     distance = _distances(objects, named)
