@@ -133,7 +133,7 @@ class Evidence:
 
     @property
     def single(self) -> Change | None:
-        """The most probable recurrent abnormality that is all that departs in some cell; None if none is possible."""
+        """The most probable recurrent abnormality that departs alone in some cell; None without one."""
         alone = {
             change
             for number in self._fitting

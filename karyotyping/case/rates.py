@@ -70,7 +70,9 @@ class ErrorRates:
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
     def of_cell(self, cell: CellSummary) -> CellFactors:
-        """Return the factors of a cell, from its expected edits and unexplained objects, else from its quality.
+        """Return the factors of a cell.
+
+        They follow from its expected edits and unexplained objects, else from its quality.
 
         >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
         >>> factors.lost, factors.outlines, factors.classes

@@ -48,7 +48,9 @@ _CROSS = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class _Mark:
-    """A connected component that differs from the background. Most are not steep, so all else is computed late."""
+    """A connected component that differs from the background.
+
+    Most are not steep, so all else is computed late."""
 
     x: int
     y: int

@@ -1,4 +1,4 @@
-"""A rest that the cell lacks becomes a chromosome; an instance that resembles nothing becomes a rest."""
+"""What a cell lacks becomes a chromosome; what resembles nothing becomes a rest."""
 
 from __future__ import annotations
 
