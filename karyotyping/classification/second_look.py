@@ -66,7 +66,7 @@ class _Object:
 
 
 def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> ClassifiedCell:
-    """Return the cell with the rests that it lacks, without instances that are hardly chromosomes.
+    """Return the cell with the rests that it lacks, without implausible instances.
 
     Instances and rests compete for the classes of the cell. A rest with a class becomes an uncertain instance, an
     implausible instance an uncertain rest. Cells of fewer than 10 chromosomes stay as they are.
@@ -111,7 +111,7 @@ def _are_plausible(objects: Sequence[_Object]) -> Bools:
 
 
 def _distances(objects: Sequence[_Object], named: Bools) -> Floats:
-    """Return (N,) gaps between boxes of objects and the nearest other named ones, median lengths."""
+    """Return (N,) gaps between boxes and the nearest other named ones, in median lengths."""
     if named.sum() < 2:
         return np.zeros(len(objects))
     first = np.array([item.instance.origin for item in objects])

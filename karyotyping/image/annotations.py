@@ -50,7 +50,8 @@ _CROSS = np.ones((3, 3), np.uint8)
 class _Mark:
     """A connected component that differs from the background.
 
-    Most are not steep, so all else is computed late."""
+    Most are not steep, so all else is computed late.
+    """
 
     x: int
     y: int

@@ -136,7 +136,7 @@ def lone_candidates(
 
 
 def _uncovered(contour: Contour, taken: Mask, rim: int, min_area: float) -> list[tuple[Contour, int]]:
-    """Return the free parts of a contour, and their area farther than ``rim`` from what is taken."""
+    """Return the free parts of a contour, and their area beyond ``rim`` of what is taken."""
     margin = rim + 1
     x, y = contour.origin[0] - margin, contour.origin[1] - margin
     frame = Contour(np.pad(contour.mask, margin), (x, y))
