@@ -26,7 +26,7 @@ _MIN_SCORE = 1e-4  # scores are clipped to [1e-4, 1 - 1e-4] before the log odds
 
 @dataclass(frozen=True, slots=True)
 class CopyNumberPrior:
-    """Costs of departures from a normal cell, in nats (natural log units) unless said."""
+    """Costs of departures from a normal cell, in nats except for the counts and ``doubt``."""
 
     gain: float = 2.5
     """Cost of each copy beyond the normal ones."""

@@ -159,7 +159,7 @@ def test_a_low_score_favours_no_class_unless_the_slot_would_be_empty() -> None:
 def test_doubt_that_a_chromosome_is_whole_counts_half() -> None:
     missing_one = [*chromosomes("46,XX")]
     missing_one.remove(5)
-    doubtful = [0.999] * 8 + [0.002] + [0.999] * 36
+    doubtful = [0.999] * 8 + [0.001] + [0.999] * 36
     classes = [
         assign(evidence(missing_one, margin=12), doubtful, CopyNumberPrior(doubt=doubt))[8].class_id
         for doubt in (CopyNumberPrior().doubt, 1.0)
