@@ -13,7 +13,8 @@ of cases with a note. ``slides`` takes the DAPI images of ``adir``, whose cases 
 single chromosomes of them; ``--fold`` takes the network of ``karyo train embedder --fold`` and the slides that it held
 out. ``benchmarks.accuracy.cases`` judges the results of the last three.
 
-Output: a Markdown table, and errors per cell by quality; of cells of a quality of at least 0.5.
+Output: a Markdown table, and errors per cell by quality and by unexplained objects; of cells of a quality of at least
+0.5.
 """
 
 from __future__ import annotations
@@ -178,6 +179,15 @@ def print_rates(truth: dict[int, list[Item]], results: Sequence[Item], margins: 
             for names in (("lost",), ("within", "outside"), ("extra",))
         ]
         print_row(f"{low} to {high}", len(own), *(f"{mean:.2f}" for mean in means))
+    print()
+    print_header("unexplained objects", "cells", "lost", "expected edits of outlines")
+    by_objects: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for cell, result in zip(cells, called, strict=True):
+        if (objects := result.get("unexplained_objects")) is not None:
+            lost_ones = sum(count for (kind, _), count in cell.items() if kind == "lost")
+            by_objects[objects].append((lost_ones, result["outline_edits"]))
+    for objects, own_cells in sorted(by_objects.items()):
+        print_row(objects, len(own_cells), *(f"{mean:.2f}" for mean in np.mean(own_cells, axis=0)))
 
 
 def read_truth(folder: Path) -> tuple[list[Item], dict[int, list[Item]]]:

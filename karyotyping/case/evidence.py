@@ -133,7 +133,10 @@ class Evidence:
 
     @property
     def single(self) -> Change | None:
-        """The most probable recurrent abnormality that departs alone in some cell; None without one."""
+        """Recurrent abnormality that is all that departs in a cell; the most probable one.
+
+        None if none is possible.
+        """
         alone = {
             change
             for number in self._fitting

@@ -56,9 +56,9 @@ class ErrorRates:
     """Expected edits of outlines of a cell with these rates; a cell makes about half of them."""
     reference_class_edits: float = 0.5
     """Expected edits of classes of a cell with these rates."""
-    edits_of_object: float = 1.5
+    edits_of_object: float = 0.8
     """Edits of outlines with as many lost chromosomes as one object that may be a chromosome."""
-    reference_objects: float = 0.65
+    reference_objects: float = 0.7
     """Such objects in a cell with these rates, mean."""
     reference_quality: float = 0.7
     """Quality of a cell with these rates, 0..1."""
@@ -70,9 +70,7 @@ class ErrorRates:
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
     def of_cell(self, cell: CellSummary) -> CellFactors:
-        """Return the factors of a cell.
-
-        They follow from its expected edits and unexplained objects, else from its quality.
+        """Return the factors of a cell, from its edits and objects, else from its quality.
 
         >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
         >>> factors.lost, factors.outlines, factors.classes

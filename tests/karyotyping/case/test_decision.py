@@ -82,7 +82,7 @@ def test_normal_cells_that_may_have_lost_the_small_chromosome_of_the_others_are_
 
 
 def test_one_more_cell_with_the_change_of_a_clone_leaves_the_mosaic_called() -> None:
-    """Its chromosome without a class may be the lost one: it may be of the normal clone."""
+    """Its chromosome without a class may be the lost one: it is assigned to the normal clone."""
     case = [*cells(*["45,XX,-12"] * 6, *["46,XX"] * 6), *with_an_unidentified("45,XX,-12", 1)]
     judged = judge(with_edits(numbered(case), 0.0, 1.0))
     assert Change(12, -1) in [one.change for one in judged.others]
