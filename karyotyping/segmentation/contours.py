@@ -223,7 +223,7 @@ def binarise(stain: Grey, width: float, parameters: ContourParameters) -> Mask:
 
 
 def _fill_pinholes(foreground: NDArray[np.uint8], max_area: float) -> NDArray[np.uint8]:
-    _, labels = cv2.connectedComponents(1 - foreground, connectivity=4)
+    labels = np.asarray(cv2.connectedComponents(1 - foreground, connectivity=4)[1], np.int32)
     small = np.bincount(labels.ravel()) < max_area
     small[0] = False
     return foreground | small[np.asarray(labels)].view(np.uint8)
