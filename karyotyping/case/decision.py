@@ -10,7 +10,7 @@ A karyotype is called only if every condition holds:
 3. The most probable clones, or no abnormality at all, have the posterior that
    :class:`~karyotyping.case.rules.Rules` asks for; of several clones, each has it.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
-5. A case of several clones has five complete cells that fit: two with a gain or three with a loss, and others.
+5. A case of an abnormal and a normal clone has five complete cells that fit, and one of other clones has ten.
 6. No other abnormality is likely, none in two cells or more is even possible, and none is seen in most of the cells.
    In fewer than ten cells that fit, none departs by a possible recurrent abnormality alone.
 7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
@@ -145,7 +145,11 @@ def _objection(evidence: Evidence, images: int, rules: Rules) -> str | None:
         return f"{counted(called, 'cell')} called, and {rules.min_cells} are needed."
     if 2 * called < images:
         return f"Only {called} of {images} images are called."
-    least = rules.min_cells if len(evidence.lines) < 2 else rules.min_mosaic_cells
+    least = rules.min_cells
+    if len(evidence.lines) > 1:
+        abnormal = [clone for clone in evidence.lines if clone.changes]
+        is_simple = len(abnormal) == 1 and len(evidence.lines) == 2
+        least = rules.min_mosaic_cells if is_simple else rules.min_doubtful_cells
     needed = max(least, math.ceil(rules.min_share * called))
     if evidence.fitting < needed:
         fit = f"Of {counted(called, 'cell')}, {evidence.fitting} are complete with certain classes and fit a clone"
@@ -187,8 +191,8 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
             continue  # a cell that may be one of either clone
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
-    if evidence.fitting < rules.min_cells_with_single and (change := evidence.single):
-        return f"{change} is all that departs in a cell, and {rules.min_cells_with_single} cells that fit are needed."
+    if evidence.fitting < rules.min_doubtful_cells and (change := evidence.single):
+        return f"{change} is all that departs in a cell, and {rules.min_doubtful_cells} cells that fit are needed."
     return None
 
 

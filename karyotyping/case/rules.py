@@ -14,9 +14,9 @@ class Rules:
     min_cells: int = 3
     """Complete cells that fit a clone."""
     min_mosaic_cells: int = 5
-    """The same for a case of several clones."""
-    min_cells_with_single: int = 10
-    """The same for a case with a single cell of a possible recurrent abnormality."""
+    """The same for a case of an abnormal clone and a normal one."""
+    min_doubtful_cells: int = 10
+    """The same for other cases of several clones, and for a single cell of a possible recurrent abnormality."""
     min_share: float = 0.25
     """Share of the called cells that are complete and fit a clone."""
     max_errors: int = 3
