@@ -48,7 +48,10 @@ _CROSS = np.ones((3, 3), np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class _Mark:
-    """A connected component that differs from the background. Most are not steep, so all else is computed late."""
+    """A connected component that differs from the background.
+
+    Most marks are not steep, so everything else is computed when it is asked for.
+    """
 
     x: int
     y: int
