@@ -50,7 +50,7 @@ _CROSS = np.ones((3, 3), np.uint8)
 class _Mark:
     """A connected component that differs from the background.
 
-    Most are not steep, so all else is computed late.
+    Most marks are not steep, so everything else is computed when it is asked for.
     """
 
     x: int

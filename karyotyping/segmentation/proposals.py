@@ -80,7 +80,7 @@ def tile_image(normalised: Normalised, contours: Sequence[Contour]) -> TiledImag
 
 
 def _to_maps(contour: Contour, shape: tuple[int, ...], size: tuple[int, int]) -> Contour | None:
-    """Return a contour of an image of ``shape`` in maps of ``size``, tight; None if empty."""
+    """Return a contour of an image of ``shape`` in maps of ``size``; None if empty."""
     y, x = contour.pixels(shape)
     if not len(y):
         return None

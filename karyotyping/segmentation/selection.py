@@ -61,7 +61,7 @@ class Footprints:
     shared: list[dict[int, int]]
     """Pixels that each candidate shares with others, by their index."""
     explained: dict[tuple[int, frozenset[int]], float] = field(default_factory=dict)
-    """Pixels that a candidate explains in addition to these selected ones, as far as they were computed."""
+    """Pixels that a candidate explains given these selected ones, as far as they were computed."""
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate], shape: tuple[int, ...]) -> Footprints:
