@@ -33,34 +33,34 @@ class CellFactors(NamedTuple):
 class ErrorRates:
     """Error rates of the default pipeline; tuples are by Denver group, A to G.
 
-    Measured by ``python -m benchmarks.accuracy.case_rates`` on 39 G-band cells of ``tseng``, one a case, of a quality
+    Measured by ``python -m benchmarks.accuracy.case_rates`` on 42 G-band cells of ``tseng``, one a case, of a quality
     of 0.5 or more. Each cell has factors of its own, from its expected edits or its quality. Extra chromosomes
     follow the edits of outlines, misread ones those of classes, and chromosomes without a class the greater of both.
     Lost ones follow the edits of outlines and the objects that may be chromosomes. The level of each case is estimated
     from its cells as a factor of all rates.
     """
 
-    lost: tuple[float, ...] = (0.056, 0.003, 0.015, 0.017, 0.034, 0.038, 0.085)
+    lost: tuple[float, ...] = (0.022, 0.003, 0.012, 0.022, 0.030, 0.038, 0.055)
     """Probability that a chromosome is missing in the result."""
-    misread: tuple[float, ...] = (0.009, 0.006, 0.008, 0.008, 0.004, 0.006, 0.006)
+    misread: tuple[float, ...] = (0.006, 0.003, 0.005, 0.006, 0.006, 0.003, 0.008)
     """Probability that a chromosome has another class."""
-    extra: tuple[float, ...] = (0.068, 0.013, 0.010, 0.004, 0.017, 0.038, 0.026)
+    extra: tuple[float, ...] = (0.020, 0.006, 0.025, 0.012, 0.012, 0.018, 0.020)
     """Chromosomes of a class in the result that are none or part of another, mean per class and cell."""
-    misread_within: float = 0.46
+    misread_within: float = 0.43
     """Share of the misread ones that stay in their group."""
-    unknown: float = 0.011
+    unknown: float = 0.0023
     """Probability that a chromosome has no class."""
-    extra_unknown: float = 0.62
+    extra_unknown: float = 0.107
     """Extra chromosomes without a class, mean per cell."""
-    reference_outline_edits: float = 4.5
-    """Expected edits of outlines of a cell with these rates; a cell makes about half of them."""
+    reference_outline_edits: float = 3.6
+    """Expected edits of outlines of a cell with these rates; a cell makes about a third of them."""
     reference_class_edits: float = 0.5
     """Expected edits of classes of a cell with these rates."""
     edits_of_object: float = 0.8
     """Edits of outlines with as many lost chromosomes as one object that may be a chromosome."""
-    reference_objects: float = 0.7
+    reference_objects: float = 1.1
     """Such objects in a cell with these rates, mean."""
-    reference_quality: float = 0.7
+    reference_quality: float = 0.75
     """Quality of a cell with these rates, 0..1."""
     quality_slope: float = 3.5
     """Decrease of the logarithm of the rates per unit of quality, for cells without expected edits."""
@@ -74,7 +74,7 @@ class ErrorRates:
 
         >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
         >>> factors.lost, factors.outlines, factors.classes
-        (0.4, 0.4, 0.5)
+        (0.5, 0.5, 0.5)
         """
         if cell.outline_edits is None or cell.class_edits is None:
             by_quality = float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
@@ -107,7 +107,7 @@ class ErrorRates:
         """Return the mean probability that a cell does not show a gained chromosome.
 
         >>> round(ErrorRates().hidden_gain(), 2)
-        0.05
+        0.03
         """
         return float((self.lost_by_class() + self.misread_by_class().sum(axis=1)).mean())
 
