@@ -11,6 +11,7 @@ from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.iscn import format_iscn, is_incomplete
 
 MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
+_MAX_DOUBT = 0.25  # odds of another class, as of a score of 0.8, which a karyogram asks people to check
 _MIN_SCORE = 0.05  # of an assigned class or an outline; bounds the odds against it at 19
 
 ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]], float]
@@ -102,6 +103,18 @@ class CellSummary:
     def unidentified(self) -> int:
         """Chromosomes without a class."""
         return self.chromosome_count - sum(self.class_counts.values())
+
+    @property
+    def uncertain_classes(self) -> frozenset[int]:
+        """Class ids of which a chromosome may well have another one.
+
+        >>> CellSummary(1, {21: 2}, 46, 0.9, doubts={(21, 22): 0.2, (21, 20): 0.1, (1, 2): 0.2}).uncertain_classes
+        frozenset({21})
+        """
+        odds: dict[int, float] = defaultdict(float)
+        for (class_id, _), share in self.doubts.items():
+            odds[class_id] += share
+        return frozenset(class_id for class_id, total in odds.items() if total > _MAX_DOUBT)
 
     @property
     def votes(self) -> bool:

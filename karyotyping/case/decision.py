@@ -5,8 +5,8 @@ A karyotype is called only if every condition holds:
 1. At least half of the images are called.
 2. At least three complete cells, and a quarter of the called ones, fit their clone with at most three chromosomes
    lost, extra or misread, and with at most one if a clone is abnormal. Of these cells all but one, or three, show the
-   copies of each chromosome. A complete cell has at least 41 chromosomes. At most three are expected to have a wrong
-   class.
+   copies of each chromosome, with a class that is certain. A complete cell has at least 41 chromosomes. At most three
+   are expected to have a wrong class.
 3. The most probable clones, or no abnormality at all, have the posterior that
    :class:`~karyotyping.case.rules.Rules` asks for; of several clones, each has it.
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).

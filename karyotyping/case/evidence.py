@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from karyotyping.arrays import Ints
+from karyotyping.arrays import Bools, Ints
 from karyotyping.case.cell import MIN_COMPLETE_COUNT, CellSummary
 from karyotyping.case.changes import Change, changes_of, reference_sex
 from karyotyping.case.cultures import count_colonies
@@ -120,16 +120,23 @@ class Evidence:
     def unconfirmed(self) -> tuple[int, int] | None:
         """Class id of a chromosome that too few fitting cells confirm, and how many do.
 
-        One cell may depart, and more if as many as make a karyotype show the copies. None if there is no such class.
+        A class that a cell is not certain of is not confirmed: the place of a lost chromosome attracts those of
+        neighbouring cells. One cell may depart, and more if as many as make a karyotype show the copies. None if there
+        is no such class.
         """
         if not self._fitting:
             return None
-        right = [self._found[k][:CLASS_COUNT] == self.hypotheses.best[self._chosen[k]] for k in self._fitting]
-        shown: Ints = np.array(right).sum(axis=0)
+        shown: Ints = np.sum([self._confirms(k) for k in self._fitting], axis=0)
         for k in np.argsort(shown, kind="stable"):
-            if shown[k] < self.rules.min_cells and shown[k] < len(right) - 1:
+            if shown[k] < self.rules.min_cells and shown[k] < len(self._fitting) - 1:
                 return int(k) + 1, int(shown[k])
         return None
+
+    def _confirms(self, number: int) -> Bools:
+        """Return (24,) whether a cell shows the copies of its clone, and with certain classes."""
+        right: Bools = self._found[number][:CLASS_COUNT] == self.hypotheses.best[self._chosen[number]]
+        right[[class_id - 1 for class_id in self.cells[number].uncertain_classes]] = False
+        return right
 
     @property
     def single(self) -> Change | None:

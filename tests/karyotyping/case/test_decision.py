@@ -225,6 +225,15 @@ def test_a_normal_clone_is_not_called_from_cells_of_47_chromosomes(number: int) 
     assert judge(cells(*["47,XY,+22"] * 12, *["46,XY"] * number)).outcome == Outcome.ABNORMAL
 
 
+def test_a_place_that_only_uncertain_chromosomes_fill_calls_nothing() -> None:
+    """A chromosome of a neighbouring cell takes the place of a lost one, with a doubtful class."""
+    filled = [replace(cell, doubts={(7, 8): 0.6}) for cell in cells(*["46,XX"] * 4)]
+    judged = judge(filled)
+    assert judged.outcome == Outcome.INSUFFICIENT
+    assert judged.why == "Chromosome 7 is as in its clone in 0 of 4 complete cells, and 3 are needed."
+    assert judge([replace(cell, doubts={(7, 8): 0.2}) for cell in filled]).outcome == Outcome.NORMAL
+
+
 @pytest.mark.parametrize("karyotype", ["44,XX,-5,-11", "47,XX,+21", "46,XX"])
 def test_cells_that_are_misread_alike_call_nothing(karyotype: str) -> None:
     case = cells(*[karyotype] * 5)
