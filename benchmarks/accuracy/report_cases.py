@@ -55,7 +55,6 @@ def summarise(cell: Cell, number: int) -> CellSummary:
         doubtful_outlines=0.0,
         doubtful_classes=sum(1.0 - one.score for one, _ in named),
         reassigned=sum(one.class_id != best + 1 for one, best in named),
-        unidentified=len(assigned) - len(named),
         overlaps=0,
         missing=0,
         excess=0,

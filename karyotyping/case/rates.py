@@ -52,11 +52,11 @@ class ErrorRates:
     """Probability that a chromosome has no class."""
     extra_unknown: float = 0.107
     """Extra chromosomes without a class, mean per cell."""
-    reference_outline_edits: float = 3.6
-    """Expected edits of outlines of a cell with these rates; a cell makes about a third of them."""
+    reference_outline_edits: float = 1.95
+    """Expected edits of outlines of a cell with these rates; a cell makes about two thirds of them."""
     reference_class_edits: float = 0.5
     """Expected edits of classes of a cell with these rates."""
-    edits_of_object: float = 0.8
+    edits_of_object: float = 0.43
     """Edits of outlines with as many lost chromosomes as one object that may be a chromosome."""
     reference_objects: float = 1.1
     """Such objects in a cell with these rates, mean."""
@@ -72,9 +72,9 @@ class ErrorRates:
     def of_cell(self, cell: CellSummary) -> CellFactors:
         """Return the factors of a cell, from its edits and objects, else from its quality.
 
-        >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=1.8, class_edits=0.25))
+        >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=0.78, class_edits=0.25))
         >>> factors.lost, factors.outlines, factors.classes
-        (0.5, 0.5, 0.5)
+        (0.4, 0.4, 0.5)
         """
         if cell.outline_edits is None or cell.class_edits is None:
             by_quality = float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))

@@ -112,8 +112,8 @@ def test_an_object_that_may_be_a_chromosome_explains_a_lost_one() -> None:
         found = cell("47,XX,+4", outline_edits=2.0, class_edits=0.2, unexplained_objects=objects)
         return likelihood(found, "46,XX") - likelihood(found, "47,XX,+4")
 
-    assert loss(0) < loss(None) < loss(1) < loss(2)
-    assert loss(2) > loss(0) + 0.5
+    assert loss(0) < loss(1) < loss(None) < loss(2)  # a cell has 1.1 objects on average
+    assert loss(2) > loss(0) + 0.3
     assert gain(2) == pytest.approx(gain(0), abs=0.1)
 
 
