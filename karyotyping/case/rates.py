@@ -16,7 +16,7 @@ COLUMNS = CLASS_COUNT + 1  # classes 1..24 as 0..23, then unknown
 
 GROUP_BY_CLASS: Ints = np.array([0] * 3 + [1] * 2 + [2] * 7 + [3] * 3 + [4] * 3 + [5] * 2 + [6] * 2 + [2, 6])
 """(24,) Denver group A to G of each class, 0..6."""
-_MIN_EDITS = 0.02  # of outlines or classes; a cell without doubts still has errors
+_MIN_EDITS = 0.03  # of outlines or classes; a cell without doubts still has errors
 
 
 class CellFactors(NamedTuple):

@@ -30,9 +30,9 @@ def test_a_proposal_has_the_class_of_the_box_that_it_fills_and_a_half_or_a_pair_
     labels = BoxLabels(Path("cell.png"), "1", boxes, (4, 20))
     whole, wider, half = region(10, 10, 20, 60), region(10, 10, 20, 45), region(10, 10, 20, 24)
     pair, other = region(10, 10, 70, 60), region(60, 10, 20, 60)
-    assert name_regions([whole, wider, half, pair, other], labels, 2) == [4, None, NO_CLASS, NO_CLASS, 20]
-    assert name_regions([half], BoxLabels(Path("cell.png"), "1", np.zeros((0, 4)), ()), 2) == [NO_CLASS]
-    assert name_regions([], labels, 2) == []
+    assert name_regions([whole, wider, half, pair, other], labels, (2, 2, 2, 2)) == [4, None, NO_CLASS, NO_CLASS, 20]
+    assert name_regions([half], BoxLabels(Path("cell.png"), "1", np.zeros((0, 4)), ()), (2, 2, 2, 2)) == [NO_CLASS]
+    assert name_regions([], labels, (2, 2, 2, 2)) == []
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_files_that_are_no_image_are_skipped_and_logged(tmp_path: Path) -> None:
     labels = [BoxLabels(tmp_path / name, "1", np.zeros((0, 4)), ()) for name in ("text.png", "absent.png")]
     lines: list[str] = []
     with pytest.raises(ValueError, match="none of the 2 images of toy"):
-        read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lines.append)
+        read_labelled_images(labels, "toy", (0, 0, 0, 0), cache=tmp_path, workers=1, log=lines.append)
     assert ["text.png" in lines[0], "absent.png" in lines[1]] == [True, True]
 
 
@@ -69,12 +69,12 @@ def test_the_proposals_of_a_simulated_photograph_are_read_once(tmp_path: Path) -
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     labels = read_labels(tmp_path, lambda case: case == "A")
     assert [(item.case, len(item.boxes)) for item in labels] == [("A", 47)]
-    found = read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    found = read_labelled_images(labels, "toy", (0, 0, 0, 0), cache=tmp_path, workers=1, log=lambda line: None)
     named = found.class_index >= 0
     assert named.sum() >= 40
     assert np.bincount(found.class_index[named], minlength=24)[20] == 3
     assert (found.class_index[~named] == NO_CLASS).any()
     assert set(found.case.tolist()) == {"toy/A"}
     cv2.imwrite(str(labels[0].file), np.zeros((9, 9), np.uint8))
-    again = read_labelled_images(labels, "toy", 0, cache=tmp_path, workers=1, log=lambda line: None)
+    again = read_labelled_images(labels, "toy", (0, 0, 0, 0), cache=tmp_path, workers=1, log=lambda line: None)
     np.testing.assert_array_equal(again.canvas, found.canvas)
