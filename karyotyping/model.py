@@ -31,6 +31,8 @@ QualityFlag = Literal[
     "unexplained_objects",
 ]
 
+MIN_CLASS_SCORE = 0.8  # 0..1; below it a class is to be checked; two interchangeable classes have about 0.5 each
+
 
 class RunLengths(TypedDict):
     """COCO compressed run-length mask with ASCII counts, ready for JSON."""

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self, TypedDict, Unpack
 
-from karyotyping.model import CellAnalysis
+from karyotyping.model import MIN_CLASS_SCORE, CellAnalysis
 from karyotyping.nomenclature.iscn import format_iscn, is_incomplete
 
 MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in part
-_MAX_DOUBT = 0.25  # odds of another class, as of a score of 0.8, which a karyogram asks people to check
+_MAX_DOUBT = (1 - MIN_CLASS_SCORE) / MIN_CLASS_SCORE  # odds of another class, of a class that people are to check
 _MIN_SCORE = 0.05  # of an assigned class or an outline; bounds the odds against it at 19
 
 ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]], float]

@@ -17,7 +17,7 @@ from db.schema import Analysis, Case, CaseResult, Chromosome, Image, Pipeline, Q
 from karyotyping.case.decision import Outcome
 from karyotyping.case.document import AbnormalityDocument
 from karyotyping.case.recurrence import recurrent_classes
-from karyotyping.rendering.karyogram.legend import MIN_CLASS_SCORE
+from karyotyping.model import MIN_CLASS_SCORE
 from reports.case_report.document import (
     Abnormality,
     CaseReport,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from karyotyping.model import MIN_CLASS_SCORE
 from karyotyping.nomenclature.classes import class_name
-from karyotyping.rendering.karyogram.legend import MIN_CLASS_SCORE
 from reports.case_report.document import Cell
 
 

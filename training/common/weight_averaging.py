@@ -11,14 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from models.registry import resolve
 from training.common.card import write_card
 
+_UNIT_TOLERANCE = 1e-5  # of the length of a unit vector in single precision
+
 
 def write_mean(exported: Sequence[Path], out: Path) -> None:
     """Write the mean of exported networks to ``out``, with its card.
+
+    Columns that are unit vectors in every network, as the prototypes of an embedder, are unit vectors in the mean.
 
     The caller makes sure that the trainings started from the same weights: their files do not record it.
 
@@ -42,8 +47,7 @@ def write_mean(exported: Sequence[Path], out: Path) -> None:
     for item in networks[0].graph.initializer:
         values = [each[item.name] for each in weights]
         if values[0].dtype.kind == "f":
-            mean = np.stack(values).mean(axis=0, dtype=np.float64).astype(values[0].dtype)
-            item.CopyFrom(numpy_helper.from_array(mean, item.name))
+            item.CopyFrom(numpy_helper.from_array(_mean(values), item.name))
     onnx.save(networks[0], out)
     facts = {key: value for key, value in trained[0].card.items() if key not in ("sha256", "metrics")}
     facts["data"] = "; ".join(dict.fromkeys(one.card["data"] for one in trained))
@@ -51,3 +55,12 @@ def write_mean(exported: Sequence[Path], out: Path) -> None:
     digests = ", ".join(one.sha256[:8] for one in trained)
     text = f"# {out.stem}\n\nThe mean of the networks whose sha256 begin with {digests}. It has not been measured."
     write_card(out, facts, {}, text)
+
+
+def _mean(values: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
+    """Return the mean of arrays of one shape, see :func:`write_mean`."""
+    stacked = np.stack(values).astype(np.float64)
+    mean: NDArray[np.floating] = stacked.mean(axis=0)
+    if stacked.ndim == 3 and np.allclose(np.linalg.norm(stacked, axis=1), 1.0, atol=_UNIT_TOLERANCE):
+        mean /= np.linalg.norm(mean, axis=0)
+    return mean.astype(values[0].dtype)

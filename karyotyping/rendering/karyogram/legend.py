@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from karyotyping.model import Chromosome, ChromosomeFlag, Orientation
+from karyotyping.model import MIN_CLASS_SCORE, Chromosome, ChromosomeFlag, Orientation
 from karyotyping.nomenclature.classes import class_name
 from karyotyping.nomenclature.ideogram import bands
-
-MIN_CLASS_SCORE = 0.8  # 0..1; below it a class is to be checked; two interchangeable classes have about 0.5 each
 
 _LETTERS: dict[ChromosomeFlag, str] = {
     "atypical_banding": "d",

@@ -14,7 +14,7 @@ from training.common.card import write_card  # noqa: E402
 from training.common.weight_averaging import write_mean  # noqa: E402
 
 
-def written(path: Path, weight: list[float], kind: str = "Mul") -> Path:
+def written(path: Path, weight: list[float] | list[list[float]], kind: str = "Mul") -> Path:
     """Write a network of one operation with ``weight``."""
     values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [len(weight)]) for name in ("x", "y")]
     held = onnx.numpy_helper.from_array(np.array(weight, np.float32), "weight")
@@ -34,6 +34,17 @@ def test_mean_has_the_mean_weights_and_the_data_of_all(tmp_path: Path) -> None:
     card = resolve("mean", tmp_path).card
     assert card["data"] == "the data of 0; the data of 1; the data of 2"
     assert card["metrics"] == {}
+
+
+def test_unit_vectors_stay_unit_vectors(tmp_path: Path) -> None:
+    pair = [
+        written(tmp_path / "one.onnx", [[1.0, 0.0], [0.0, 1.0]]),
+        written(tmp_path / "other.onnx", [[0.6, 0.0], [0.8, 1.0]]),
+    ]
+    write_mean(pair, tmp_path / "mean.onnx")
+    (weight,) = onnx.load(tmp_path / "mean.onnx").graph.initializer
+    mean = onnx.numpy_helper.to_array(weight)
+    np.testing.assert_allclose(mean, [[0.8 / 0.8**0.5, 0.0], [0.4 / 0.8**0.5, 1.0]], atol=1e-6)
 
 
 @pytest.mark.parametrize(("weight", "kind"), [([1.0, 2.0, 3.0], "Mul"), ([1.0, 2.0], "Add")])
