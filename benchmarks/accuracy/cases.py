@@ -110,6 +110,7 @@ def damage(copies: dict[int, int], level: float, number: int, rng: np.random.Gen
         outline_doubts=outline_doubts(outlines),
         outline_edits=rates.reference_outline_edits * predicted,
         class_edits=rates.reference_class_edits * predicted,
+        touching=round((1 + rates.reference_touching) * predicted ** (0.25 / 0.8)) - 1,  # losses follow ``predicted``
     )
 
 
@@ -227,7 +228,7 @@ def analysed_cases(folder: Path, results: Sequence[Item]) -> Iterable[Case]:
 def summary_of(result: Item) -> CellSummary:
     """Return the summary of a result of :mod:`benchmarks.accuracy.case_rates`."""
     chromosomes = [
-        (row["class_id"], row["class_score"], likeliest, row["score"])
+        (row["class_id"], row["class_score"], likeliest, row["score"], "touching" in row["flags"])
         for row in result["chromosomes"]
         for likeliest in [list(zip(row["top5_classes"], row["top5_scores"], strict=True))]
     ]

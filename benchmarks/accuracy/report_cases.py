@@ -61,10 +61,11 @@ def summarise(cell: Cell, number: int) -> CellSummary:
     )
     return CellSummary.of_classes(
         number,
-        [(one.class_id, one.score, likely, 1.0) for one, likely in zip(assigned, likeliest, strict=True)],
+        [(one.class_id, one.score, likely, 1.0, False) for one, likely in zip(assigned, likeliest, strict=True)],
         quality_score=1.0,
         called=True,
         outline_edits=0.0,
+        unexplained_objects=0,
         class_edits=expected_edits(evidence)[1],
     )
 

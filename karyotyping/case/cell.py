@@ -14,8 +14,9 @@ MIN_COMPLETE_COUNT = 41  # chromosomes of a complete cell; fewer are a cell in p
 _MAX_DOUBT = (1 - MIN_CLASS_SCORE) / MIN_CLASS_SCORE  # odds of another class, of a class that people are to check
 _MIN_SCORE = 0.05  # of an assigned class or an outline; bounds the odds against it at 19
 
-ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]], float]
-"""Class of a chromosome, its probability, the likeliest classes before assignment with theirs, score of the outline."""
+ClassEvidence = tuple[int | None, float, Sequence[tuple[int, float]], float, bool]
+"""Class of a chromosome, its probability, the likeliest classes before assignment with theirs, score of the outline,
+and whether it touches another chromosome."""
 
 
 class CellFacts(TypedDict, total=False):
@@ -58,6 +59,8 @@ class CellSummary:
     """Expected chromosomes of a wrong class; None if not predicted."""
     unexplained_objects: int | None = None
     """Objects of the image that may be chromosomes, and are none in the result; None if not measured."""
+    touching: int | None = None
+    """Chromosomes that touch others, behind which more may be hidden; None if not measured."""
 
     @classmethod
     def of(cls, analysis_id: int, cell: CellAnalysis) -> Self:
@@ -74,6 +77,7 @@ class CellSummary:
             outline_edits=cell.quality.outline_edits,
             class_edits=cell.quality.class_edits,
             unexplained_objects=cell.quality.unexplained_objects,
+            touching=sum("touching" in item.flags for item in cell.chromosomes),
         )
 
     @classmethod
@@ -88,9 +92,11 @@ class CellSummary:
     ) -> Self:
         """Return the summary of a stored cell from the classes of its chromosomes."""
         counts = Counter(class_id for class_id, *_ in chromosomes if class_id is not None)
-        odds = doubts((class_id, score, likeliest) for class_id, score, likeliest, _ in chromosomes)
-        outlines = outline_doubts((class_id, outline_score) for class_id, _, _, outline_score in chromosomes)
-        return cls(analysis_id, counts, len(chromosomes), quality_score, called, odds, outlines, **facts)
+        odds = doubts((class_id, score, likeliest) for class_id, score, likeliest, *_ in chromosomes)
+        outlines = outline_doubts((class_id, outline_score) for class_id, _, _, outline_score, _ in chromosomes)
+        touching = sum(touches for *_, touches in chromosomes)
+        count = len(chromosomes)
+        return cls(analysis_id, counts, count, quality_score, called, odds, outlines, touching=touching, **facts)
 
     @property
     def expected_edits(self) -> float | None:

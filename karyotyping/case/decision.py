@@ -12,7 +12,8 @@ A karyotype is called only if every condition holds:
 4. Every abnormality is clonal: the same gain in two cells, the same loss in three (ISCN 2024, 4.5.1).
 5. A case of an abnormal and a normal clone has five complete cells that fit, and one of other clones has ten.
 6. No other abnormality is likely, none in two cells or more is even possible, and none is seen in most of the cells.
-   In fewer than ten cells that fit, none departs by a possible recurrent abnormality alone.
+   A normal case of fewer than ten cells that fit has none that departs by a possible recurrent abnormality alone; one
+   of ten to 29 has none with a recurrent gain that is hardly less possible.
 7. Where the specimen's clones count by colonies, condition 4 counts colonies. Where they count by cultures, a clone of
    several is not of a single culture (:mod:`karyotyping.case.cultures`).
 """
@@ -191,8 +192,18 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
             continue  # a cell that may be one of either clone
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
-    if evidence.fitting < rules.min_doubtful_cells and (change := evidence.single):
-        return f"{change} is all that departs in a cell, and {rules.min_doubtful_cells} cells that fit are needed."
+    return None if named else _reason_to_count_more(evidence, rules)
+
+
+def _reason_to_count_more(evidence: Evidence, rules: Rules) -> str | None:
+    """Return a sentence on a recurrent abnormality of one cell in a normal case; None without any."""
+    if evidence.fitting < rules.min_doubtful_cells:
+        if change := evidence.recurrent(rules.possible, alone=True):
+            return f"{change} is all that departs in a cell, and {rules.min_doubtful_cells} cells that fit are needed."
+    elif evidence.fitting < rules.min_cells_with_single_gain:
+        change = evidence.recurrent(rules.possible_single_gain, alone=False)
+        if change and change.is_gain:
+            return f"{change} is seen in a cell, and {rules.min_cells_with_single_gain} cells that fit are needed."
     return None
 
 

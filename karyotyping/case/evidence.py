@@ -138,20 +138,25 @@ class Evidence:
         right[[class_id - 1 for class_id in self.cells[number].uncertain_classes]] = False
         return right
 
-    @property
-    def single(self) -> Change | None:
-        """Recurrent abnormality that is all that departs in a cell; the most probable one.
+    def recurrent(self, least: float, *, alone: bool) -> Change | None:
+        """Return the most probable recurrent abnormality that a fitting cell shows; None without any.
 
-        None if none is possible.
+        Args:
+            least: probability, 0..1, from which one counts.
+            alone: whether nothing else may depart in the cell.
         """
-        alone = {
+        possible = {
             change
             for number in self._fitting
-            if np.abs(self._found[number] - np.append(self.hypotheses.best[self._chosen[number]], 0)).sum() == 1
+            if not alone or self._departs_once(number)
             for change in self._departures(number)
-            if change.is_recurrent and self._probability.get(change, 0.0) >= self.rules.possible
+            if change.is_recurrent and self._probability.get(change, 0.0) >= least
         }
-        return max(alone, key=self._probability.__getitem__, default=None)
+        return max(possible, key=self._probability.__getitem__, default=None)
+
+    def _departs_once(self, number: int) -> bool:
+        expected = np.append(self.hypotheses.best[self._chosen[number]], 0)
+        return int(np.abs(self._found[number] - expected).sum()) == 1
 
     def _clone(self, number: int, *, alone: bool) -> CloneEvidence:
         index = self.hypotheses.members[0][number]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from math import lgamma, prod
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from karyotyping.arrays import Floats, Ints
 from karyotyping.case.cell import CellSummary
@@ -36,30 +37,30 @@ def copies_found(cell: CellSummary) -> Ints:
     return copies
 
 
-def cell_likelihoods(cell: CellSummary, clones: Sequence[Ints], rates: ErrorRates, levels: Sequence[float]) -> Floats:
+def cell_likelihoods(cell: CellSummary, clones: Sequence[Ints], rates: ErrorRates, levels: ArrayLike) -> Floats:
     """Return the log probability of the copies found, for every clone and level of error.
 
     Args:
         cell: the result of one image.
         clones: (C,) arrays (24,) of copies by class.
         rates: at level 1.
-        levels: (L,) factors of the rates.
+        levels: (L, 2) factors of the rates of lost chromosomes, and of the other rates.
 
     Returns:
         (C, L) natural logarithms.
     """
     found = copies_found(cell)
-    scaled = _Scaled(rates, cell, np.asarray(levels, float))
+    scaled = _Scaled(rates, cell, *np.asarray(levels, float).T)
     return np.array([_log_probability(found, clone, scaled, cell.doubts) for clone in clones])
 
 
 class _Scaled:
     """Error rates of one cell at L levels."""
 
-    def __init__(self, rates: ErrorRates, cell: CellSummary, levels: Floats) -> None:
+    def __init__(self, rates: ErrorRates, cell: CellSummary, losses: Floats, levels: Floats) -> None:
         factors = rates.of_cell(cell)
         outlines, classes = factors.outlines * levels, factors.classes * levels
-        self.lost = np.minimum(rates.lost_by_class()[:, None] * factors.lost * levels, _MAX_RATE)  # (24, L)
+        self.lost = np.minimum(rates.lost_by_class()[:, None] * factors.lost * losses, _MAX_RATE)  # (24, L)
         misread = rates.misread_by_class()[:, :, None]
         self.misread = np.minimum(misread * classes, _MAX_RATE)  # (24, 25, L)
         self.misread[:, UNKNOWN] = np.minimum(misread[:, UNKNOWN] * np.maximum(outlines, classes), _MAX_RATE)

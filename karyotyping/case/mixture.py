@@ -3,7 +3,8 @@
 A hypothesis is a set of one to three clones. Every event between a clone and a normal cell, or a related clone, lowers
 its prior. The shares of the clones have a uniform Dirichlet prior, which is integrated exactly: a dynamic programme
 counts the cells by clone, and each count has its Dirichlet-multinomial probability. The level of error of the case is
-integrated over a grid, that of each cell over three values, so that the losses of a poor cell say little.
+integrated over a grid, of losses and of other errors; that of each cell over three values, so that the losses of a poor
+cell say little.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from karyotyping.case.changes import changes_of, has_swap, log_prior_of_events, 
 from karyotyping.case.likelihood import background_likelihood, cell_likelihoods
 from karyotyping.case.rates import GROUP_BY_CLASS, ErrorRates
 
-_LEVELS = (1 / 81, 1 / 27, 1 / 9, 1 / 3, 1.0, 3.0)  # factors of the error rates of a case
-_LEVEL_PRIOR = (0.05, 0.1, 0.15, 0.25, 0.3, 0.15)
-_CELL_LEVELS = (0.75, 0.2, 0.05)  # probability that a cell has the level of its case, the next, or the one after
+_LEVELS = {1 / 81: 0.05, 1 / 27: 0.1, 1 / 9: 0.15, 1 / 3: 0.25, 1.0: 0.3, 3.0: 0.15}
+"""Prior probabilities of the factors of a case's error rates."""
+_LOSSES = {1 / 3: 0.2, 1.0: 0.6, 3.0: 0.2}  # the same of how much more, or less, chromosomes are lost than that
+_CELL_LEVELS = {1.0: 0.75, 3.0: 0.2, 9.0: 0.05}  # the same of a cell's factors, relative to those of its case
+_FACTORS: Floats = np.array([(level * losses, level) for level in _LEVELS for losses in _LOSSES])
+"""(L, 2) factors of the losses of a case and of its other errors."""
+_FACTOR_PRIOR: Floats = np.outer(list(_LEVELS.values()), list(_LOSSES.values())).ravel()  # (L,)
 _BACKGROUND = 0.05  # probability that a cell is unrelated or unreadable
 _SWAP = 0.02  # factor for a gain and a loss in one Denver group
 _FURTHER_CLONE = 0.2  # prior probability of one more clone
@@ -46,7 +51,7 @@ class Hypotheses:
     responsibilities: Floats
     """(N, K + 1) probability that a cell is of each clone of the first set, or of none (last)."""
     level: float
-    """Most probable factor of the error rates."""
+    """Most probable factor of the rates of lost chromosomes."""
 
     @property
     def best(self) -> list[Ints]:
@@ -74,7 +79,7 @@ def weigh(cells: Sequence[CellSummary], rates: ErrorRates) -> Hypotheses:
             for size in sorted({len(members) for members in sets})
         ]
     )  # (S, L); the sets are ordered by their size
-    joint = evidence + log_prior[:, None] + np.log(_LEVEL_PRIOR)
+    joint = evidence + log_prior[:, None] + np.log(_FACTOR_PRIOR)
     posterior = np.exp(joint - joint.max())
     posterior /= posterior.sum()
     by_set = posterior.sum(axis=1)
@@ -86,16 +91,16 @@ def weigh(cells: Sequence[CellSummary], rates: ErrorRates) -> Hypotheses:
         members=tuple(sets[k] for k in order),
         posterior=by_set[order],
         responsibilities=_responsibilities(found[:, list(best), level], background[:, 0, 0]),
-        level=_LEVELS[level],
+        level=float(_FACTORS[level, 0]),
     )
 
 
 def _likelihoods(cells: Sequence[CellSummary], clones: Sequence[Ints], rates: ErrorRates) -> Floats:
     """Return (N, C, L) log probabilities of the cells; levels of single cells are integrated."""
-    levels = (*_LEVELS, 3 * _LEVELS[-1], 9 * _LEVELS[-1])
-    found = np.array([cell_likelihoods(cell, clones, rates, levels) for cell in cells])
-    own = [found[..., k : k + len(_LEVELS)] + np.log(share) for k, share in enumerate(_CELL_LEVELS)]
-    mixed: Floats = np.logaddexp.reduce(own)
+    factors = np.concatenate([own * _FACTORS for own in _CELL_LEVELS])
+    found = np.array([cell_likelihoods(cell, clones, rates, factors) for cell in cells])
+    by_own = found.reshape(*found.shape[:2], len(_CELL_LEVELS), len(_FACTORS))
+    mixed: Floats = np.logaddexp.reduce(by_own + np.log(list(_CELL_LEVELS.values()))[:, None], axis=2)
     return mixed
 
 

@@ -36,8 +36,9 @@ class ErrorRates:
     Measured by ``python -m benchmarks.accuracy.case_rates`` on 42 G-band cells of ``tseng``, one a case, of a quality
     of 0.5 or more. Each cell has factors of its own, from its expected edits or its quality. Extra chromosomes
     follow the edits of outlines, misread ones those of classes, and chromosomes without a class the greater of both.
-    Lost ones follow the edits of outlines and the objects that may be chromosomes. The level of each case is estimated
-    from its cells as a factor of all rates.
+    Lost ones follow the edits of outlines with the objects that may be chromosomes, the edits of classes, and how many
+    chromosomes touch. Their powers are of a Poisson model of 602 cells of ``tseng``, ``adir`` and simulated images,
+    with a level for each set. The level of each case is estimated from its cells as a factor of all rates.
     """
 
     lost: tuple[float, ...] = (0.022, 0.003, 0.012, 0.022, 0.030, 0.038, 0.055)
@@ -60,6 +61,11 @@ class ErrorRates:
     """Edits of outlines with as many lost chromosomes as one object that may be a chromosome."""
     reference_objects: float = 1.1
     """Such objects in a cell with these rates, mean."""
+    reference_touching: float = 24.4
+    """Chromosomes that touch others in a cell with these rates."""
+    lost_powers: tuple[float, float, float] = (0.4, 0.35, 0.8)
+    """Powers of edits of outlines with objects, edits of classes, and touching chromosomes, to which losses are
+    proportional."""
     reference_quality: float = 0.75
     """Quality of a cell with these rates, 0..1."""
     quality_slope: float = 3.5
@@ -70,25 +76,26 @@ class ErrorRates:
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
     def of_cell(self, cell: CellSummary) -> CellFactors:
-        """Return the factors of a cell, from its edits and objects, else from its quality.
+        """Return the factors of a cell, from its edits, objects and touching chromosomes, else from its quality.
 
-        >>> factors = ErrorRates().of_cell(CellSummary(1, {}, 46, 0.9, outline_edits=0.78, class_edits=0.25))
-        >>> factors.lost, factors.outlines, factors.classes
-        (0.4, 0.4, 0.5)
+        >>> cell = CellSummary(1, {}, 46, 0.9, outline_edits=0.78, class_edits=0.25, touching=11)
+        >>> factors = ErrorRates().of_cell(cell)
+        >>> round(factors.lost, 2), factors.outlines, factors.classes
+        (0.33, 0.4, 0.5)
         """
         if cell.outline_edits is None or cell.class_edits is None:
             by_quality = float(np.exp(self.quality_slope * (self.reference_quality - cell.quality_score)))
             return CellFactors(by_quality, by_quality, by_quality)
         outlines = max(_MIN_EDITS, cell.outline_edits)
-        lost = outlines / self.reference_outline_edits
-        if cell.unexplained_objects is not None:
-            objects = self.edits_of_object * np.array([cell.unexplained_objects, self.reference_objects])
-            lost = float((outlines + objects[0]) / (self.reference_outline_edits + objects[1]))
-        return CellFactors(
-            lost,
-            outlines / self.reference_outline_edits,
-            max(_MIN_EDITS, cell.class_edits) / self.reference_class_edits,
+        classes = max(_MIN_EDITS, cell.class_edits) / self.reference_class_edits
+        objects = self.reference_objects if cell.unexplained_objects is None else cell.unexplained_objects
+        touching = self.reference_touching if cell.touching is None else cell.touching
+        hidden = (outlines + self.edits_of_object * objects) / (
+            self.reference_outline_edits + self.edits_of_object * self.reference_objects
         )
+        crowding = (1 + touching) / (1 + self.reference_touching)
+        lost = float(np.prod(np.array([hidden, classes, crowding]) ** self.lost_powers))
+        return CellFactors(lost, outlines / self.reference_outline_edits, classes)
 
     def of_outlines(self, odds: float, of_cell: float = 1.0) -> float:
         """Return the factor of the rate of extra chromosomes, from the odds of their outlines.

@@ -17,6 +17,8 @@ class Rules:
     """The same for a case of an abnormal clone and a normal one."""
     min_doubtful_cells: int = 10
     """The same for other cases of several clones, and for a single cell of a possible recurrent abnormality."""
+    min_cells_with_single_gain: int = 30
+    """The same for a single cell of a recurrent gain, however improbable: what is counted for mosaicism."""
     min_share: float = 0.25
     """Share of the called cells that are complete and fit a clone."""
     max_errors: int = 3
@@ -34,6 +36,8 @@ class Rules:
 
     Of a recurrent one that is all that departs in a cell it is the least that counts, in a case of few cells.
     """
+    possible_single_gain: float = 0.0005
+    """Probability of a recurrent gain from which one of ten cells or more asks for as many as mosaicism does."""
     likely: float = 0.5
     """The same for one cell."""
     cells_with_gain: int = 2

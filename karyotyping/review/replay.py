@@ -91,9 +91,9 @@ class ReviewedCell:
         Class and outline of a corrected chromosome have no doubts.
         """
         classes = [
-            (row["class_id"], row["class_score"], (), 1.0)
+            (row["class_id"], row["class_score"], (), 1.0, "touching" in row["flags"])
             if row["ordinal"] in self.corrected
-            else (row["class_id"], row["class_score"], likeliest, row["score"])
+            else (row["class_id"], row["class_score"], likeliest, row["score"], "touching" in row["flags"])
             for row in self.chromosomes
             for likeliest in [tuple(zip(row["top5_classes"], row["top5_scores"], strict=True))]
         ]

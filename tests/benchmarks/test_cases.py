@@ -134,11 +134,12 @@ def test_every_case_of_results_has_a_line(capsys: pytest.CaptureFixture[str]) ->
 
 def test_a_result_is_read_as_a_cell() -> None:
     row = {"class_id": 21, "class_score": 0.5, "top5_classes": [21, 22], "top5_scores": [0.5, 0.5], "score": 0.8}
+    row |= {"flags": ["touching"]}
     edits = {"outline_edits": 1.5, "class_edits": 0.5}
     rows = [row, {**row, "class_id": None}]
     cell = summary_of({"id": 3, "iscn": "46,XX", "score": 0.7, "chromosomes": rows, **edits})
     assert (cell.class_counts, cell.chromosome_count, cell.doubts) == ({21: 1}, 2, {(21, 22): 1.0})
-    assert (cell.outline_doubts, cell.expected_edits) == ({21: 0.25}, 2.0)
+    assert (cell.outline_doubts, cell.expected_edits, cell.touching) == ({21: 0.25}, 2.0, 2)
 
 
 def test_the_benchmark_prints_its_tables(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_stored_results_are_judged_and_their_errors_counted(tmp_path: Path, caps
                 "class_score": 0.99,
                 "top5_classes": [item["category_id"]],
                 "top5_scores": [0.99],
+                "flags": [],
             }
             for item in truth
         ]

@@ -24,7 +24,7 @@ def cell(karyotype: str, quality: float = RATES.reference_quality, **fields: obj
 
 def likelihood(found: CellSummary, clone: str, level: float = 1.0, rates: ErrorRates = RATES) -> float:
     copies = np.array([parse_iscn(clone).get(k, 0) for k in range(1, 25)])
-    return float(cell_likelihoods(found, [copies], rates, [level])[0, 0])
+    return float(cell_likelihoods(found, [copies], rates, [[level, level]])[0, 0])
 
 
 def test_the_probabilities_of_all_results_sum_to_one() -> None:
@@ -86,9 +86,9 @@ def test_the_expected_edits_of_a_cell_come_before_its_quality(found: str) -> Non
 
 
 def test_losses_and_gains_follow_the_edits_of_outlines_and_misreadings_those_of_classes() -> None:
-    for found in ("45,XX,-4", "47,XX,+8"):
-        assert log_odds(found, 8.0, 0.3) > log_odds(found, 0.6, 0.3) + 1
-        assert log_odds(found, 2.0, 3.0) == pytest.approx(log_odds(found, 2.0, 0.1), abs=0.3)
+    assert log_odds("45,XX,-4", 8.0, 0.3) > log_odds("45,XX,-4", 0.6, 0.3) + 0.7
+    assert log_odds("47,XX,+8", 8.0, 0.3) > log_odds("47,XX,+8", 0.6, 0.3) + 1
+    assert log_odds("47,XX,+8", 2.0, 3.0) == pytest.approx(log_odds("47,XX,+8", 2.0, 0.1), abs=0.3)
     assert log_odds("46,XX,-4,+8", 1.0, 3.0) > log_odds("46,XX,-4,+8", 1.0, 0.1) + 1
 
 
@@ -113,8 +113,18 @@ def test_an_object_that_may_be_a_chromosome_explains_a_lost_one() -> None:
         return likelihood(found, "46,XX") - likelihood(found, "47,XX,+4")
 
     assert loss(0) < loss(1) < loss(None) < loss(2)  # a cell has 1.1 objects on average
-    assert loss(2) > loss(0) + 0.3
+    assert loss(2) > loss(0) + 0.1
     assert gain(2) == pytest.approx(gain(0), abs=0.1)
+
+
+def test_chromosomes_that_touch_explain_a_lost_one() -> None:
+    def against(found: str, touching: int | None) -> float:
+        one = cell(found, outline_edits=2.0, class_edits=0.2, touching=touching)
+        return likelihood(one, "46,XX") - likelihood(one, found)
+
+    assert against("45,XX,-4", 40) > against("45,XX,-4", 0) + 1
+    assert against("45,XX,-4", 0) < against("45,XX,-4", None) < against("45,XX,-4", 40)
+    assert against("47,XX,+4", 40) == pytest.approx(against("47,XX,+4", 0), abs=0.3)
 
 
 def test_a_cell_of_many_surplus_chromosomes_is_possible_under_every_clone() -> None:
