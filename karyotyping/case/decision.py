@@ -69,7 +69,7 @@ class Judgement:
     unexplained: tuple[int, ...] = ()
     """Analysis ids of called cells that no clone explains."""
     error_level: float = 1.0
-    """Error rates of the case relative to the measured ones."""
+    """Rates of lost chromosomes in the case relative to the measured ones."""
 
     @property
     def is_called(self) -> bool:

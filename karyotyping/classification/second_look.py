@@ -2,8 +2,8 @@
 
 Segmentation chooses between outlines one by one. Some errors show only in the whole cell: an instance that resembles no
 class, a part of another chromosome in a cell that has 46, debris far from all others, and a rest that resembles the
-chromosome that the cell lacks. The first three become rests, the last a chromosome to look at. No count decides on what
-touches nothing.
+chromosome that the cell lacks, as may two of them together: the halves of one that is bent double. The first three
+become rests, the others a chromosome to look at. No count decides on what touches nothing.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from karyotyping.classification.assignment import assign
 from karyotyping.classification.embedder import classify_in_cell
 from karyotyping.classification.prediction import Prediction
 from karyotyping.image.normalise import Normalised
-from karyotyping.model import ChromosomeFlag
+from karyotyping.model import ChromosomeFlag, RestKind
 from karyotyping.nomenclature.classes import NORMAL_COUNT
+from karyotyping.segmentation.contours import Contour, connected_regions, join_regions, overlapping_pairs
 from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.result import Instance, Segmentation
 from models.engine import Engine
@@ -32,8 +33,13 @@ _MIN_NAMELESS_SCORE = 0.05  # median scores of the cell, of an instance without 
 _MIN_SURE_SCORE = 0.9  # 0..1, from which the distance does not count
 _MAX_DISTANCE = 2.0  # median chromosome lengths from the nearest other chromosome with a class
 _MAX_NAMELESS_DISTANCE = 1.0  # the same, of an instance without a class
-_MIN_REST_AREA = 0.1  # median chromosome areas; a 21 has 0.3 to 0.4, and neighbours cover a part of it
+_REST_AREAS = (0.1, 3.0)  # median chromosome areas; a 21 has 0.3 to 0.4, and neighbours cover a part of it
+_MAX_WHOLE_OF_HALF = 0.5  # 0..1, probability from the bands that a half is one whole chromosome
+_MAX_GAP = 0.2  # chromosome widths between the halves of a chromosome
 _REST_SCORE = 0.5  # 0..1, probability of the outline of a rest
+
+
+_KINDS: tuple[RestKind, ...] = ("uncertain", "debris", "nucleus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,17 @@ class _Object:
     measured: Measurement
     prediction: Prediction
     rest: Rest | None = None
+    halves: tuple[_Object, ...] = ()
+
+    @property
+    def is_instance(self) -> bool:
+        """Whether segmentation found it."""
+        return self.rest is None and not self.halves
+
+    @property
+    def may_be_half(self) -> bool:
+        """Whether it may be a part of a chromosome, cut at a bend."""
+        return self.whole < _MAX_WHOLE_OF_HALF and (self.rest is None or self.rest.kind != "nucleus")
 
     @property
     def whole(self) -> float:
@@ -80,12 +97,14 @@ def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> Cla
         return cell
     instances = list(map(_Object, cell.segmentation.instances, cell.measured, cell.predictions))
     objects = [*instances, *_objects_of_rests(image, cell, embedder)]
-    plausible = _are_plausible(objects)
-    chromosomes = list(compress(objects, plausible))
-    doubted = compress(instances, ~plausible[: len(instances)])
-    taken = {id(item.rest) for item in chromosomes}
-    rests = [rest for rest in cell.segmentation.rests if id(rest) not in taken]
-    rests += [Rest(item.instance.region(), "uncertain") for item in doubted]
+    objects += _joined(image, cell, [item for item in objects if item.may_be_half], embedder)
+    chromosomes = list(compress(objects, _are_plausible(objects)))
+    taken = {id(one) for item in chromosomes for one in (item, *item.halves)}
+    left = [item for item in objects if id(item) not in taken and not item.halves]
+    doubted = [item.instance for item in left if item.is_instance]
+    judged = {id(item.rest) for item in objects if item.rest} - {id(item.rest) for item in left}
+    rests = [rest for rest in cell.segmentation.rests if id(rest) not in judged]
+    rests += [Rest(item.region(), "uncertain") for item in doubted]
     return ClassifiedCell(
         replace(cell.segmentation, instances=tuple(item.instance for item in chromosomes), rests=tuple(rests)),
         [item.measured for item in chromosomes],
@@ -93,18 +112,25 @@ def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> Cla
     )
 
 
+def _are_named(objects: Sequence[_Object]) -> Bools:
+    """Return which of N objects get a class of the cell; a part of one that gets one does not."""
+    # Squared, as the assignment halves log odds below 0: they count in full for what is no instance.
+    trust = [item.whole if item.is_instance else (_REST_SCORE * item.whole) ** 2 for item in objects]
+    assigned = assign([item.prediction.log_probabilities for item in objects], trust)
+    classes = {id(item) for item, one in zip(objects, assigned, strict=True) if one.class_id is not None}
+    whole = {id(item) for item in objects if id(item) in classes and not classes & set(map(id, item.halves))}
+    return np.array([id(item) in whole for item in objects])
+
+
 def _are_plausible(objects: Sequence[_Object]) -> Bools:
     """Return which of N objects are chromosomes."""
-    is_rest = np.array([item.rest is not None for item in objects])
-    whole, score = (np.array([getattr(item, name) for item in objects]) for name in ("whole", "score"))
-    # Squared, as the assignment halves log odds below 0: they count in full for a rest.
-    trust = np.where(is_rest, (_REST_SCORE * whole) ** 2, whole)
-    assigned = assign([item.prediction.log_probabilities for item in objects], trust.tolist())
-    named = np.array([one.class_id is not None for one in assigned])
+    named = _are_named(objects)
+    is_instance, score = (np.array([getattr(item, name) for item in objects]) for name in ("is_instance", "score"))
     touching = np.array(["touching" in item.instance.flags for item in objects])
     distance = _distances(objects, named)
-    nameless = score >= _MIN_NAMELESS_SCORE * np.median(score[~is_rest])
-    nameless &= ~is_rest & (distance <= _MAX_NAMELESS_DISTANCE)
+    halves = {id(half) for item in compress(objects, named) for half in item.halves}
+    nameless = score >= _MIN_NAMELESS_SCORE * np.median(score[is_instance])
+    nameless &= is_instance & (distance <= _MAX_NAMELESS_DISTANCE) & [id(item) not in halves for item in objects]
     if named.sum() >= NORMAL_COUNT:
         nameless &= ~touching
     return np.where(named, (score >= _MIN_SURE_SCORE) | (distance <= _MAX_DISTANCE), nameless)
@@ -124,24 +150,44 @@ def _distances(objects: Sequence[_Object], named: Bools) -> Floats:
 
 
 def _objects_of_rests(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> list[_Object]:
-    """Return the rests that are large enough for a chromosome."""
-    least = _MIN_REST_AREA * float(np.median([item.region().area for item in cell.segmentation.instances]))
-    rests = [
-        rest for rest in cell.segmentation.rests if rest.kind in ("uncertain", "debris") and rest.region.area >= least
-    ]
+    """Return the rests of the size of a chromosome, those near a nucleus too."""
+    typical = float(np.median([item.region().area for item in cell.segmentation.instances]))
+    least, most = (area * typical for area in _REST_AREAS)
+    rests = [rest for rest in cell.segmentation.rests if rest.kind in _KINDS and least <= rest.area <= most]
+    objects = _objects_of(image, cell, [rest.region for rest in rests], embedder)
+    return [replace(item, rest=rest) for item, rest in zip(objects, rests, strict=True)]
+
+
+def _joined(image: Normalised, cell: ClassifiedCell, parts: Sequence[_Object], embedder: Engine) -> list[_Object]:
+    """Return every two parts that touch as one object."""
+    gap = max(1, round(_MAX_GAP * image.width))
+    regions = [item.instance.region() for item in parts]
+    near = overlapping_pairs([Contour(np.pad(region.mask, gap), _shifted(region, gap)) for region in regions])
+    joins = {(j, k): join_regions([regions[j], regions[k]], gap) for j, k in near}
+    joins = {pair: region for pair, region in joins.items() if len(connected_regions(region.mask, min_area=1)) == 1}
+    objects = _objects_of(image, cell, list(joins.values()), embedder)
+    return [replace(item, halves=(parts[j], parts[k])) for item, (j, k) in zip(objects, joins, strict=True)]
+
+
+def _shifted(region: Contour, gap: int) -> tuple[int, int]:
+    return region.origin[0] - gap, region.origin[1] - gap
+
+
+def _objects_of(image: Normalised, cell: ClassifiedCell, regions: Sequence[Contour], embedder: Engine) -> list[_Object]:
+    """Return regions that are no instances as objects."""
     typical = typical_width(cell.measured)
-    measured = [measure_in_cell(*crop_region(image.stain, rest.region), typical) for rest in rests]
+    measured = [measure_in_cell(*crop_region(image.stain, region), typical) for region in regions]
     predictions = classify_in_cell(measured, cell.measured, cell.predictions, embedder)
     return [
-        _Object(_uncertain(rest, image), item, prediction, rest)
-        for rest, item, prediction in zip(rests, measured, predictions, strict=True)
+        _Object(_uncertain(region, image), item, prediction)
+        for region, item, prediction in zip(regions, measured, predictions, strict=True)
     ]
 
 
-def _uncertain(rest: Rest, image: Normalised) -> Instance:
-    """Return a rest as an instance to look at."""
+def _uncertain(region: Contour, image: Normalised) -> Instance:
+    """Return a region as an instance to look at."""
     shape = (image.stain.shape[0], image.stain.shape[1])
-    region = rest.region.clipped(shape)
+    region = region.clipped(shape)
     flags: set[ChromosomeFlag] = {"uncertain"}
     if region.touches_border(shape):
         flags.add("cut_by_border")

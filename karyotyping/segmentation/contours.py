@@ -142,6 +142,25 @@ def overlapping_pairs(contours: Sequence[Contour]) -> list[tuple[int, int]]:
     return [(j, k) for j, k in np.argwhere(np.triu(before & before.T, 1)).tolist()]
 
 
+def join_regions(regions: Sequence[Contour], gap: int) -> Contour:
+    """Return the union of regions, across gaps of so many pixels.
+
+    >>> spot = np.ones((3, 3), bool)
+    >>> join_regions([Contour(spot, (0, 0)), Contour(spot, (4, 0))], 2).area
+    19
+    """
+    margin = gap + 1
+    left, top = np.min([region.origin for region in regions], axis=0) - margin
+    ends = [np.add(region.origin, region.mask.shape[::-1]) for region in regions]
+    right, bottom = np.max(ends, axis=0) + margin
+    mask = np.zeros((bottom - top, right - left), np.uint8)
+    for region in regions:
+        (x, y), (h, w) = np.subtract(region.origin, (left, top)), region.mask.shape
+        mask[y : y + h, x : x + w] |= region.mask.view(np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (gap + 1, gap + 1))
+    return Contour(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc) > 0, (int(left), int(top)))
+
+
 def shared_areas(contours: Sequence[Contour]) -> list[dict[int, int]]:
     """Return for each contour the pixels that it shares with others, by their index.
 

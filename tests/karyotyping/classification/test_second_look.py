@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from karyotyping.arrays import Mask
 from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import measure_cell
 from karyotyping.classification.embedder import EMBEDDER, classify
@@ -15,6 +17,7 @@ from karyotyping.classification.second_look import ClassifiedCell, look_again
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import ChromosomeFlag, RestKind
 from karyotyping.pipeline import Pipeline
+from karyotyping.segmentation.contours import Contour
 from karyotyping.segmentation.rests import Rest
 from karyotyping.segmentation.stream import segment_batch
 from models.engine import Engine, load_engine
@@ -61,7 +64,7 @@ def test_a_plain_cell_stays_as_it_is(image: Normalised, cell: ClassifiedCell, em
     assert again.predictions == list(cell.predictions)
 
 
-@pytest.mark.parametrize("kind", ["uncertain", "debris"])
+@pytest.mark.parametrize("kind", ["uncertain", "debris", "nucleus"])
 def test_a_rest_that_the_cell_lacks_is_an_uncertain_chromosome(
     image: Normalised, cell: ClassifiedCell, embedder: Engine, kind: RestKind
 ) -> None:
@@ -74,12 +77,43 @@ def test_a_rest_that_the_cell_lacks_is_an_uncertain_chromosome(
     assert (restored.origin, "uncertain" in restored.flags) == (cell.segmentation.instances[5].origin, True)
 
 
-def test_a_nucleus_or_a_third_copy_stays_a_rest(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> None:
-    nucleus = without(cell, 5, "nucleus")
-    assert look_again(image, nucleus, embedder).segmentation == nucleus.segmentation
+def test_letters_or_a_third_copy_stay_a_rest(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> None:
+    letters = without(cell, 5, "annotation")
+    assert look_again(image, letters, embedder).segmentation == letters.segmentation
     third = Rest(cell.segmentation.instances[5].region(), "uncertain")
     crowded = replace(cell, segmentation=replace(cell.segmentation, rests=(third,)))
     assert look_again(image, crowded, embedder).segmentation == crowded.segmentation
+
+
+@pytest.mark.parametrize("kind", ["uncertain", None])
+def test_the_halves_of_a_chromosome_that_the_cell_lacks_are_one(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine, kind: RestKind | None
+) -> None:
+    """Two instances, or an instance and a rest, that resemble nothing."""
+    index = int(np.argmax([item.length for item in cell.measured]))
+    whole = cell.segmentation.instances[index]
+    halves = [whole.mask & half for half in upper_and_lower(whole.mask)]
+    lacking = without(cell, index, "uncertain")
+    instances = [replace(whole, mask=mask, score=0.8) for mask in halves[: 1 if kind else 2]]
+    rests = (Rest(Contour(halves[1], whole.origin), kind),) if kind else ()
+    prediction = replace(cell.predictions[index], unknown=0.99, joint=np.full((24, 2), -np.log(48)))
+    cut = ClassifiedCell(
+        replace(lacking.segmentation, instances=(*lacking.segmentation.instances, *instances), rests=rests),
+        [*lacking.measured, *(measure_cell([crop_region(image.stain, item.region())])[0] for item in instances)],
+        [*lacking.predictions, *(prediction for _ in instances)],
+    )
+    again = look_again(image, cut, embedder)
+    assert classes(again) == classes(cell)
+    assert not again.segmentation.rests
+    joined = again.segmentation.instances[-1]
+    assert joined.region().overlap_area(whole.region()) > 0.95 * whole.region().area
+
+
+def upper_and_lower(mask: Mask) -> tuple[Mask, Mask]:
+    """Return the rows of a mask above and below the middle of its region, one row apart."""
+    rows = np.arange(len(mask))[:, None]
+    middle = int(np.median(np.nonzero(mask)[0]))
+    return rows < middle, rows > middle
 
 
 def test_an_instance_that_resembles_nothing_is_a_rest(
