@@ -20,13 +20,14 @@ from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import Measurement, measure_cell
 from karyotyping.chromosome.picture import draw_cell
 from karyotyping.classification import band_matching, embedder
+from karyotyping.classification.alternatives import ClassifiedCell
 from karyotyping.classification.atypical_banding import flag_atypical
 from karyotyping.classification.band_level import add_band_level
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
 from karyotyping.classification.recognise import recognise
-from karyotyping.classification.second_look import ClassifiedCell, look_again
+from karyotyping.classification.second_look import look_again
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import AnalysisError, CellAnalysis, ContrastPolarity, Unassigned, encode_mask
 from karyotyping.quality import measure_quality

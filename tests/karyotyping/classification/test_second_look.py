@@ -11,9 +11,10 @@ import pytest
 from karyotyping.arrays import Mask
 from karyotyping.chromosome.crop import crop_region
 from karyotyping.chromosome.measure import measure_cell
+from karyotyping.classification.alternatives import ClassifiedCell
 from karyotyping.classification.embedder import EMBEDDER, classify
 from karyotyping.classification.identify import assign_cell
-from karyotyping.classification.second_look import ClassifiedCell, look_again
+from karyotyping.classification.second_look import look_again
 from karyotyping.image.normalise import Normalised, normalise
 from karyotyping.model import ChromosomeFlag, RestKind
 from karyotyping.pipeline import Pipeline
@@ -107,6 +108,45 @@ def test_the_halves_of_a_chromosome_that_the_cell_lacks_are_one(
     assert not again.segmentation.rests
     joined = again.segmentation.instances[-1]
     assert joined.region().overlap_area(whole.region()) > 0.95 * whole.region().area
+
+
+def test_two_that_touch_in_an_outline_that_resembles_nothing_are_two(
+    image: Normalised, cell: ClassifiedCell, embedder: Engine
+) -> None:
+    lower, upper = np.argsort([-item.length for item in cell.measured])[[0, 30]].tolist()
+    moved, region = on_top(
+        image, cell.segmentation.instances[upper].region(), cell.segmentation.instances[lower].region()
+    )
+    lacking = without(without(cell, max(lower, upper), "uncertain"), min(lower, upper), "uncertain")
+    merged = replace(cell.segmentation.instances[lower], mask=region.mask, origin=region.origin, score=0.8)
+    prediction = replace(cell.predictions[lower], unknown=0.99, joint=np.full((24, 2), -np.log(48)))
+    as_one = ClassifiedCell(
+        replace(lacking.segmentation, instances=(*lacking.segmentation.instances, merged), rests=()),
+        [*lacking.measured, measure_cell([crop_region(moved.stain, region)])[0]],
+        [*lacking.predictions, prediction],
+    )
+    again = look_again(moved, as_one, embedder)
+    assert classes(again) == classes(cell)
+    parts = again.segmentation.instances[-2:]
+    assert all("uncertain" in part.flags for part in parts)
+    assert sum(part.region().area for part in parts) == pytest.approx(region.area, rel=0.05)
+
+
+def on_top(image: Normalised, upper: Contour, lower: Contour) -> tuple[Normalised, Contour]:
+    """Return an image in which one region touches the upper end of another, and both as one region."""
+    shape, stain = image.stain.shape, image.stain.copy()
+    crop = np.where(upper.mask, upper.crop(stain), 0)
+    stain[upper.pixels(shape)] = 0
+    rows, columns = lower.pixels(shape)
+    middle = int(columns[rows == rows.min()].mean())
+    below, across = np.nonzero(upper.mask)
+    x = middle - int(across[below == below.max()].mean())
+    y = next(y for y in range(10_000) if Contour(upper.mask, (x, y)).overlap_area(lower) > 2)
+    top = Contour(upper.mask, (x, y))
+    in_image, in_crop = top.window(shape)
+    stain[in_image] = np.maximum(stain[in_image], crop[in_crop])
+    both = top.full_mask((shape[0], shape[1])) | lower.full_mask((shape[0], shape[1]))
+    return replace(image, stain=stain), Contour(both, (0, 0)).clipped((shape[0], shape[1]))
 
 
 def upper_and_lower(mask: Mask) -> tuple[Mask, Mask]:
