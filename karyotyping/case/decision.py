@@ -188,8 +188,8 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
             )
     named = {change for clone in evidence.lines for change in clone.changes}
     for one in evidence.others:
-        if len(one.cells) == 1 and one.change in named:
-            continue  # a cell that may be one of either clone
+        if one.change in named:
+            continue  # cells that may be of either clone
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
     return None if named else _reason_to_count_more(evidence, rules)
