@@ -46,6 +46,8 @@ def resolve(name: str, folder: Path = WEIGHTS) -> Weights:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         card = read_card(path.with_suffix(".md"))
     except OSError as problem:
+        if path.exists():
+            raise ModelUnavailable(f"{path} has no card: {path.stem}.md, next to it") from problem
         known = ", ".join(available(folder)) or "none"
         raise ModelUnavailable(f"no model {name!r} in {folder} (there: {known}); reinstall karyoflow") from problem
     if card["sha256"] != sha256:

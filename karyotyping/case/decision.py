@@ -196,7 +196,7 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
 
 
 def _reason_to_count_more(evidence: Evidence, rules: Rules) -> str | None:
-    """Return a sentence on a recurrent abnormality of one cell in a normal case; None without any."""
+    """Return a sentence on a recurrent abnormality of one cell in a normal case; None if none."""
     if evidence.fitting < rules.min_doubtful_cells:
         if change := evidence.recurrent(rules.possible, alone=True):
             return f"{change} is all that departs in a cell, and {rules.min_doubtful_cells} cells that fit are needed."

@@ -139,7 +139,7 @@ class Evidence:
         return right
 
     def recurrent(self, least: float, *, alone: bool) -> Change | None:
-        """Return the most probable recurrent abnormality that a fitting cell shows; None without any.
+        """Return the most probable recurrent abnormality of a cell that fits; None without any.
 
         Args:
             least: probability, 0..1, from which one counts.

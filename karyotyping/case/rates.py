@@ -76,7 +76,7 @@ class ErrorRates:
     """Least and most that the score of an outline changes the rate of extra chromosomes."""
 
     def of_cell(self, cell: CellSummary) -> CellFactors:
-        """Return the factors of a cell, from its edits, objects and touching chromosomes, else from its quality.
+        """Return the factors of a cell, from its edits, objects and contacts, else from its quality.
 
         >>> cell = CellSummary(1, {}, 46, 0.9, outline_edits=0.78, class_edits=0.25, touching=11)
         >>> factors = ErrorRates().of_cell(cell)

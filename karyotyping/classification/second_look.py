@@ -60,7 +60,7 @@ def look_again(image: Normalised, cell: ClassifiedCell, embedder: Engine) -> Cla
 
 
 def _choose(candidates: Sequence[Candidate], alternatives: Sequence[Alternative]) -> list[Candidate]:
-    """Return the candidates with the alternatives that get classes where they get none, the surest first."""
+    """Return the candidates, with alternatives that get a class in place of those without."""
     if not alternatives:
         return list(candidates)
     competing = [*candidates, *chain.from_iterable(one.candidates for one in alternatives)]

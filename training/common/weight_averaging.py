@@ -48,6 +48,7 @@ def write_mean(exported: Sequence[Path], out: Path) -> None:
         values = [each[item.name] for each in weights]
         if values[0].dtype.kind == "f":
             item.CopyFrom(numpy_helper.from_array(_mean(values), item.name))
+    out.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(networks[0], out)
     facts = {key: value for key, value in trained[0].card.items() if key not in ("sha256", "metrics")}
     facts["data"] = "; ".join(dict.fromkeys(one.card["data"] for one in trained))

@@ -102,7 +102,7 @@ def test_one_cell_of_a_recurrent_gain_is_no_reason_to_count_more_where_it_is_a_p
 
 
 def test_a_normal_case_with_one_cell_of_a_recurrent_gain_needs_the_cells_that_mosaicism_needs() -> None:
-    """Also where more departs in that cell: a mosaic of 10 % may show one of its two cells of twenty."""
+    """Also where more departs in that cell: of two abnormal cells in twenty one may look normal."""
     case = with_certain_outlines(with_edits(cells(*["46,XX"] * 30, "46,XX,+21,-16"), 1.0, 0.2))
     few = judge(case[-20:])
     assert (few.outcome, few.why) == (Outcome.SUSPECTED, "+21 is seen in a cell, and 30 cells that fit are needed.")

@@ -133,7 +133,7 @@ def test_two_that_touch_in_an_outline_that_resembles_nothing_are_two(
 
 
 def on_top(image: Normalised, upper: Contour, lower: Contour) -> tuple[Normalised, Contour]:
-    """Return an image in which one region touches the upper end of another, and both as one region."""
+    """Return an image in which a region touches the upper end of another, and both as one."""
     shape, stain = image.stain.shape, image.stain.copy()
     crop = np.where(upper.mask, upper.crop(stain), 0)
     stain[upper.pixels(shape)] = 0

@@ -28,10 +28,11 @@ def written(path: Path, weight: list[float] | list[list[float]], kind: str = "Mu
 
 def test_mean_has_the_mean_weights_and_the_data_of_all(tmp_path: Path) -> None:
     trained = [written(tmp_path / f"{k}.onnx", weight) for k, weight in enumerate(([1.0, 2.0], [3.0, 2.0], [5.0, 5.0]))]
-    write_mean(trained, tmp_path / "mean.onnx")
-    (weight,) = onnx.load(tmp_path / "mean.onnx").graph.initializer
+    out = tmp_path / "new" / "mean.onnx"
+    write_mean(trained, out)
+    (weight,) = onnx.load(out).graph.initializer
     assert onnx.numpy_helper.to_array(weight).tolist() == [3.0, 3.0]
-    card = resolve("mean", tmp_path).card
+    card = resolve("mean", out.parent).card
     assert card["data"] == "the data of 0; the data of 1; the data of 2"
     assert card["metrics"] == {}
 
@@ -58,5 +59,5 @@ def test_networks_of_other_architectures_raise_an_error(weight: list[float], kin
 def test_a_network_without_its_card_raises_an_error(tmp_path: Path) -> None:
     trained = written(tmp_path / "one.onnx", [1.0])
     trained.with_suffix(".md").unlink()
-    with pytest.raises(ModelUnavailable):
+    with pytest.raises(ModelUnavailable, match=r"one\.onnx has no card: one\.md, next to it"):
         write_mean([trained], tmp_path / "mean.onnx")
