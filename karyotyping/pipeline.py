@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -23,6 +24,7 @@ from karyotyping.classification import band_matching, embedder
 from karyotyping.classification.alternatives import ClassifiedCell
 from karyotyping.classification.atypical_banding import flag_atypical
 from karyotyping.classification.band_level import add_band_level
+from karyotyping.classification.comparison import is_unresolved, plausibility
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
@@ -189,19 +191,38 @@ class Pipeline:
         """
         if not images:
             return []
-        seconds: dict[str, float] = {}
-        with _timed(seconds, "normalise", len(images)):
+        seconds: defaultdict[str, float] = defaultdict(float)
+        with _timed(seconds, "normalise"):
             normalised = [normalise(pixels) for pixels in images]
-        with _timed(seconds, "segment", len(images)):
-            segmented = segment_batch(normalised, self.networks, self.stream)
-        with _timed(seconds, "measure", len(images)):
+        cells = self._find(images, normalised, self.stream, seconds)
+        if self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING:
+            unresolved = [k for k, cell in enumerate(cells) if isinstance(cell, CellAnalysis) and is_unresolved(cell)]
+            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=self.stream.agreement.others))
+            again = self._find([images[k] for k in unresolved], [normalised[k] for k in unresolved], turned, seconds)
+            for k, cell in zip(unresolved, again, strict=True):
+                cells[k] = _better(cells[k], cell)
+        mean = {stage: total / len(images) for stage, total in seconds.items()}
+        return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(mean)) for cell in cells]
+
+    def _find(
+        self,
+        images: Sequence[Pixels],
+        normalised: Sequence[Normalised],
+        parameters: StreamParameters,
+        seconds: dict[str, float],
+    ) -> list[CellAnalysis | AnalysisError]:
+        """Return the result of each image; ``seconds`` by stage grow."""
+        if not images:
+            return []
+        with _timed(seconds, "segment"):
+            segmented = segment_batch(normalised, self.networks, parameters)
+        with _timed(seconds, "measure"):
             measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
-        with _timed(seconds, "classify", len(images)):
+        with _timed(seconds, "classify"):
             classified = list(map(ClassifiedCell, segmented, measured, self._classify(measured, normalised)))
             if self._classifier == Classifier.EMBEDDING:
                 classified = [look_again(*parts, self._embedder) for parts in zip(normalised, classified, strict=True)]
-            cells = [_assemble_cell(*parts) for parts in zip(images, normalised, classified, strict=True)]
-        return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(seconds)) for cell in cells]
+            return [_assemble_cell(*parts) for parts in zip(images, normalised, classified, strict=True)]
 
     def measure(self, pixels: Pixels) -> list[Measurement]:
         """Return the measured chromosomes of one (H, W) grey metaphase image."""
@@ -217,11 +238,18 @@ class Pipeline:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str, images: int) -> Iterator[None]:
-    """Store the mean wall time of ``stage`` for an image in ``seconds``."""
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall time of ``stage`` to ``seconds``."""
     began = time.perf_counter()
     yield
-    seconds[stage] = (time.perf_counter() - began) / images
+    seconds[stage] += time.perf_counter() - began
+
+
+def _better(cell: CellAnalysis | AnalysisError, other: CellAnalysis | AnalysisError) -> CellAnalysis | AnalysisError:
+    """Return the more plausible of two results of an image, the first of equal ones."""
+    if isinstance(cell, AnalysisError) or isinstance(other, AnalysisError) or other.iscn is None:
+        return cell
+    return max(cell, other, key=plausibility)
 
 
 def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measurement]:
