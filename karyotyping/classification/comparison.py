@@ -13,7 +13,7 @@ from karyotyping.model import CellAnalysis
 from karyotyping.nomenclature.classes import CLASS_COUNT, X, Y
 
 _MIN_SCORE = 1e-3  # 0..1, of a class or an outline
-_VACANCY = 1.0  # nats, for each chromosome that a diploid cell lacks
+_VACANCY = 2.0  # nats, for each chromosome that a diploid cell lacks
 _UNCERTAIN_REST = 1.0  # nats, for each object that may be a chromosome
 
 
