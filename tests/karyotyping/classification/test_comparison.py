@@ -54,7 +54,7 @@ def test_a_gain_is_as_plausible_as_a_normal_cell(cell: CellAnalysis) -> None:
 
 def test_what_is_certain_is_more_plausible_than_what_fills_a_place(cell: CellAnalysis) -> None:
     lacking = without(cell, [21])
-    certain, doubtful = (with_a_further(lacking, score, 21) for score in (0.9, 0.2))
+    certain, doubtful = (with_a_further(lacking, score, 21) for score in (0.9, 0.1))
     assert plausibility(certain) > plausibility(lacking) > plausibility(doubtful)
     assert plausibility(lacking) > plausibility(with_a_rest(lacking))
 
