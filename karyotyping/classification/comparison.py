@@ -24,7 +24,7 @@ def is_unresolved(cell: CellAnalysis) -> bool:
 
 
 def plausibility(cell: CellAnalysis) -> float:
-    """Return the log probability of outlines and classes, less what is lacking and unexplained, nats."""
+    """Return the log probability of outlines and classes, less what is unexplained, nats."""
     scores = (score for item in cell.chromosomes for score in (item.score, item.class_score))
     certain = sum(log(max(_MIN_SCORE, score)) for score in scores)
     return certain - _VACANCY * _vacancies(cell) - _UNCERTAIN_REST * _uncertain_rests(cell)
