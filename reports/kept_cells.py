@@ -75,6 +75,7 @@ def _document(cell: CellSummary) -> dict[str, Any]:
         "outline_edits": cell.outline_edits,
         "class_edits": cell.class_edits,
         "unexplained_objects": cell.unexplained_objects,
+        "touching": cell.touching,
         "doubts": [[*classes, odds] for classes, odds in cell.doubts.items()],
         "outline_doubts": sorted(cell.outline_doubts.items()),
     }
@@ -91,6 +92,7 @@ def _cell(document: Mapping[str, Any]) -> CellSummary:
         outline_edits=document.get("outline_edits"),
         class_edits=document.get("class_edits"),
         unexplained_objects=document.get("unexplained_objects"),
+        touching=document.get("touching"),
         doubts={(first, second): odds for first, second, odds in document["doubts"]},
         outline_doubts=dict(document.get("outline_doubts", ())),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -106,9 +107,13 @@ def test_a_backlog_is_judged_resumed_and_compared(
 
 
 def test_kept_cells_are_the_analysed_ones(tmp_path: Path) -> None:
-    cell = CellSummary(
-        0, {1: 2, 24: 1}, 4, 0.123456789, called=False, doubts={(21, 22): 0.25}, outline_doubts={1: 0.125}
-    )
+    """With every fact; cultures and colonies are not asked for."""
+    facts = {"band_level": 400, "outline_edits": 1.5, "class_edits": 0.5, "unexplained_objects": 2, "touching": 3}
+    doubts = {"doubts": {(21, 22): 0.25}, "outline_doubts": {1: 0.125}}
+    cell = CellSummary(0, {1: 2, 24: 1}, 4, 0.123456789, called=False, **facts, **doubts)  # type: ignore[arg-type]
+    plain = CellSummary(0, {}, 0, 0.0)
+    same = {field.name for field in fields(cell) if getattr(cell, field.name) == getattr(plain, field.name)}
+    assert same == {"analysis_id", "culture", "colony"}
     KeptCells(tmp_path / "a.jsonl").add("key", cell)
     assert KeptCells(tmp_path / "a.jsonl").get("key", "a.png") == cell
     assert KeptCells(tmp_path / "a.jsonl").get("other", "a.png") is None
