@@ -1,6 +1,6 @@
 """Speed and accuracy of 8-bit integer networks on the CPU.
 
-    python -m benchmarks.speed.quantisation [IMAGES] [--limit 24]
+    python -m benchmarks.speed.quantisation [IMAGES] [--limit 24] [--items N]
 
 Measures every shipped network as exported (FP32), in the CPU engine, and quantised after training in three ways. Half
 of the images (default: the real DAPI metaphase images, or simulated ones) calibrate; the other half are compared. It
@@ -61,6 +61,12 @@ def join_batches(batches: Sequence[Arrays]) -> Arrays:
         wider = [[(0, 0), *((0, n) for n in sides - array.shape[1:])] for array in arrays]
         result[name] = np.concatenate([np.pad(array, more) for array, more in zip(arrays, wider, strict=True)])
     return result
+
+
+def first_items(batches: Sequence[Arrays], most: int) -> list[Arrays]:
+    """Return the first batches that together have at most so many items, at least one."""
+    totals = np.cumsum([_items(batch) for batch in batches])
+    return list(batches[: max(1, int(np.searchsorted(totals, most, side="right")))])
 
 
 def _items(batch: Arrays) -> int:
@@ -160,9 +166,13 @@ def main() -> None:
     real = data_folder() / "adir" / "images"
     parser.add_argument("images", type=Path, nargs="?", default=real if real.is_dir() else None)
     parser.add_argument("--limit", type=int, default=24, help="number of images")
+    parser.add_argument("--items", type=int, default=100_000, help="most items of a network, of either half")
     arguments = parser.parse_args()
     images = list(read_images(arguments.images, arguments.limit))
-    calibration, compared = record_inputs(images[::2]), record_inputs(images[1::2])
+    calibration, compared = (
+        {name: first_items(batches, arguments.items) for name, batches in record_inputs(half).items()}
+        for half in (images[::2], images[1::2])
+    )
     table = [row for name in calibration for row in rows(name, calibration[name], compared[name])]
     print(f"{machine()}; ONNX Runtime {ort.__version__}, 1 thread, {len(images)} images")
     for operator, shape in {"Conv": (4, 4, 3, 3), "Gemm": (4, 4), "MatMul": (4, 4)}.items():

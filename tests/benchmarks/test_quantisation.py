@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_8_bit_networks_deviate_more_than_the_cpu_engine(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed.quantisation", "--limit", "2"],
+        [sys.executable, "-m", "benchmarks.speed.quantisation", "--limit", "2", "--items", "60"],
         env=os.environ | {"KARYO_TEST_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
