@@ -180,6 +180,7 @@ class Pipeline:
     def analyse_batch(self, images: Sequence[Pixels]) -> list[CellAnalysis | AnalysisError]:
         """Karyotype several images stage by stage, in common batches of every network.
 
+        Those that leave something unexplained are segmented once more, in other orientations.
         An image without a karyotype does not affect the others. The results equal those of ``analyse`` up to rounding.
         Memory grows with the total number of pixels.
 
@@ -195,9 +196,10 @@ class Pipeline:
         with _timed(seconds, "normalise"):
             normalised = [normalise(pixels) for pixels in images]
         cells = self._find(images, normalised, self.stream, seconds)
-        if self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING:
+        others = self.stream.agreement.others
+        if others and self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING:
             unresolved = [k for k, cell in enumerate(cells) if isinstance(cell, CellAnalysis) and is_unresolved(cell)]
-            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=self.stream.agreement.others))
+            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=others))
             again = self._find([images[k] for k in unresolved], [normalised[k] for k in unresolved], turned, seconds)
             for k, cell in zip(unresolved, again, strict=True):
                 cells[k] = _better(cells[k], cell)

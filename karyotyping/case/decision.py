@@ -187,8 +187,9 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
                 f"{one.change} in {_support(evidence, one.cells)} is not clonal: {needed} {_units(rules)} are needed."
             )
     named = {change for clone in evidence.lines for change in clone.changes}
+    of_clones = {one.change: len(one.cells) for one in evidence.abnormalities}
     for one in evidence.others:
-        if one.change in named:
+        if one.change in named and len(one.cells) < of_clones[one.change]:
             continue  # cells that may be of either clone
         if 1 - one.artefact >= _threshold(one, len(evidence.cells), rules):
             return f"{one.change} in {counted(len(one.cells), 'cell')}: {percent(one.artefact)} artefact."
@@ -198,13 +199,14 @@ def _suspicion(evidence: Evidence, rules: Rules) -> str | None:
 def _reason_to_count_more(evidence: Evidence, rules: Rules) -> str | None:
     """Return a sentence on a recurrent abnormality of one cell in a normal case; None if none."""
     if evidence.fitting < rules.min_doubtful_cells:
-        if change := evidence.recurrent(rules.possible, alone=True):
-            return f"{change} is all that departs in a cell, and {rules.min_doubtful_cells} cells that fit are needed."
-    elif evidence.fitting < rules.min_cells_with_single_gain:
-        change = evidence.recurrent(rules.possible_single_gain, alone=False)
-        if change and change.is_gain:
-            return f"{change} is seen in a cell, and {rules.min_cells_with_single_gain} cells that fit are needed."
-    return None
+        change, needed = evidence.recurrent(rules.possible, alone=True), rules.min_doubtful_cells
+        seen = "all that departs"
+    else:
+        change, needed = evidence.recurrent(rules.possible_single_gain, gain=True), rules.min_cells_with_single_gain
+        seen = "seen"
+    if change is None or evidence.fitting >= needed:
+        return None
+    return f"{change} is {seen} in a cell, and {needed} cells that fit are needed."
 
 
 def _is_hidden_normal(clone: CloneEvidence, evidence: Evidence) -> bool:

@@ -138,19 +138,21 @@ class Evidence:
         right[[class_id - 1 for class_id in self.cells[number].uncertain_classes]] = False
         return right
 
-    def recurrent(self, least: float, *, alone: bool) -> Change | None:
+    def recurrent(self, least: float, *, alone: bool = False, gain: bool = False) -> Change | None:
         """Return the most probable recurrent abnormality of a cell that fits; None without any.
 
         Args:
             least: probability, 0..1, from which one counts.
             alone: whether nothing else may depart in the cell.
+            gain: whether losses do not count.
         """
         possible = {
             change
             for number in self._fitting
             if not alone or self._departs_once(number)
             for change in self._departures(number)
-            if change.is_recurrent and self._probability.get(change, 0.0) >= least
+            if change.is_recurrent and (change.is_gain or not gain)
+            if self._probability.get(change, 0.0) >= least
         }
         return max(possible, key=self._probability.__getitem__, default=None)
 

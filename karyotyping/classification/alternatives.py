@@ -128,13 +128,14 @@ class Surroundings:
 
     def cuts(self, regions: Sequence[Candidate]) -> list[Alternative]:
         """Return doubtful regions cut in two that each resemble a whole chromosome, by the best cut."""
-        result = []
-        for item in regions:
-            if item.is_doubtful:
-                pairs = [tuple(self._recognise(pair)) for pair in self._pairs(item.instance.region())]
-                best = max((Alternative(pair, (item,)) for pair in pairs), key=lambda one: one.whole, default=None)
-                result += [best] if best and best.whole >= _MIN_WHOLE_OF_CUT else []
-        return result
+        pairs = [(item, pair) for item in regions if item.is_doubtful for pair in self._pairs(item.instance.region())]
+        found = iter(self._recognise([part for _, pair in pairs for part in pair]))
+        best: dict[Candidate, Alternative] = {}
+        for item, _ in pairs:
+            cut = Alternative((next(found), next(found)), (item,))
+            if cut.whole >= max(_MIN_WHOLE_OF_CUT, best[item].whole if item in best else 0.0):
+                best[item] = cut
+        return list(best.values())
 
     def _pairs(self, region: Contour) -> Iterator[list[Contour]]:
         """Yield the parts of a region by its likeliest cuts."""

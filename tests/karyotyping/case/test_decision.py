@@ -110,6 +110,17 @@ def test_a_normal_case_with_one_cell_of_a_recurrent_gain_needs_the_cells_that_mo
     assert judge(case[:20]).outcome is Outcome.NORMAL
 
 
+def test_a_more_probable_loss_hides_no_recurrent_gain() -> None:
+    case = with_certain_outlines(with_edits(cells(*["46,XY"] * 18, "46,XY,+21,-16", "45,X"), 1.0, 0.2))
+    judged = judge(case)
+    gain, loss = (next(one for one in judged.others if one.change == Change(*own)) for own in ((21, 1), (24, -1)))
+    assert gain.artefact > loss.artefact
+    assert (judged.outcome, judged.why) == (
+        Outcome.SUSPECTED,
+        "+21 is seen in a cell, and 30 cells that fit are needed.",
+    )
+
+
 def test_many_lost_chromosomes_without_extra_ones_are_no_clone() -> None:
     """A laboratory whose cells lose many chromosomes may have few other errors."""
     few = ["45,XX,-19", "44,XX,-13,-19", "43,XX,-17,-19,-22", "44,XX,-19,-20", "45,XX,-13"]
