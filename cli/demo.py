@@ -18,7 +18,7 @@ from reports.folder import claim_folder
 from training.simulation import write_dataset
 
 CASES = {"DEMO-1": "46,XX", "DEMO-2": "47,XY,+21", "DEMO-3": "mos 47,XX,+8[1]/46,XX[1]"}
-SEED = 46
+SEED = 47
 
 
 def demo(
