@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import pytest
 from sqlalchemy import Engine, make_url, text
@@ -18,6 +19,8 @@ from db.engine import SessionFactory, make_engine, make_sessions
 from db.outages import Patience, describe, is_refusal
 from embedded.postgres import PostgresServer
 from embedded.stack import make_folders
+
+T = TypeVar("T")
 
 PASSWORD = "hunter2-TopSecret"
 AWAY_SECONDS = 1.5
@@ -44,10 +47,17 @@ class Server:
             self.process.wait(30)
             self.process = None
 
-    def later(self, *options: str) -> threading.Timer:
-        timer = threading.Timer(AWAY_SECONDS, self.start, options, {"wait": False})
-        timer.start()
-        return timer
+
+def answer_of(call: Callable[[], T], mend: Callable[[], None]) -> T:
+    """Return the answer of a call that begins ``AWAY_SECONDS`` before ``mend``.
+
+    The server is started in this thread, not in one that ends: PR_SET_PDEATHSIG, prctl(2), means the thread.
+    """
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(call)
+        time.sleep(AWAY_SECONDS)
+        mend()
+        return answer.result()
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +101,7 @@ def test_a_restart_between_two_transactions_is_waited_for(
 ) -> None:
     assert sessions.transact(select_one) == 1
     server.stop()
-    timer = server.later()
-    began = time.monotonic()
-    assert sessions.transact(select_one) == 1
-    assert time.monotonic() - began > AWAY_SECONDS - 0.5
-    timer.join()
+    assert answer_of(lambda: sessions.transact(select_one), lambda: server.start(wait=False)) == 1
     assert len(notices) == 1
     assert notices[0].startswith("waiting for the database, at most 30 s: ")
 
@@ -129,10 +135,7 @@ def test_a_server_that_does_not_accept_connections_yet_is_waited_for_from_the_be
 
     while not (server.files.socket_folder / ".s.PGSQL.5432").exists():
         time.sleep(0.05)
-    timer = threading.Timer(AWAY_SECONDS, become_primary)
-    timer.start()
-    assert sessions.transact(select_one) == 1
-    timer.join()
+    assert answer_of(lambda: sessions.transact(select_one), become_primary) == 1
     assert "the database system is" in notices[0]
 
 

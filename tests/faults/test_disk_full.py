@@ -63,7 +63,7 @@ def test_results_wait_until_the_disk_has_room(
     with postgres_server.connect("postgres") as connection:
         connection.execute(f"ALTER DATABASE {name} SET TABLESPACE small")
     laboratory.settings = laboratory.settings.model_copy(update={"max_attempts": 1})
-    laboratory.add(laboratory.pipeline(seconds=0.5), 4)
+    laboratory.add(laboratory.pipeline(seconds=0.5), 20)  # more than the free space of pages holds
     laboratory.worker(KARYO_MAX_ATTEMPTS="1")
     laboratory.scheduler()
     laboratory.wait(lambda: "running" in laboratory.states().values())
