@@ -23,7 +23,7 @@ SEED = 47
 
 def demo(
     report: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("karyo-report"),
-    cells: Annotated[int, typer.Option(min=2, help="Images per case.")] = 4,
+    cells: Annotated[int, typer.Option(min=2, help="Images per case.")] = 6,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = SEED,
 ) -> None:
     """Simulate three small cases, karyotype them with every service, and compare with the truth.

@@ -120,9 +120,9 @@ class Evidence:
     def unconfirmed(self) -> tuple[int, int] | None:
         """Class id of a chromosome that too few fitting cells confirm, and how many do.
 
-        A class that a cell is not certain of is not confirmed: the place of a lost chromosome attracts those of
-        neighbouring cells. One cell may depart, and more if as many as make a karyotype show the copies. None if there
-        is no such class.
+        A class that a cell is not certain of is not confirmed: the place of a lost chromosome attracts those of other
+        classes. A gained one has no place that attracts. One cell may depart, and more if as many as make a karyotype
+        show the copies. None if there is no such class.
         """
         if not self._fitting:
             return None
@@ -133,9 +133,11 @@ class Evidence:
         return None
 
     def _confirms(self, number: int) -> Bools:
-        """Return (24,) whether a cell shows the copies of its clone, and with certain classes."""
-        right: Bools = self._found[number][:CLASS_COUNT] == self.hypotheses.best[self._chosen[number]]
-        right[[class_id - 1 for class_id in self.cells[number].uncertain_classes]] = False
+        """Return (24,) whether a cell shows its clone's copies, and certainly where none is gained."""
+        clone = self._chosen[number]
+        right: Bools = self._found[number][:CLASS_COUNT] == self.hypotheses.best[clone]
+        gained = {change.class_id for change in self._best_changes[clone] if change.is_gain}
+        right[[class_id - 1 for class_id in self.cells[number].uncertain_classes - gained]] = False
         return right
 
     def recurrent(self, least: float, *, alone: bool = False, gain: bool = False) -> Change | None:

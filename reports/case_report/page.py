@@ -12,7 +12,8 @@ from reports.errors import MissingExtra
 from reports.html import render
 
 _PANGO = (
-    "WeasyPrint finds no Pango on this machine: install it (Debian: `apt install libpango-1.0-0 libpangoft2-1.0-0`)"
+    "WeasyPrint finds no Pango on this machine: install it "
+    "(Debian: `apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0`)"
 )
 
 

@@ -264,6 +264,14 @@ def test_a_place_that_only_uncertain_chromosomes_fill_calls_nothing() -> None:
     assert judge([replace(cell, doubts={(7, 8): 0.2}) for cell in filled]).outcome == Outcome.NORMAL
 
 
+def test_no_place_attracts_a_gained_chromosome() -> None:
+    """Its doubtful class leaves no case open; a doubtful pair of another class does."""
+    gained = cells(*["47,XY,+21"] * 4)
+    assert judge([replace(cell, doubts={(21, 22): 0.6}) for cell in gained]).outcome == Outcome.ABNORMAL
+    judged = judge([replace(cell, doubts={(7, 8): 0.6}) for cell in gained])
+    assert judged.why.endswith("Chromosome 7 is as in its clone in 0 of 4 complete cells, and 3 are needed.")
+
+
 @pytest.mark.parametrize("karyotype", ["44,XX,-5,-11", "47,XX,+21", "46,XX"])
 def test_cells_that_are_misread_alike_call_nothing(karyotype: str) -> None:
     case = cells(*[karyotype] * 5)
