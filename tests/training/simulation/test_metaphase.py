@@ -123,3 +123,13 @@ def test_impossible_metaphases_raise_an_error() -> None:
         simulate("46,XX", seed=1, shape=(150, 150))
     with pytest.raises(ValueError, match="sex complement"):
         simulate("46,QQ", seed=1)
+
+
+def test_no_overlap_hides_most_of_a_chromosome(crowded: SimulatedMetaphase) -> None:
+    pixels = crowded.masks.reshape(len(crowded.masks), -1).astype(np.int64)
+    shared = pixels @ pixels.T
+    areas = np.diag(shared)
+    share = shared / np.minimum.outer(areas, areas)
+    np.fill_diagonal(share, 0.0)
+    largest = share.max(axis=0)[np.array(crowded.contacts) == "overlapping"]
+    assert 0.03 < largest.min() < largest.max() < 0.5
