@@ -24,7 +24,8 @@ from karyotyping.classification import band_matching, embedder
 from karyotyping.classification.alternatives import ClassifiedCell
 from karyotyping.classification.atypical_banding import flag_atypical
 from karyotyping.classification.band_level import add_band_level
-from karyotyping.classification.comparison import is_unresolved, plausibility
+from karyotyping.classification.combination import combine
+from karyotyping.classification.comparison import is_unresolved
 from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.identify import Detection, cell_iscn, identify
 from karyotyping.classification.prediction import Prediction
@@ -180,7 +181,8 @@ class Pipeline:
     def analyse_batch(self, images: Sequence[Pixels]) -> list[CellAnalysis | AnalysisError]:
         """Karyotype several images stage by stage, in common batches of every network.
 
-        Those that leave something unexplained are segmented once more, in other orientations.
+        Those that leave something unexplained are segmented once more, in other orientations, and the better result of
+        each place stays.
         An image without a karyotype does not affect the others. The results equal those of ``analyse`` up to rounding.
         Memory grows with the total number of pixels.
 
@@ -195,36 +197,38 @@ class Pipeline:
         seconds: defaultdict[str, float] = defaultdict(float)
         with _timed(seconds, "normalise"):
             normalised = [normalise(pixels) for pixels in images]
-        cells = self._find(images, normalised, self.stream, seconds)
-        others = self.stream.agreement.others
-        if others and self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING:
-            unresolved = [k for k, cell in enumerate(cells) if isinstance(cell, CellAnalysis) and is_unresolved(cell)]
-            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=others))
-            again = self._find([images[k] for k in unresolved], [normalised[k] for k in unresolved], turned, seconds)
+        cells = self._find(normalised, self.stream, seconds)
+        for turns in self._other_turns():
+            unresolved = [k for k, cell in enumerate(cells) if is_unresolved(cell)]
+            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=turns))
+            again = self._find([normalised[k] for k in unresolved], turned, seconds)
             for k, cell in zip(unresolved, again, strict=True):
-                cells[k] = _better(cells[k], cell)
+                cells[k] = combine(cells[k], cell)
+        with _timed(seconds, "classify"):
+            results = list(map(_assemble_cell, images, normalised, cells))
         mean = {stage: total / len(images) for stage, total in seconds.items()}
-        return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(mean)) for cell in cells]
+        return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(mean)) for cell in results]
+
+    def _other_turns(self) -> tuple[tuple[int, ...], ...]:
+        """Return the orientations to try one after the other where something is unexplained."""
+        is_trained = self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING
+        return self.stream.agreement.others if is_trained else ()
 
     def _find(
-        self,
-        images: Sequence[Pixels],
-        normalised: Sequence[Normalised],
-        parameters: StreamParameters,
-        seconds: dict[str, float],
-    ) -> list[CellAnalysis | AnalysisError]:
-        """Return the result of each image; ``seconds`` by stage grow."""
+        self, images: Sequence[Normalised], parameters: StreamParameters, seconds: dict[str, float]
+    ) -> list[ClassifiedCell]:
+        """Return the chromosomes of each image with their classes; ``seconds`` by stage grow."""
         if not images:
             return []
         with _timed(seconds, "segment"):
-            segmented = segment_batch(normalised, self.networks, parameters)
+            segmented = segment_batch(images, self.networks, parameters)
         with _timed(seconds, "measure"):
-            measured = [_measure(*parts) for parts in zip(normalised, segmented, strict=True)]
+            measured = [_measure(*parts) for parts in zip(images, segmented, strict=True)]
         with _timed(seconds, "classify"):
-            classified = list(map(ClassifiedCell, segmented, measured, self._classify(measured, normalised)))
+            cells = list(map(ClassifiedCell, segmented, measured, self._classify(measured, images)))
             if self._classifier == Classifier.EMBEDDING:
-                classified = [look_again(*parts, self._embedder) for parts in zip(normalised, classified, strict=True)]
-            return [_assemble_cell(*parts) for parts in zip(images, normalised, classified, strict=True)]
+                cells = [look_again(*parts, self._embedder) for parts in zip(images, cells, strict=True)]
+        return cells
 
     def measure(self, pixels: Pixels) -> list[Measurement]:
         """Return the measured chromosomes of one (H, W) grey metaphase image."""
@@ -245,13 +249,6 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     seconds[stage] += time.perf_counter() - began
-
-
-def _better(cell: CellAnalysis | AnalysisError, other: CellAnalysis | AnalysisError) -> CellAnalysis | AnalysisError:
-    """Return the more plausible of two results of an image, the first of equal ones."""
-    if isinstance(cell, AnalysisError) or isinstance(other, AnalysisError) or other.iscn is None:
-        return cell
-    return max(cell, other, key=plausibility)
 
 
 def _measure(normalised: Normalised, segmentation: Segmentation) -> list[Measurement]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from karyotyping.expected_edits import Evidence, expected_edits
 from karyotyping.image.normalise import Normalised
 from karyotyping.model import Chromosome, Quality, QualityFlag, count_classes
 from karyotyping.nomenclature.classes import NORMAL_COUNT
-from karyotyping.nomenclature.iscn import is_polyploid
+from karyotyping.nomenclature.iscn import has_too_many
 from karyotyping.segmentation.result import Segmentation
 
 _COUNT_TOLERANCE = 6.0  # chromosomes; a deviation from the normal count by this lowers the score to 1/e
@@ -21,7 +21,6 @@ _MIN_FOCUS = 0.03  # below it: ``out_of_focus``
 _MIN_CONTRAST = 0.08  # below it: ``low_contrast``
 _MIN_CONFIDENCE = 0.35  # median class score 0..1, below it: ``unsure_classes``
 _MIN_COUNT = 35  # chromosomes, below it: ``too_few``
-_MAX_COUNT = 50  # chromosomes, above it and not polyploid: ``too_many``
 _MIN_SPREAD = 2.0  # hull area over chromosome area, below it: ``crowded``
 
 
@@ -99,20 +98,6 @@ def measure_crop_quality(chromosomes: Sequence[Chromosome]) -> Quality:
         score=complete * whole * (0.5 + 0.5 * confidence),
         flags=frozenset(flag for flag, is_raised in raised.items() if is_raised),
     )
-
-
-def has_too_many(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:
-    """Return whether there are too many chromosomes for one cell that is not polyploid.
-
-    Args:
-        class_counts: copies by class id.
-        unidentified: chromosomes without a class.
-
-    >>> has_too_many({1: 30, 2: 21}), has_too_many({1: 30, 2: 20})
-    (True, False)
-    """
-    count = sum(class_counts.values()) + unidentified
-    return count > _MAX_COUNT and not is_polyploid(class_counts, unidentified=unidentified)
 
 
 def _foreground(shape: tuple[int, ...], segmentation: Segmentation) -> Mask:

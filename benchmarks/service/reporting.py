@@ -5,8 +5,8 @@
 PostgreSQL generates the rows (``report_filling.py``): cases of 50 images over a year, two pipelines, corrections,
 signatures, failures and a backlog. Prints a Markdown table of the seconds of each report, warm, with the transfer of
 its rows, and the sequential scans of large tables that its plan has. ``case_status`` and ``image_quality`` are limited
-to the last 30 days, as a person would. A second table has the seconds of each refresh, and a third one the bytes of the
-largest tables per million images.
+to the last 30 days, as a person would. Further tables have the seconds of a campaign's dry run by filter, those of each
+refresh, and the bytes of the largest tables per million images.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from benchmarks.figures import add_output_options, log_progress, machine, print_header, print_row, write_json
 from benchmarks.service.report_filling import fill
-from db import reporting
+from db import campaigns, reporting
 from db.engine import SessionFactory, make_engine, make_sessions
 from db.report_refresh import refresh_reports
 from db.reporting import Period
@@ -38,6 +38,8 @@ LARGE = 50_000  # rows of a table whose sequential scans are listed
 LAST_DAYS = 30  # of the reports with a row per case and image
 LAST_DAYS_ONLY = ("case_status", "image_quality")
 LARGEST_TABLES = 8
+NEW_PIPELINE = 2  # id; it has analysed a tenth of the cases
+FILTERS = ("", "tissue=blood and quality<0.8", "signed=yes", 'iscn="47,XX,+21" or outcome=suspected', "flag=crowded")
 
 _SIZES = text(
     """
@@ -75,6 +77,7 @@ def main() -> None:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("ANALYZE"))
             reports = measure_reports(sessions, options.rounds)
+            dry_runs = measure_dry_runs(sessions)
             sizes = measure_sizes(sessions, options.analyses)
             engine.dispose()
     print_header("materialised view", "refresh, s")
@@ -90,6 +93,7 @@ def main() -> None:
         "analyses": options.analyses,
         "chromosomes": options.chromosomes,
         "reports": reports,
+        "dry_runs": dry_runs,
         "refreshes": refreshes,
         "bytes": sizes,
     }
@@ -112,6 +116,20 @@ def measure_reports(sessions: SessionFactory, rounds: int) -> dict[str, dict[str
             found = {"rows": rows, "seconds": round(statistics.median(seconds[1:]), 3), "scans": scans}
             print_row(report.name, rows, found["seconds"], ", ".join(scans) or "none")
             measured[report.name] = found
+    return measured
+
+
+def measure_dry_runs(sessions: SessionFactory) -> dict[str, float]:
+    """Return seconds of a campaign's dry run by filter, the second of two, and print them."""
+    print_header("filter of a campaign", "images", "dry run, s")
+    measured = {}
+    with sessions() as session:
+        for where in FILTERS:
+            for _ in range(2):
+                began = time.perf_counter()
+                found = campaigns.estimate(session, NEW_PIPELINE, {"where": [where]} if where else {})
+                measured[where] = round(time.perf_counter() - began, 3)
+            print_row(where or "every image", found.images, measured[where])
     return measured
 
 

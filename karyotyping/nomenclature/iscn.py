@@ -19,6 +19,7 @@ _AUTOSOMES = range(1, X)
 _MAX_DIPLOID_COUNT, _MAX_TRIPLOID_COUNT = 57, 80  # chromosomes
 _MAX_DEPARTURES = 4  # copies gained and lost in a triploid or tetraploid cell, over all classes
 _POLYPLOID_COUNTS = (range(66, 73), range(88, 97))  # chromosomes of triploid and of tetraploid cells
+_MAX_COUNT = 50  # chromosomes of one cell that is not polyploid
 _NUMBER = re.compile(r"(\d{1,3})(?:<(\d)n>)?")
 _SEX = re.compile(r"X*Y*|\?")
 _CHANGE = re.compile(r"([+-])(\d{1,2}|X|Y)")
@@ -117,6 +118,20 @@ def is_polyploid(class_counts: Mapping[int, int], *, unidentified: int = 0) -> b
         return False
     usual = usual_copies(class_counts)
     return sum(abs(class_counts.get(class_id, 0) - copies) for class_id, copies in usual.items()) <= _MAX_DEPARTURES
+
+
+def has_too_many(class_counts: Mapping[int, int], *, unidentified: int = 0) -> bool:
+    """Return whether there are too many chromosomes for one cell that is not polyploid.
+
+    Args:
+        class_counts: copies by class id.
+        unidentified: chromosomes without a class.
+
+    >>> has_too_many({1: 30, 2: 21}), has_too_many({1: 30, 2: 20})
+    (True, False)
+    """
+    count = sum(class_counts.values()) + unidentified
+    return count > _MAX_COUNT and not is_polyploid(class_counts, unidentified=unidentified)
 
 
 def parse_iscn(text: str) -> dict[int, int]:

@@ -18,8 +18,7 @@ from karyotyping.arrays import Mask
 from karyotyping.case.cell import CellFacts, CellSummary
 from karyotyping.chromosome.medial_axis import arc_length, largest_part, medial_axis
 from karyotyping.model import decode_mask, encode_mask
-from karyotyping.nomenclature.iscn import format_iscn
-from karyotyping.quality import has_too_many
+from karyotyping.nomenclature.iscn import format_iscn, has_too_many
 from karyotyping.review.corrections import (
     Add,
     Comment,
