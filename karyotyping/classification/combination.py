@@ -38,15 +38,31 @@ def combine(first: ClassifiedCell, second: ClassifiedCell) -> ClassifiedCell:
     best, other = (first, second) if plausibility(first) >= plausibility(second) else (second, first)
     parts = _parts(best)
     for own, others in list(_places(parts, _parts(other))):
-        exchanged = [*(part for part in parts if all(part is not one for one in own)), *others]
-        changed = _rebuild(best, exchanged)
-        if plausibility(changed) > plausibility(best):
-            best, parts = changed, exchanged
+        left = [part for part in parts if all(part is not one for one in own)]
+        options = [[*left, *_doubt(own, others)], [*left, *_doubt(others, own)]]
+        cells = [_rebuild(best, option) for option in options]
+        chosen = int(plausibility(cells[1]) > plausibility(cells[0]))
+        best, parts = cells[chosen], options[chosen]
     return best
 
 
 def _parts(cell: ClassifiedCell) -> list[Part]:
     return [*zip(cell.segmentation.instances, cell.measured, cell.predictions, strict=True), *cell.segmentation.rests]
+
+
+def _doubt(parts: Sequence[Part], others: Sequence[Part]) -> Sequence[Part]:
+    """Return the parts of a place; debris that is a chromosome in the other result may be one."""
+    if not _are_rests(parts) or _are_rests(others):
+        return parts
+    return [_as_uncertain(part) if isinstance(part, Rest) else part for part in parts]
+
+
+def _as_uncertain(rest: Rest) -> Rest:
+    return replace(rest, kind="uncertain") if rest.kind == "debris" else rest
+
+
+def _are_rests(parts: Sequence[Part]) -> bool:
+    return all(isinstance(part, Rest) for part in parts)
 
 
 def _region(part: Part) -> Contour:
@@ -71,7 +87,7 @@ def _places(ours: Sequence[Part], theirs: Sequence[Part]) -> Iterator[tuple[list
 
 def _are_same(ours: Sequence[Part], theirs: Sequence[Part]) -> bool:
     """Return whether two results have the same chromosome, or none, in a place."""
-    if not any(isinstance(part, tuple) for part in (*ours, *theirs)):
+    if _are_rests(ours) and _are_rests(theirs):
         return True
     if len(ours) != 1 or len(theirs) != 1 or isinstance(ours[0], Rest) or isinstance(theirs[0], Rest):
         return False

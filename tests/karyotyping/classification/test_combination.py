@@ -50,6 +50,15 @@ def test_a_rest_gives_way_to_the_chromosome_that_it_is() -> None:
     assert combined.segmentation.rests == ()
 
 
+def test_debris_that_the_other_result_takes_for_a_chromosome_may_be_one() -> None:
+    debris = Rest(draw_chromosome(44, 1)[0].region(), "debris")
+    for score, kinds in ((0.1, []), (0.01, ["uncertain"])):
+        seen = draw_chromosome(44, NORMAL_MALE[44], score=score)
+        combined = combine(result({44: []}, debris), result({3: halves(3), 44: [seen]}))
+        assert [rest.kind for rest in combined.segmentation.rests] == kinds
+        assert len(combined.measured) == 46 - len(kinds)
+
+
 def test_no_chromosome_vanishes_where_the_other_result_has_nothing() -> None:
     """However doubtful it is, and though the cell is more plausible without it."""
     doubtful = draw_chromosome(46, None, score=0.1)
