@@ -20,7 +20,10 @@ Part = tuple[Instance, Measurement, Prediction]
 
 
 def draw_chromosome(place: int, class_id: int | None, *, score: float = 0.99, half: int | None = None) -> Part:
-    """Return a chromosome; one without a class resembles none. ``half`` is 0 for its upper and 1 for its lower half."""
+    """Return a chromosome, or its upper (0) or lower (1) half.
+
+    One without a class resembles none.
+    """
     mask = np.zeros((LENGTH + 2, WIDTH + 2), bool)
     rows = slice(1, -1) if half is None else slice(1 + half * LENGTH // 2, 1 + (half + 1) * LENGTH // 2)
     mask[rows, 1:-1] = True
