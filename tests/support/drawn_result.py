@@ -1,4 +1,4 @@
-"""Results of a cell whose chromosomes are rectangles in rows, for tests of what decides between results."""
+"""Results of a cell whose chromosomes are rectangles, for tests of what decides between them."""
 
 from __future__ import annotations
 
