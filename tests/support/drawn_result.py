@@ -1,4 +1,4 @@
-"""Results of a cell whose chromosomes are rectangles, for tests of what decides between them."""
+"""Results of a cell of rectangles, for tests of what decides between them."""
 
 from __future__ import annotations
 
