@@ -36,7 +36,8 @@ from karyotyping.classification.embedder import EMBEDDER
 from karyotyping.classification.recognise import recognise
 from karyotyping.image.normalise import normalise
 from karyotyping.image.orientation import ORIENTATIONS, orient_planes, restore_orientation
-from karyotyping.model import encode_mask
+from karyotyping.model import AnalysisError, decode_mask, encode_mask
+from karyotyping.pipeline import Pipeline
 from karyotyping.segmentation.agreement import AgreementParameters
 from karyotyping.segmentation.contours import find_contours
 from karyotyping.segmentation.instance_decoding import SEGMENTER, Candidate
@@ -123,6 +124,17 @@ def pipeline_segmentation(networks: Networks) -> Method:
     return run
 
 
+def whole_pipeline(pipeline: Pipeline) -> Method:
+    """Return the chromosomes of the pipeline, with what it decides when it knows their classes."""
+
+    def run(pixels: NDArray[np.uint8]) -> Scored:
+        cell = pipeline.analyse_batch([pixels])[0]
+        chromosomes = () if isinstance(cell, AnalysisError) else cell.chromosomes
+        return [(decode_mask(item.mask), item.score) for item in chromosomes]
+
+    return run
+
+
 def plain_suppression(segmenter: Engine, max_iou: float = 0.5, min_score: float = 0.3) -> Method:
     """Return the segmenter with suppression by mask IoU instead of the selection by stain."""
 
@@ -200,6 +212,7 @@ def main() -> None:
         methods["karyoflow: the same with the classifier"] = pipeline_segmentation(
             Networks(router, segmenter, evidence)
         )
+        methods["karyoflow: the default pipeline"] = whole_pipeline(Pipeline.default("cpu").open())
     runs = [(name, method, 0) for name, method in methods.items()]
     if arguments.turned:
         name, method = list(methods.items())[-1]
