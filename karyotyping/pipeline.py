@@ -182,9 +182,8 @@ class Pipeline:
         """Karyotype several images stage by stage, in common batches of every network.
 
         Those that leave something unexplained are segmented once more, in other orientations, and the better result of
-        each place stays.
-        An image without a karyotype does not affect the others. The results equal those of ``analyse`` up to rounding.
-        Memory grows with the total number of pixels.
+        each place stays. An image without a karyotype does not affect the others. The results equal those of
+        ``analyse`` up to rounding. Memory grows with the total number of pixels.
 
         Args:
             images: (H, W) grey metaphase images.
@@ -198,9 +197,10 @@ class Pipeline:
         with _timed(seconds, "normalise"):
             normalised = [normalise(pixels) for pixels in images]
         cells = self._find(normalised, self.stream, seconds)
-        for turns in self._other_turns():
+        others = self.stream.agreement.others
+        if others and self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING:
             unresolved = [k for k, cell in enumerate(cells) if is_unresolved(cell)]
-            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=turns))
+            turned = replace(self.stream, agreement=replace(self.stream.agreement, turns=others))
             again = self._find([normalised[k] for k in unresolved], turned, seconds)
             for k, cell in zip(unresolved, again, strict=True):
                 cells[k] = combine(cells[k], cell)
@@ -208,11 +208,6 @@ class Pipeline:
             results = list(map(_assemble_cell, images, normalised, cells))
         mean = {stage: total / len(images) for stage, total in seconds.items()}
         return [cell if isinstance(cell, AnalysisError) else replace(cell, seconds=dict(mean)) for cell in results]
-
-    def _other_turns(self) -> tuple[tuple[int, ...], ...]:
-        """Return the orientations to try one after the other where something is unexplained."""
-        is_trained = self.networks.segmenter is not None and self._classifier == Classifier.EMBEDDING
-        return self.stream.agreement.others if is_trained else ()
 
     def _find(
         self, images: Sequence[Normalised], parameters: StreamParameters, seconds: dict[str, float]

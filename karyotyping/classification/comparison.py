@@ -1,8 +1,7 @@
-"""How plausible a result is, next to another one of the same image.
+"""How plausible a result is, and whether another one of the same image is worth its time.
 
-The segmenter's errors change when an image is rotated. A result that leaves something unexplained is compared with
-one in other orientations. What a cell lacks counts little, and what it has more not at all: the better explanation of
-the image wins, not the more usual karyotype.
+What a cell lacks counts little, and what it has more not at all: the better explanation of the image wins, not the more
+usual karyotype.
 """
 
 from __future__ import annotations

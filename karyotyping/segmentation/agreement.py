@@ -26,8 +26,8 @@ class AgreementParameters:
 
     turns: tuple[int, ...] = (0, 3)
     """Orientations of every tile, each 0..7."""
-    others: tuple[tuple[int, ...], ...] = ((1, 2),)
-    """The same one after the other while a cell leaves something unexplained."""
+    others: tuple[int, ...] = (1, 2)
+    """The same where these leave something unexplained; empty if they are not tried."""
     same: float = 0.6
     """Least IoU, 0..1, of candidates in two orientations that are of the same chromosome."""
     duplicate: float = 0.85

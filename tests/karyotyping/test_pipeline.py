@@ -97,6 +97,16 @@ def test_a_document_from_before_the_networks_is_geometric(pipeline: Pipeline) ->
     assert {c.embedding for c in analysis.chromosomes} == {None}
 
 
+def test_a_stored_document_keeps_its_orientations(pipeline: Pipeline) -> None:
+    """Those of a pipeline in the database are plain lists of numbers."""
+    document = json.loads(json.dumps(pipeline.document))
+    document["parameters"]["stream"]["agreement"] |= {"turns": [0, 3], "others": [1, 2]}
+    pixels = simulate("46,XX", seed=11, touching=12, overlapping=8).pixels
+    stored = Pipeline.from_document(document, "cpu").open()
+    assert (stored.stream.agreement.turns, stored.stream.agreement.others) == ((0, 3), (1, 2))
+    assert stored.analyse(pixels).iscn == pipeline.analyse(pixels).iscn
+
+
 def test_parameters_of_the_document_are_applied(pipeline: Pipeline) -> None:
     document = json.loads(json.dumps(pipeline.document))
     document["parameters"]["stream"]["least_score"] = 1.1
